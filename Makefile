@@ -1,0 +1,46 @@
+# Twinset: `make run` to use it, `make test` to check it; both set everything up first.
+PYTHON ?= python3.11
+BIN := .venv/bin
+FAST := not spark and not tf and not mlflow and not browser and not slow
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo doctor check format test fast bench requirements clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+setup: ## virtual environment, pinned packages, Horovod, Delta JARs; instant when nothing changed
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; install it or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m backend.bootstrap
+
+run: setup ## prepare the demo if there is none yet, then start MLflow, the endpoint and the app
+	@exec $(BIN)/python -m backend run $(if $(SOURCE),--source $(SOURCE))
+
+demo: setup ## run the whole path once and print its figures (SOURCE=sample for the built-in catalogue)
+	@$(BIN)/python -m backend demo --json $(if $(SOURCE),--source $(SOURCE))
+
+doctor: setup ## check that this machine is ready
+	@$(BIN)/python -m backend doctor
+
+format: setup ## put every file into the one format
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+check: setup ## format, lint, types, imports and the fast tests
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+	$(BIN)/python -m pytest -q -m "$(FAST)"
+
+test: check ## everything: also Spark, TensorFlow, MLflow and a real browser
+	$(BIN)/python -m pytest -q -m "not ($(FAST))"
+
+bench: setup ## upload to painted neighbours, in a real browser
+	@$(BIN)/python -m tests.benchmarks.find_similar --json
+
+requirements: setup ## resolve requirements.in and requirements-dev.in anew
+	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-header \
+	  --no-emit-options --no-emit-index-url --no-emit-find-links --no-build-isolation --annotation-style=line -o $$name.txt $$name.in; done
+
+clean: ## remove all state of this checkout; the next run starts afresh
+	@rm -rf .twinset .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

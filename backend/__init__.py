@@ -1,0 +1,1 @@
+"""Everything Twinset does, without a screen: catalogue, train, evaluate, index, deploy, recommend."""

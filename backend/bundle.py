@@ -1,0 +1,179 @@
+"""The model bundle: a folder with a manifest that names and hashes every file in it.
+
+    manifest.json     what this is, and the SHA-256 of every other file
+    weights.npz       the network's arrays, in order; no code, no pickle
+    vectors.npy       the gallery's embeddings, float32 (N, D), L2-normalised      (once indexed)
+    gallery.parquet   the gallery's product columns and thumbnails, in the same order (once indexed)
+
+A bundle is complete in itself: whoever has the folder can answer. Loading verifies every hash before anything is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BundleError
+from backend.imaging import PixelSpec
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.npz"
+VECTORS = "vectors.npy"
+GALLERY = "gallery.parquet"
+_NEXT = "Train or deploy the model again, or restore the folder from a copy."
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRef:
+    """A catalogue at one Delta version; everything downstream quotes it."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What the index of a bundle holds."""
+
+    kind: str
+    size: int
+    splits: tuple[str, ...]
+    catalogue: CatalogueRef
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that is to be known about a bundle without opening its other files.
+
+    Attributes:
+        name: Folder name of the bundle, unique below the models folder.
+        config: The training configuration as JSON values.
+        pixels: What the network sees.
+        classes: Labels seen in training, in the order of the network's class numbers.
+        metrics: Figures by name, e.g. ``test.precision_at_1``; fractions in [0, 1].
+        files: SHA-256 by file name, of every file but the manifest.
+        weights_hash: Hash over the weights' values, equal for equal networks whatever the file looks like.
+    """
+
+    name: str
+    created_at: str
+    config: dict[str, Any]
+    pixels: PixelSpec
+    embedding_size: int
+    catalogue: CatalogueRef
+    classes: tuple[str, ...]
+    seed: int
+    git_commit: str
+    libraries: dict[str, str]
+    run_id: str = ""
+    weights_hash: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    index: IndexInfo | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest back.
+
+        Raises:
+            BundleError: It is not JSON, of another format version, or fields are missing.
+        """
+        try:
+            raw = json.loads(text)
+            version = raw.get("format_version")
+        except (ValueError, AttributeError) as error:
+            raise BundleError("The manifest is not valid JSON.", next_step=_NEXT) from error
+        if version != FORMAT_VERSION:
+            raise BundleError(
+                f"The manifest has format {version}, this program reads {FORMAT_VERSION}.", next_step=_NEXT
+            )
+        try:
+            return cls(**_typed(raw))
+        except (TypeError, KeyError) as error:
+            raise BundleError(f"The manifest does not fit: {error}.", next_step=_NEXT) from error
+
+
+def _typed(raw: dict[str, Any]) -> dict[str, Any]:
+    index = raw["index"]
+    if index is not None:
+        index = IndexInfo(
+            **{**index, "splits": tuple(index["splits"]), "catalogue": CatalogueRef(**index["catalogue"])}
+        )
+    return {
+        **raw,
+        "pixels": PixelSpec(**raw["pixels"]),
+        "catalogue": CatalogueRef(**raw["catalogue"]),
+        "classes": tuple(raw["classes"]),
+        "index": index,
+    }
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Hash every file in ``folder`` into the manifest and put it there atomically; returns what was written."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
+    complete = replace(manifest, files={name: sha256_of(folder / name) for name in names if not name.startswith(".")})
+    write_atomically(folder / MANIFEST, complete.to_json().encode())
+    return complete
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a bundle without checking its files.
+
+    Raises:
+        BundleError: There is none, or it does not fit.
+    """
+    path = folder / MANIFEST
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(f"{folder.name} is not a Twinset model: it has no {MANIFEST}.", next_step=_NEXT)
+    return Manifest.from_json(path.read_text(encoding="utf-8"))
+
+
+def verify(folder: Path) -> Manifest:
+    """Read the manifest and check that the folder holds exactly the files it names, each with its hash.
+
+    Raises:
+        BundleError: A file is missing, unknown, a link, or not what was written; the message names it.
+    """
+    manifest = read_manifest(folder)
+    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()} - {MANIFEST}
+    for name in sorted(present | manifest.files.keys()):
+        path = folder / name
+        if name not in manifest.files:
+            raise BundleError(f"{folder.name} holds {name}, which its manifest does not name.", next_step=_NEXT)
+        if name not in present or path.is_symlink():
+            raise BundleError(f"{folder.name} lacks its file {name}.", next_step=_NEXT)
+        if (found := sha256_of(path)) != manifest.files[name]:
+            expected = manifest.files[name]
+            raise BundleError(f"{name} of {folder.name} is damaged: {expected=:.12}, {found=:.12}.", next_step=_NEXT)
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,142 @@
+"""The command line: whatever a page can do, a command can do, with ``--json`` for machines.
+
+Every command that takes long shows a bar on the error stream and stops at Ctrl-C; the result stands alone on the
+output stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from backend import cli_handlers as handlers
+from backend.console import stdout_kept_clean
+from backend.errors import Cancelled, WorkbenchError, is_disk_full
+from backend.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 failed with a sentence, 2 wrong usage, 130 stopped."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = load_settings()
+        _configure(settings.log_level)
+        if options.own_output:  # servers and doctor talk for themselves
+            return int(options.handler(options, settings))
+        with stdout_kept_clean():
+            result = options.handler(options, settings)
+    except Cancelled as error:
+        return _fail(options, error, 130)
+    except WorkbenchError as error:
+        return _fail(options, error, 1)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        from backend.steps import disk_full
+
+        return _fail(options, disk_full(load_settings()), 1)
+    print(json.dumps(result) if options.json else options.show(result))
+    return 0
+
+
+def _configure(level: str) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+def _fail(options: argparse.Namespace, error: WorkbenchError, status: int) -> int:
+    if options.json:
+        print(json.dumps({"error": {"code": error.code, "message": error.message, "next_step": error.next_step}}))
+    print(error.message, file=sys.stderr)
+    if error.next_step:
+        print(f"-> {error.next_step}", file=sys.stderr)
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; commands stand in the order of the flow."""
+    top = argparse.ArgumentParser(prog="python -m backend", description="Twinset, from the command line.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_catalogue(commands)
+    _add_models(commands)
+    _add_recommend(commands)
+    _add_jobs(commands)
+    _add_servers(commands)
+    return top
+
+
+def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_output: bool = False) -> Any:
+    command = commands.add_parser(name, help=help_text, description=help_text)
+    command.add_argument("--json", action="store_true", help="print one JSON object, last, on the output stream")
+    command.set_defaults(handler=handler, own_output=own_output, show=handlers.as_lines)
+    return command
+
+
+def _add_catalogue(commands: Any) -> None:
+    catalogue = commands.add_parser("catalogue", help="ingest and look at catalogues")
+    actions = catalogue.add_subparsers(required=True, metavar="ACTION")
+    ingest = _command(actions, "ingest", "Load a source into a catalogue.", handlers.ingest)
+    ingest.add_argument("--source", choices=("fashion-mnist", "sample"), required=True)
+    ingest.add_argument("--catalogue", default="", help="name of the catalogue; the source's name when left out")
+    ingest.add_argument("--validation-share", type=float, default=0.1, help="part of the train split, default 0.1")
+    ingest.add_argument("--seed", type=int, default=7)
+    _command(actions, "list", "List the catalogues.", handlers.list_catalogues)
+    show = _command(actions, "show", "Show counts, splits and version of a catalogue.", handlers.show_catalogue)
+    show.add_argument("catalogue")
+    show.add_argument("--version", type=int, default=None, help="Delta version; the newest when left out")
+
+
+def _add_models(commands: Any) -> None:
+    train = _command(commands, "train", "Train a model on a catalogue version.", handlers.train)
+    train.add_argument("--catalogue", required=True)
+    train.add_argument("--version", type=int, default=None, help="Delta version; the newest when left out")
+    train.add_argument("--preset", default="", help="named configuration; one that fits the catalogue when left out")
+    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset")
+    train.add_argument("--name", default="", help="name of the model; made from the time when left out")
+    for name, help_text, handler in (
+        ("evaluate", "Score a model's index with the test split.", handlers.evaluate),
+        ("index", "Embed the whole gallery into a model's bundle.", handlers.index),
+        ("deploy", "Register a model and have the endpoint serve it.", handlers.deploy),
+    ):
+        command = _command(commands, name, help_text, handler)
+        command.add_argument("--model", default="", help="name of the model; the newest when left out")
+        if name == "deploy":
+            command.add_argument("--alias", default="champion")
+    _command(commands, "models", "List the models, newest first.", handlers.models)
+
+
+def _add_recommend(commands: Any) -> None:
+    recommend = _command(commands, "recommend", "Find the products that look like a photo.", handlers.recommend)
+    recommend.add_argument("photo", help="a PNG, JPEG or WEBP file")
+    recommend.add_argument("-k", type=int, default=10, help="how many products, default 10")
+    demo = _command(commands, "demo", "Run the whole path in one go.", handlers.demo)
+    demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
+    demo.add_argument("--preset", default="", help="training preset; the one made for the source when left out")
+
+
+def _add_jobs(commands: Any) -> None:
+    jobs = commands.add_parser("jobs", help="look at and steer background jobs")
+    actions = jobs.add_subparsers(required=True, metavar="ACTION")
+    _command(actions, "list", "List the jobs, newest first.", handlers.jobs_list)
+    for name, help_text, handler in (
+        ("show", "Show one job with the end of its log.", handlers.jobs_show),
+        ("cancel", "Cancel a job and everything it started.", handlers.jobs_cancel),
+        ("retry", "Start a finished job's request again.", handlers.jobs_retry),
+    ):
+        _command(actions, name, help_text, handler).add_argument("job_id")
+
+
+def _add_servers(commands: Any) -> None:
+    _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor, own_output=True)
+    _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
+    run = _command(commands, "run", "Prepare the demo, then start everything.", handlers.run, own_output=True)
+    run.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")

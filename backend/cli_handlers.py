@@ -1,0 +1,233 @@
+"""What each command does: fill a typed request, run it or submit it, return JSON values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend import steps
+from backend.console import ConsoleProgress
+from backend.errors import ConfigurationError, ImageRejected, RegistryError
+from backend.requests import (
+    DemoRequest,
+    DeployRequest,
+    EvaluateRequest,
+    IndexRequest,
+    IngestRequest,
+    Request,
+    TrainRequest,
+)
+from backend.training.config import TrainConfig, preset
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backend.settings import Settings
+
+Result = dict[str, Any]
+
+
+def _carry_out(request: Request, settings: Settings) -> Result:
+    with ConsoleProgress().cancelled_by_ctrl_c() as progress:
+        return steps.run_request(request, settings, progress)
+
+
+def ingest(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue ingest``."""
+    request = IngestRequest(
+        source=options.source,
+        catalogue=options.catalogue,
+        validation_share=options.validation_share,
+        seed=options.seed,
+    )
+    return _carry_out(request, settings)
+
+
+def list_catalogues(_options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue list``."""
+    from backend.catalogue.snapshot import list_catalogues as names
+
+    return {"catalogues": names(settings.catalogues_dir)}
+
+
+def show_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue show``."""
+    from backend.catalogue.snapshot import open_snapshot
+
+    return asdict(open_snapshot(settings.catalogues_dir, options.catalogue, options.version).summary())
+
+
+def train(options: argparse.Namespace, settings: Settings) -> Result:
+    """``train``."""
+    named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
+    config = preset(named, **changes_of(options.set))
+    request = TrainRequest(catalogue=options.catalogue, version=options.version, config=config, name=options.name)
+    return _carry_out(request, settings)
+
+
+def changes_of(pairs: list[str]) -> dict[str, Any]:
+    """Parse ``FIELD=VALUE`` pairs to the types of the training configuration.
+
+    Raises:
+        ConfigurationError: A pair has no ``=``, names no field, or its value has the wrong type.
+    """
+    kinds = {item.name: type(getattr(TrainConfig(), item.name)) for item in fields(TrainConfig)}
+    changes = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in kinds:
+            raise ConfigurationError(f"--set {pair} names no field.", next_step=f"Fields are {', '.join(kinds)}.")
+        try:
+            changes[name] = kinds[name](value)
+        except ValueError as error:
+            raise ConfigurationError(f"{name} must be a {kinds[name].__name__}, got {value!r}.") from error
+    return changes
+
+
+def index(options: argparse.Namespace, settings: Settings) -> Result:
+    """``index``."""
+    return _carry_out(IndexRequest(options.model), settings)
+
+
+def evaluate(options: argparse.Namespace, settings: Settings) -> Result:
+    """``evaluate``."""
+    return _carry_out(EvaluateRequest(options.model), settings)
+
+
+def deploy(options: argparse.Namespace, settings: Settings) -> Result:
+    """``deploy``."""
+    return _carry_out(DeployRequest(options.model, options.alias), settings)
+
+
+def models(_options: argparse.Namespace, settings: Settings) -> Result:
+    """``models``."""
+    shown = ("name", "created_at", "metrics", "run_id")
+    found = [{name: getattr(manifest, name) for name in shown} for manifest in steps.list_models(settings)]
+    return {"models": found}
+
+
+def recommend(options: argparse.Namespace, settings: Settings) -> Result:
+    """``recommend``: ask the running endpoint, or one started for this question."""
+    from backend.demo import neighbours_as_json
+    from backend.serving.client import local_client
+    from backend.supervisor import endpoint_running
+
+    photo = Path(options.photo)
+    if not photo.is_file():
+        raise ImageRejected(f"There is no file {photo}.", code="not_found", next_step="Check the path.")
+    with endpoint_running(settings):
+        answer = local_client(settings).recommend(photo.read_bytes(), k=options.k)
+    return {
+        "photo": str(photo),
+        "neighbours": neighbours_as_json(answer),
+        "notes": list(answer.notes),
+        "model": answer.model_name,
+        "model_version": answer.model_version,
+        "catalogue": answer.catalogue,
+        "catalogue_version": answer.catalogue_version,
+        "timings_ms": answer.timings_ms,
+    }
+
+
+def demo(options: argparse.Namespace, settings: Settings) -> Result:
+    """``demo``."""
+    return _carry_out(DemoRequest(options.source, options.preset), settings)
+
+
+def jobs_list(_options: argparse.Namespace, settings: Settings) -> Result:
+    """``jobs list``."""
+    from backend.jobs.runner import JobRunner
+
+    return {"jobs": [_job(job) for job in JobRunner(settings).list(limit=50)]}
+
+
+def jobs_show(options: argparse.Namespace, settings: Settings) -> Result:
+    """``jobs show``."""
+    from backend.jobs.runner import JobRunner
+
+    runner = JobRunner(settings)
+    return {**_job(runner.get(options.job_id)), "log": runner.log_tail(options.job_id, lines=20)}
+
+
+def jobs_cancel(options: argparse.Namespace, settings: Settings) -> Result:
+    """``jobs cancel``: returns once the job has ended."""
+    from backend.jobs.runner import JobRunner
+
+    runner = JobRunner(settings)
+    runner.cancel(options.job_id)
+    return _job(runner.wait(options.job_id, timeout_s=settings.job_grace_s + 15))
+
+
+def jobs_retry(options: argparse.Namespace, settings: Settings) -> Result:
+    """``jobs retry``."""
+    from backend.jobs.runner import JobRunner
+
+    return _job(JobRunner(settings).retry(options.job_id))
+
+
+def _job(job: Any) -> Result:
+    raw = asdict(job)
+    return {name: str(value) if isinstance(value, Path) else value for name, value in raw.items()}
+
+
+def doctor(options: argparse.Namespace, settings: Settings) -> int:
+    """``doctor``: exit status 0 when everything is ready."""
+    from backend.doctor import as_text, checks
+
+    found = checks(settings)
+    if options.json:
+        print(json.dumps({"checks": [asdict(check) for check in found]}))
+    else:
+        as_text(found, print)
+    return 0 if all(check.ok for check in found) else 1
+
+
+def serve(_options: argparse.Namespace, settings: Settings) -> int:
+    """``serve``: until it is told to end."""
+    from backend.serving.server import serve as serve_forever
+
+    serve_forever(settings)
+    return 0
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """``run``: the demo if nothing can be served yet, then all servers until Ctrl-C."""
+    from backend.supervisor import run_everything
+
+    if not _has_champion(settings):
+        print("There is no model yet, so the demo is prepared first.", file=sys.stderr)
+        result = _carry_out(DemoRequest(options.source), settings)
+        if result["note"]:
+            print(f"\n{result['note']}")
+        print(f"{result['model']}: precision@1 {result['precision_at_1']:.3f} on the test split.", flush=True)
+    return run_everything(settings)
+
+
+def _has_champion(settings: Settings) -> bool:
+    from backend.registry.model_registry import fetch_champion
+
+    try:
+        fetch_champion(settings)
+    except RegistryError:
+        return False
+    return True
+
+
+def as_lines(result: Result) -> str:
+    """Show a result to a person: one line a field, lists as indented lines."""
+    lines = []
+    for name, value in result.items():
+        if isinstance(value, list) and value:
+            lines += [f"{name}:", *(f"  {_flat(item)}" for item in value)]
+        else:
+            lines.append(f"{name}: {_flat(value)}")
+    return "\n".join(lines)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name}={_flat(item)}" for name, item in value.items() if item not in (None, ""))
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,82 @@
+"""Progress in a terminal: one bar on the error stream, so that the output stream stays clean for results."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from backend.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_FORMAT = "{percentage:3.0f}% |{bar:24}| {n:,.0f}/{total:,.0f}{unit} {elapsed}<{remaining} {desc}"
+
+
+class ConsoleProgress:
+    """A ``Progress`` that draws a bar, and is cancelled by Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[None] | None = None
+        self._cancelled = False
+
+    def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
+        """Draw the bar anew where total or unit changed, otherwise move it."""
+        shown = f" {unit}" if unit else ""
+        if self._bar is None or (self._bar.total, self._bar.unit) != (total, shown):
+            self.close()
+            self._bar = tqdm(total=total, unit=shown, bar_format=_FORMAT, file=sys.stderr, mininterval=0.3)
+        self._bar.set_description_str(note, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def metric(self, name: str, value: float, *, step: int) -> None:
+        """Write the point above the bar."""
+        tqdm.write(f"  {name} = {value:.4f} (step {step})", file=sys.stderr)
+
+    def check_cancelled(self) -> None:
+        """Raise ``Cancelled`` after Ctrl-C."""
+        if self._cancelled:
+            raise Cancelled("Stopped, as you asked.", next_step="What was committed before is kept.")
+
+    def close(self) -> None:
+        """Leave the last bar on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    @contextmanager
+    def cancelled_by_ctrl_c(self) -> Iterator[ConsoleProgress]:
+        """Turn the first Ctrl-C into a cancellation; a second one ends the process the hard way."""
+
+        def on_signal(_signal: int, _frame: FrameType | None) -> None:
+            if self._cancelled:
+                raise KeyboardInterrupt
+            self._cancelled = True
+            tqdm.write("Stopping … (Ctrl-C again to stop at once)", file=sys.stderr)
+
+        before = signal.signal(signal.SIGINT, on_signal)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.close()
+
+
+@contextmanager
+def stdout_kept_clean() -> Iterator[None]:
+    """Send whatever libraries and the JVM print to the error stream, so that the result stands alone on stdout."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,225 @@
+"""The error tree: every message says what happened, ``next_step`` says what to do about it.
+
+WorkbenchError
+├── Cancelled                 the user asked to stop
+├── SettingsError             a setting has a value that cannot be used
+├── EnvironmentUnready        Java, a JAR, a package or a port is missing
+├── StorageFull               no space left where Twinset writes
+├── ImageRejected             an upload that is no usable picture
+├── CatalogueError
+│   ├── CatalogueNotFound     no such catalogue, or no such version of it
+│   ├── CatalogueBusy         another writer won the commit
+│   ├── DatasetDamaged        a data file does not have the checksum it should have
+│   └── DatasetUnavailable    the data are neither here nor to be had
+├── TrainingError
+│   └── ConfigurationError    a training configuration that cannot work
+├── EvaluationError
+├── RetrievalError            a question the index or gallery cannot answer
+├── BundleError               a model folder that is incomplete, damaged or not ours
+├── RegistryError             MLflow refused, or has no such model
+├── EndpointError
+│   ├── EndpointUnreachable   nobody answers at the address
+│   ├── EndpointDenied        the token is wrong or missing
+│   └── EndpointRejected      the endpoint answered with a typed refusal
+└── JobError
+    ├── JobNotFound
+    └── IllegalTransition     a job cannot go from this state to that one
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class WorkbenchError(Exception):
+    """Base of all errors that a user may read.
+
+    Args:
+        message: What happened, in a sentence.
+        next_step: What the reader can do about it, in a sentence; may be empty.
+
+    ``code`` is stable and machine-readable; ``status`` is the HTTP status when an endpoint answers with it.
+    """
+
+    code = "workbench_error"
+    status = 500
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".strip()
+
+
+class Cancelled(WorkbenchError):
+    """The user asked to stop; what was committed before stays."""
+
+    code = "cancelled"
+
+
+class SettingsError(WorkbenchError):
+    """A setting holds a value that cannot be used."""
+
+    code = "bad_setting"
+
+
+class EnvironmentUnready(WorkbenchError):
+    """Something outside Python is missing: Java, a JAR, a compiler, a free port."""
+
+    code = "environment_unready"
+
+
+class StorageFull(WorkbenchError):
+    """The disk that Twinset writes to is full."""
+
+    code = "storage_full"
+    status = 507
+
+
+class ImageRejected(WorkbenchError):
+    """Bytes that are no usable picture; ``code`` says why."""
+
+    code = "image_rejected"
+    status = 422
+
+    def __init__(self, message: str, *, code: str, next_step: str = "", status: int = 422) -> None:
+        super().__init__(message, next_step=next_step)
+        self.code = code
+        self.status = status
+
+
+class CatalogueError(WorkbenchError):
+    """Reading or writing a catalogue failed."""
+
+    code = "catalogue_error"
+
+
+class CatalogueNotFound(CatalogueError):
+    """There is no catalogue of that name, or no such version of it."""
+
+    code = "catalogue_not_found"
+    status = 404
+
+
+class CatalogueBusy(CatalogueError):
+    """Another writer committed to the catalogue first."""
+
+    code = "catalogue_busy"
+    status = 409
+
+
+class DatasetDamaged(CatalogueError):
+    """A data file's checksum is not the expected one."""
+
+    code = "dataset_damaged"
+
+
+class DatasetUnavailable(CatalogueError):
+    """The data are not on this machine and cannot be downloaded."""
+
+    code = "dataset_unavailable"
+
+
+class TrainingError(WorkbenchError):
+    """Training could not start or go on."""
+
+    code = "training_error"
+
+
+class ConfigurationError(TrainingError):
+    """A training configuration that cannot work, said before anything starts."""
+
+    code = "bad_configuration"
+    status = 422
+
+
+class EvaluationError(WorkbenchError):
+    """Scores cannot be computed from what was given."""
+
+    code = "evaluation_error"
+
+
+class RetrievalError(WorkbenchError):
+    """A question that the index or the gallery cannot answer."""
+
+    code = "retrieval_error"
+    status = 422
+
+
+class BundleError(WorkbenchError):
+    """A model folder that is incomplete, damaged, or was not written by Twinset."""
+
+    code = "bundle_error"
+
+
+class RegistryError(WorkbenchError):
+    """MLflow refused, or has no such model, version or alias."""
+
+    code = "registry_error"
+
+
+class EndpointError(WorkbenchError):
+    """The recommendation endpoint could not answer."""
+
+    code = "endpoint_error"
+
+
+class EndpointUnreachable(EndpointError):
+    """Nobody answers at the endpoint's address."""
+
+    code = "endpoint_unreachable"
+
+
+class EndpointDenied(EndpointError):
+    """The endpoint does not accept the token."""
+
+    code = "endpoint_denied"
+    status = 401
+
+
+class EndpointRejected(EndpointError):
+    """The endpoint refused the request with a typed answer; ``code`` and ``status`` are the endpoint's own."""
+
+    code = "endpoint_rejected"
+
+    def __init__(self, message: str, *, code: str, status: int, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.code = code
+        self.status = status
+
+
+class JobError(WorkbenchError):
+    """A job could not be started, found or changed."""
+
+    code = "job_error"
+
+
+class JobNotFound(JobError):
+    """There is no job with that id."""
+
+    code = "job_not_found"
+    status = 404
+
+
+class IllegalTransition(JobError):
+    """A job cannot go from its state to the one asked for."""
+
+    code = "illegal_transition"
+    status = 409
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error, or one that caused it, means that no space is left on the device.
+
+    Java reports it as text only, so that Spark's message is searched as well.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if "No space left on device" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

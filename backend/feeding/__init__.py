@@ -1,0 +1,1 @@
+"""From a catalogue version to class-balanced batches."""

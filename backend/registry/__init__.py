@@ -1,0 +1,1 @@
+"""MLflow: runs, models, versions and aliases."""

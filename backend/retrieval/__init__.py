@@ -1,0 +1,1 @@
+"""The gallery, its index, and the answer to a query."""

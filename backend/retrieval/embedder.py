@@ -1,0 +1,30 @@
+"""The port between whoever has pixels and whoever has a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backend.imaging import PixelSpec
+
+
+class Embedder(Protocol):
+    """Turns decoded pictures into embeddings; the same picture gives the same embedding, alone or in a batch."""
+
+    @property
+    def spec(self) -> PixelSpec:
+        """What the network sees."""
+
+    @property
+    def size(self) -> int:
+        """Dimensions D of an embedding."""
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed uint8 (N, H, W, C), scaled by ``imaging.to_float``, as float32 (N, D), each row L2-normalised.
+
+        Raises:
+            RetrievalError: The pixels do not have the shape of ``spec``.
+        """

@@ -1,0 +1,1 @@
+"""The endpoint, its tokens and its client."""

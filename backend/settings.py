@@ -1,0 +1,219 @@
+"""Every setting: name, default, help. Read once, passed on; nothing else looks at the environment.
+
+A setting ``spark_master`` is read from ``TWINSET_SPARK_MASTER``, first in the environment, then in a ``.env`` file in
+the working directory. The table in the README is checked against the fields below.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "TWINSET_"
+MAX_PORT = 65535
+
+
+class SecretStr:
+    """A text that shows itself only when asked by name; ``repr`` and ``str`` are masked."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "SecretStr('**********')" if self._value else "SecretStr('')"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretStr) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of Twinset; build it with :func:`load_settings`."""
+
+    home: Path = _setting(Path(".twinset"), "Folder that holds all state: catalogues, runs, jobs, logs, models.")
+    cache_dir: Path = _setting(Path(), "Folder for downloads, JARs and wheels; empty means the user's cache directory.")
+    fashion_mnist_dir: str = _setting("", "Folder with the four official Fashion-MNIST files; empty means download.")
+    fashion_mnist_url: str = _setting(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", "Where Fashion-MNIST is downloaded from."
+    )
+    model_name: str = _setting("twinset", "Name of the registered model whose alias `champion` is served.")
+    tracking_uri: str = _setting("", "MLflow tracking and registry URI; empty means SQLite below the home folder.")
+    artifact_uri: str = _setting("", "Where MLflow keeps artifacts; empty means below the home folder.")
+    spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
+    spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
+    spark_conf: str = _setting("", "More Spark configuration, `key=value` pairs separated by semicolons.")
+    host: str = _setting("127.0.0.1", "Address that the app, the endpoint and the MLflow UI listen on.")
+    app_port: int = _setting(8501, "Port of the app.")
+    endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
+    mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
+    endpoint_url: str = _setting("", "Address of the endpoint that the app asks; empty means the local one.")
+    endpoint_token: SecretStr = _setting(SecretStr(""), "Bearer token of the app; empty means the one made locally.")
+    endpoint_timeout_s: float = _setting(15.0, "Seconds the app waits for an answer of the endpoint.")
+    max_upload_mb: int = _setting(5, "Largest picture or request body that is accepted, in megabytes.")
+    max_megapixels: int = _setting(40, "Largest picture that is decoded, in millions of pixels.")
+    max_rows: int = _setting(128, "Most pictures in one request to the endpoint.")
+    job_heartbeat_s: float = _setting(2.0, "Seconds between two signs of life of a job.")
+    job_lost_after_s: float = _setting(15.0, "Seconds without a sign of life after which a job counts as lost.")
+    job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to end by itself before it is killed.")
+    threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
+    log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
+
+    @property
+    def catalogues_dir(self) -> Path:
+        """Folder of the Delta tables, one folder a catalogue."""
+        return self.home / "catalogues"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the model bundles, one folder a model."""
+        return self.home / "models"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Folder of the job and server logs."""
+        return self.home / "logs"
+
+    @property
+    def jobs_db(self) -> Path:
+        """SQLite file of the jobs."""
+        return self.home / "jobs.db"
+
+    @property
+    def jars_dir(self) -> Path:
+        """Folder of the Delta JARs that Spark starts with."""
+        return self.cache_dir / "jars"
+
+    @property
+    def effective_tracking_uri(self) -> str:
+        """The MLflow tracking URI in force."""
+        return self.tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def effective_artifact_uri(self) -> str:
+        """The MLflow artifact root in force."""
+        return self.artifact_uri or str(self.home / "artifacts")
+
+    @property
+    def effective_endpoint_url(self) -> str:
+        """The address of the endpoint that the app and the command line ask."""
+        return self.endpoint_url or f"http://{connectable(self.host)}:{self.endpoint_port}"
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest accepted body, in bytes."""
+        return self.max_upload_mb * 1_000_000
+
+    @property
+    def max_pixels(self) -> int:
+        """Largest picture that is decoded, in pixels."""
+        return self.max_megapixels * 1_000_000
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that give a child process these very settings."""
+        pairs = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return {PREFIX + name.upper(): v.reveal() if isinstance(v, SecretStr) else str(v) for name, v in pairs}
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+    """Read the settings from the environment, then from a ``.env`` file, then from the defaults.
+
+    Args:
+        environ: Variables to read; the process's own when left out.
+        dotenv: File with ``NAME=value`` lines; ``.env`` in the working directory when left out.
+
+    Raises:
+        SettingsError: A value has the wrong type or range, or a ``TWINSET_`` variable names no setting.
+    """
+    variables = {**_read_dotenv(dotenv or Path(".env")), **(os.environ if environ is None else environ)}
+    known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
+    unknown = sorted(name for name in variables if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(
+            f"{unknown[0]} is not a setting.", next_step="The README lists all settings; correct or remove it."
+        )
+    values = {
+        item.name: _parse(name, variables[name], item.default) for name, item in known.items() if name in variables
+    }
+    settings = Settings(**values)
+    cache = settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)
+    return _checked(_replace(settings, home=settings.home.expanduser().absolute(), cache_dir=cache))
+
+
+def _replace(settings: Settings, **changes: Any) -> Settings:
+    return Settings(**{**{item.name: getattr(settings, item.name) for item in fields(settings)}, **changes})
+
+
+def _user_cache(variables: Mapping[str, str]) -> Path:
+    root = variables.get("XDG_CACHE_HOME") or str(Path(variables.get("HOME", "~")).expanduser() / ".cache")
+    return Path(root) / "twinset"
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    kind = type(default)
+    if isinstance(default, SecretStr):
+        return SecretStr(text)
+    if isinstance(default, Path):
+        return Path(text).expanduser() if text else default
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"{name} must be a {'whole number' if kind is int else 'number'}, got {text!r}.",
+            next_step=f"Set it to something like {default}, or remove it.",
+        ) from error
+
+
+def _checked(settings: Settings) -> Settings:
+    for name in ("app_port", "endpoint_port", "mlflow_port"):
+        if not 0 <= getattr(settings, name) <= MAX_PORT:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} must be a port in 0..{MAX_PORT}, got {getattr(settings, name)}.",
+                next_step="Choose a free port, for example between 1024 and 65535.",
+            )
+    for name in ("max_upload_mb", "max_megapixels", "max_rows"):
+        if getattr(settings, name) < 1:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
+                next_step="Set it to a positive whole number.",
+            )
+    if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise SettingsError(
+            f"{PREFIX}LOG_LEVEL is {settings.log_level!r}.", next_step="Use DEBUG, INFO, WARNING or ERROR."
+        )
+    return settings
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def connectable(host: str) -> str:
+    """Return the address to reach a server at: one bound to every address is reached on loopback."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound

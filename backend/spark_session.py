@@ -1,0 +1,247 @@
+"""One Delta-enabled Spark session: started offline, bound to loopback when local, and ended with its JVM.
+
+Nothing but this module starts a session. A session costs seconds, so a process opens one and keeps it; an
+:func:`open_spark` inside another shares the outer session.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import EnvironmentUnready, SettingsError
+from backend.spark_jars import check_java, require_jars, resolve_jars, spark_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pyspark.sql import SparkSession
+
+    from backend.settings import Settings
+
+__all__ = ["open_spark", "resolve_jars", "zip_backend"]
+
+logger = logging.getLogger(__name__)
+
+_JVM_EXIT_TIMEOUT_S = 20
+_LOG4J = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
+logger.shell.level = error
+"""
+
+
+@contextmanager
+def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
+    """Start a session, hand it out, and stop it together with its JVM.
+
+    Inside an open session the same one is handed out again and left open for its owner.
+
+    Args:
+        settings: Master, driver memory, further configuration and the folder of the JARs.
+        app_name: Name that Spark shows for the session.
+
+    Raises:
+        EnvironmentUnready: Java or the JARs are missing, Spark does not start, or another master's session is open.
+        SettingsError: ``spark_conf`` is not made of ``key=value`` pairs.
+    """
+    outer = _open_session()
+    if outer is not None:
+        yield _same_master(outer, settings)
+        return
+    further = _further(settings)
+    check_java()
+    jars = require_jars(settings)
+    with tempfile.TemporaryDirectory(prefix="twinset-spark-", ignore_cleanup_errors=True) as scratch:
+        conf = {**_configuration(settings, app_name, jars, Path(scratch)), **further}
+        with _environment(settings, conf), _path_restored():
+            spark = _started(conf)
+            try:
+                spark.sparkContext.addPyFile(str(zip_backend(Path(scratch))))
+                yield spark
+            finally:
+                _shut_down(spark)
+
+
+def zip_backend(folder: Path) -> Path:
+    """Write the package ``backend`` to ``folder/backend.zip``, the same bytes for the same sources."""
+    package = Path(__file__).resolve().parent
+    target = folder / "backend.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(package.rglob("*.py")):
+            entry = zipfile.ZipInfo(str(path.relative_to(package.parent)), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return target
+
+
+# ---------------------------------------------------------------------------------------- configuration
+
+
+def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch: Path) -> dict[str, str]:
+    log4j = scratch / "log4j2.properties"
+    log4j.write_text(_LOG4J, encoding="utf-8")
+    java_options = f"-Dlog4j2.configurationFile={log4j.as_uri()} -Dderby.system.home={scratch} -XX:-UsePerfData"
+    conf = {
+        "spark.app.name": app_name,
+        "spark.master": settings.spark_master,
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.extraJavaOptions": java_options,
+        "spark.jars": ",".join(str(path) for path in jars),
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        # Keras 2 has to be chosen before TensorFlow is imported, in every process that does.
+        "spark.executorEnv.TF_USE_LEGACY_KERAS": "1",
+        # A folder called `backend` in an executor's working directory must not hide the shipped package.
+        "spark.executorEnv.PYTHONSAFEPATH": "1",
+    }
+    return {**conf, **_LOCAL} if _is_local(settings.spark_master) else conf
+
+
+# One machine: nobody else connects, and the defaults of 200 and 50 partitions are made for clusters.
+_LOCAL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+
+def _is_local(master: str) -> bool:
+    return master == "local" or master.startswith(("local[", "local-cluster["))
+
+
+def _further(settings: Settings) -> dict[str, str]:
+    """Read ``key=value; key=value``."""
+    pairs = [text.partition("=") for text in settings.spark_conf.split(";") if text.strip()]
+    for name, equals, _ in pairs:
+        if not equals or not name.strip().startswith("spark."):
+            raise SettingsError(
+                f"TWINSET_SPARK_CONF has the part {(name + equals).strip()!r}, which is no pair spark.key=value.",
+                next_step="Write pairs like spark.executor.memory=4g, separated by semicolons.",
+            )
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@contextmanager
+def _environment(settings: Settings, conf: Mapping[str, str]) -> Iterator[None]:
+    """Set what Spark reads from the environment only, and put everything back as it was."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(("SPARK_", "PYSPARK_"))}
+    # Another Spark's home, or Spark Connect, would change the session that is started here.
+    for name in ("SPARK_REMOTE", "SPARK_API_MODE", "SPARK_CONNECT_MODE_ENABLED", "PYSPARK_SUBMIT_ARGS"):
+        os.environ.pop(name, None)
+    os.environ["SPARK_HOME"] = str(spark_home())
+    os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", sys.executable)
+    if _is_local(settings.spark_master):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_"))]:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _path_restored() -> Iterator[None]:
+    """``addPyFile`` puts its copy on this process's path as well; it is gone when the session is."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = [entry for entry in sys.path if entry in before]
+
+
+# ---------------------------------------------------------------------------------------- start and end
+
+
+def _open_session() -> SparkSession | None:
+    """Return the session that is open in this process, in whatever thread."""
+    if "pyspark" not in sys.modules:
+        return None
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    active: Any = SparkContext._active_spark_context  # noqa: SLF001 - getActiveSession knows its own thread only
+    builder: Any = SparkSession.builder
+    return builder.getOrCreate() if active is not None else None
+
+
+def _same_master(spark: SparkSession, settings: Settings) -> SparkSession:
+    if spark.sparkContext.master != settings.spark_master:
+        raise EnvironmentUnready(
+            f"This process has a Spark session on {spark.sparkContext.master}, and {settings.spark_master} is asked.",
+            next_step="Use one master in one process.",
+        )
+    return spark
+
+
+def _started(conf: Mapping[str, str]) -> SparkSession:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    builder: Any = SparkSession.builder
+    try:
+        return builder.config(map=dict(conf)).getOrCreate()
+    except (PySparkException, Py4JError, OSError) as error:
+        _end_jvm()
+        raise EnvironmentUnready(
+            f"Spark does not start on {conf['spark.master']}: {_first_line(error)}",
+            next_step="Run `make doctor`; the lines above this one are Java's own.",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if "Exception: " in line]
+    return (causes or lines or [type(error).__name__])[0]
+
+
+def _shut_down(spark: SparkSession) -> None:
+    """Stop the session; a JVM that was killed first is no error, its end is what is wanted."""
+    from py4j.protocol import Py4JError
+
+    try:
+        spark.stop()
+    except (Py4JError, OSError) as error:
+        logger.debug("The JVM was gone before the session was stopped: %s", error)
+    finally:
+        _end_jvm()
+
+
+def _end_jvm() -> None:
+    """End the JVM, which ``stop`` leaves running until Python exits."""
+    from pyspark import SparkContext
+
+    holder: Any = SparkContext
+    gateway, holder._gateway, holder._jvm = holder._gateway, None, None  # noqa: SLF001 - no public way to end a JVM
+    if gateway is None:
+        return
+    gateway.shutdown()
+    process = gateway.proc
+    process.stdin.close()  # the JVM ends itself when this pipe closes
+    try:
+        process.wait(timeout=_JVM_EXIT_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        logger.warning("The JVM did not end within %s s and is killed.", _JVM_EXIT_TIMEOUT_S)
+        process.kill()
+        process.wait()

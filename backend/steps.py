@@ -1,0 +1,223 @@
+"""The steps of the flow, each a function from a typed request to a JSON result; commands and jobs both call these.
+
+catalogue -> train -> index -> evaluate -> deploy; ``demo`` runs them in one go
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backend import bundle
+from backend.catalogue.items import GALLERY_SPLITS
+from backend.errors import BundleError, JobError, StorageFull, is_disk_full
+from backend.requests import (
+    DemoRequest,
+    DeployRequest,
+    EvaluateRequest,
+    IndexRequest,
+    IngestRequest,
+    Request,
+    TrainRequest,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backend.catalogue.sources import Source
+    from backend.progress import Progress
+    from backend.retrieval.embedder import Embedder
+    from backend.settings import Settings
+
+
+def run_request(request: Request, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Carry out one request and return its result as JSON values.
+
+    Raises:
+        WorkbenchError: It could not be done; the message says why and what to do.
+        Cancelled: The user asked to stop.
+    """
+    from backend.demo import run_demo
+
+    steps: dict[type[Any], Any] = {
+        IngestRequest: ingest_step,
+        TrainRequest: train_step,
+        IndexRequest: index_step,
+        EvaluateRequest: evaluate_step,
+        DeployRequest: deploy_step,
+        DemoRequest: run_demo,
+    }
+    if type(request) not in steps:
+        raise JobError(f"Nothing carries out {type(request).__name__}.")
+    try:
+        result: dict[str, Any] = steps[type(request)](request, settings, progress)
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(settings) from error
+        raise
+    return result
+
+
+def disk_full(settings: Settings) -> StorageFull:
+    """The error for a full disk, wherever it was met."""
+    return StorageFull(
+        f"The disk that holds {settings.home} is full; the last committed state is untouched.",
+        next_step="Free some space or set TWINSET_HOME to another disk, then run this again.",
+    )
+
+
+def ingest_step(request: IngestRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Load a source into its catalogue: one Delta commit."""
+    from backend.catalogue.ingest import ingest
+    from backend.spark_session import open_spark
+
+    source = _source(request, settings, progress)
+    progress.report(0, 1, note="Starting Spark")
+    with open_spark(settings, app_name=f"twinset catalogue {request.catalogue_name}") as spark:
+        report = ingest(
+            spark,
+            source,
+            settings,
+            catalogue=request.catalogue_name,
+            validation_share=request.validation_share,
+            seed=request.seed,
+            progress=progress,
+        )
+    return report.as_dict()
+
+
+def _source(request: IngestRequest, settings: Settings, progress: Progress) -> Source:
+    from backend.catalogue.fashion_mnist import obtain
+    from backend.catalogue.sources import FashionMnistSource, SampleSource
+
+    if request.source == "fashion-mnist":
+        return FashionMnistSource(obtain(settings, progress))
+    return SampleSource()
+
+
+def train_step(request: TrainRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Train a model on one catalogue version; the result is a bundle without an index."""
+    from backend.catalogue.snapshot import open_snapshot
+    from backend.registry.tracking import MlflowTracker
+    from backend.training.fit import train
+
+    snapshot = open_snapshot(settings.catalogues_dir, request.catalogue, request.version)
+    started = time.monotonic()
+    manifest = train(
+        snapshot,
+        request.config,
+        models_dir=settings.models_dir,
+        name=request.name or new_model_name(request),
+        tracker=MlflowTracker(settings),
+        progress=progress,
+        threads=settings.threads,
+    )
+    return {
+        "model": manifest.name,
+        "run_id": manifest.run_id,
+        "metrics": manifest.metrics,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def new_model_name(request: TrainRequest) -> str:
+    """Name a model after its catalogue, its preset and the time in UTC."""
+    return f"{request.catalogue}-{request.config.preset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def model_folder(settings: Settings, model: str) -> Path:
+    """Return a bundle's folder; an empty name means the newest bundle.
+
+    Raises:
+        BundleError: There is no such bundle, or none at all.
+    """
+    if model:
+        folder = settings.models_dir / model
+        if folder.parent != settings.models_dir or not (folder / bundle.MANIFEST).is_file():
+            known = ", ".join(m.name for m in list_models(settings)[:5]) or "none yet"
+            raise BundleError(f"There is no model {model!r}.", next_step=f"Models are: {known}.")
+        return folder
+    models = list_models(settings)
+    if not models:
+        raise BundleError("There is no model yet.", next_step="Train one: `python -m backend train`.")
+    return settings.models_dir / models[0].name
+
+
+def list_models(settings: Settings) -> list[bundle.Manifest]:
+    """Return the manifests of all bundles, newest first."""
+    if not settings.models_dir.is_dir():
+        return []
+    folders = [f for f in settings.models_dir.iterdir() if (f / bundle.MANIFEST).is_file() and f.name[0] != "."]
+    return sorted((bundle.read_manifest(f) for f in folders), key=lambda m: m.created_at, reverse=True)
+
+
+def index_step(request: IndexRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Embed the whole gallery of the model's catalogue version into the bundle."""
+    from backend.catalogue.snapshot import open_snapshot
+    from backend.retrieval.gallery import build_gallery
+
+    folder, embedder = _loaded(request.model, settings)
+    manifest = bundle.read_manifest(folder)
+    snapshot = open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
+    started = time.monotonic()
+    info = build_gallery(snapshot, embedder, folder, splits=GALLERY_SPLITS, progress=progress)
+    return {
+        "model": folder.name,
+        "gallery_size": info.size,
+        "index": info.kind,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _loaded(model: str, settings: Settings) -> tuple[Path, Embedder]:
+    from backend.training.embedder import load_embedder
+
+    folder = model_folder(settings, model)
+    return folder, load_embedder(folder, bundle.verify(folder), threads=settings.threads)
+
+
+def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Score the test split against the bundle's own index, and write the figures into manifest and run."""
+    from backend.catalogue.snapshot import open_snapshot
+    from backend.evaluation.evaluate import evaluate_retrieval
+    from backend.registry.model_registry import log_metrics_to_run
+    from backend.retrieval.gallery import Gallery, embed_split, load_vectors
+
+    folder, embedder = _loaded(request.model, settings)
+    manifest = bundle.read_manifest(folder)
+    if manifest.index is None:
+        raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
+    started = time.monotonic()
+    snapshot = open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
+    queries = embed_split(snapshot, embedder, splits=("test",), progress=progress)
+    scores = evaluate_retrieval(
+        queries.vectors,
+        queries.labels,
+        load_vectors(folder),
+        Gallery.load(folder).labels,
+        k=10,
+        progress=progress,
+    )
+    metrics = {f"test.{name}": value for name, value in scores.as_metrics().items()}
+    bundle.write_manifest(folder, replace(manifest, metrics={**manifest.metrics, **metrics}))
+    log_metrics_to_run(settings, manifest.run_id, metrics)
+    return {"model": folder.name, "metrics": metrics, "seconds": round(time.monotonic() - started, 3)}
+
+
+def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Register the bundle, move the alias to it, and have a running local endpoint take it up."""
+    from backend.errors import EndpointUnreachable
+    from backend.registry.model_registry import register_bundle
+    from backend.serving.client import local_client
+
+    folder = model_folder(settings, request.model)
+    version = register_bundle(settings, folder, alias=request.alias, progress=progress)
+    result = {"model": folder.name, "registered_model": version.name, "version": version.version}
+    try:
+        local_client(settings).reload()
+    except EndpointUnreachable:
+        # Nothing to reload: the endpoint reads the alias when it starts.
+        return {**result, "alias": request.alias, "endpoint": "not running"}
+    return {**result, "alias": request.alias, "endpoint": settings.effective_endpoint_url}

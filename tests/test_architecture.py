@@ -1,0 +1,126 @@
+"""The arrows, the sizes and the silence at import hold, or the build fails."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
+MAX_FUNCTION, MAX_MODULE, MAX_PAGE = 40, 300, 80
+
+
+def sources(repository, *folders):
+    return [path for folder in folders for path in sorted((repository / folder).rglob("*.py"))]
+
+
+def test_the_arrows_between_the_parts_hold(repository):
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
+    done = subprocess.run(
+        [*command, "--config", "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def test_functions_modules_and_pages_stay_small(repository):
+    too_long = []
+    for path in sources(repository, "app", "backend", "pages"):
+        text = path.read_text("utf-8")
+        limit = MAX_PAGE if path.parent.name == "pages" else MAX_MODULE
+        if (lines := len(text.splitlines())) > limit:
+            too_long.append(f"{path.relative_to(repository)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1 - _docstring_lines(node)
+                if length > MAX_FUNCTION:
+                    too_long.append(f"{path.relative_to(repository)}:{node.name}: {length} lines")
+    assert too_long == []
+
+
+def _docstring_lines(node) -> int:
+    first = node.body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return first.end_lineno - first.lineno + 1 if is_docstring else 0
+
+
+LIGHT = [
+    "backend.requests",
+    "backend.steps",
+    "backend.doctor",
+    "backend.jobs.runner",
+    "backend.catalogue.snapshot",
+    "backend.serving.client",
+    "backend.serving.tokens",
+    "backend.cli",
+    "backend.worker",
+    "backend.retrieval.recommend",
+    "backend.training.config",
+    "app.navigation",
+    "app.services",
+]
+
+
+@pytest.fixture(scope="module")
+def loaded_by(repository):
+    """Modules in memory after importing each of LIGHT in a fresh process, one process for all of them in turn."""
+    code = (
+        "import importlib, json, sys\nfound = {}\n"
+        f"for name in {LIGHT!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"    found[name] = [h for h in {HEAVY!r} if h in sys.modules]\n"
+        "print(json.dumps(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    import json
+
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_importing_loads_no_heavy_library(loaded_by, module):
+    assert loaded_by[module] == []
+
+
+def test_importing_everything_writes_nothing(repository, tmp_path):
+    """No work at import: no folder, file, client or session, wherever the process stands."""
+    names = [
+        ".".join(path.relative_to(repository).with_suffix("").parts)
+        for path in sources(repository, "backend")
+        if path.name not in {"__main__.py", "__init__.py", "pyfunc_model.py"}
+    ]
+    code = (
+        f"import importlib, threading\nfor n in {names!r}: importlib.import_module(n)\nprint(threading.active_count())"
+    )
+    environ = {"PYTHONPATH": str(repository), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_settings_read_the_environment(repository):
+    """``os.environ`` may be handed to children and prepared for libraries; settings are read in one place."""
+    readers = [
+        str(path.relative_to(repository))
+        for path in sources(repository, "app", "backend", "pages")
+        if '"TWINSET_' in path.read_text("utf-8") and path.name not in {"settings.py", "bootstrap.py"}
+    ]
+    assert readers == []
+
+
+@pytest.mark.parametrize("word", ["../shared", "/work/", "/root/", "pypi.org", "repo1.maven", "localhost.localdomain"])
+def test_nothing_names_a_place_that_is_not_ours(repository, word):
+    listed = subprocess.run(["git", "ls-files"], cwd=repository, capture_output=True, text=True, check=True).stdout
+    exempt = {".ci/run", "tests/test_architecture.py"}
+    guilty = []
+    for name in set(listed.splitlines()) - exempt:
+        path = repository / name
+        if path.suffix in {".png", ".ico", ".woff2"} or not path.is_file():
+            continue
+        if word in path.read_text("utf-8"):
+            guilty.append(name)
+    assert guilty == []

@@ -1,0 +1,60 @@
+"""Requests travel as JSON and come back as they were; what does not fit is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backend.errors import ConfigurationError, JobError
+from backend.requests import (
+    KINDS,
+    DemoRequest,
+    DeployRequest,
+    EvaluateRequest,
+    IndexRequest,
+    IngestRequest,
+    TrainRequest,
+    from_json,
+    to_json,
+)
+from backend.training.config import preset
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        IngestRequest("fashion-mnist", "shoes", 0.2, 11),
+        TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
+        IndexRequest("m"),
+        EvaluateRequest("m"),
+        DeployRequest("m", "challenger"),
+        DemoRequest("sample", "seed-cnn"),
+    ],
+    ids=lambda r: r.kind,
+)
+def test_every_kind_survives_json(request_):
+    assert from_json(request_.kind, json.loads(json.dumps(to_json(request_)))) == request_
+
+
+def test_kinds_are_the_words_of_the_flow():
+    assert set(KINDS) == {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "error", "says"),
+    [
+        ("bake", {}, JobError, "no job of kind 'bake'"),
+        ("index", {"modle": "m"}, JobError, "no field 'modle'"),
+        ("train", {"config": {"epochs": 0}}, ConfigurationError, "epochs must be between"),
+        ("train", {"config": {"epoch": 1}}, ConfigurationError, "no field 'epoch'"),
+    ],
+)
+def test_what_does_not_fit_is_named(kind, raw, error, says):
+    with pytest.raises(error, match=says):
+        from_json(kind, raw)
+
+
+def test_a_catalogue_is_named_after_its_source_unless_told():
+    assert IngestRequest("sample").catalogue_name == "sample"
+    assert IngestRequest("sample", "shop").catalogue_name == "shop"

@@ -1,0 +1,72 @@
+"""Settings come from the environment, then .env, then defaults; wrong ones are named; secrets stay masked."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from backend.errors import SettingsError
+from backend.settings import SecretStr, Settings, load_settings
+
+
+def read(tmp_path, **environ):
+    return load_settings({"HOME": str(tmp_path), **environ}, dotenv=tmp_path / ".env")
+
+
+def test_defaults_bind_to_loopback_and_stay_below_the_home_folder(tmp_path):
+    settings = read(tmp_path)
+    assert settings.host == "127.0.0.1"
+    assert settings.home.is_absolute()
+    assert settings.effective_tracking_uri == f"sqlite:///{settings.home}/mlflow.db"
+    assert settings.cache_dir == tmp_path / ".cache" / "twinset"
+
+
+def test_the_cache_follows_xdg(tmp_path):
+    assert read(tmp_path, XDG_CACHE_HOME="/somewhere").cache_dir.as_posix() == "/somewhere/twinset"
+
+
+def test_environment_wins_over_dotenv(tmp_path):
+    (tmp_path / ".env").write_text('# comment\nTWINSET_APP_PORT=9001\nTWINSET_MODEL_NAME="shoes"\n')
+    settings = read(tmp_path, TWINSET_APP_PORT="9002")
+    assert (settings.app_port, settings.model_name) == (9002, "shoes")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TWINSET_APP_PORT", "many", "whole number"),
+        ("TWINSET_APP_PORT", "70000", "port in 0..65535"),
+        ("TWINSET_ENDPOINT_TIMEOUT_S", "soon", "number"),
+        ("TWINSET_MAX_ROWS", "0", "at least 1"),
+        ("TWINSET_LOG_LEVEL", "LOUD", "LOUD"),
+        ("TWINSET_COLOUR", "blue", "not a setting"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_remedy(tmp_path, name, value, says):
+    with pytest.raises(SettingsError, match=says) as error:
+        read(tmp_path, **{name: value})
+    assert name in error.value.message
+    assert error.value.next_step
+
+
+def test_a_child_process_gets_the_very_same_settings(tmp_path):
+    settings = read(tmp_path, TWINSET_HOME=str(tmp_path / "h"), TWINSET_ENDPOINT_TOKEN="s3cret", TWINSET_THREADS="2")
+    assert load_settings({"HOME": "/elsewhere", **settings.environment()}, dotenv=tmp_path / "none") == settings
+
+
+def test_every_setting_says_what_it_is_for():
+    assert all(item.metadata["help"].endswith(".") or "…" in item.metadata["help"] for item in fields(Settings))
+
+
+def test_secrets_are_masked_wherever_they_are_printed(tmp_path):
+    settings = read(tmp_path, TWINSET_ENDPOINT_TOKEN="s3cret")
+    assert "s3cret" not in f"{settings} {settings.endpoint_token} {settings.endpoint_token!r}"
+    assert settings.endpoint_token.reveal() == "s3cret"
+    assert settings.endpoint_token == SecretStr("s3cret")
+    assert not SecretStr("")
+
+
+def test_a_server_on_every_address_is_reached_on_loopback(tmp_path):
+    settings = read(tmp_path, TWINSET_HOST="0.0.0.0")
+    assert settings.effective_endpoint_url == "http://127.0.0.1:8601"
