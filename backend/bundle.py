@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BundleError
-from backend.imaging import PixelSpec
+from backend.pixel_spec import PixelSpec
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import steps
 from backend.console import ConsoleProgress
-from backend.errors import ConfigurationError, ImageRejected, RegistryError
+from backend.errors import Cancelled, ConfigurationError, ImageRejected, JobError, RegistryError
 from backend.requests import (
     DemoRequest,
     DeployRequest,
@@ -199,11 +200,39 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     if not _has_champion(settings):
         print("There is no model yet, so the demo is prepared first.", file=sys.stderr)
-        result = _carry_out(DemoRequest(options.source), settings)
+        result = follow(DemoRequest(options.source), settings)
         if result["note"]:
             print(f"\n{result['note']}")
         print(f"{result['model']}: precision@1 {result['precision_at_1']:.3f} on the test split.", flush=True)
     return run_everything(settings)
+
+
+def follow(request: Request, settings: Settings) -> Result:
+    """Run a request as a job, so that the Jobs page knows it, and show its progress here; Ctrl-C cancels it.
+
+    Raises:
+        Cancelled: It was cancelled, from here or elsewhere.
+        JobError: It failed; the message is the job's own.
+    """
+    from backend.jobs.runner import JobRunner
+    from backend.jobs.states import JobState
+
+    runner = JobRunner(settings)
+    job = runner.submit(request)
+    with ConsoleProgress().cancelled_by_ctrl_c() as progress:
+        while not (job := runner.get(job.id)).state.is_finished:
+            at = job.progress
+            progress.report(at.done, at.total or 1, unit=at.unit, note=at.note)
+            if progress.cancelled and job.cancel_requested_at is None:
+                runner.cancel(job.id)
+            time.sleep(0.2)
+    if job.state is JobState.CANCELLED:
+        raise Cancelled("The demo was cancelled.", next_step="`make run` starts it again.")
+    if job.state is not JobState.SUCCEEDED:
+        raise JobError(
+            job.error or f"The job ended as {job.state}.", next_step=job.next_step or f"Read {job.log_path}."
+        )
+    return dict(job.result or {})
 
 
 def _has_champion(settings: Settings) -> bool:

@@ -24,7 +24,7 @@ class ConsoleProgress:
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
-        self._cancelled = False
+        self.cancelled = False  # whether Ctrl-C was pressed
 
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
         """Draw the bar anew where total or unit changed, otherwise move it."""
@@ -41,7 +41,7 @@ class ConsoleProgress:
 
     def check_cancelled(self) -> None:
         """Raise ``Cancelled`` after Ctrl-C."""
-        if self._cancelled:
+        if self.cancelled:
             raise Cancelled("Stopped, as you asked.", next_step="What was committed before is kept.")
 
     def close(self) -> None:
@@ -55,9 +55,9 @@ class ConsoleProgress:
         """Turn the first Ctrl-C into a cancellation; a second one ends the process the hard way."""
 
         def on_signal(_signal: int, _frame: FrameType | None) -> None:
-            if self._cancelled:
+            if self.cancelled:
                 raise KeyboardInterrupt
-            self._cancelled = True
+            self.cancelled = True
             tqdm.write("Stopping … (Ctrl-C again to stop at once)", file=sys.stderr)
 
         before = signal.signal(signal.SIGINT, on_signal)

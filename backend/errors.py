@@ -219,7 +219,15 @@ def is_disk_full(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
             return True
-        if "No space left on device" in str(seen):
+        if "No space left on device" in _text(seen):
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def _text(error: BaseException) -> str:
+    """A JVM's error asks the JVM for its text, and that may be gone."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever went wrong while asking, the error itself is what matters
+        return repr(error.args)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Background = Literal["dark", "light", "any"]
+    from backend.pixel_spec import Background, PixelSpec
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MIN_SIDE = 8
@@ -33,29 +33,6 @@ OPAQUE = 255
 MAX_PIXELS = 40_000_000
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-
-
-@dataclass(frozen=True, slots=True)
-class PixelSpec:
-    """What a model sees: size, colour mode, and the background its gallery is photographed on.
-
-    ``background`` is ``dark`` for a light garment on black (Fashion-MNIST), ``light`` for a shop's white, and ``any``
-    where pictures are left as they are.
-    """
-
-    height: int
-    width: int
-    channels: Literal[1, 3]
-    background: Background = "any"
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return (self.height, self.width, self.channels)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

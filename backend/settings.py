@@ -76,7 +76,7 @@ class Settings:
     max_megapixels: int = _setting(40, "Largest picture that is decoded, in millions of pixels.")
     max_rows: int = _setting(128, "Most pictures in one request to the endpoint.")
     job_heartbeat_s: float = _setting(2.0, "Seconds between two signs of life of a job.")
-    job_lost_after_s: float = _setting(15.0, "Seconds without a sign of life after which a job counts as lost.")
+    job_lost_after_s: float = _setting(60.0, "Seconds without a sign of life after which a job counts as lost.")
     job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to end by itself before it is killed.")
     threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
     log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
@@ -159,7 +159,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     }
     settings = Settings(**values)
     cache = settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)
-    return _checked(_replace(settings, home=settings.home.expanduser().absolute(), cache_dir=cache))
+    data = settings.fashion_mnist_dir and str(Path(settings.fashion_mnist_dir).expanduser().absolute())
+    home = settings.home.expanduser().absolute()  # children may have another working directory
+    return _checked(_replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
 
 
 def _replace(settings: Settings, **changes: Any) -> Settings:

@@ -10,7 +10,7 @@ import pytest
 
 from backend import bundle
 from backend.errors import BundleError
-from backend.imaging import PixelSpec
+from backend.pixel_spec import PixelSpec
 
 
 def manifest(**changes) -> bundle.Manifest:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from backend import imaging
 from backend.errors import ImageRejected
-from backend.imaging import PixelSpec, decode, decode_many, encode_png, inspect, thumbnail, to_float
+from backend.imaging import decode, decode_many, encode_png, inspect, thumbnail, to_float
+from backend.pixel_spec import PixelSpec
 
 GREY = PixelSpec(28, 28, 1, "dark")
 COLOUR = PixelSpec(16, 16, 3, "any")

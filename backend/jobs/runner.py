@@ -1,0 +1,202 @@
+"""Starting, watching, cancelling and repeating jobs; every page and command steers jobs through this.
+
+A job is a process of its own, in its own session: it outlives the process that started it. The runner keeps nothing in
+memory that matters, so that any number of runners, in any number of processes, may look after the same jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.errors import JobError, WorkbenchError
+from backend.jobs import logfile
+from backend.jobs.processes import JOB_MARK, end_family, family, is_worker, signal_all
+from backend.jobs.states import JobState, check_transition
+from backend.jobs.store import Job, JobStore
+from backend.jobs.verdict import Patience, Verdict, judge
+from backend.requests import from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backend.jobs.clock import Clock
+    from backend.jobs.store import MetricPoint
+    from backend.requests import Request
+    from backend.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ORPHAN_GRACE_S = 0.5  # a JVM removes its temporary files when it is asked to end
+WAIT_POLL_S = 0.05
+
+
+class JobRunner:
+    """The jobs of one home folder.
+
+    Args:
+        settings: Handed on to every worker, through its environment.
+        command: What starts a worker; the job's id is added at the end.
+        clock: What time it is.
+    """
+
+    def __init__(self, settings: Settings, *, command: Sequence[str] | None = None, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._command = tuple(command or (sys.executable, "-m", "backend.worker"))
+        self._store = JobStore(settings.jobs_db, logs_dir=settings.logs_dir, clock=clock)
+        self._patience = Patience(lost_after_s=settings.job_lost_after_s, grace_s=settings.job_grace_s)
+        self.reconcile()
+
+    def submit(self, request: Request) -> Job:
+        """Start a job for a request, or return the unfinished job that does the same already.
+
+        A process that cannot be started makes a FAILED job, which says why.
+        """
+        return self._submit(request, retry_of=None)
+
+    def retry(self, job_id: str) -> Job:
+        """Submit the request of an earlier job again.
+
+        Raises:
+            JobNotFound: There is no such job.
+            JobError: Its request is not understood any more.
+        """
+        job = self._store.get(job_id)
+        return self._submit(from_json(job.kind, job.request), retry_of=job.id)
+
+    def get(self, job_id: str) -> Job:
+        """Return one job as it is now.
+
+        Raises:
+            JobNotFound: There is no such job.
+        """
+        return self._looked_after(self._store.get(job_id))
+
+    def list(self, limit: int = 50, *, kind: str | None = None, active: bool = False) -> Sequence[Job]:
+        """Return jobs as they are now, newest first; of one kind, or the unfinished ones, on request."""
+        self.reconcile()
+        return self._store.list(limit, kind=kind, active=active)
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop, and return at once; cancelling twice is no error.
+
+        A queued job is CANCELLED right away. A running one and all that it started get SIGTERM; after the grace its
+        worker, or the next look at the job by any runner, kills what is left.
+
+        Raises:
+            JobNotFound: There is no such job.
+            IllegalTransition: It has ended already.
+        """
+        job = self.get(job_id)
+        check_transition(job.state, JobState.CANCELLED)
+        if job.state is JobState.QUEUED and self._store.finish(job_id, JobState.CANCELLED, source=JobState.QUEUED):
+            signal_all(family(job_id, job.pid), signal.SIGKILL)  # it has not begun; nothing to tidy up
+            return self._store.get(job_id)
+        if job.cancel_requested_at is None:
+            self._store.request_cancel(job_id)
+            signal_all(family(job_id, job.pid), signal.SIGTERM)
+        return self.get(job_id)
+
+    def log_tail(self, job_id: str, lines: int = 100) -> str:
+        """Return the last lines of a job's log; empty while it has written none."""
+        return logfile.tail(self._store.get(job_id).log_path, lines)
+
+    def metrics(self, job_id: str) -> Sequence[MetricPoint]:
+        """Return the stream of metrics (name, step, value), in the order in which they came."""
+        return self._store.metrics(job_id)
+
+    def wait(self, job_id: str, timeout_s: float | None = None) -> Job:
+        """Wait until a job has ended, and return it.
+
+        Raises:
+            JobError: It has not ended after ``timeout_s`` seconds.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (job := self.get(job_id)).state.is_finished:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise JobError(
+                    f"Job {job_id} is still {job.state} after {timeout_s:.0f} s.",
+                    next_step="Wait longer, read its log, or cancel it.",
+                )
+            time.sleep(WAIT_POLL_S)
+        return job
+
+    def reconcile(self) -> Sequence[Job]:
+        """Give a final state to every job that has ended without one, and end its orphans; return those jobs."""
+        jobs = [self._looked_after(job) for job in self._store.list(-1, active=True)]
+        return [job for job in jobs if job.state.is_finished]
+
+    def _submit(self, request: Request, *, retry_of: str | None) -> Job:
+        self.reconcile()  # a lost job must not stand in the way of its own repetition
+        job, is_new = self._store.add(request.kind, to_json(request), retry_of=retry_of)
+        if not is_new:
+            return job
+        try:
+            self._store.set_pid(job.id, self._spawn(job))
+        except OSError as error:
+            self._store.finish(
+                job.id,
+                JobState.FAILED,
+                source=JobState.QUEUED,
+                error=f"The job's process could not be started: {error}.",
+                next_step="Check the installation with `python -m backend doctor`, then retry it.",
+            )
+        return self._store.get(job.id)
+
+    def _spawn(self, job: Job) -> int:
+        """Start the worker in a session of its own. Settings, secrets among them, go through the environment only."""
+        job.log_path.parent.mkdir(parents=True, exist_ok=True)
+        marks = {JOB_MARK: job.id, "PYTHONUNBUFFERED": "1"}
+        with job.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [*self._command, job.id],
+                cwd=REPOSITORY,
+                env={**os.environ, **self._settings.environment(), **marks},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        # Somebody has to take the exit status, or a zombie stays as long as this process lives.
+        threading.Thread(target=process.wait, name=f"reap-{job.id}", daemon=True).start()
+        return process.pid
+
+    def _looked_after(self, job: Job) -> Job:
+        """Return the job, after giving it the final state that is due."""
+        if job.state.is_finished:
+            return job
+        is_alive = is_worker(job.pid, job.id)
+        clock = self._store.clock
+        verdict = judge(job, is_alive=is_alive, now=clock.now(), tick=clock.tick(), patience=self._patience)
+        if verdict is None:
+            return job
+        try:
+            self._close(job, verdict, is_alive=is_alive)
+        except WorkbenchError as error:  # a full disk must not hide the list of jobs; the next look tries again
+            logger.warning("Job %s should be %s, but that cannot be recorded: %s", job.id, verdict.state, error)
+        return self._store.get(job.id)
+
+    def _close(self, job: Job, verdict: Verdict, *, is_alive: bool) -> None:
+        """Record a verdict and end what is left of the job.
+
+        A silent worker is ended only by whoever could record the verdict: it may be silent because nothing can be
+        recorded. In all other cases the processes go first, so that a repetition never meets its predecessor.
+        """
+        record_first = is_alive and verdict.state is JobState.LOST
+        if not record_first:
+            end_family(job.id, job.pid, grace_s=0.0 if is_alive else ORPHAN_GRACE_S)
+        is_ours = self._store.finish(
+            job.id, verdict.state, source=job.state, error=verdict.error, next_step=verdict.next_step
+        )
+        if is_ours:
+            logger.warning("Job %s is %s: %s", job.id, verdict.state, verdict.error or "it was cancelled")
+        if is_ours and record_first:
+            end_family(job.id, job.pid)

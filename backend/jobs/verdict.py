@@ -1,0 +1,68 @@
+"""What to think of an unfinished job, from what its record and its process show. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.jobs.states import JobState
+
+if TYPE_CHECKING:
+    from backend.jobs.store import Job
+
+_READ_LOG = "Read the end of its log, then retry it."
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: for a sign of life, and for a cancelled job to end by itself."""
+
+    lost_after_s: float
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The final state that a job has to be given, and what to tell its owner."""
+
+    state: JobState
+    error: str | None = None
+    next_step: str = ""
+
+
+def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patience) -> Verdict | None:
+    """Judge an unfinished job; None means that it may go on.
+
+    Args:
+        job: The job as it stands in the store.
+        is_alive: Whether its worker process exists.
+        now: Seconds since the epoch.
+        tick: Seconds since the machine started; see :class:`backend.jobs.clock.Clock`.
+        patience: How long to wait for what.
+    """
+    if job.state is JobState.QUEUED:
+        return _judge_queued(job, is_alive=is_alive, now=now, patience=patience)
+    if job.cancel_requested_at is not None and (not is_alive or now - job.cancel_requested_at > patience.grace_s):
+        return Verdict(JobState.CANCELLED)
+    if not is_alive:
+        return Verdict(
+            JobState.LOST,
+            "The job's process ended without a word: it was killed, perhaps because memory ran out.",
+            _READ_LOG,
+        )
+    silent_s = tick - (job.heartbeat_tick or 0.0)
+    if silent_s > patience.lost_after_s:
+        return Verdict(JobState.LOST, f"The job gave no sign of life for {silent_s:.0f} s and was ended.", _READ_LOG)
+    return None
+
+
+def _judge_queued(job: Job, *, is_alive: bool, now: float, patience: Patience) -> Verdict | None:
+    """A queued job has a process within a moment, and that process reports or dies."""
+    was_started = job.pid is not None
+    if is_alive or (not was_started and now - job.created_at <= patience.lost_after_s):
+        return None
+    return Verdict(
+        JobState.FAILED,
+        "The job's process ended before its work began." if was_started else "The job's process was never started.",
+        _READ_LOG if was_started else "Retry it.",
+    )

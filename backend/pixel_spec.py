@@ -1,0 +1,31 @@
+"""What a model sees, as data: no pixels here, so that pages, requests and workers can name it without numpy or Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Background = Literal["dark", "light", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpec:
+    """What a model sees: size, colour mode, and the background its gallery is photographed on.
+
+    ``background`` is ``dark`` for a light garment on black (Fashion-MNIST), ``light`` for a shop's white, and ``any``
+    where pictures are left as they are.
+    """
+
+    height: int
+    width: int
+    channels: Literal[1, 3]
+    background: Background = "any"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (self.height, self.width, self.channels)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)

@@ -1,0 +1,215 @@
+"""The process of one job: ``python -m backend.worker JOB_ID``; the only place that turns a job into work.
+
+It marks the job as running, carries out its request, and records how that ended. It is started by
+:class:`backend.jobs.runner.JobRunner`, which gives it its settings through the environment.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import Cancelled, StorageFull, WorkbenchError, is_disk_full
+from backend.jobs.processes import end_family
+from backend.jobs.reporter import JobReporter
+from backend.jobs.states import JobState
+from backend.jobs.store import JobStore, as_json
+from backend.progress import Progress
+from backend.requests import Request, from_json
+from backend.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from backend.jobs.store import Job
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[Request, Settings, Progress], dict[str, Any]]
+
+RESERVE_BYTES = 262_144
+FINISH_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
+LEFTOVER_GRACE_S = 2.0
+EXIT_LIMIT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the work ended."""
+
+    state: JobState
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    next_step: str = ""
+
+
+def main(job_id: str, *, run: Run | None = None) -> int:
+    """Carry out a job and return the exit status of the process: 0 unless the job failed.
+
+    Args:
+        job_id: A queued job; one in any other state is left alone.
+        run: What carries out a request; :func:`backend.steps.run_request` when left out.
+    """
+    settings = load_settings()
+    _log_to_stderr(settings.log_level)
+    store = JobStore(settings.jobs_db, logs_dir=settings.logs_dir)
+    reporter = JobReporter(
+        store,
+        job_id,
+        heartbeat_s=settings.job_heartbeat_s,
+        grace_s=settings.job_grace_s,
+        on_overdue=lambda: _give_up(store, job_id),
+    )
+    _stop_on_signal(reporter)
+    with store.held_open():
+        if not store.start(job_id, pid=os.getpid()):
+            logger.warning("Job %s is not queued (any more); there is nothing to do.", job_id)
+            return 0
+        outcome = _carry_out(store.get(job_id), settings, reporter, run or _run_request)
+        _end_leftovers(job_id)
+        _record(store, job_id, outcome)
+    _limit_exit()
+    return 1 if outcome.state is JobState.FAILED else 0
+
+
+def _run_request(request: Request, settings: Settings, progress: Progress) -> dict[str, Any]:
+    from backend.steps import run_request
+
+    return run_request(request, settings, progress)
+
+
+def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) -> Outcome:
+    """Do the work; whatever happens becomes an outcome."""
+    logger.info("Job %s (%s) begins: %s", job.id, job.kind, as_json(job.request))
+    try:
+        with reporter, _reserved_space(settings.home):
+            result = run(from_json(job.kind, job.request), settings, reporter)
+            result = json.loads(as_json(result))
+    except BaseException as error:  # noqa: BLE001 - also a library's sys.exit; every end has to be recorded
+        if isinstance(error, Cancelled) or reporter.is_cancelled():
+            logger.info("The job was cancelled: %r", error)
+            return Outcome(JobState.CANCELLED)
+        return _failed(error)
+    logger.info("The job succeeded.")
+    return Outcome(JobState.SUCCEEDED, result)
+
+
+def _failed(error: BaseException) -> Outcome:
+    """Say what went wrong: expected errors in their own words, all others under a number that the log explains."""
+    if isinstance(error, WorkbenchError):
+        logger.error("The job failed: %s", error, exc_info=error)
+        return Outcome(JobState.FAILED, error=error.message, next_step=error.next_step)
+    if _tells_of_full_disk(error):
+        full = StorageFull("The disk is full.", next_step="Make space, then retry the job.")
+        logger.error("The job failed: %s", full, exc_info=error)
+        return Outcome(JobState.FAILED, error=full.message, next_step=full.next_step)
+    incident = uuid.uuid4().hex[:8]
+    logger.error("Something unexpected happened, incident %s.", incident, exc_info=error)
+    return Outcome(
+        JobState.FAILED,
+        error=f"Something unexpected happened (incident {incident}).",
+        next_step="The end of the job's log tells the details.",
+    )
+
+
+def _tells_of_full_disk(error: BaseException) -> bool:
+    try:
+        return is_disk_full(error)
+    except Exception:  # the error of a dead JVM cannot even be turned into text
+        logger.debug("The error has no text.", exc_info=True)
+        return False
+
+
+def _record(store: JobStore, job_id: str, outcome: Outcome) -> None:
+    """Write the final state, again and again if need be; if it cannot be written, the next look finds a lost job."""
+    for pause_s in FINISH_PAUSES_S:
+        time.sleep(pause_s)
+        try:
+            if not store.finish(
+                job_id, outcome.state, result=outcome.result, error=outcome.error, next_step=outcome.next_step
+            ):
+                logger.error("The job was declared ended by another process; its own end (%s) came late.", outcome)
+        except WorkbenchError:
+            logger.exception("The end of the job cannot be recorded at the moment.")
+        else:
+            return
+
+
+def _give_up(store: JobStore, job_id: str) -> None:
+    """End this process at once, with all that it started; called in the reporter's thread."""
+    logger.warning("The work did not stop in time; it is being killed.")
+    end_family(job_id, os.getpid())
+    try:
+        store.finish(job_id, JobState.CANCELLED)
+    except WorkbenchError:
+        logger.exception("The end of the job cannot be recorded; the next look at it will do that.")
+    finally:
+        os._exit(1)
+
+
+def _end_leftovers(job_id: str) -> None:
+    """A job leaves nothing behind: no JVM, no rank, no helper."""
+    count = end_family(job_id, os.getpid(), grace_s=LEFTOVER_GRACE_S)
+    if count:
+        logger.info("Ended %d processes that the job had left behind.", count)
+
+
+def _stop_on_signal(reporter: JobReporter) -> None:
+    """Make SIGTERM and SIGINT a wish to stop, for this process; a forked child dies of them as usual."""
+    owner = os.getpid()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            reporter.ask_to_stop()
+            return
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+@contextmanager
+def _reserved_space(folder: Path) -> Iterator[None]:
+    """Occupy a little space during the work, so that its end can be recorded on a disk that it has filled.
+
+    The file has no name: the space is free again also when this process is killed.
+    """
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as reserve:
+        reserve.write(os.urandom(RESERVE_BYTES))  # random, for file systems that compress
+        yield
+
+
+def _limit_exit() -> None:
+    """Have the system end this process if a library's threads or exit handlers hang: all is recorded by now."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(EXIT_LIMIT_S)
+
+
+def _log_to_stderr(level: str) -> None:
+    """Log with UTC times; the runner has pointed stderr, also of crashes and of children, to the job's log file."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    faulthandler.enable()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,80 @@
+"""The command line: one JSON object last, errors as a sentence, exit statuses that scripts can rely on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backend import cli, cli_handlers
+from backend.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TWINSET_HOME", str(tmp_path / "home"))
+
+
+def last_json(capfd) -> dict:
+    return json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+
+
+def test_no_catalogue_yet_is_an_empty_list(capfd):
+    assert cli.main(["catalogue", "list", "--json"]) == 0
+    assert last_json(capfd) == {"catalogues": []}
+
+
+def test_no_model_yet_says_how_to_get_one(capfd):
+    assert cli.main(["index", "--json"]) == 1
+    said = last_json(capfd)["error"]
+    assert said["code"] == "bundle_error"
+    assert "train" in said["next_step"]
+
+
+def test_an_unknown_catalogue_is_a_sentence_on_the_error_stream(capfd):
+    assert cli.main(["catalogue", "show", "shoes"]) == 1
+    captured = capfd.readouterr()
+    assert "shoes" in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_photo_that_is_not_there_is_said(capfd):
+    assert cli.main(["recommend", "nowhere.jpg", "--json"]) == 1
+    assert last_json(capfd)["error"]["code"] == "not_found"
+
+
+def test_a_bad_setting_is_said(capfd, monkeypatch):
+    monkeypatch.setenv("TWINSET_APP_PORT", "many")
+    assert cli.main(["jobs", "list"]) == 1
+    assert "TWINSET_APP_PORT" in capfd.readouterr().err
+
+
+def test_the_doctor_speaks_json(capfd):
+    cli.main(["doctor", "--json"])
+    assert {"name", "ok", "detail", "fix"} == set(last_json(capfd)["checks"][0])
+
+
+def test_wrong_usage_ends_with_two():
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bake"])
+    assert ended.value.code == 2
+
+
+def test_fields_are_changed_by_name_and_type():
+    assert cli_handlers.changes_of(["epochs=3", "learning_rate=0.01", "loss=multi-similarity"]) == {
+        "epochs": 3,
+        "learning_rate": 0.01,
+        "loss": "multi-similarity",
+    }
+
+
+@pytest.mark.parametrize("pair", ["epochs", "epoch=3", "epochs=many"])
+def test_a_change_that_does_not_fit_is_said(pair):
+    with pytest.raises(ConfigurationError, match="epoch"):
+        cli_handlers.changes_of([pair])
+
+
+def test_results_are_readable_lines():
+    shown = cli_handlers.as_lines({"rows": 3, "score": 0.51239, "neighbours": [{"rank": 1, "id": "a", "note": ""}]})
+    assert shown == "rows: 3\nscore: 0.5124\nneighbours:\n  rank=1  id=a"
