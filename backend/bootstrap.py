@@ -203,7 +203,7 @@ def _install_all_but_horovod(folder: Path) -> None:
     listed.write_text(
         "\n".join(ln for ln in lines.splitlines() if "==" in ln and not ln.startswith("horovod")), "utf-8"
     )
-    _run(_pip("install", "-q", "--no-deps", "--no-compile", "-r", str(listed)))
+    _run_counting(_pip("install", "--no-deps", "--no-compile", "--progress-bar", "off", "-r", str(listed)))
 
 
 def _horovod_home(pins: dict[str, str]) -> Path:
@@ -248,6 +248,28 @@ def _step(title: str) -> Iterator[None]:
     print(f"  {title} …", flush=True)
     yield
     print(f"  {title}: done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _run_counting(command: list[str]) -> None:
+    """Run pip and draw how many packages it has fetched; a file or pipe gets no bar."""
+    said: list[str] = []
+    total = len(_pins())
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            said.append(line.rstrip())
+            fetched = sum(text.startswith(("Collecting ", "Requirement already")) for text in said)
+            unpacking = line.startswith("Installing collected")
+            _draw("unpacking …" if unpacking else f"{fetched} of {total} fetched", fetched / total)
+    _draw("", 1.0)
+    if process.returncode != 0:
+        raise SetupFailed("The packages could not be installed:\n" + "\n".join(said[-30:]))
+
+
+def _draw(text: str, share: float) -> None:
+    if sys.stdout.isatty():
+        filled = round(24 * min(share, 1.0))
+        line = f"  [{'#' * filled}{'.' * (24 - filled)}] {text}" if text else ""
+        print(f"\r{line:60}", end="\n" if not text else "", flush=True)
 
 
 def _run(command: list[str], environ: dict[str, str] | None = None) -> None:

@@ -43,7 +43,7 @@ def test_every_command_in_the_readme_can_be_parsed(readme):
     commands = re.findall(r"python -m backend ([^`\n#]+)", readme)
     assert len(commands) >= 8
     for command in commands:
-        words = [word for word in command.split() if word not in {"…"}]
+        words = [word for word in command.split() if word != "…"]
         parser().parse_args(words)
 
 

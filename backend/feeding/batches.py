@@ -1,0 +1,94 @@
+"""The port between stored pictures and a training loop, and what every feed makes of decoded pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from backend import imaging
+from backend.feeding.augment import augment
+from backend.feeding.sampling import balanced_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from backend.feeding.augment import Augmentation
+
+_AUGMENTATION_STREAM = 1  # keeps the draws of augmentation apart from those of the sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's pictures.
+
+    Attributes:
+        pixels: float32 (B, H, W, C) in [0, 1], scaled by ``imaging.to_float`` and by nothing else.
+        labels: Class numbers, int32 (B,).
+    """
+
+    pixels: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """How batches are drawn: P classes with K examples each, ``steps`` times an epoch.
+
+    ``steps`` 0 means as many as make one pass over the rows.
+    """
+
+    classes: int
+    examples: int
+    steps: int
+    augmentation: Augmentation
+    seed: int
+
+
+class Feed(Protocol):
+    """Class-balanced batches of a train split, the same for the same seed and epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, numbered from 0."""
+
+
+class PixelFeed:
+    """A feed over decoded pictures that can be read by row, in memory or memory-mapped.
+
+    Args:
+        pixels: uint8 (N, H, W, C).
+        labels: Class number of each row, int32 (N,); negative ones are never drawn.
+        plan: How batches are drawn.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int32], plan: BatchPlan) -> None:
+        self._pixels, self._labels, self._plan = pixels, labels, plan
+        usable = int(np.count_nonzero(labels >= 0))
+        self._steps = plan.steps or max(1, usable // (plan.classes * plan.examples))
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self._steps
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, numbered from 0."""
+        plan = self._plan
+        changes = np.random.default_rng((plan.seed, number, _AUGMENTATION_STREAM))
+        for rows in balanced_batches(
+            self._labels,
+            classes=plan.classes,
+            examples=plan.examples,
+            steps=self._steps,
+            seed=plan.seed,
+            epoch=number,
+        ):
+            pixels = augment(np.asarray(self._pixels[rows]), plan.augmentation, changes)
+            yield Batch(pixels=imaging.to_float(pixels), labels=self._labels[rows])

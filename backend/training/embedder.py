@@ -1,0 +1,99 @@
+"""Pictures to embeddings with a trained network, rebuilt in our own code from the arrays of a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend import imaging
+from backend.bundle import WEIGHTS
+from backend.errors import RetrievalError
+from backend.training import weights
+from backend.training.config import TrainConfig
+from backend.training.network import build_network
+from backend.training.runtime import prepare_similarity, prepare_tensorflow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backend.bundle import Manifest
+    from backend.pixel_spec import PixelSpec
+
+# Batches come in these sizes only, the last one padded: the libraries below prepare themselves anew for every size.
+BATCH_SIZES = (1, 16, 256)
+
+
+class NetworkEmbedder:
+    """A network that answers; see :class:`backend.retrieval.embedder.Embedder`.
+
+    Args:
+        model: Keras model, float32 (B, H, W, C) in [0, 1] to unit vectors (B, D).
+        spec: What it sees.
+    """
+
+    def __init__(self, model: Any, spec: PixelSpec) -> None:
+        import tensorflow as tf
+
+        self._spec = spec
+        self._size = int(model.output_shape[-1])
+        signature = [tf.TensorSpec((None, *spec.shape), tf.float32)]
+        self._run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+
+    @property
+    def spec(self) -> PixelSpec:
+        """What the network sees."""
+        return self._spec
+
+    @property
+    def size(self) -> int:
+        """Dimensions D of an embedding."""
+        return self._size
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed uint8 (N, H, W, C), scaled by ``imaging.to_float``, as float32 (N, D), each row L2-normalised.
+
+        Raises:
+            RetrievalError: The pixels do not have the shape of ``spec``, or are not uint8.
+        """
+        if pixels.shape[1:] != self._spec.shape or pixels.dtype != np.uint8:
+            raise RetrievalError(f"Need uint8 (N, {self._spec.shape}), got {pixels.dtype} {pixels.shape}.")
+        out = np.empty((len(pixels), self._size), dtype=np.float32)
+        for start in range(0, len(pixels), BATCH_SIZES[-1]):
+            chunk = pixels[start : start + BATCH_SIZES[-1]]
+            out[start : start + len(chunk)] = self._run(_padded(chunk)).numpy()[: len(chunk)]
+        return out
+
+
+def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale up to a full batch of pictures; what is missing is black."""
+    size = next(size for size in BATCH_SIZES if size >= len(pixels))
+    batch = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)
+    batch[: len(pixels)] = imaging.to_float(pixels)
+    return batch
+
+
+def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
+    """Rebuild a bundle's network and fill it with its weights; nothing stored is executed.
+
+    Args:
+        folder: The bundle, verified before.
+        manifest: Its manifest.
+        threads: Threads for one operation; 0 means all cores.
+
+    Raises:
+        BundleError: The weights are missing, damaged, or do not fit the network of the manifest.
+        ConfigurationError: The configuration in the manifest is none.
+    """
+    prepare_tensorflow(threads)
+    prepare_similarity()
+    config = TrainConfig.from_dict(manifest.config)
+    arrays = weights.unpack(folder / WEIGHTS)
+    model = build_network(config)
+    weights.check_fit(arrays, [tuple(variable.shape) for variable in model.weights])
+    model.set_weights(arrays)
+    embedder = NetworkEmbedder(model, manifest.pixels)
+    embedder.embed(np.zeros((1, *manifest.pixels.shape), dtype=np.uint8))  # the first call is the slow one
+    return embedder

@@ -1,0 +1,61 @@
+"""From a trained network to a bundle: the manifest filled, the folder put in place whole."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend import bundle
+from backend.errors import StorageFull, is_disk_full
+from backend.training import provenance, weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backend.bundle import CatalogueRef, Manifest
+    from backend.training.checkpoints import EpochResult
+    from backend.training.resolve import Resolved
+
+
+def describe(name: str, resolved: Resolved, best: EpochResult, *, catalogue: CatalogueRef, run_id: str) -> Manifest:
+    """Fill a manifest with everything known about a training; the files and their hashes come with writing."""
+    config = resolved.config
+    return bundle.Manifest(
+        name=name,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=config.as_dict(),
+        pixels=config.pixels,
+        embedding_size=config.embedding_size,
+        catalogue=catalogue,
+        classes=resolved.classes,
+        seed=config.seed,
+        git_commit=provenance.git_commit(),
+        libraries=provenance.library_versions(),
+        run_id=run_id,
+        metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r},
+    )
+
+
+def write_bundle(folder: Path, manifest: Manifest, arrays: list[NDArray[np.float32]]) -> Manifest:
+    """Write weights and manifest beside ``folder`` and rename them into place; returns what was written.
+
+    Raises:
+        StorageFull: There is no space for it.
+    """
+    manifest = replace(manifest, weights_hash=weights.values_hash(arrays))
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.bundle-") as place:
+            fresh = Path(place) / folder.name
+            fresh.mkdir()
+            bundle.write_atomically(fresh / bundle.WEIGHTS, weights.pack(arrays))
+            written = bundle.write_manifest(fresh, manifest)
+            fresh.rename(folder)
+    except OSError as error:
+        if is_disk_full(error):
+            raise StorageFull("The disk is full.", next_step="Free some space and train again.") from error
+        raise
+    return written

@@ -1,0 +1,91 @@
+"""Fit a configuration to the catalogue it meets, so that every preset works on every catalogue, and say what changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from backend.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backend.training.config import TrainConfig
+
+MIN_EXAMPLES = 2  # fewer make no pair of the same class
+MIN_CLASSES = 2  # fewer make no pair of different ones
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What will really be trained.
+
+    Attributes:
+        config: The configuration, with batches that this catalogue can fill.
+        classes: Labels that are trained on, sorted; a label's place is its class number.
+        notes: Sentences for the user about everything that differs from what was asked for.
+    """
+
+    config: TrainConfig
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels: Iterable[str]) -> Resolved:
+    """Decide on classes and batch shape from the labels of the train and the validation split.
+
+    Raises:
+        ConfigurationError: A split is empty, or the labels make no pairs to learn from or no queries to score.
+    """
+    counts = Counter(train_labels)
+    if not counts:
+        raise ConfigurationError(
+            "The catalogue has no products in its train split.",
+            next_step="Ingest a source that has some, or choose another catalogue.",
+        )
+    classes = tuple(sorted(label for label, count in counts.items() if count >= MIN_EXAMPLES))
+    if len(classes) < MIN_CLASSES:
+        raise ConfigurationError(
+            f"Training compares products of different labels, and the train split has {len(classes)} with at least "
+            f"{MIN_EXAMPLES} products.",
+            next_step="Choose a catalogue with two labels or more.",
+        )
+    _check_validation(set(validation_labels), classes)
+    fitted = replace(
+        config,
+        classes_per_batch=min(config.classes_per_batch, len(classes)),
+        examples_per_class=min(config.examples_per_class, max(counts.values())),
+    )
+    rare = sorted(counts.keys() - set(classes))
+    return Resolved(fitted, classes, tuple(_notes(config, fitted, rare)))
+
+
+def _check_validation(labels: set[str], classes: tuple[str, ...]) -> None:
+    if not labels:
+        raise ConfigurationError(
+            "The catalogue has no products in its validation split, and the best epoch is chosen with them.",
+            next_step="Ingest it again with a validation share above 0.",
+        )
+    if labels.isdisjoint(classes):
+        raise ConfigurationError(
+            "No label of the validation split is in the train split, so that no query could be answered.",
+            next_step="Ingest the catalogue again with a validation split drawn from its train split.",
+        )
+
+
+def _notes(asked: TrainConfig, fitted: TrainConfig, rare: list[str]) -> Iterable[str]:
+    if fitted.classes_per_batch != asked.classes_per_batch:
+        yield (
+            f"A batch holds {fitted.classes_per_batch} classes instead of {asked.classes_per_batch}: "
+            "the catalogue has no more."
+        )
+    if fitted.examples_per_class != asked.examples_per_class:
+        yield (
+            f"A batch holds {fitted.examples_per_class} products per class instead of {asked.examples_per_class}: "
+            "no class has more."
+        )
+    if rare:
+        names = ", ".join(rare[:_NAMED]) + (", …" if len(rare) > _NAMED else "")
+        yield f"{len(rare)} labels with a single product are not trained on: {names}."
