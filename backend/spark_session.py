@@ -6,13 +6,17 @@ Nothing but this module starts a session. A session costs seconds, so a process 
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import warnings
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +35,14 @@ __all__ = ["open_spark", "resolve_jars", "zip_backend"]
 logger = logging.getLogger(__name__)
 
 _JVM_EXIT_TIMEOUT_S = 20
+_SCRATCH, _SCRATCH_YOUNG_S = "twinset-spark-", 60
 _LOG4J = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
 appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m %rEx{6}%n
 logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
 logger.shell.level = error
 """
@@ -64,15 +69,15 @@ def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
     further = _further(settings)
     check_java()
     jars = require_jars(settings)
-    with tempfile.TemporaryDirectory(prefix="twinset-spark-", ignore_cleanup_errors=True) as scratch:
-        conf = {**_configuration(settings, app_name, jars, Path(scratch)), **further}
+    with _scratch() as scratch:
+        conf = {**_configuration(settings, app_name, jars, scratch), **further}
         with _environment(settings, conf), _path_restored():
             spark = _started(conf)
             try:
-                spark.sparkContext.addPyFile(str(zip_backend(Path(scratch))))
+                spark.sparkContext.addPyFile(str(zip_backend(scratch)))
                 yield spark
             finally:
-                _shut_down(spark)
+                _shut_down()
 
 
 def zip_backend(folder: Path) -> Path:
@@ -106,6 +111,7 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Keras 2 has to be chosen before TensorFlow is imported, in every process that does.
@@ -113,7 +119,10 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
         # A folder called `backend` in an executor's working directory must not hide the shipped package.
         "spark.executorEnv.PYTHONSAFEPATH": "1",
     }
-    return {**conf, **_LOCAL} if _is_local(settings.spark_master) else conf
+    if not _is_local(settings.spark_master):
+        return conf
+    # The heavy work is done in Python: halving what the JVM compiles halves the CPU time of a load.
+    return {**conf, **_LOCAL, "spark.driver.extraJavaOptions": f"{java_options} -XX:TieredStopAtLevel=1"}
 
 
 # One machine: nobody else connects, and the defaults of 200 and 50 partitions are made for clusters.
@@ -161,6 +170,21 @@ def _environment(settings: Settings, conf: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give a folder that goes when the session does; first remove those whose sessions were killed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/lock"):
+        # A lock that can be had has no owner any more; one so young may not have been taken yet.
+        with suppress(OSError), lock.open() as stream:
+            if time.time() - lock.stat().st_mtime > _SCRATCH_YOUNG_S:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+    made = tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True)
+    with made as folder, (Path(folder) / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield Path(folder)
+
+
+@contextmanager
 def _path_restored() -> Iterator[None]:
     """``addPyFile`` puts its copy on this process's path as well; it is gone when the session is."""
     before = list(sys.path)
@@ -203,10 +227,11 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
     try:
         return builder.config(map=dict(conf)).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
-        _end_jvm()
+        said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
+        _shut_down()
         raise EnvironmentUnready(
-            f"Spark does not start on {conf['spark.master']}: {_first_line(error)}",
-            next_step="Run `make doctor`; the lines above this one are Java's own.",
+            f"Spark does not start on {conf['spark.master']}: {said}",
+            next_step="Run `make doctor`; what Java says about it stands above in the log.",
         ) from error
 
 
@@ -216,14 +241,23 @@ def _first_line(error: BaseException) -> str:
     return (causes or lines or [type(error).__name__])[0]
 
 
-def _shut_down(spark: SparkSession) -> None:
-    """Stop the session; a JVM that was killed first is no error, its end is what is wanted."""
+def _shut_down() -> None:
+    """Stop the session and end its JVM; one that was killed before is no error, its end is what is wanted."""
     from py4j.protocol import Py4JError
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
 
+    context: Any = SparkContext._active_spark_context  # noqa: SLF001 - also of a session that did not quite start
+    session: Any = SparkSession._instantiatedSession  # noqa: SLF001
     try:
-        spark.stop()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Unable to cleanly shutdown Spark JVM", RuntimeWarning)
+            stoppable = session or context
+            if stoppable is not None:
+                stoppable.stop()
     except (Py4JError, OSError) as error:
-        logger.debug("The JVM was gone before the session was stopped: %s", error)
+        logger.debug("The JVM was gone before the session was stopped: %s", type(error).__name__)
+        context.stop()  # what is left of it, in this process
     finally:
         _end_jvm()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 90.0
 END_WITHIN_S = 10.0
+_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # we have our own jobs; its runner costs a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,19 @@ def running(service: Service, settings: Settings) -> Iterator[subprocess.Popen[b
     """Start one service, wait until it answers, and end it and its children on the way out.
 
     Raises:
-        EnvironmentUnready: Its port is taken, or it ended or stayed silent; the message holds the end of its log.
+        EnvironmentUnready: As for ``started`` and ``await_ready``.
+    """
+    with started(service, settings) as process:
+        await_ready(service, settings, process)
+        yield process
+
+
+@contextmanager
+def started(service: Service, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Start one service without waiting for it, and end it and its children on the way out.
+
+    Raises:
+        EnvironmentUnready: Its port is taken.
     """
     if port_in_use(settings.host, service.port):
         raise EnvironmentUnready(
@@ -86,29 +99,37 @@ def running(service: Service, settings: Settings) -> Iterator[subprocess.Popen[b
             next_step=f"Stop what uses it, or set TWINSET_{service.name.upper()}_PORT to a free port.",
         )
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    log = settings.logs_dir / f"{service.name}.log"
-    with log.open("ab") as stream:
+    with _log(service, settings).open("ab") as stream:
         process = subprocess.Popen(
             service.command,
             cwd=ROOT,
-            env={**os.environ, **settings.environment()},
+            env={**os.environ, **settings.environment(), **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
         )
     try:
-        _await_ready(service, settings, process, log)
         yield process
     finally:
         end(process)
 
 
-def _await_ready(service: Service, settings: Settings, process: subprocess.Popen[bytes], log: Path) -> None:
+def _log(service: Service, settings: Settings) -> Path:
+    return settings.logs_dir / f"{service.name}.log"
+
+
+def await_ready(service: Service, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a started service answers.
+
+    Raises:
+        EnvironmentUnready: It ended or stayed silent; the message holds the end of its log.
+    """
     deadline = time.monotonic() + READY_WITHIN_S
     while not _answers(settings.host, service.port, service.ready_path):
         if process.poll() is not None or time.monotonic() > deadline:
             what = f"ended with status {process.poll()}" if process.poll() is not None else "does not answer"
+            log = _log(service, settings)
             tail = "\n".join(log.read_text("utf-8", errors="replace").splitlines()[-15:])
             raise EnvironmentUnready(
                 f"The {service.name} {what}. The end of {log}:\n{tail}", next_step="`make doctor` may know more."
@@ -152,23 +173,23 @@ def endpoint_running(settings: Settings) -> Iterator[None]:
 def run_everything(settings: Settings) -> int:
     """Start all services, print their addresses and wait for Ctrl-C; returns the exit status."""
     with ExitStack() as stack:
-        started = []
-        for service in services(settings):
-            print(f"Starting {service.title} …", flush=True)
-            started.append((service, stack.enter_context(running(service, settings))))
+        print("Starting the app, the endpoint and MLflow …", flush=True)
+        running_now = [(service, stack.enter_context(started(service, settings))) for service in services(settings)]
+        for service, process in running_now:
+            await_ready(service, settings, process)
         print("\nTwinset is running. Press Ctrl-C to end it.\n")
-        for service, _ in reversed(started):
+        for service, _ in reversed(running_now):
             print(f"  {service.title:26} http://{connectable(settings.host)}:{service.port}")
         print(f"\n  Logs are in {settings.logs_dir}", flush=True)
-        return _watch(started)
+        return _watch(running_now)
 
 
-def _watch(started: list[tuple[Service, subprocess.Popen[bytes]]]) -> int:
+def _watch(running_now: list[tuple[Service, subprocess.Popen[bytes]]]) -> int:
     stop: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda number, _frame: stop.append(number))
     while not stop:
-        for service, process in started:
+        for service, process in running_now:
             if process.poll() is not None:
                 print(f"The {service.name} ended by itself with status {process.returncode}; see its log.")
                 return 1

@@ -22,6 +22,7 @@ from backend.catalogue.sample_dice import Dice
 from backend.catalogue.sample_names import BRANDS, PATTERN_WORDS
 from backend.catalogue.sample_patterns import PATTERNS, Fabric, weave
 from backend.catalogue.sample_range import PALETTE, PARTNERS
+from backend.pixel_spec import PixelSpec
 
 PRODUCTS = sample_products()
 BY_LABEL = {kind.label: [product for product in PRODUCTS if product.label == kind.label] for kind in KINDS}
@@ -170,7 +171,7 @@ def test_the_shop_is_in_colour(pictures):
 
 
 def test_the_model_sees_the_products_on_light_ground():
-    spec = imaging.PixelSpec(height=64, width=64, channels=3, background="light")
+    spec = PixelSpec(height=64, width=64, channels=3, background="light")
     for product in PRODUCTS[: len(KINDS)]:
         decoded = imaging.decode(draw(product), spec)
         assert decoded.notes == ()

@@ -1,0 +1,101 @@
+"""What a Delta table's log says, read without a JVM."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from backend.errors import CatalogueError, CatalogueNotFound
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def catalogue_folder(catalogues_dir: Path, name: str) -> Path:
+    """Return the folder of a catalogue, which need not exist.
+
+    Raises:
+        CatalogueError: The name is none that a folder may have everywhere.
+    """
+    if not _NAME.fullmatch(name):
+        raise CatalogueError(
+            f"{name!r} cannot be the name of a catalogue.",
+            next_step="Use up to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.",
+        )
+    return catalogues_dir / name
+
+
+def newest_version(path: Path) -> int | None:
+    """Return the newest version of a table, None where no table was begun; nothing but file names is read."""
+    names = (entry.stem for entry in (path / "_delta_log").glob("*.json"))
+    return max((int(name) for name in names if name.isdecimal()), default=None)
+
+
+def open_table(path: Path, version: int | None = None) -> DeltaTable:
+    """Open a table at its newest version or the one asked for.
+
+    Raises:
+        CatalogueError: The log is damaged, or that version's part of it is gone.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return DeltaTable(path, version=version)
+    except DeltaError as error:
+        at = "" if version is None else f" at version {version}"
+        raise CatalogueError(f"The table {path} cannot be read{at}: {error}") from error
+
+
+def files_of(table: DeltaTable) -> list[Path]:
+    """Return the Parquet files of the version the table is opened at; deltalake gives them as quoted addresses."""
+    return [Path(unquote(uri.removeprefix("file://"))) for uri in table.file_uris()]
+
+
+def commit_of(path: Path, version: int) -> dict[str, Any]:
+    """Return what a commit says about itself: timestamp in ms, operation, userMetadata.
+
+    It is read from the commit's own file: deltalake's history numbers the commits of an older version wrongly.
+
+    Raises:
+        CatalogueNotFound: The log has been tidied, and the commit is gone.
+    """
+    file = path / "_delta_log" / f"{version:020d}.json"
+    try:
+        actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError as error:
+        raise CatalogueNotFound(
+            f"Version {version} of {path} has been tidied away.", next_step="Choose a newer version."
+        ) from error
+    return next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+
+
+def note_of(commit: dict[str, Any]) -> dict[str, Any]:
+    """Return the note that :func:`delta_table.replace_content` put on a commit; empty for anybody else's."""
+    try:
+        note = json.loads(commit.get("userMetadata") or "{}")
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def version_of_load(path: Path, load: str) -> int:
+    """Return the version that a load made, whoever committed after it.
+
+    Raises:
+        CatalogueNotFound: The load made none.
+    """
+    for version in range(newest_version(path) or 0, 0, -1):
+        if note_of(commit_of(path, version)).get("load") == load:
+            return version
+    raise CatalogueNotFound(f"No version of {path} was made by the load {load}.")
+
+
+def row_count(path: Path) -> int:
+    """Return the rows at the newest version, from the log alone."""
+    return int(open_table(path).count())

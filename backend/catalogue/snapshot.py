@@ -1,0 +1,225 @@
+"""A catalogue at one version, read without a JVM: counts, pages of pictures, columns, and streams for training.
+
+The Delta log gives the list of files, and pyarrow reads them; what the page of a catalogue needs comes in milliseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import fields
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from backend.bundle import CatalogueRef
+from backend.catalogue import delta_log
+from backend.catalogue.items import PRODUCTS, QUARANTINE, QUARANTINE_COLUMNS, CatalogueSummary, Product
+from backend.catalogue.stored_rows import StoredRows
+from backend.errors import CatalogueNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from deltalake import DeltaTable
+    from numpy.typing import NDArray
+
+_PRODUCT_FIELDS = [item.name for item in fields(Product)]
+_SEARCHED = ("product_id", "title", "label", "category", "brand", "colour")
+_KEPT_PAGES = 16
+_NEXT = "Load it on the Catalogue page, or with `python -m backend catalogue ingest`."
+
+
+def list_catalogues(catalogues_dir: Path) -> list[str]:
+    """Return the names of the catalogues that hold a load, in alphabetical order; other folders are passed over."""
+    if not catalogues_dir.is_dir():
+        return []
+    folders = sorted(path for path in catalogues_dir.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in folders if (delta_log.newest_version(path / PRODUCTS) or 0) > 0]
+
+
+def open_snapshot(catalogues_dir: Path, name: str, version: int | None = None) -> Snapshot:
+    """Open a catalogue at its newest version, or at the one asked for.
+
+    Raises:
+        CatalogueNotFound: There is no such catalogue, or it has no such version.
+        CatalogueError: The name cannot be one.
+    """
+    folder = delta_log.catalogue_folder(catalogues_dir, name)
+    newest = delta_log.newest_version(folder / PRODUCTS)
+    if not newest:  # version 0 is the empty table
+        raise CatalogueNotFound(f"There is no catalogue {name}.", next_step=_NEXT)
+    if version is not None and not 1 <= version <= newest:
+        raise CatalogueNotFound(
+            f"The catalogue {name} has no version {version}.", next_step=f"Its versions are 1 to {newest}."
+        )
+    return Snapshot(folder, delta_log.open_table(folder / PRODUCTS, version))
+
+
+class Snapshot:
+    """A catalogue at one version: it does not change while it is read; threads may share it.
+
+    Build it with :func:`open_snapshot`. Ids, labels and splits are read once; pictures only for what is asked.
+    """
+
+    def __init__(self, folder: Path, table: DeltaTable) -> None:
+        self._folder = folder
+        self._commit = delta_log.commit_of(folder / PRODUCTS, table.version())
+        self._rows = StoredRows(delta_log.files_of(table))
+        self._pages: OrderedDict[tuple[Any, ...], tuple[list[Product], int]] = OrderedDict()
+        self._lock = threading.RLock()
+        self.name = folder.name
+        self.version = int(table.version())
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.name!r}, version={self.version})"
+
+    @property
+    def ref(self) -> CatalogueRef:
+        """Name and version, as everything downstream quotes them."""
+        return CatalogueRef(self.name, self.version)
+
+    def summary(self) -> CatalogueSummary:
+        """Return the catalogue in counts."""
+        by_label: dict[str, dict[str, int]] = {}
+        by_split: dict[str, int] = {}
+        for label, split, count in self._counts():
+            by_label.setdefault(label, {})[split] = count
+            by_split[split] = by_split.get(split, 0) + count
+        committed = datetime.fromtimestamp(self._commit.get("timestamp", 0) / 1000, UTC)
+        quarantine = self._quarantine()
+        return CatalogueSummary(
+            name=self.name,
+            version=self.version,
+            committed_at=committed.isoformat(timespec="seconds"),
+            rows=sum(by_split.values()),
+            quarantined=quarantine.count_rows() if quarantine else 0,
+            by_split=by_split,
+            by_label=by_label,
+        )
+
+    def page(
+        self, *, offset: int, limit: int, split: str | None = None, label: str | None = None, search: str = ""
+    ) -> tuple[list[Product], int]:
+        """Return some of the products that match, with their pictures, ordered by product_id.
+
+        Args:
+            offset: Products to pass over.
+            limit: Products to return, at most.
+            split: Only this split.
+            label: Only this label.
+            search: Only products with this text in id, title, label, category, brand or colour; case does not matter.
+
+        Returns:
+            The products, and how many match in all.
+        """
+        key = (offset, limit, split, label, search)
+        with self._lock:
+            if key not in self._pages:
+                matching = self._matching(split, label, search.strip())
+                table = self._rows.take(matching[offset : offset + limit], _PRODUCT_FIELDS)
+                self._pages[key] = ([Product(**row) for row in table.to_pylist()], len(matching))
+            self._pages.move_to_end(key)
+            if len(self._pages) > _KEPT_PAGES:
+                self._pages.popitem(last=False)
+            products, total = self._pages[key]
+        return list(products), total
+
+    def product(self, product_id: str) -> Product:
+        """Return one product.
+
+        Raises:
+            CatalogueNotFound: There is no such product.
+        """
+        position = pc.index(self._keys["product_id"], product_id).as_py()
+        if position < 0:
+            raise CatalogueNotFound(
+                f"The catalogue {self.name} has no product {product_id}.", next_step="Choose one on its page."
+            )
+        rows = self._rows.take(np.array([position]), _PRODUCT_FIELDS)
+        return Product(**rows.to_pylist()[0])
+
+    def columns(self, names: Sequence[str], *, splits: Sequence[str] | None = None) -> pa.Table:
+        """Return columns of all products, or of those in some splits, ordered by product_id.
+
+        It is all in memory at once: for columns without pictures.
+        """
+        table = self._rows.dataset.to_table(columns=list(names))
+        keep = self._order if splits is None else self._order[self._in_splits(splits)[self._order]]
+        return table.take(pa.array(keep)) if len(keep) != table.num_rows or not self._is_ordered else table
+
+    def batches(
+        self, *, splits: Sequence[str] | None, columns: Sequence[str], batch_size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream columns, pictures too, in stored order, with at most ``batch_size`` rows at once and few in memory."""
+        only = None if splits is None else ds.field("split").isin(list(splits))
+        scanner = self._rows.dataset.scanner(
+            columns=list(columns), filter=only, batch_size=batch_size, batch_readahead=4, fragment_readahead=1
+        )
+        return (batch for batch in scanner.to_batches() if batch.num_rows)
+
+    def rejected(self, *, limit: int) -> list[dict[str, Any]]:
+        """Return rows that this load put into quarantine, without their bytes: ids, labels, splits, reasons, times."""
+        quarantine = self._quarantine()
+        columns = [name for name, _, _ in QUARANTINE_COLUMNS if name != "image"]
+        found: list[dict[str, Any]] = quarantine.head(limit, columns=columns).to_pylist() if quarantine else []
+        return found
+
+    # ------------------------------------------------------------------------------------------- inside
+
+    @cached_property
+    def _keys(self) -> pa.Table:
+        """Ids, labels and splits, in stored order."""
+        return self._rows.dataset.to_table(columns=["product_id", "label", "split"]).combine_chunks()
+
+    @cached_property
+    def _is_ordered(self) -> bool:
+        ids = self._keys["product_id"]
+        return pc.all(pc.less(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py() is not False
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """Stored positions in the order of product_id; our own loads are stored so."""
+        if self._is_ordered:
+            return np.arange(len(self._keys), dtype=np.int64)
+        return np.asarray(pc.sort_indices(self._keys["product_id"]), dtype=np.int64)
+
+    @cached_property
+    def _search_columns(self) -> list[pa.ChunkedArray]:
+        columns: list[pa.ChunkedArray] = self._rows.dataset.to_table(columns=list(_SEARCHED)).columns
+        return columns
+
+    def _in_splits(self, splits: Sequence[str]) -> NDArray[np.bool_]:
+        return np.asarray(pc.is_in(self._keys["split"], pa.array(list(splits), pa.string())))
+
+    def _matching(self, split: str | None, label: str | None, search: str) -> NDArray[np.int64]:
+        matches = np.ones(len(self._keys), dtype=np.bool_)
+        if split is not None:
+            matches &= self._in_splits([split])
+        if label is not None:
+            matches &= np.asarray(pc.equal(self._keys["label"], label))
+        if search:
+            found = [pc.match_substring(column, search, ignore_case=True) for column in self._search_columns]
+            matches &= np.any([np.asarray(pc.fill_null(hits, fill_value=False)) for hits in found], axis=0)
+        matching: NDArray[np.int64] = self._order[matches[self._order]]
+        return matching
+
+    def _counts(self) -> list[tuple[str, str, int]]:
+        grouped = self._keys.group_by(["label", "split"]).aggregate([("product_id", "count")])
+        rows = [(row["label"], row["split"], int(row["product_id_count"])) for row in grouped.to_pylist()]
+        return sorted(rows)
+
+    def _quarantine(self) -> ds.Dataset | None:
+        """Return the quarantine of this very load, which the note of its commit names."""
+        version = delta_log.note_of(self._commit).get("quarantine_version")
+        if not version:  # none, or the empty table
+            return None
+        table = delta_log.open_table(self._folder / QUARANTINE, int(version))
+        files = delta_log.files_of(table)
+        return StoredRows(files).dataset if files else None

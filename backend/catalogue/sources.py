@@ -1,0 +1,142 @@
+"""Where products come from: what a source must offer, and the two built in.
+
+A source is asked twice. On the driver it lists its products without a picture; on the executors, part by part, it
+turns a few of those rows into encoded pictures. So it must pickle small: it carries paths and counts, never arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from backend.catalogue import fashion_mnist
+from backend.imaging import encode_png
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backend.catalogue.sample import SampleProduct
+
+# What a source says about a product before its picture is read; ``position`` is the source's own row number.
+ENTRY_SCHEMA = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("label", pa.string()),
+        ("split", pa.string()),
+        ("title", pa.string()),
+        ("category", pa.string()),
+        ("brand", pa.string()),
+        ("colour", pa.string()),
+        ("price", pa.float64()),
+        ("stock", pa.int32()),
+        ("position", pa.int64()),
+    ]
+)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Products to load into a catalogue; small when pickled."""
+
+    @property
+    def name(self) -> str:
+        """What the column ``source`` will say."""
+
+    def entries(self) -> pa.Table:
+        """List all products without their pictures, in :data:`ENTRY_SCHEMA`; called once, on the driver."""
+
+    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+        """Return the encoded picture of each of these entries, None where there is none; called on executors."""
+
+
+@dataclass(frozen=True, slots=True)
+class FashionMnistSource:
+    """The official files in ``folder``, which every executor must see at the same path.
+
+    Pictures become lossless PNGs of 28 x 28 greys. Ids count from zero as the files do: ``fm-test-00000`` is the first
+    picture of the test file.
+    """
+
+    folder: Path
+    name: str = "fashion-mnist"
+
+    def entries(self) -> pa.Table:
+        """List train and test, in file order.
+
+        Raises:
+            DatasetUnavailable: A file is missing.
+            DatasetDamaged: A file is no IDX file.
+        """
+        train = fashion_mnist.read_labels(self.folder / fashion_mnist.TRAIN_LABELS)
+        test = fashion_mnist.read_labels(self.folder / fashion_mnist.TEST_LABELS)
+        table = pa.concat_tables([_labelled(train, "train", start=0), _labelled(test, "test", start=len(train))])
+        return table.combine_chunks()
+
+    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+        """Encode the pictures of these entries; the files are unpacked once in a worker process."""
+        train, test = self._pictures(fashion_mnist.TRAIN_IMAGES), self._pictures(fashion_mnist.TEST_IMAGES)
+        pictures: list[bytes | None] = []
+        for position in entries.column("position").to_pylist():
+            part, row = (train, position) if position < len(train) else (test, position - len(train))
+            pictures.append(encode_png(part[row]) if row < len(part) else None)
+        return pictures
+
+    def _pictures(self, name: str) -> NDArray[np.uint8]:
+        path = self.folder / name
+        return _unpacked(path, path.stat().st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSource:
+    """The products drawn by :mod:`backend.catalogue.sample`: the first ``count`` of them, or all."""
+
+    count: int | None = None
+    name: str = "sample"
+
+    def entries(self) -> pa.Table:
+        """List the products; nothing is drawn."""
+        products = _sample(self.count)
+        columns = [name for name in ENTRY_SCHEMA.names if name != "position"]
+        values = {name: [getattr(product, name) for product in products] for name in columns}
+        return pa.table({**values, "position": range(len(products))}, schema=ENTRY_SCHEMA)
+
+    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+        """Draw these products."""
+        from backend.catalogue import sample
+
+        products = _sample(self.count)
+        return [sample.draw(products[position]) for position in entries.column("position").to_pylist()]
+
+
+def _labelled(labels: NDArray[np.uint8], split: str, *, start: int) -> pa.Table:
+    names, categories = np.array(fashion_mnist.LABELS), np.array(fashion_mnist.CATEGORIES)
+    count = len(labels)
+    values = {
+        "product_id": [f"fm-{split}-{row:05d}" for row in range(count)],
+        "label": names[labels],
+        "split": [split] * count,
+        "title": [f"{name} {row:05d}" for row, name in enumerate(names[labels])],
+        "category": categories[labels],
+        "position": np.arange(start, start + count),
+    }
+    empty = {field.name: pa.nulls(count, field.type) for field in ENTRY_SCHEMA if field.name not in values}
+    return pa.table({**values, **empty}).select(ENTRY_SCHEMA.names).cast(ENTRY_SCHEMA)
+
+
+@lru_cache(maxsize=2)
+def _unpacked(path: Path, _modified_ns: int) -> NDArray[np.uint8]:
+    """Keep the two files' pictures for the next part that this worker process gets; a changed file is read anew."""
+    return fashion_mnist.read_images(path)
+
+
+@lru_cache(maxsize=2)
+def _sample(count: int | None) -> list[SampleProduct]:
+    from backend.catalogue import sample
+
+    return sample.sample_products() if count is None else sample.sample_products(count)

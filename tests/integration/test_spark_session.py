@@ -1,0 +1,201 @@
+"""A session leaves no process, file or variable behind; and the same load runs on a cluster of two workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backend.catalogue.snapshot import open_snapshot
+from backend.spark_jars import spark_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def run(tmp_path, settings, repository):
+    """Run a script in a process, working directory and temporary folder of its own; return what it prints as JSON."""
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "tmp").mkdir()
+
+    def start(code, *, settings=settings, **variables):
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(PREFACE) + textwrap.dedent(code)],
+            cwd=tmp_path / "cwd",
+            env={
+                **os.environ,
+                **settings.environment(),
+                "PYTHONPATH": str(repository),
+                "TMPDIR": str(tmp_path / "tmp"),
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return start
+
+
+PREFACE = """
+    import json, os, signal, sys
+    from backend.settings import load_settings
+    from backend.spark_session import open_spark
+    settings = load_settings()
+    def jvm(spark):
+        return spark.sparkContext._gateway.proc.pid
+    def lives(pid):
+        return os.path.exists(f"/proc/{pid}")
+"""
+
+
+def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, repository):
+    (tmp_path / "cwd" / "backend").mkdir()
+    (tmp_path / "cwd" / "backend" / "__init__.py").write_text("raise ImportError('a stranger of the same name')")
+    told = run(
+        """
+        def where(_):
+            import backend.imaging
+            return backend.imaging.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable
+        before, path = dict(os.environ), list(sys.path)
+        with open_spark(settings, app_name="one") as spark:
+            pid = jvm(spark)
+            answers = spark.sparkContext.parallelize(range(2), 2).map(where).collect()
+            with open_spark(settings, app_name="two") as inner:
+                shared = inner is spark
+            spark.range(3).write.format("delta").save(str(settings.home / "t"))
+            rows = spark.read.format("delta").load(str(settings.home / "t")).count()
+        print(json.dumps({"answers": answers, "shared": shared, "rows": rows, "jvm lives": lives(pid),
+                          "same variables": before == dict(os.environ), "same path": path == sys.path}))
+        """,
+        PYTHONSAFEPATH="1",
+    )
+    for file, keras, python in told.pop("answers"):
+        assert file.endswith("/backend.zip/backend/imaging.py")
+        assert not file.startswith(str(repository))
+        assert (keras, python) == ("1", sys.executable)
+    assert told == {"shared": True, "rows": 3, "jvm lives": False, "same variables": True, "same path": True}
+    assert [entry.name for entry in (tmp_path / "cwd").iterdir()] == ["backend"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_killed_jvm_and_a_bad_start_do_not_stop_the_next_session(run, tmp_path):
+    told = run(
+        """
+        from dataclasses import replace
+        errors = []
+        try:
+            with open_spark(replace(settings, spark_driver_memory="much"), app_name="bad"):
+                pass
+        except Exception as error:
+            errors.append([type(error).__name__, str(error)])
+        try:
+            with open_spark(settings, app_name="killed") as spark:
+                os.kill(jvm(spark), signal.SIGKILL)
+                spark.range(3).count()
+        except Exception as error:
+            errors.append([type(error).__name__])
+        with open_spark(settings, app_name="next") as spark:
+            pid, rows = jvm(spark), spark.range(3).count()
+            try:
+                with open_spark(replace(settings, spark_master="local[1]"), app_name="other"):
+                    pass
+            except Exception as error:
+                errors.append([type(error).__name__, str(error)])
+        print(json.dumps({"errors": errors, "rows": rows, "jvm lives": lives(pid)}))
+        """
+    )
+    bad, killed, other = told["errors"]
+    assert bad[0] == "EnvironmentUnready"
+    assert "Spark does not start on local[2]" in bad[1]
+    assert killed[0] in {"Py4JNetworkError", "ConnectionRefusedError", "Py4JError"}
+    assert other == [
+        "EnvironmentUnready",
+        "This process has a Spark session on local[2], and local[1] is asked. Use one master in one process.",
+    ]
+    assert (told["rows"], told["jvm lives"]) == (3, False)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+class Daemon:
+    """A Spark master or worker in a working directory of its own; what it logs is read as it comes."""
+
+    def __init__(self, folder: Path, *arguments: str):
+        folder.mkdir()
+        environ = {**os.environ, "SPARK_HOME": str(spark_home()), "SPARK_LOCAL_IP": "127.0.0.1"}
+        environ |= {"SPARK_DAEMON_MEMORY": "256m", "SPARK_WORKER_DIR": str(folder)}
+        self._process = subprocess.Popen(
+            [str(spark_home() / "bin" / "spark-class"), *arguments, "--host", "127.0.0.1"],
+            cwd=folder,
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=lambda: [None for _ in self._process.stderr])
+
+    def wait_for(self, pattern: str) -> str:
+        """Return the first match in the log; the rest of the log is read and forgotten."""
+        for line in self._process.stderr:
+            if match := re.search(pattern, line):
+                self._reader.start()
+                return match[0]
+        raise AssertionError(f"It ended without saying {pattern}.")
+
+    def end(self):
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        self._process.stderr.close()
+
+
+@pytest.fixture
+def master(tmp_path):
+    """The address of a standalone master with two workers."""
+    deploy = "org.apache.spark.deploy"
+    daemons = [Daemon(tmp_path / "master", f"{deploy}.master.Master", "--port", "0", "--webui-port", "0")]
+    address = daemons[0].wait_for(r"spark://127\.0\.0\.1:\d+")
+    for name in ("one", "two"):
+        options = ("--cores", "1", "--memory", "600m", "--port", "0", "--webui-port", "0")
+        daemons.append(Daemon(tmp_path / name, f"{deploy}.worker.Worker", address, *options))
+    for daemon in daemons[1:]:
+        daemon.wait_for("Successfully registered with master")
+    yield address
+    for daemon in reversed(daemons):
+        daemon.end()
+
+
+@pytest.mark.slow
+def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, master, settings, idx_folder, tmp_path):
+    conf = "spark.driver.host=127.0.0.1; spark.executor.memory=512m; spark.cores.max=2"
+    conf += "; spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1; spark.sql.shuffle.partitions=2; spark.databricks.delta.snapshotPartitions=1"
+    told = run(
+        """
+        from pathlib import Path
+        from backend.catalogue.ingest import ingest
+        from backend.catalogue.sources import FashionMnistSource
+        from backend.progress import NullProgress
+        source = FashionMnistSource(Path(settings.fashion_mnist_dir))
+        with open_spark(settings, app_name="cluster") as spark:
+            report = ingest(spark, source, settings, catalogue="shop", validation_share=0.1, seed=7,
+                            progress=NullProgress())
+        print(json.dumps(report.as_dict()))
+        """,
+        settings=replace(settings, spark_master=master, spark_conf=conf, fashion_mnist_dir=str(idx_folder.path)),
+    )
+    assert (told["version"], told["kept"], told["rejected"]) == (1, 400, {})
+    assert open_snapshot(settings.catalogues_dir, "shop").summary().by_split["test"] == 100
+    for name in ("one", "two"):
+        assert list((tmp_path / name).glob("app-*/*")), f"worker {name} had no part in it"
