@@ -1,0 +1,1 @@
+"""Pieces of screens: each shows what it is given and returns what the user chose."""

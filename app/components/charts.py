@@ -1,0 +1,101 @@
+"""Pure: data in, Plotly figure out; colours and fonts come from the app's theme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import plotly.graph_objects as go
+
+    from backend.catalogue.items import CatalogueSummary
+
+SPLIT_TITLES = {"train": "Train", "validation": "Validation", "test": "Test", "gallery-only": "Gallery only"}
+WHOLE_STEPS = 12  # so few that each gets its own tick
+_CONFIG = {"displayModeBar": False, "responsive": True}
+_MARGIN = {"l": 8, "r": 8, "t": 36, "b": 8}
+
+
+def show(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Draw a figure across the width of its container; ``alt`` says in words what it shows."""
+    st.plotly_chart(figure, key=key, width="stretch", config=_CONFIG, alt=alt)
+
+
+def class_counts(summary: CatalogueSummary) -> go.Figure:
+    """Products of every label, one bar a label, stacked by split, the largest label on top."""
+    import plotly.graph_objects as go
+
+    by_name = sorted(summary.by_label, reverse=True)  # bars are drawn from the bottom up
+    labels = sorted(by_name, key=lambda label: sum(summary.by_label[label].values()))
+    figure = go.Figure()
+    for split, title in SPLIT_TITLES.items():
+        if summary.by_split.get(split):
+            counts = [summary.by_label[label].get(split, 0) for label in labels]
+            figure.add_bar(name=title, y=labels, x=counts, orientation="h", hovertemplate="%{y}: %{x:,}")
+    _layout(figure, height=90 + 26 * len(labels), title="Products by label")
+    figure.update_layout(barmode="stack", legend_traceorder="normal")
+    figure.update_xaxes(tickformat=",d")
+    return figure
+
+
+def curves(points: Iterable[tuple[str, int, float]], names: Mapping[str, str], *, title: str, share: bool) -> go.Figure:
+    """Metrics over steps, one line a name.
+
+    Args:
+        points: (name, step, value) as the job wrote them.
+        names: Title of each metric to draw, by name; others are left out.
+        title: Title of the chart.
+        share: Whether the values are fractions, shown as per cent on a fixed axis.
+    """
+    import plotly.graph_objects as go
+
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for name, step, value in points:
+        if name in names:
+            lines.setdefault(name, []).append((step, value))
+    figure = go.Figure()
+    for name, values in lines.items():
+        ordered = sorted(values)
+        mode = "lines+markers" if len(ordered) <= 40 else "lines"
+        figure.add_scatter(name=names[name], x=[s for s, _ in ordered], y=[v for _, v in ordered], mode=mode)
+    _layout(figure, height=260, title=title)
+    last = max((step for values in lines.values() for step, _ in values), default=0)
+    figure.update_xaxes(dtick=1 if last <= WHOLE_STEPS else None, tickformat=",d")
+    if share:
+        figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def metric_bars(values: Mapping[str, Mapping[str, float]]) -> go.Figure:
+    """Fractions by metric, one bar a model: ``{model: {title of the metric: value}}``."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for model, metrics in values.items():
+        heights = list(metrics.values())
+        text = [f"{height:.1%}" for height in heights]
+        figure.add_bar(name=model, x=list(metrics), y=heights, text=text, textposition="outside")
+    _layout(figure, height=320, title="")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.08])
+    figure.update_layout(barmode="group", showlegend=len(values) > 1)
+    return figure
+
+
+def _layout(figure: Any, *, height: int, title: str) -> None:
+    figure.update_layout(
+        height=height,
+        margin=_MARGIN if title else {**_MARGIN, "t": 8},
+        title={"text": title, "font": {"size": 15}} if title else None,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        hovermode="closest",
+    )
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
+    """Show rows as a table with all columns that any row has; what a row lacks stays empty."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    st.dataframe(columns, width="stretch", hide_index=True, key=key, placeholder="")

@@ -1,0 +1,91 @@
+"""What the endpoint serves now, or what is missing before it can serve anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import navigation, notices, services, words
+from backend.errors import EndpointError, EndpointUnreachable
+from backend.serving.tokens import APP_TOKEN_FILE
+
+if TYPE_CHECKING:
+    from app.services import Serving
+
+CURL = """curl --data-binary @photo.jpg \\
+     -H "Authorization: Bearer $TWINSET_TOKEN" \\
+     "{url}/v1/recommend?k=10"
+"""
+PYTHON = """import os
+from pathlib import Path
+
+import requests
+
+answer = requests.post(
+    "{url}/v1/recommend",
+    params={{"k": 10}},
+    headers={{"Authorization": f"Bearer {{os.environ['TWINSET_TOKEN']}}"}},
+    data=Path("photo.jpg").read_bytes(),
+    timeout=15,
+)
+answer.raise_for_status()
+for neighbour in answer.json()["neighbours"]:
+    print(neighbour["rank"], neighbour["product_id"], neighbour["similarity"])
+"""
+
+
+def current() -> Serving | None:
+    """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
+    try:
+        return services.serving()
+    except EndpointUnreachable:
+        _show_missing()
+    except EndpointError as error:
+        _show_unready(error)
+    return None
+
+
+def _show_missing() -> None:
+    if not services.catalogues() and not services.models():
+        st.info(
+            "**Welcome to Twinset.** There is nothing to search yet. Load the products first, train a model on them, "
+            "then deploy it; `make run` does all three on a first start.",
+            icon=":material/waving_hand:",
+        )
+        navigation.link("catalogue", "Load the products")
+    elif not services.models():
+        st.info("The products are here, but no model is trained yet.", icon=":material/model_training:")
+        navigation.link("train", "Train a model")
+    else:
+        st.info(
+            "The service that finds similar products is not running. Start it with `make run`, "
+            "or with `python -m backend serve`.",
+            icon=":material/power_off:",
+        )
+        navigation.link("deploy", "See what can be deployed")
+
+
+def _show_unready(error: EndpointError) -> None:
+    st.info(notices.sentence(error.message, error.next_step), icon=":material/hourglass_empty:")
+    navigation.link("deploy", "Deploy a model")
+
+
+def show_figures(served: Serving) -> None:
+    """Show what is served now as figures."""
+    with st.container(horizontal=True):
+        st.metric("Model", f"{served.model_name} {served.model_version}", border=True, help=f"Made of {served.model}")
+        st.metric("Catalogue", f"{served.catalogue.name} {served.catalogue.version}", border=True)
+        st.metric("Products searched", words.count(served.gallery_size), border=True)
+
+
+def show_recipes() -> None:
+    """Show how to ask from a shell and from Python; the token is left to the reader."""
+    url = services.settings().effective_endpoint_url
+    st.caption(
+        f"`TWINSET_TOKEN` stands for the token. This app's own lies in the file `{APP_TOKEN_FILE}` "
+        "in the home folder, unless the settings name one."
+    )
+    shell, python = st.tabs(["Shell", "Python"])
+    shell.code(CURL.format(url=url), language="bash")
+    python.code(PYTHON.format(url=url), language="python")

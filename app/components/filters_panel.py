@@ -1,0 +1,41 @@
+"""Which products may be answered: only what the catalogue has columns for is offered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import services
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from backend.bundle import CatalogueRef
+
+TITLES = {"label": "Kind", "category": "Category", "brand": "Brand", "colour": "Colour"}
+
+
+def show(catalogue: CatalogueRef) -> dict[str, Any]:
+    """Show the filters behind a button, and return those that are set, as the endpoint takes them."""
+    try:
+        facets = services.facets(catalogue.name, catalogue.version)
+    except CatalogueError:  # the endpoint's catalogue need not be on this machine; then there is nothing to offer
+        return {}
+    filters: dict[str, Any] = {}
+    with st.popover("Filters", icon=":material/tune:"):
+        for name, values in facets.values.items():
+            chosen = st.multiselect(TITLES[name], values, key=f"filter_{name}", placeholder="Any")
+            if chosen:
+                filters[name] = chosen
+        filters |= _prices(facets.prices)
+        if facets.has_stock and st.toggle("Only what is in stock", key="filter_in_stock"):
+            filters["in_stock"] = True
+    return filters
+
+
+def _prices(prices: tuple[float, float] | None) -> dict[str, float]:
+    if prices is None or prices[0] >= prices[1]:
+        return {}
+    low, high = st.slider("Price", *prices, value=prices, key="filter_price")
+    chosen = (("price_min", low, prices[0]), ("price_max", high, prices[1]))
+    return {name: value for name, value, limit in chosen if value != limit}

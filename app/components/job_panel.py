@@ -1,0 +1,156 @@
+"""One job, live: state, progress with rate and remaining time, charts, log, and what can be done about it.
+
+The panel polls the job store inside a fragment, so that the page around it is left alone; when the job ends the page
+is run once more, because what it lists may have changed. Which job is shown comes from the store: a reload finds it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import notices, services, state, words
+from app.components import charts, job_result
+from backend.jobs.states import JobState
+
+if TYPE_CHECKING:
+    from backend.jobs.store import Job
+    from backend.requests import Request
+
+POLL_S = 1.0
+LOG_LINES = 200
+RECENT_S = 900.0  # how long a page shows a job that has ended; the Jobs page shows it for ever
+KIND_TITLES = {
+    "catalogue": "Loading products",
+    "train": "Training",
+    "index": "Building the index",
+    "evaluate": "Evaluating",
+    "deploy": "Deploying",
+    "demo": "Running the demo",
+}
+STATES: dict[JobState, tuple[str, str, Any]] = {
+    JobState.QUEUED: ("Waiting", ":material/hourglass_empty:", "gray"),
+    JobState.RUNNING: ("Running", ":material/play_arrow:", "blue"),
+    JobState.SUCCEEDED: ("Done", ":material/check:", "green"),
+    JobState.FAILED: ("Failed", ":material/error:", "red"),
+    JobState.CANCELLED: ("Cancelled", ":material/cancel:", "gray"),
+    JobState.LOST: ("Lost", ":material/link_off:", "orange"),
+}
+LOSSES = {"loss": "Loss"}
+SCORES = {
+    "val.precision_at_1": "Validation precision@1",
+    "val.map_at_r": "Validation MAP@R",
+}
+
+
+def submit(request: Request) -> None:
+    """Start a job and say so, or say that the same one is already under way."""
+    earlier = {job.id for job in services.jobs().list(active=True)}
+    job = services.jobs().submit(request)
+    if job.id in earlier:
+        st.toast("The same job is already running; here it is.", icon=":material/info:")
+    elif not job.state.is_finished:
+        st.toast("Started. It goes on even if you close this page.", icon=":material/check:")
+
+
+def show_latest(kind: str) -> None:
+    """Show the newest job of a kind, wherever it was started, while it runs and for some time after it ended."""
+    for job in services.jobs().list(limit=1, kind=kind):
+        if job.finished_at is None or time.time() - job.finished_at < RECENT_S:
+            show(job.id)
+
+
+def show(job_id: str) -> None:
+    """Show one job, polling while it has not ended."""
+    is_live = not services.jobs().get(job_id).state.is_finished
+    st.fragment(_polled, run_every=POLL_S if is_live else None)(job_id, is_live=is_live)
+
+
+def _polled(job_id: str, *, is_live: bool) -> None:
+    with notices.guarded():
+        if is_live and services.jobs().get(job_id).state.is_finished:
+            st.rerun()  # what the page around lists may have changed
+        panel(job_id)
+
+
+def panel(job_id: str) -> None:
+    """Show one job as it is now; for a caller that polls by itself."""
+    job = services.jobs().get(job_id)
+    with st.container(border=True, key=f"job-{job_id}"):
+        _heading(job)
+        if not job.state.is_finished:
+            _progress(job)
+        elif job.error:
+            st.error(notices.sentence(job.error, job.next_step), icon=":material/error:")
+        elif job.result is not None:
+            job_result.show(job.kind, job.result)
+        _curves(job)
+        _log(job)
+
+
+def _heading(job: Job) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        title, icon, colour = STATES[job.state]
+        st.markdown(f"**{KIND_TITLES.get(job.kind, job.kind)}**", width="content")
+        st.badge("Stopping" if job.is_stopping else title, icon=icon, color=colour)
+        st.caption(_times(job), width="stretch")
+        if not job.state.is_finished:
+            stopped = st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop:", disabled=job.is_stopping)
+            if stopped:
+                services.jobs().cancel(job.id)
+                st.rerun(scope="fragment")
+        elif job.state is not JobState.SUCCEEDED and st.button(
+            "Try again", key=f"retry-{job.id}", icon=":material/refresh:"
+        ):
+            again = services.jobs().retry(job.id)
+            if state.job():
+                state.select_job(again.id)
+            st.rerun()
+
+
+def _times(job: Job) -> str:
+    if job.started_at is None:
+        return f"asked for {words.ago(job.created_at)}"
+    spent = (job.finished_at or time.time()) - job.started_at
+    took = "took" if job.state.is_finished else "for"
+    return f"started {words.ago(job.started_at)}, {took} {words.duration(spent)}"
+
+
+def progress_text(job: Job) -> str:
+    """Say how far a job is: the step, units done, rate, and the time that remains, as far as they are known."""
+    progress = job.progress
+    if progress.total <= 0:
+        return progress.note or "Starting"
+    is_share = progress.unit == "%"
+    figures = (
+        words.percent(progress.fraction)
+        if is_share or progress.total <= 1
+        else f"{progress.done:,.0f} of {progress.total:,.0f} {progress.unit}".rstrip()
+    )
+    rate = f"{progress.rate:,.0f} a second" if progress.rate and progress.rate >= 1 and not is_share else ""
+    left = f"about {words.duration(max(progress.eta_s, 1.0))} left" if progress.eta_s is not None else ""
+    return " · ".join(part for part in (progress.note, figures, rate, left) if part)
+
+
+def _progress(job: Job) -> None:
+    st.progress(job.progress.fraction, text=words.plain(progress_text(job)))
+
+
+def _curves(job: Job) -> None:
+    points = services.jobs().metrics(job.id)
+    if not points:
+        return
+    left, right = st.columns(2)
+    with left:
+        figure = charts.curves(points, LOSSES, title="Loss", share=False)
+        charts.show(figure, key=f"loss-{job.id}", alt="The loss over the steps of training")
+    with right:
+        figure = charts.curves(points, SCORES, title="Validation", share=True)
+        charts.show(figure, key=f"scores-{job.id}", alt="Validation precision@1 and MAP@R over the epochs")
+
+
+def _log(job: Job) -> None:
+    with st.expander("Log", expanded=job.state in {JobState.FAILED, JobState.LOST}, key=f"log-{job.id}"):
+        st.code(services.jobs().log_tail(job.id, LOG_LINES) or "Nothing yet.", language=None, height=260)

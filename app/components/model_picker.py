@@ -1,0 +1,67 @@
+"""Choosing one of the trained models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import navigation, services, words
+
+if TYPE_CHECKING:
+    from backend.bundle import Manifest
+
+COMPARED = 6  # models side by side
+# Metrics as people read them, in order of weight; ``test.`` is measured against the gallery, ``val.`` during training.
+METRIC_TITLES = {
+    "precision_at_1": "Precision@1",
+    "precision_at_k": "Precision@10",
+    "precision_at_10": "Precision@10",
+    "hit_rate_at_k": "Hit rate@10",
+    "hit_rate_at_10": "Hit rate@10",
+    "r_precision": "R-precision",
+    "map_at_r": "MAP@R",
+}
+
+
+METRIC_HELP = {
+    "Precision@1": "How often the nearest product has the right label.",
+    "Precision@10": "The share of the ten nearest products that have the right label.",
+    "Hit rate@10": "How often at least one of the ten nearest products has the right label.",
+    "R-precision": "The share of right labels among as many neighbours as there are right products.",
+    "MAP@R": "As R-precision, but right products count more the nearer they stand.",
+}
+
+
+def scores(model: Manifest) -> dict[str, float]:
+    """Return the test metrics of a model by title, in order of weight; empty before it was evaluated."""
+    found = ((METRIC_TITLES[name], model.metrics.get(f"test.{name}")) for name in METRIC_TITLES)
+    return {title: value for title, value in found if value is not None}
+
+
+def score_row(model: Manifest) -> dict[str, str]:
+    """Return a model and its test metrics as a row of a table."""
+    return {"Model": model.name, **{title: words.percent(v, digits=1) for title, v in scores(model).items()}}
+
+
+def as_row(model: Manifest) -> dict[str, str]:
+    """Return all that is known of a model as a row of a table."""
+    return {
+        "Model": model.name,
+        "Catalogue": f"{model.catalogue.name}, version {model.catalogue.version}",
+        "Trained": words.moment(model.created_at),
+        "Index": words.count(model.index.size, "product") if model.index else "not built",
+        **score_row(model),
+    }
+
+
+def choose() -> Manifest | None:
+    """Let the user choose a model, the newest first; without any, say where models come from and return None."""
+    models = services.models()
+    if not models:
+        st.info("There is no model yet. A model is trained on a catalogue.", icon=":material/model_training:")
+        navigation.link("train", "Train one")
+        return None
+    by_name = {model.name: model for model in models}
+    name = st.selectbox("Model", list(by_name), key="model", bind="query-params")
+    return by_name[name]

@@ -1,0 +1,18 @@
+"""Entry of the app: ``python -m streamlit run app/main.py``."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # `streamlit run` puts app/ on the path, not the root above it
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402 - only now can anything of ours be found
+
+from app import navigation, notices  # noqa: E402
+
+st.set_page_config(page_title="Twinset", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
+st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
+page = st.navigation(navigation.menu())
+with notices.guarded():
+    page.run()

@@ -1,0 +1,64 @@
+"""The one list of pages, in the order of the flow; the page that merchandisers use comes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Path(__file__).resolve().parents[1] / "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """One page: its file's stem, its place in the menu, and what it is for."""
+
+    name: str
+    title: str
+    icon: str
+    section: str
+    help: str
+
+
+PAGES: tuple[PageEntry, ...] = (
+    PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo"),
+    PageEntry(
+        "catalogue", "Catalogue", ":material/inventory_2:", "Workbench", "The products, their pictures and versions"
+    ),
+    PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach a model what looks alike"),
+    PageEntry("evaluate", "Evaluate", ":material/analytics:", "Workbench", "How good a model's answers are"),
+    PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "Which model answers, and how to ask it"),
+    PageEntry("jobs", "Jobs", ":material/list_alt:", "Behind it", "Everything that runs or ran"),
+    PageEntry("system", "System", ":material/settings:", "Behind it", "Settings, versions and addresses"),
+)
+
+
+def page(name: str) -> Any:
+    """Return the ``st.Page`` of a page by the name of its file."""
+    entry = next(entry for entry in PAGES if entry.name == name)
+    return st.Page(
+        FOLDER / f"{entry.name}.py",
+        title=entry.title,
+        icon=entry.icon,
+        url_path=entry.name,
+        default=entry is PAGES[0],
+        help=entry.help,
+    )
+
+
+def menu() -> dict[str, list[Any]]:
+    """Return all pages by section of the menu."""
+    sections: dict[str, list[Any]] = {}
+    for entry in PAGES:
+        sections.setdefault(entry.section, []).append(page(entry.name))
+    return sections
+
+
+def link(name: str, label: str, address: Mapping[str, str] | None = None) -> None:
+    """Show a link to a page, opened with these values in its address line."""
+    st.page_link(page(name), label=label, icon=":material/arrow_forward:", query_params=dict(address or {}))

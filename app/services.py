@@ -1,0 +1,246 @@
+"""Composition root: the settings and the few backend services that screens use, each built once and shared.
+
+Pages and components get everything from here, so that a test replaces a service at this one door. What is cached is
+immutable (a catalogue at one version) or looked at again after a few seconds; nothing grows without bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
+
+from app import state
+from backend import bundle
+from backend.bundle import CatalogueRef
+from backend.catalogue.items import GALLERY_SPLITS
+from backend.errors import BundleError
+from backend.jobs.runner import JobRunner
+from backend.serving.client import EndpointClient
+from backend.serving.tokens import ensure_app_token
+from backend.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from backend.catalogue.items import CatalogueSummary, Product
+    from backend.doctor import Check
+
+FACET_TEXTS = ("label", "category", "brand", "colour")
+FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
+FACET_VALUES = 200  # more than that cannot be chosen from
+FRESH_S = 3.0  # how old the answer to "what is there now?" may be
+TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
+STATUS_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the endpoint answers with now; ``model`` is the name of the bundle."""
+
+    model_name: str
+    model_version: int
+    model: str
+    catalogue: CatalogueRef
+    gallery_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What can be filtered by: the values of each column that has any, and the prices from lowest to highest."""
+
+    values: dict[str, list[str]]
+    prices: tuple[float, float] | None
+    has_stock: bool
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """The settings in force, read once; the log goes where the process's errors go."""
+    found = load_settings()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("app").setLevel(found.log_level.upper())
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- jobs
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> JobRunner:
+    """Starts, follows and ends jobs."""
+    return JobRunner(settings())
+
+
+# ------------------------------------------------------------------------------------------------- catalogues
+
+
+def catalogues() -> list[str]:
+    """Names of all catalogues."""
+    return list_catalogues(settings().catalogues_dir)
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=8, show_spinner=False)
+def snapshot(name: str, version: int | None = None) -> Snapshot:
+    """A catalogue at a version, the newest unless one is given.
+
+    Raises:
+        CatalogueNotFound: There is no such catalogue or version.
+    """
+    return open_snapshot(settings().catalogues_dir, name, version)
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def summary(name: str, version: int) -> CatalogueSummary:
+    """A catalogue version in counts."""
+    return snapshot(name, version).summary()
+
+
+@st.cache_data(ttl=600, max_entries=32, show_spinner=False)
+def products(
+    name: str, version: int, *, offset: int, limit: int, split: str | None = None, label: str | None = None, search: str
+) -> tuple[list[Product], int]:
+    """A page of products, and how many match in all."""
+    return snapshot(name, version).page(offset=offset, limit=limit, split=split, label=label, search=search)
+
+
+@st.cache_data(ttl=600, max_entries=64, show_spinner=False)
+def product(name: str, version: int, product_id: str) -> Product:
+    """One product with its picture."""
+    return snapshot(name, version).product(product_id)
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def rejected(name: str, version: int, *, limit: int) -> list[dict[str, Any]]:
+    """Rows that were not taken in, with the reason; ``version`` only keeps versions apart in the cache."""
+    return snapshot(name, version).rejected(limit=limit)
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def is_colour(name: str, version: int) -> bool:
+    """Whether most pictures of a catalogue version are in colour."""
+    channels = snapshot(name, version).columns(["channels"])["channels"].to_numpy()
+    return bool(len(channels)) and float((channels > 1).mean()) > 0.5
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def facets(name: str, version: int) -> Facets:
+    """What the gallery of a catalogue version can be filtered by."""
+    columns = snapshot(name, version).columns(list(FACET_COLUMNS), splits=GALLERY_SPLITS)
+    values = {column: columns[column].drop_null().unique().sort().to_pylist() for column in FACET_TEXTS}
+    prices = columns["price"].drop_null().to_numpy()
+    return Facets(
+        values={column: found for column, found in values.items() if 1 < len(found) <= FACET_VALUES},
+        prices=(float(prices.min()), float(prices.max())) if len(prices) else None,
+        has_stock=len(columns["stock"].drop_null()) > 0,
+    )
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def examples(name: str, version: int, count: int) -> list[Product]:
+    """Products to start from, spread over the labels; of the test split where there is one: no gallery holds those."""
+    by_label = summary(name, version).by_label
+    found: list[Product] = []
+    for turn in range(math.ceil(count / max(len(by_label), 1))):
+        for label in sorted(by_label)[: count - len(found)]:
+            split = "test" if by_label[label].get("test", 0) > turn else None
+            found += snapshot(name, version).page(offset=turn, limit=1, split=split, label=label)[0]
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- models
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
+def models() -> list[bundle.Manifest]:
+    """Manifests of all model bundles, newest first; a folder that is no bundle is logged and left out."""
+    folder = settings().models_dir
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        try:
+            if (path / bundle.MANIFEST).is_file() and not path.name.startswith("."):
+                found.append(bundle.read_manifest(path))
+        except BundleError as error:
+            logging.getLogger(__name__).warning("Left out of the models: %s", error)
+    return sorted(found, key=lambda manifest: manifest.created_at, reverse=True)
+
+
+# ------------------------------------------------------------------------------------------------- endpoint
+
+
+@st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
+def endpoint() -> EndpointClient:
+    """The client that asks for neighbours."""
+    return _client(settings().endpoint_timeout_s)
+
+
+@st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
+def _status_client() -> EndpointClient:
+    return _client(STATUS_TIMEOUT_S)
+
+
+def _client(timeout_s: float) -> EndpointClient:
+    found = settings()
+    return EndpointClient(found.effective_endpoint_url, ensure_app_token(found), timeout_s=timeout_s)
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=1, show_spinner=False)
+def serving() -> Serving:
+    """What the endpoint serves now.
+
+    Raises:
+        EndpointError: Nobody answers, the token is wrong, or no model is served yet.
+    """
+    raw = _status_client().version()
+    model, catalogue = raw["model"], raw["catalogue"]
+    return Serving(
+        model_name=model["name"],
+        model_version=model["version"],
+        model=model["bundle"],
+        catalogue=CatalogueRef(catalogue["name"], catalogue["version"]),
+        gallery_size=raw["gallery_size"],
+    )
+
+
+def recommend(image: bytes, *, k: int, filters: dict[str, Any]) -> state.Answered:
+    """Ask the endpoint for the k nearest items; the same question twice in a row is asked once.
+
+    Raises:
+        EndpointError: It could not answer, or refused the picture.
+    """
+    question = f"{hashlib.sha256(image).hexdigest()} {k} {sorted(filters.items())}"
+    known = state.answered(question)
+    if known is not None:
+        return known
+    started = time.perf_counter()
+    answer = endpoint().recommend(image, k=k, filters=filters or None)
+    answered = state.Answered(question, answer, time.perf_counter() - started)
+    state.keep(answered)
+    return answered
+
+
+# ------------------------------------------------------------------------------------------------- the machine
+
+
+@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
+def machine_checks() -> list[Check]:
+    """What ``make doctor`` finds."""
+    from backend.doctor import checks
+
+    return checks(settings())
+
+
+@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
+def disk_use() -> dict[str, int]:
+    """Bytes below each folder of the home, by name."""
+    home = settings().home
+    return {
+        path.name: sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+        if path.is_dir()
+        else path.stat().st_size
+        for path in (sorted(home.iterdir()) if home.is_dir() else [])
+    }

@@ -1,0 +1,98 @@
+"""The door to MLflow: opened quietly, without a network, with its errors translated.
+
+MLflow keeps its tracking URI in the process. ``open_store`` sets it for as long as the store is used and puts back what
+was there, so that nothing depends on who used MLflow before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import RegistryError, StorageFull, is_disk_full
+from backend.registry.relocation import follow_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow import MlflowClient
+
+    from backend.settings import Settings
+
+# Read by MLflow: no usage statistics, no progress bars, no search for a git executable; and a server that is not there
+# is given up after seconds, where MLflow's own patience is five minutes.
+_MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+_SETTLED = ("mlflow", "alembic", "sqlalchemy", "databricks")
+
+
+def quiet_mlflow() -> Any:
+    """Import MLflow so that it neither prints nor phones; returns the module."""
+    for name, value in _MANNERS.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what its dependencies say at import is not ours to heed
+        import mlflow
+        import mlflow.pyfunc
+    for name in _SETTLED:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[MlflowClient]:
+    """Use the tracking store and registry of the settings; made on first use.
+
+    Raises:
+        RegistryError: MLflow refuses, or the store cannot be reached.
+        StorageFull: There is no space for it.
+    """
+    mlflow = quiet_mlflow()
+    uri = settings.effective_tracking_uri
+    before = (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    with _translated(uri), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own deprecations and of features we do not use
+        if not settings.tracking_uri:
+            settings.home.mkdir(parents=True, exist_ok=True)
+            follow_home(settings)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        if is_disk_full(error):
+            raise StorageFull("The disk is full.", next_step="Free some space and try again.") from error
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RegistryError(
+            f"MLflow could not do it: {said}",
+            next_step=f"Is the store at {_without_secrets(uri)} reachable and intact?",
+        ) from error
+
+
+def _without_secrets(uri: str) -> str:
+    """Drop what stands before an @ in the address: it may be a password."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,69 @@
+"""Which products may be answered: the filters of a question, as data, and the reading of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import RetrievalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    FilterValue = str | Sequence[str] | float | bool
+    Filters = Mapping[str, FilterValue]
+
+# Exact match on the column of that name; several values mean any of them.
+TEXT_FILTERS = ("category", "brand", "colour", "label")
+NUMBER_FILTERS = ("price_min", "price_max")
+FLAG_FILTERS = ("in_stock",)
+FILTERS = (*TEXT_FILTERS, *NUMBER_FILTERS, *FLAG_FILTERS)
+
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_SHOWN = 40  # characters of a foreign text that a message quotes
+
+
+def check_filters(filters: Filters) -> dict[str, Any]:
+    """Read filters as they come from a caller or a query string.
+
+    Text filters become tuples of texts, prices finite numbers, flags booleans. A product whose column is empty passes
+    no filter on it, except ``in_stock=false``, which asks for what is not known to be there.
+
+    Raises:
+        RetrievalError: A filter is unknown, or its value cannot be read as what it should be.
+    """
+    return {name: _read(name, value) for name, value in filters.items()}
+
+
+def _read(name: str, value: FilterValue) -> Any:
+    if name in TEXT_FILTERS:
+        return _texts(name, value)
+    if name in NUMBER_FILTERS:
+        return _number(name, value)
+    if name in FLAG_FILTERS:
+        return _flag(name, value)
+    raise RetrievalError(f"There is no filter {name[:_SHOWN]!r}.", next_step=f"Filters are {', '.join(FILTERS)}.")
+
+
+def _texts(name: str, value: FilterValue) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) for text in texts):
+        raise RetrievalError(f"The filter {name} needs a text.", next_step=f"Write it as {name}=… with a value.")
+    return tuple(texts)
+
+
+def _number(name: str, value: FilterValue) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise RetrievalError(f"The filter {name} needs a number.", next_step=f"Write it as {name}=19.90.")
+    return number
+
+
+def _flag(name: str, value: FilterValue) -> bool:
+    flag = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
+    if flag is None:
+        raise RetrievalError(f"The filter {name} is either true or false.", next_step=f"Write it as {name}=true.")
+    return flag

@@ -1,0 +1,211 @@
+"""The endpoint as the app and the command line see it: typed answers, typed errors, nothing heavy imported."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable
+from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
+from backend.serving.tokens import ensure_app_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from backend.settings import SecretStr, Settings
+
+__all__ = ["Answer", "AnswerNeighbour", "EndpointClient", "InvokedRow", "decode_response_image", "local_client"]
+
+T = TypeVar("T")
+RELOAD_TIMEOUT_S = 180.0
+_CONNECT_TIMEOUT_S = 3.0
+_UNAUTHORISED = 401
+_START_IT = "Start it with `make run` or `python -m backend serve`; it may still be starting."
+
+
+class EndpointClient:
+    """Asks one endpoint; keeps its connection, and can be used from several threads.
+
+    Args:
+        url: Address of the endpoint, e.g. ``http://127.0.0.1:8601``.
+        token: Its bearer token.
+        timeout_s: Seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0) -> None:
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)  # set as auth, so that a .netrc file cannot replace it
+        self._session.trust_env = not _is_loopback(self.url)  # no proxy stands between us and ourselves
+
+    def recommend(
+        self, image: bytes, *, k: int, filters: Mapping[str, Any] | None = None, include_images: bool = True
+    ) -> Answer:
+        """Ask for the k products that look like a picture.
+
+        Args:
+            image: A PNG, JPEG or WEBP file.
+            k: Neighbours wanted.
+            filters: Which products may be answered, by name: category, brand, colour, label (a text or several),
+                price_min, price_max, in_stock.
+            include_images: Whether the neighbours come with their pictures.
+
+        Raises:
+            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
+        """
+        query = {"k": k, "include_images": include_images, **(filters or {})}
+        headers = {"Content-Type": "application/octet-stream"}
+        raw = self._ask("POST", "/v1/recommend", params=_query(query), data=image, headers=headers)
+        return _understood(_answer, raw)
+
+    def invoke(
+        self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
+    ) -> list[InvokedRow]:
+        """Ask with any number of pictures in MLflow's protocol; k rows a picture, in the order of the pictures.
+
+        Raises:
+            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
+        """
+        payload = {
+            "dataframe_split": {"columns": ["input"], "data": [[_base64(image)] for image in images]},
+            "params": {"k": k, "include_images": include_images},
+        }
+        raw = self._ask("POST", "/invocations", json=payload)
+        return _understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
+
+    def health(self) -> dict[str, Any]:
+        """Return what the endpoint says of its state; EndpointRejected ``no_model`` while it has nothing to serve."""
+        return self._ask("GET", "/health")
+
+    def version(self) -> dict[str, Any]:
+        """Return which model, catalogue and libraries the endpoint serves with."""
+        return self._ask("GET", "/version")
+
+    def reload(self) -> dict[str, Any]:
+        """Have the endpoint take up what the alias stands at now, and return its version; the old one serves on failure.
+
+        Raises:
+            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
+        """
+        return self._ask("POST", "/v1/reload", timeout=(_CONNECT_TIMEOUT_S, max(self._timeout_s, RELOAD_TIMEOUT_S)))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        options.setdefault("timeout", (_CONNECT_TIMEOUT_S, self._timeout_s))
+        try:
+            response = self._session.request(method, self.url + path, allow_redirects=False, **options)
+        except requests.Timeout as error:
+            raise EndpointUnreachable(
+                f"The endpoint at {self.url} did not answer in time.", next_step=_START_IT
+            ) from error
+        except requests.RequestException as error:
+            raise EndpointUnreachable(f"Nobody answers at {self.url}.", next_step=_START_IT) from error
+        body = _json(response)
+        if response.status_code == _UNAUTHORISED:
+            raise EndpointDenied(
+                "The endpoint does not accept the token.",
+                next_step="Set TWINSET_ENDPOINT_TOKEN to a token of this endpoint, or leave it empty for the local one.",
+            )
+        if not response.ok or body is None:
+            raise _rejection(response, body)
+        return body
+
+
+def local_client(settings: Settings) -> EndpointClient:
+    """The client of the endpoint that the settings name, with the app's token."""
+    return EndpointClient(
+        settings.effective_endpoint_url, ensure_app_token(settings), timeout_s=settings.endpoint_timeout_s
+    )
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: SecretStr) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _query(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write values as query parameters; a list becomes the parameter several times."""
+    pairs = []
+    for name, value in values.items():
+        many = value if isinstance(value, list | tuple) else [value]
+        pairs += [(name, str(one).lower() if isinstance(one, bool) else str(one)) for one in many]
+    return pairs
+
+
+def _json(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _rejection(response: requests.Response, body: dict[str, Any] | None) -> EndpointRejected:
+    error = (body or {}).get("error")
+    if not isinstance(error, dict) or not {"code", "message"} <= error.keys():
+        return EndpointRejected(
+            f"What answers at this address with status {response.status_code} is not a Twinset endpoint.",
+            code="not_an_endpoint",
+            status=response.status_code,
+            next_step="Check TWINSET_ENDPOINT_URL.",
+        )
+    return EndpointRejected(
+        str(error["message"]),
+        code=str(error["code"]),
+        status=response.status_code,
+        next_step=str(error.get("next_step", "")),
+    )
+
+
+def _understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
+    try:
+        return read(body)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EndpointRejected(
+            "The endpoint's answer is not one this program understands.",
+            code="bad_answer",
+            status=502,
+            next_step="Restart the endpoint, so that both are of one version.",
+        ) from error
+
+
+def _answer(body: dict[str, Any]) -> Answer:
+    return Answer(
+        neighbours=tuple(
+            AnswerNeighbour(**{**row, "image": base64.b64decode(row["image"] or "")}) for row in body["neighbours"]
+        ),
+        seen=base64.b64decode(body["seen"]),
+        notes=tuple(body["notes"]),
+        model_name=body["model"]["name"],
+        model_version=body["model"]["version"],
+        model=body["model"]["bundle"],
+        catalogue=body["catalogue"]["name"],
+        catalogue_version=body["catalogue"]["version"],
+        gallery_size=body["gallery_size"],
+        timings_ms=body["timings_ms"],
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

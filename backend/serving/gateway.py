@@ -1,0 +1,231 @@
+"""The endpoint as an ASGI application: MLflow's scoring protocol and our own routes behind a bearer token."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property, partial
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from backend.catalogue.items import DISPLAY_COLUMNS
+from backend.errors import EndpointRejected, WorkbenchError
+from backend.serving.guard import Guard, http_error
+from backend.serving.metrics import Metrics, resident_bytes
+from backend.serving.payload import check_answer_size, read_invocation, read_question
+from backend.serving.served import Showcase, load_champion
+from backend.serving.tokens import token_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+
+    from backend.registry.scoring import Scoring
+    from backend.retrieval.recommend import Neighbour
+    from backend.serving.payload import Question
+    from backend.serving.served import Served
+    from backend.serving.tokens import TokenStore
+    from backend.settings import Settings
+
+LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
+_MAX_WORKERS = 4
+
+
+def build_app(
+    settings: Settings,
+    *,
+    tokens: TokenStore | None = None,
+    load: Callable[[], Served] | None = None,
+) -> Starlette:
+    """Build the application; on start-up it loads the champion, and starts without one if there is none.
+
+    Args:
+        settings: Limits, token and registry.
+        tokens: Tokens that are accepted, besides the setting ``endpoint_token``; those of the home when left out.
+        load: Loads what is to be served; the champion of the registry when left out.
+    """
+    gateway = _Gateway(settings, Showcase(load or partial(load_champion, settings)))
+    routes = [
+        Route("/ping", gateway.ping),
+        Route("/health", gateway.health),
+        Route("/version", gateway.version),
+        Route("/metrics", gateway.metrics),
+        Route("/invocations", gateway.invocations, methods=["POST"]),
+        Route("/v1/recommend", gateway.recommend, methods=["POST"]),
+        Route("/v1/reload", gateway.reload, methods=["POST"]),
+    ]
+    guard = Middleware(
+        Guard,
+        tokens=tokens or token_store(settings),
+        extra_token=settings.endpoint_token,
+        max_body=settings.max_upload_bytes,
+        metrics=gateway.counted,
+        routes=frozenset(route.path for route in routes),
+    )
+    return Starlette(
+        routes=routes,
+        middleware=[guard],
+        exception_handlers={HTTPException: http_error},
+        lifespan=gateway.lifespan,
+    )
+
+
+class _Gateway:
+    """The routes; each takes what is served once and answers from that alone."""
+
+    def __init__(self, settings: Settings, showcase: Showcase) -> None:
+        self._settings, self._showcase = settings, showcase
+        self._started = time.time()
+        self._workers = anyio.CapacityLimiter(min(len(os.sched_getaffinity(0)), _MAX_WORKERS))
+        self.counted = Metrics()
+
+    @cached_property
+    def _scoring(self) -> Scoring:
+        """MLflow's server, made on first use."""
+        from backend.registry.scoring import Scoring
+
+        return Scoring()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Load the model before the first request is accepted."""
+        with suppress(WorkbenchError):  # the showcase logs it, and says why with every answer until a reload succeeds
+            await anyio.to_thread.run_sync(self._showcase.reload)
+        yield
+
+    async def ping(self, _request: Request) -> Response:
+        """Say that the process lives; the one open route."""
+        return PlainTextResponse("\n")
+
+    async def health(self, _request: Request) -> Response:
+        """Say whether there is a model to answer with."""
+        served = self._showcase.current()
+        return JSONResponse(
+            {"status": "ok", "model": _model(served), "uptime_s": round(time.time() - self._started, 1)}
+        )
+
+    async def version(self, _request: Request) -> Response:
+        """Say what answers: model, catalogue, libraries."""
+        served = self._showcase.current()
+        return JSONResponse(
+            {
+                "model": _model(served),
+                **_searched(served),
+                "libraries": {name: installed_version(name) for name in LIBRARIES},
+            }
+        )
+
+    async def metrics(self, _request: Request) -> Response:
+        """Give the counts."""
+        served = self._showcase.loaded
+        gauges = {
+            "model_loaded": float(served is not None),
+            "gallery_items": float(served.recommender.size if served else 0),
+            "resident_memory_bytes": float(resident_bytes()),
+            "start_time_seconds": self._started,
+        }
+        info = {name: str(value) for name, value in _model(served).items()} if served else {}
+        return PlainTextResponse(self.counted.as_text(gauges, info), media_type="text/plain; version=0.0.4")
+
+    async def invocations(self, request: Request) -> Response:
+        """Answer MLflow's scoring protocol."""
+        if _media_type(request) != "application/json":
+            raise EndpointRejected(
+                "This address takes JSON only.",
+                code="bad_content_type",
+                status=415,
+                next_step="Send the header `Content-Type: application/json`.",
+            )
+        asked = read_invocation(await request.body(), max_rows=self._settings.max_rows)
+        served = self._showcase.current()
+        check_answer_size(asked, served.recommender.manifest.pixels)
+        scoring = await anyio.to_thread.run_sync(lambda: self._scoring)
+        async with self._workers:
+            answer = await scoring.invoke(served.recommender, asked.as_json())
+        return Response(answer, media_type="application/json")
+
+    async def recommend(self, request: Request) -> Response:
+        """Answer one picture with everything a screen shows."""
+        started = time.perf_counter()
+        question = read_question(request.query_params.multi_items())
+        image = await _picture(request)
+        served = self._showcase.current()
+        body = await anyio.to_thread.run_sync(_recommend, served, image, question, limiter=self._workers)
+        body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
+        return JSONResponse(body)
+
+    async def reload(self, _request: Request) -> Response:
+        """Take up what the alias stands at now."""
+        try:
+            served = await anyio.to_thread.run_sync(self._showcase.reload)
+        except WorkbenchError as error:
+            raise EndpointRejected(error.message, code=error.code, status=409, next_step=error.next_step) from error
+        return JSONResponse({"model": _model(served), **_searched(served)})
+
+
+def _recommend(served: Served, image: bytes, question: Question) -> dict[str, Any]:
+    """Run in a worker thread."""
+    recommender = served.recommender
+    (answer,) = recommender.recommend([image], k=question.k, filters=question.filters)
+    return {
+        "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
+        "seen": _base64(answer.seen_png),
+        "notes": list(answer.notes),
+        "model": _model(served),
+        **_searched(served),
+        "timings_ms": dict(answer.timings_ms),
+    }
+
+
+def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
+    shown = ("rank", "product_id", "label", "distance", "similarity", *DISPLAY_COLUMNS)
+    image = _base64(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
+    return {**{name: getattr(neighbour, name) for name in shown}, "image": image}
+
+
+def _model(served: Served) -> dict[str, Any]:
+    v = served.version
+    return {"name": v.name, "version": v.version, "alias": v.alias, "bundle": v.model}
+
+
+def _searched(served: Served) -> dict[str, Any]:
+    catalogue = served.recommender.manifest.catalogue
+    return {
+        "catalogue": {"name": catalogue.name, "version": catalogue.version},
+        "gallery_size": served.recommender.size,
+    }
+
+
+async def _picture(request: Request) -> bytes:
+    """Return the picture of a request: its body, or the one file of a form."""
+    if _media_type(request) != "multipart/form-data":
+        return await request.body()
+    async with request.form(max_files=2, max_fields=8) as form:
+        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        if len(files) != 1:
+            raise EndpointRejected(
+                f"The form holds {len(files)} files.",
+                code="bad_form",
+                status=422,
+                next_step="Send exactly one picture.",
+            )
+        return await files[0].read()
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,203 @@
+"""What the endpoint is asked, read strictly: every wrong input gets a sentence and a code before anything runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from backend.errors import EndpointRejected
+from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backend.pixel_spec import PixelSpec
+
+MAX_K = 200
+DEFAULT_K = 10
+# The largest answer in MLflow's protocol, in bytes: what 128 pictures with 200 neighbours each come to, without images.
+MAX_ANSWER_BYTES = 64_000_000
+IMAGE_FORMATS = ("", "png", "hex")
+_INPUT = "input"
+_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_EXAMPLE = 'For example {"dataframe_split": {"columns": ["input"], "data": [["<base64>"]]}, "params": {"k": 10}}.'
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What ``/v1/recommend`` is asked besides the picture."""
+
+    k: int
+    filters: dict[str, Any]
+    include_images: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A request in MLflow's protocol; ``texts`` are the rows of the column ``input``."""
+
+    texts: tuple[str, ...]
+    k: int
+    include_images: Literal["", "png", "hex"]
+
+    def as_json(self) -> bytes:
+        """Return the request in the one form that MLflow gets to see."""
+        table = {"columns": [_INPUT], "data": [[text] for text in self.texts]}
+        params = {"k": self.k, "include_images": self.include_images}
+        return json.dumps({"dataframe_split": table, "params": params}).encode()
+
+
+def read_question(query: Iterable[tuple[str, str]]) -> Question:
+    """Read the query parameters of ``/v1/recommend``: k, include_images, and the filters.
+
+    Raises:
+        EndpointRejected: A parameter is unknown, given twice, or has a value it cannot have.
+        RetrievalError: A filter has a value it cannot have.
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in query:
+        values.setdefault(name, []).append(value)
+    known = ("k", "include_images", *FILTERS)
+    if values.keys() - set(known):
+        raise _bad("unknown_parameter", "There is a query parameter that is not known.", f"Use {', '.join(known)}.")
+    for name, several in values.items():
+        if len(several) > 1 and name not in TEXT_FILTERS:
+            raise _bad("bad_parameter", f"{name} is given more than once.", "Give it once.")
+    k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
+    include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
+    if include is None:
+        raise _bad("bad_parameter", "include_images is either true or false.", "Write include_images=true.")
+    filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
+    return Question(k, check_filters(filters), include)
+
+
+def read_k(value: object) -> int:
+    """Check a number of neighbours.
+
+    Raises:
+        EndpointRejected: It is no whole number in 1..MAX_K.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_K:
+        raise _bad("bad_k", f"k must be a whole number between 1 and {MAX_K}.", "For example k=10.")
+    return value
+
+
+def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
+    """Read a request in MLflow's protocol: exactly one of its four formats, and ``params``.
+
+    Raises:
+        EndpointRejected: It is no JSON, not in the protocol, has no row or too many, or a parameter cannot be used.
+    """
+    request = _json_object(body)
+    formats = [name for name in _FORMATS if name in request]
+    if len(formats) != 1 or request.keys() - {*formats, "params"}:
+        raise _bad(
+            "bad_format", f"The request must hold exactly one of {', '.join(_FORMATS)}, and may hold params.", _EXAMPLE
+        )
+    texts = _READERS[formats[0]](request[formats[0]])
+    if not texts:
+        raise _bad("no_rows", "The request holds no picture.", _EXAMPLE)
+    if len(texts) > max_rows:
+        raise EndpointRejected(
+            f"The request holds {len(texts):,} pictures, more than the {max_rows:,} allowed.",
+            code="too_many_rows",
+            status=413,
+            next_step="Send them in several requests.",
+        )
+    k, include_images = _params(request.get("params"))
+    return Invocation(texts, k, include_images)
+
+
+def answer_bytes(asked: Invocation, spec: PixelSpec) -> int:
+    """Estimate how long the JSON of an answer gets, before it is computed."""
+    pixels = spec.height * spec.width * spec.channels
+    per_image = {"": 0, "png": 2 * pixels + 200, "hex": 8 * pixels}[asked.include_images]
+    return len(asked.texts) * asked.k * (200 + per_image)
+
+
+def check_answer_size(asked: Invocation, spec: PixelSpec) -> None:
+    """Refuse a request whose answer would be larger than ``MAX_ANSWER_BYTES``.
+
+    Raises:
+        EndpointRejected: It would.
+    """
+    size = answer_bytes(asked, spec)
+    if size > MAX_ANSWER_BYTES:
+        raise EndpointRejected(
+            f"The answer would have {size / 1e6:,.0f} MB, more than the {MAX_ANSWER_BYTES / 1e6:,.0f} allowed.",
+            code="answer_too_large",
+            status=413,
+            next_step="Send fewer pictures at once, ask for a smaller k, or leave out the images.",
+        )
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _bad("bad_json", "The body is not valid JSON.", _EXAMPLE, status=400) from error
+    if not isinstance(request, dict):
+        raise _bad("bad_json", "The body must be a JSON object.", _EXAMPLE, status=400)
+    return request
+
+
+def _params(raw: object) -> tuple[int, Literal["", "png", "hex"]]:
+    params = {} if raw is None else raw
+    if not isinstance(params, dict) or params.keys() - {"k", "include_images"}:
+        raise _bad("bad_params", "params may hold k and include_images, and nothing else.", _EXAMPLE)
+    images = params.get("include_images", "")
+    if images not in IMAGE_FORMATS:
+        raise _bad("bad_params", "include_images has a value it cannot have.", 'Use "png", "hex", or leave it empty.')
+    return read_k(params.get("k", DEFAULT_K)), cast('Literal["", "png", "hex"]', images)
+
+
+def _from_split(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, dict) or raw.get("columns") != [_INPUT] or not isinstance(raw.get("data"), list):
+        raise _bad("bad_columns", f'dataframe_split needs the one column "{_INPUT}", and data.', _EXAMPLE)
+    return _cells(raw["data"])
+
+
+def _from_list(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list):
+        raise _bad("bad_format", "The rows must be a list.", _EXAMPLE)
+    return _cells(raw)
+
+
+def _from_inputs(raw: object) -> tuple[str, ...]:
+    """``inputs`` is a column: a text, a list, or either of them under the column's name."""
+    column = raw[_INPUT] if isinstance(raw, dict) and raw.keys() == {_INPUT} else raw
+    return _from_list([column] if isinstance(column, str) else column)
+
+
+def _cells(rows: list[object]) -> tuple[str, ...]:
+    return tuple(_cell(row, number) for number, row in enumerate(rows, 1))
+
+
+def _cell(row: object, number: int) -> str:
+    """A row is a text, a list of one text, or an object with the one column."""
+    cell = row
+    if isinstance(row, list) and len(row) == 1:
+        cell = row[0]
+    elif isinstance(row, dict) and row.keys() == {_INPUT}:
+        cell = row[_INPUT]
+    if not isinstance(cell, str):
+        raise _bad("bad_columns", f'Row {number} is not one base64 text in the column "{_INPUT}".', _EXAMPLE)
+    return cell
+
+
+_READERS = {
+    "dataframe_split": _from_split,
+    "dataframe_records": _from_list,
+    "instances": _from_list,
+    "inputs": _from_inputs,
+}
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_K)) else None
+
+
+def _bad(code: str, message: str, next_step: str, *, status: int = 422) -> EndpointRejected:
+    return EndpointRejected(message, code=code, status=status, next_step=next_step)

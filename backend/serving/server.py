@@ -1,0 +1,136 @@
+"""The endpoint process: one uvicorn, one model, bound to the address of the settings."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from backend.errors import EnvironmentUnready, SettingsError
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token, token_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.applications import Starlette
+
+    from backend.settings import Settings
+
+GRACE_S = 5
+_BACKLOG = 128
+_SHORTEST_TOKEN = 16
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    settings: Settings,
+    *,
+    port: int | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    app: Starlette | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let running answers finish and return.
+
+    Args:
+        settings: Address, limits and registry.
+        port: Port to listen on; the setting when left out, any free one when 0.
+        on_ready: Called with the address once requests are accepted, the model being loaded.
+        app: What is served; built from the settings when left out.
+
+    Raises:
+        SettingsError: The address is open to others and no token protects it, or the token of the settings is weak.
+        EnvironmentUnready: The port is taken, or the address is not one of this machine.
+    """
+    _check_tokens(settings)
+    with closing(_bound(settings.host, settings.endpoint_port if port is None else port)) as listener:
+        config = uvicorn.Config(
+            app or build_app(settings),
+            log_config=None,
+            access_log=False,  # it would log query strings; the guard logs what may be logged
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        _Server(config, on_ready or _announce).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and returns on a signal instead of raising it again."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._on_ready(_address(sockets[0]))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals belong to the main thread
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+def _check_tokens(settings: Settings) -> None:
+    """On loopback the local app gets its token; elsewhere somebody must have made one on purpose."""
+    own = settings.endpoint_token.reveal()
+    if own and len(own) < _SHORTEST_TOKEN:
+        raise SettingsError(
+            f"TWINSET_ENDPOINT_TOKEN has fewer than {_SHORTEST_TOKEN} characters.",
+            next_step='Make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`.',
+        )
+    if _is_loopback(settings.host):
+        ensure_app_token(settings)
+    elif not own and not token_store(settings).names():
+        raise SettingsError(
+            f"The endpoint would listen on {settings.host}, open to others, without any token.",
+            next_step="Set TWINSET_ENDPOINT_TOKEN, or TWINSET_HOST to 127.0.0.1.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Take the address before the model is loaded: a taken port is known at once, not after ten seconds."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol left open, asyncio does not set TCP_NODELAY, and every answer waits 40 ms for a delayed ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise EnvironmentUnready(
+            f"The endpoint cannot listen on {host}, port {port}: {error.strerror}.",
+            next_step="Stop what uses the port, or set TWINSET_ENDPOINT_PORT and TWINSET_HOST to what is free.",
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(address: str) -> None:
+    _log.info("endpoint ready at %s", address)

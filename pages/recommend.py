@@ -1,0 +1,38 @@
+"""Find similar: a photo or an item of the catalogue in, the products that look like it out."""
+
+import streamlit as st
+
+from app import notices, services, state
+from app.components import answer_view, endpoint_card, examples, filters_panel, query_panel
+
+st.title("Find similar")
+st.caption("Upload a product photo and see which products look most like it.")
+
+served = endpoint_card.current()
+if served is None:
+    st.stop()
+
+side, main = st.columns([3, 8], gap="medium")
+with side:
+    query = query_panel.show(served.catalogue)
+    picture = st.container()
+
+with main:
+    if query is None:
+        examples.show(served.catalogue)
+        st.stop()
+
+    toolbar = st.container(horizontal=True, vertical_alignment="bottom")
+    with toolbar:
+        k = st.slider("How many", 1, 48, 12, key="k", bind="query-params", width=260)
+        filters = filters_panel.show(served.catalogue)
+        st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
+
+    with notices.guarded(), st.spinner("Looking for similar products"):
+        answered = services.recommend(query.image, k=k, filters=filters)
+        with toolbar:
+            answer_view.show_download(query, answered.answer)
+        answer_view.show_facts(answered)
+        answer_view.show_neighbours(answered.answer)
+        with picture:
+            answer_view.show_picture(query, answered.answer)

@@ -1,0 +1,135 @@
+"""The first page in a real browser: real app process, real gateway, a bundle that needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.navigation import PAGES
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from tests.fixtures.base import settings_for
+from tests.fixtures.endpoint import encoded, http_to, picture, served
+from tests.support.browsing import app_running
+from tests.ui.conftest import write_catalogue
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, projection_recommender):
+    """The app over the shop of the endpoint fixtures."""
+    settings = settings_for(tmp_path_factory.mktemp("browsed") / "home")
+    write_catalogue(settings, "shop")
+    ensure_app_token(settings)
+    with http_to(build_app(settings, load=lambda: served(projection_recommender))) as client:
+        settings = replace(settings, endpoint_url=str(client.base_url).rstrip("/"))
+        with app_running(settings) as (found, _):
+            yield found
+
+
+def photo(kind: str, number: int, name: str = "photo.png") -> dict[str, object]:
+    return {"name": name, "mimeType": "image/png", "buffer": encoded(picture(kind, number))}
+
+
+def answers(page):
+    """The neighbours, once they are there and what was shown before is gone."""
+    page.get_by_text("Answered in").wait_for()
+    page.locator("[data-stale=true]").first.wait_for(state="detached")
+    return page.locator(".st-key-neighbours ol.grid > li")
+
+
+def ids(page) -> list[str]:
+    return answers(page).evaluate_all("items => items.map(item => item.dataset.productId)")
+
+
+def upload(page, files) -> None:
+    page.locator("input[type=file]").set_input_files(files)
+
+
+def assert_fits(page) -> None:
+    """Nothing sticks out to the right, so that nobody has to scroll sideways."""
+    width, visible = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width <= visible
+
+
+def test_an_uploaded_photo_is_answered_with_pictures_of_neighbours(page, address):
+    page.goto(address)
+    page.locator("ol.grid > li").first.wait_for()
+    upload(page, photo("checks", 3))
+    page.get_by_text("Answered in").wait_for()
+    assert ids(page)[0] == "c017"
+    assert len(ids(page)) == 12
+    widths = answers(page).locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert all(width > 0 for width in widths)
+    card = answers(page).first
+    assert card.locator(".rank").inner_text() == "1"
+    assert card.locator(".detail").inner_text() == "similarity 1.000\ndistance 0.000"
+
+
+def test_a_click_on_a_card_asks_about_that_item_without_loading_the_page_again(page, address):
+    page.goto(address)
+    page.locator("ol.grid > li").first.wait_for()
+    page.evaluate("window.stillTheSamePage = true")
+    page.locator("ol.grid > li button").first.click()
+    page.get_by_text("Answered in").wait_for()
+    asked = page.url.partition("product=")[2]
+    assert asked
+    second = ids(page)[1]
+    answers(page).nth(1).locator("button").click()
+    page.wait_for_url(f"**product={second}*")
+    assert page.evaluate("window.stillTheSamePage")
+
+
+def test_a_bad_file_is_a_sentence_and_the_next_good_one_is_answered(page, address):
+    page.goto(address)
+    page.locator("ol.grid > li").first.wait_for()
+    upload(page, {"name": "photo.png", "mimeType": "image/png", "buffer": b"this is no picture"})
+    page.get_by_text("This is not a PNG, JPEG or WEBP picture.").wait_for()
+    assert page.get_by_text("Traceback").count() == 0
+    upload(page, photo("blob", 5))
+    page.get_by_text("Answered in").wait_for()
+    assert ids(page)[0] == "b015"
+
+
+def test_the_list_is_downloaded_as_csv(page, address):
+    page.goto(f"{address}/?product=b015&k=3")
+    page.get_by_text("Answered in").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    lines = download.value.path().read_text("utf-8").splitlines()
+    assert download.value.suggested_filename == "similar-to-b015.csv"
+    assert lines[0].startswith("rank,product_id,label,similarity,distance")
+    assert [line.split(",")[1] for line in lines[1:]] == ids(page)
+
+
+def test_on_a_phone_two_cards_stand_side_by_side_and_the_menu_is_folded(phone, address):
+    phone.goto(f"{address}/?product=b015")
+    phone.get_by_text("Answered in").wait_for()
+    boxes = [answers(phone).nth(position).bounding_box() for position in range(3)]
+    assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"]
+    menu = phone.get_by_role("link", name="Catalogue").bounding_box()
+    assert menu is None or menu["x"] + menu["width"] <= 0
+    assert_fits(phone)
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.name)
+def test_every_page_fits_a_phone(phone, address, entry):
+    phone.goto(address if entry is PAGES[0] else f"{address}/{entry.name}")
+    phone.get_by_role("heading", name=entry.title, exact=True).wait_for()
+    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    assert_fits(phone)
+
+
+def test_the_catalogue_leads_to_the_first_page(page, address):
+    page.goto(f"{address}/catalogue")
+    page.locator("ol.grid > li button").nth(4).click()
+    page.get_by_text("Answered in").wait_for()
+    assert "product=" in page.url
+
+
+def test_catalogue_text_with_markup_is_shown_as_text(page, address):
+    page.goto(f"{address}/?product=<img src=x onerror=window.harmed=1>")
+    page.get_by_text("has no product").wait_for()
+    assert page.evaluate("window.harmed") is None

@@ -1,0 +1,155 @@
+"""What every kind of index must do, asked of the real one and of a fake that is too simple to be wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.errors import RetrievalError
+from backend.retrieval.index import ExactIndex, Neighbours, check_search
+
+
+class BruteForceIndex:
+    """Sorts every item for every query, one by one, in float64."""
+
+    def __init__(self, vectors):
+        self._vectors = vectors
+
+    @property
+    def size(self):
+        return len(self._vectors)
+
+    @property
+    def dimensions(self):
+        return self._vectors.shape[1]
+
+    def search(self, queries, *, k, allowed=None):
+        check_search(self, queries, k=k, allowed=allowed)
+        open_to = [p for p in range(self.size) if allowed is None or allowed[p]]
+        rows = []
+        for query in queries:
+            far = [(np.float32(1.0 - sum(self._vectors[p].astype(float) * query)), p) for p in open_to]
+            rows.append(sorted(far)[:k])
+        positions = np.array([[p for _, p in row] for row in rows], dtype=np.int64)
+        distances = np.array([[d for d, _ in row] for row in rows], dtype=np.float32)
+        shape = (len(queries), min(k, len(open_to)))
+        return Neighbours(positions.reshape(shape), distances.reshape(shape).clip(0, 2))
+
+
+@pytest.fixture(params=[ExactIndex, BruteForceIndex], ids=["exact", "fake"])
+def kind(request):
+    return request.param
+
+
+def unit(rows):
+    rows = np.asarray(rows, dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def random_units(count, size, *, seed):
+    return unit(np.random.default_rng(seed).standard_normal((count, size)))
+
+
+EAST, NORTH, WEST, SOUTH = [1, 0], [0, 1], [-1, 0], [0, -1]
+COMPASS = unit([EAST, NORTH, WEST, SOUTH])
+
+
+@pytest.mark.parametrize(
+    ("query", "k", "positions", "distances"),
+    [
+        pytest.param(EAST, 1, [0], [0], id="itself"),
+        pytest.param(EAST, 4, [0, 1, 3, 2], [0, 1, 1, 2], id="all, equals by position, opposite last"),
+        pytest.param([1, 1], 2, [0, 1], [0.29289, 0.29289], id="between two"),
+        pytest.param([-3, -4], 3, [3, 2, 0], [0.2, 0.4, 1.6], id="a 3-4-5 triangle"),
+        pytest.param(SOUTH, 99, [3, 0, 2, 1], [0, 1, 1, 2], id="k beyond the gallery"),
+    ],
+)
+def test_it_finds_what_a_compass_says(kind, query, k, positions, distances):
+    found = kind(COMPASS).search(unit([query]), k=k)
+    assert found.positions.tolist() == [positions]
+    np.testing.assert_allclose(found.distances, [distances], atol=1e-5)
+    assert found.positions.dtype == np.int64
+    assert found.distances.dtype == np.float32
+
+
+def test_what_is_not_allowed_is_gone_before_ranking(kind):
+    allowed = np.array([False, True, True, False])
+    found = kind(COMPASS).search(unit([EAST]), k=4, allowed=allowed)
+    assert found.positions.tolist() == [[1, 2]]
+    assert found.distances.tolist() == [[1.0, 2.0]]
+
+
+def test_an_empty_selection_gives_an_empty_answer(kind):
+    found = kind(COMPASS).search(unit([EAST, WEST]), k=3, allowed=np.zeros(4, dtype=np.bool_))
+    assert found.positions.shape == found.distances.shape == (2, 0)
+
+
+def test_no_query_gives_no_answer(kind):
+    assert kind(COMPASS).search(np.empty((0, 2), dtype=np.float32), k=3).positions.shape[0] == 0
+
+
+@pytest.mark.parametrize("size", [7, 127, 128])
+@pytest.mark.parametrize("count", [5, 13, 50, 203])
+def test_equal_items_rank_by_position_even_across_the_last_place(kind, count, size):
+    """BLAS rounds the last rows of a matrix differently, so that copies of one vector seem to differ."""
+    vectors = random_units(count, size, seed=count + size)
+    vectors[count // 2 :] = vectors[0]
+    queries = random_units(3, size, seed=1)
+    found = kind(vectors).search(queries, k=count)
+    for positions, distances in zip(found.positions.tolist(), found.distances.tolist(), strict=True):
+        copies = [(p, d) for p, d in zip(positions, distances, strict=True) if p == 0 or p >= count // 2]
+        assert [p for p, _ in copies] == [0, *range(count // 2, count)]
+        assert len({d for _, d in copies}) == 1
+
+    near = kind(vectors).search(vectors[:1], k=3)
+    assert near.positions.tolist() == [[0, count // 2, count // 2 + 1]]
+
+
+def test_a_gallery_of_copies_answers_its_first_items(kind):
+    found = kind(np.repeat(random_units(1, 64, seed=3), 300, axis=0)).search(random_units(1, 64, seed=4), k=5)
+    assert found.positions.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_a_query_is_answered_alone_as_in_a_batch(kind):
+    index, queries = kind(random_units(300, 16, seed=5)), random_units(20, 16, seed=6)
+    together = index.search(queries, k=9)
+    alone = [index.search(query[None], k=9) for query in queries]
+    assert together.positions.tolist() == [one.positions[0].tolist() for one in alone]
+
+
+def test_distances_stay_in_range_and_ascend(kind):
+    vectors = random_units(200, 128, seed=7)
+    found = kind(np.concatenate([vectors, -vectors])).search(vectors[:20], k=400)
+    assert found.distances.min() >= 0.0
+    assert found.distances.max() <= 2.0
+    assert np.all(np.diff(found.distances, axis=1) >= 0)
+    assert found.positions[:, 0].tolist() == list(range(20))
+    assert found.positions[:, -1].tolist() == list(range(200, 220))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param({"k": 0}, "at least 1", id="k"),
+        pytest.param({"queries": np.ones((1, 3), dtype=np.float32)}, r"\(Q, 2\)", id="dimensions"),
+        pytest.param({"queries": np.ones(2, dtype=np.float32)}, r"\(Q, 2\)", id="no matrix"),
+        pytest.param({"queries": np.zeros((1, 2), dtype=np.float32)}, "length 1", id="zero"),
+        pytest.param({"queries": np.full((1, 2), np.nan, dtype=np.float32)}, "length 1", id="not a number"),
+        pytest.param({"allowed": np.ones(3, dtype=np.bool_)}, r"bool \(4,\)", id="mask too short"),
+        pytest.param({"allowed": np.ones(4, dtype=np.int64)}, r"bool \(4,\)", id="mask of numbers"),
+    ],
+)
+def test_a_question_it_cannot_answer_is_refused(kind, arguments, says):
+    question = {"queries": COMPASS[:1], "k": 1, **arguments}
+    queries = question.pop("queries")
+    with pytest.raises(RetrievalError, match=says):
+        kind(COMPASS).search(queries, **question)
+
+
+def test_the_exact_index_agrees_with_sorting_everything():
+    vectors, queries = random_units(2_000, 32, seed=8), random_units(50, 32, seed=9)
+    allowed = np.random.default_rng(10).random(2_000) < 0.3
+    found = ExactIndex(vectors).search(queries, k=25, allowed=allowed)
+    expected = BruteForceIndex(vectors).search(queries, k=25, allowed=allowed)
+    assert found.positions.tolist() == expected.positions.tolist()
+    np.testing.assert_allclose(found.distances, expected.distances, atol=1e-6)

@@ -1,0 +1,181 @@
+"""Jobs on the screen: the panel on the launching page, the list, and what can be done about a job."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from app.components.job_panel import progress_text
+from app.components.job_result import summary
+from backend.jobs.states import JobState
+from backend.jobs.store import Job, JobProgress
+from backend.requests import IngestRequest, TrainRequest
+from tests.ui.conftest import assert_calm, texts, write_catalogue
+
+
+def button(test, label: str):
+    return next(found for found in test.button if found.label == label)
+
+
+def finished(screen, kind_of_work: str):
+    return screen.runner.wait(screen.runner.submit(IngestRequest(catalogue=kind_of_work)).id, 60)
+
+
+def running(screen, kind_of_work: str, note: str):
+    """A job that has reported the step it is in."""
+    job = screen.runner.submit(IngestRequest(catalogue=kind_of_work))
+    while screen.runner.get(job.id).progress.note != note:
+        assert not screen.runner.get(job.id).state.is_finished
+    return job
+
+
+def test_a_finished_job_shows_its_result_curves_log_and_what_comes_next(screen):
+    finished(screen, "succeed")
+    test = screen.open("catalogue")
+    assert_calm(test)
+    assert "Done" in texts(test)
+    assert "precision 0.5" in texts(test)
+    assert "hello from the work" in test.code[0].value
+    assert [link.label for link in test.page_link] == ["Next: train a model on it"]
+    assert len(test.get("plotly_chart")) == 2
+
+
+def test_a_failed_job_shows_the_sentence_and_can_be_tried_again(screen):
+    first = finished(screen, "fail")
+    test = screen.open("jobs")
+    assert "The shelf is empty.\n\nFill the shelf." in [error.value for error in test.error]
+    button(test, "Try again").click().run()
+    newest = screen.runner.list(1)[0]
+    assert newest.retry_of == first.id
+    assert newest.request == first.request
+
+
+def test_a_job_that_broke_shows_no_trace_outside_its_log(screen):
+    finished(screen, "crash")
+    test = screen.open("catalogue")
+    shown = "\n".join(str(element.value) for kind in (test.error, test.markdown, test.caption) for element in kind)
+    assert "Traceback" not in shown
+    assert "RuntimeError" in test.code[0].value
+
+
+def test_a_running_job_shows_its_step_and_can_be_cancelled_from_a_new_session(screen):
+    job = running(screen, "spin", "spinning")
+    test = screen.open("catalogue")
+    assert_calm(test)
+    assert "Running" in texts(test)
+    assert test.get("progress")[0].text == "spinning · 1 of 2"
+    button(test, "Cancel").click().run()
+    assert screen.runner.wait(job.id, 30).state is JobState.CANCELLED
+    assert "Cancelled" in texts(screen.open("catalogue"))
+
+
+def test_a_killed_job_shows_as_lost_with_its_log(screen):
+    job = running(screen, "spin", "spinning")
+    os.killpg(screen.runner.get(job.id).pid, signal.SIGKILL)
+    screen.runner.wait(job.id, 30)
+    test = screen.open("jobs")
+    assert "Lost" in texts(test)
+    assert "Log" in [expander.label for expander in test.expander]
+    assert button(test, "Try again")
+
+
+def test_the_train_button_submits_the_form_once_however_often_it_is_pressed(screen):
+    write_catalogue(screen.settings, "spin")
+    test = screen.open("train")
+    test.number_input(key="resnet_epochs").set_value(2)
+    button(test, "Train").click().run()
+    button(test, "Train").click().run()
+    (job,) = screen.runner.list()
+    assert job.kind == "train"
+    assert (job.request["catalogue"], job.request["version"], job.request["config"]["epochs"]) == ("spin", 4, 2)
+    assert job.request["config"] == TrainRequest(config=_resnet(epochs=2)).config.as_dict()
+
+
+def _resnet(**changes):
+    from backend.training.config import preset
+
+    return preset("resnet", **changes)
+
+
+def test_another_preset_brings_its_own_values(screen, shop_catalogue):
+    from backend.training.config import PRESETS
+
+    test = screen.open("train")
+    test.selectbox(key="preset_for_resnet").select("seed-cnn").run()
+    assert test.number_input(key="seed-cnn_epochs").value == PRESETS["seed-cnn"].epochs
+    assert test.number_input(key="seed-cnn_dropout").value == PRESETS["seed-cnn"].dropout
+
+
+def test_every_field_of_the_configuration_is_on_the_form(screen):
+    from dataclasses import fields
+
+    from app.components import train_form
+    from backend.training.config import TrainConfig
+
+    decided_by_the_preset = {"preset", "backbone"}
+    shown = {*train_form.MAIN, *train_form.MORE}
+    assert shown == {item.name for item in fields(TrainConfig)} - decided_by_the_preset
+    assert shown == set(train_form.HELP)
+
+
+def test_the_load_button_submits_what_the_form_says(screen):
+    test = screen.open("catalogue")
+    test.radio(key="ingest_source").set_value("fashion-mnist")
+    test.number_input(key="ingest_seed").set_value(11)
+    button(test, "Load products").click().run()
+    (job,) = screen.runner.list()
+    assert job.request == {"source": "fashion-mnist", "catalogue": "", "validation_share": 0.1, "seed": 11}
+
+
+@pytest.mark.parametrize(
+    ("page", "label", "kind"),
+    [
+        ("deploy", "Build the index again", "index"),
+        ("deploy", "Deploy as champion", "deploy"),
+        ("evaluate", "Evaluate", "evaluate"),
+    ],
+)
+def test_a_model_is_indexed_deployed_and_evaluated_by_a_job(screen, shop_model, page, label, kind):
+    button(screen.open(page), label).click().run()
+    (job,) = screen.runner.list()
+    assert (job.kind, job.request["model"]) == (kind, shop_model.name)
+
+
+def test_a_page_forgets_a_job_that_ended_long_ago(screen, monkeypatch):
+    from app.components import job_panel
+
+    finished(screen, "succeed")
+    monkeypatch.setattr(job_panel, "RECENT_S", 0.0)
+    assert "Done" not in texts(screen.open("catalogue"))
+    assert "Done" in texts(screen.open("jobs"))
+
+
+def test_a_link_names_the_job(screen):
+    first = finished(screen, "fail")
+    finished(screen, "succeed")
+    assert "Failed" in texts(screen.open("jobs", job=first.id))
+    assert "There is no job 'gone'" in screen.open("jobs", job="gone").error[0].value
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (JobProgress(), "Starting"),
+        (JobProgress(0, 0, "", "Starting Spark"), "Starting Spark"),
+        (JobProgress(12000, 60000, "pictures", "embedding", 410.4, 117.0), None),
+        (JobProgress(40, 100, "%", "train · epoch 2", 3.0, 8.0), "train · epoch 2 · 40% · about 8.0 s left"),
+        (JobProgress(1, 2, "", "", None, None), "1 of 2"),
+    ],
+    ids=["nothing", "note", "all", "share", "bare"],
+)
+def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
+    job = Job("a", "train", {}, JobState.RUNNING, 0.0, tmp_path / "a.log", progress=progress)
+    expected = said or "embedding · 12,000 of 60,000 pictures · 410 a second · about 1 min 57 s left"
+    assert progress_text(job) == expected
+
+
+def test_a_result_is_said_in_short_statements():
+    result = {"model": "m-1", "kept": 1440, "rejected": {"dark": 2}, "seconds": 75.2, "metrics": {"a": 1}, "version": 3}
+    assert summary(result) == ["model m-1", "1,440 products", "2 rejected", "version 3"]

@@ -1,0 +1,126 @@
+"""The pieces of screens that can be looked at without a screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app import words
+from app.components import charts, endpoint_card, product_grid, system_facts
+from app.components.product_grid import Card
+from backend.catalogue.items import CatalogueSummary, Product
+from backend.doctor import Check
+from backend.settings import SecretStr
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0124, "12 ms"), (4.21, "4.2 s"), (18.4, "18 s"), (59.9, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_durations_are_said_in_fitting_units(seconds, said):
+    assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(("passed", "said"), [(3, "just now"), (130, "2 min ago"), (7300, "2 h ago")])
+def test_times_are_said_as_how_long_ago(passed, said):
+    assert words.ago(1000.0, now=1000.0 + passed) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a *b* [c](http://d)", r"a \*b\* \[c\]\(http\://d\)"),
+        ("run `make run` now!", r"run `make run` now\!"),
+        ("one ` tick", r"one \` tick"),
+        ("<img src=x>", r"\<img src\=x\>"),
+    ],
+)
+def test_foreign_text_is_no_markup(text, escaped):
+    assert words.plain(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "said"), [(12, "12 B"), (12_400, "12 kB"), (3_000_000, "3 MB"), (7.25e9, "7.2 GB")]
+)
+def test_sizes_are_said_in_fitting_units(n_bytes, said):
+    assert words.size(n_bytes) == said
+
+
+def test_a_card_says_label_and_id_and_what_is_known_else():
+    bare = Product("p1", "Coat", "train", PNG)
+    full = replace(bare, title="Long coat", brand="Ada", colour="red", price=1234.5)
+    assert product_grid.product_card(bare) == Card("p1", PNG, "Coat", ("p1",))
+    assert product_grid.product_card(full) == Card("p1", PNG, "Long coat", ("Coat · p1", "Ada · red"), "1,234.50")
+
+
+@pytest.mark.parametrize(
+    ("similarity", "percent", "text"), [(0.934, 93.4, "93.4%"), (-0.2, 0.0, "0.0%"), (1.0, 100, "100.0%")]
+)
+def test_similarity_is_shown_as_share_and_as_number(similarity, percent, text):
+    data = Card("p1", PNG, "Coat", similarity=similarity, distance=1 - similarity).as_data()
+    assert (data["percent"], data["percent_text"]) == (percent, text)
+    assert data["detail"] == f"similarity {similarity:.3f}\ndistance {1 - similarity:.3f}"
+
+
+@pytest.mark.parametrize(("head", "kind"), [(PNG, "png"), (b"\xff\xd8\xff", "jpeg"), (b"RIFF0000WEBP", "webp")])
+def test_pictures_are_sent_with_their_kind(head, kind):
+    assert product_grid.data_uri(head).startswith(f"data:image/{kind};base64,")
+
+
+def test_label_counts_are_bars_stacked_by_split_with_the_largest_on_top():
+    by_label = {"a": {"train": 1}, "b": {"train": 5, "test": 2}, "c": {"train": 1}}
+    figure = charts.class_counts(CatalogueSummary("s", 1, "", 9, 0, {"train": 7, "test": 2}, by_label))
+    assert [bar.name for bar in figure.data] == ["Train", "Test"]
+    assert list(figure.data[0].y) == ["c", "a", "b"]
+    assert list(figure.data[1].x) == [0, 0, 2]
+
+
+def test_curves_are_ordered_by_step_and_only_what_is_named():
+    points = [("loss", 2, 0.5), ("loss", 1, 0.9), ("other", 1, 7.0)]
+    figure = charts.curves(points, {"loss": "Loss"}, title="Loss", share=False)
+    assert [(list(line.x), list(line.y)) for line in figure.data] == [([1, 2], [0.9, 0.5])]
+
+
+def test_metric_bars_hold_one_group_a_model():
+    figure = charts.metric_bars({"m1": {"P@1": 0.9}, "m2": {"P@1": 0.8, "MAP": 0.5}})
+    assert [(bar.name, list(bar.x), list(bar.y)) for bar in figure.data] == [
+        ("m1", ["P@1"], [0.9]),
+        ("m2", ["P@1", "MAP"], [0.8, 0.5]),
+    ]
+
+
+def test_settings_are_listed_with_secrets_masked(settings):
+    rows = system_facts.settings_rows(replace(settings, endpoint_token=SecretStr("do-not-show")))
+    by_name = {row["Setting"]: row["Value"] for row in rows}
+    assert by_name["TWINSET_ENDPOINT_TOKEN"] == "set, not shown"
+    assert "do-not-show" not in str(rows)
+    assert by_name["TWINSET_HOME"] == str(settings.home)
+
+
+def test_addresses_are_those_of_the_settings(settings):
+    found = replace(settings, mlflow_port=8701, endpoint_port=8601)
+    assert list(system_facts.addresses(found).values()) == ["http://127.0.0.1:8701", "http://127.0.0.1:8601/ping"]
+    remote = replace(found, tracking_uri="https://runs.example", endpoint_url="https://answers.example")
+    assert list(system_facts.addresses(remote).values()) == ["https://runs.example", "https://answers.example/ping"]
+
+
+def test_recipes_name_the_address_and_leave_the_token_out():
+    for recipe in (endpoint_card.CURL, endpoint_card.PYTHON):
+        text = recipe.format(url="http://127.0.0.1:8601")
+        assert "http://127.0.0.1:8601/v1/recommend" in text
+        assert "TWINSET_TOKEN" in text
+    compile(endpoint_card.PYTHON.format(url="http://x"), "recipe", "exec")
+
+
+def test_failed_checks_come_first_with_their_remedy(screen, monkeypatch):
+    from app import services
+    from tests.ui.conftest import texts
+
+    found = [Check("Python", ok=True, detail="3.11"), Check("Java", ok=False, detail="not found", fix="Install it.")]
+    monkeypatch.setattr(services, "machine_checks", lambda: found)
+    test = screen.open("system")
+    assert test.warning[0].value == "**Java** · not found\n\nInstall it."
+    assert "**Python** · 3.11" in texts(test)

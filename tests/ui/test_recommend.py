@@ -1,0 +1,171 @@
+"""Find similar, question by question, against the real gateway."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from backend.errors import RegistryError
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from backend.settings import SecretStr
+from tests.fixtures.endpoint import encoded, http_to, picture
+from tests.ui.conftest import assert_calm, grid, texts
+
+
+def upload(test, data: bytes, name: str = "photo.png"):
+    return test.file_uploader[0].upload(name, data, "image/png").run()
+
+
+@pytest.fixture
+def ready(screen, shop_endpoint):
+    """The page, before anything was asked."""
+    return screen.open()
+
+
+def test_before_a_question_the_page_offers_one_item_of_every_kind(ready):
+    assert_calm(ready)
+    cards = grid(ready)
+    assert len(cards) == 12
+    assert {card["lines"][0].split(" · ")[0] for card in cards} == {"stripes", "checks", "blob"}
+
+
+def test_the_catalogue_can_be_searched_for_a_question(ready):
+    ready.text_input(key="search").set_value("no. 3").run()
+    assert [card["title"] for card in grid(ready)] == ["Blob no. 3", "Checks no. 3", "Stripes no. 3"]
+    ready.text_input(key="search").set_value("nothing of the kind").run()
+    assert "Nothing in the catalogue matches" in texts(ready)
+
+
+def test_an_upload_is_answered_with_ranked_neighbours_and_their_figures(ready):
+    test = upload(ready, encoded(picture("checks", 3)))
+    assert_calm(test)
+    cards = grid(test)
+    assert [card["rank"] for card in cards] == [str(rank) for rank in range(1, 13)]
+    assert cards[0] == {**cards[0], "id": "c017", "title": "Checks no. 3", "price": "20.00", "percent_text": "100.0%"}
+    assert cards[0]["lines"] == ["checks · c017", "Ada · grey"]
+    assert cards[0]["detail"] == "similarity 1.000\ndistance 0.000"
+    assert cards[0]["src"].startswith("data:image/png;base64,")
+    assert "Model twinset version 1 · Catalogue shop version 4 · 54 products searched" in texts(test)
+    assert test.image[0].captions == ["Your picture"]
+    assert test.image[1].captions == ["The model saw"]
+
+
+def test_k_and_filters_reach_the_endpoint(ready):
+    test = upload(ready, encoded(picture("checks", 3)))
+    test.slider(key="k").set_value(5)
+    test.multiselect(key="filter_label").set_value(["blob"])
+    test.multiselect(key="filter_brand").set_value(["Ada", "Bo"]).run()
+    cards = grid(test)
+    assert len(cards) == 5
+    assert all(card["lines"][0].startswith("blob") for card in cards)
+    assert all(card["lines"][1].split(" · ")[0] in {"Ada", "Bo"} for card in cards)
+
+
+def test_what_was_done_to_a_picture_is_said(ready):
+    sideways = picture("checks", 3, side=32).crop((0, 0, 32, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    test = upload(ready, encoded(sideways, "JPEG", exif=exif), "photo.jpg")
+    assert "It was turned upright" in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"this is no picture", "This is not a PNG, JPEG or WEBP picture."),
+        (encoded(picture("blob", 1))[:60], "damaged or incomplete"),
+        (encoded(Image.new("L", (1, 1))), "only 1 x 1 pixels"),
+        (encoded(Image.new("L", (9000, 9000))), "more than the 40 million allowed"),
+    ],
+    ids=["text", "truncated", "tiny", "bomb"],
+)
+def test_a_bad_picture_is_a_sentence_and_the_next_good_one_is_answered(ready, data, sentence):
+    test = upload(ready, data)
+    assert not test.exception
+    assert sentence in test.error[0].value
+    assert_calm(upload(test, encoded(picture("checks", 3))))
+    assert grid(test)[0]["id"] == "c017"
+
+
+def test_a_link_names_the_question(screen, shop_endpoint):
+    test = screen.open(product="b017", k="3")
+    assert_calm(test)
+    assert [card["rank"] for card in grid(test)] == ["1", "2", "3"]
+    assert grid(test)[0]["id"] == "b017"
+
+
+def test_a_link_to_a_product_that_is_gone_says_so_and_offers_others(screen, shop_endpoint):
+    test = screen.open(product="gone")
+    assert "has no product gone" in test.error[0].value
+    assert len(grid(test)) == 12
+
+
+def test_an_upload_replaces_the_item_of_the_link_and_start_again_forgets_both(screen, shop_endpoint):
+    test = upload(screen.open(product="b017"), encoded(picture("checks", 3)))
+    assert "product" not in test.query_params
+    assert grid(test)[0]["id"] == "c017"
+    next(button for button in test.button if button.label == "Start again").click().run()
+    assert "Or start from the catalogue" in texts(test)
+
+
+def test_the_list_can_be_had_as_csv(ready):
+    test = upload(ready, encoded(picture("checks", 3)))
+    assert test.download_button[0].label == "CSV"
+
+
+def test_csv_holds_every_neighbour_and_no_formula(projection_recommender):
+    from app.components.answer_view import as_csv
+    from backend.serving.answers import Answer, AnswerNeighbour
+
+    one = AnswerNeighbour(1, "a1", "blob", 0.25, 0.75, b"", "=1+1", None, 'B "o", Ltd', "grey", 9.5, 3)
+    answer = Answer((one, replace(one, rank=2, title="Plain")), b"", (), "m", 1, "b", "shop", 4, 54, {})
+    rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
+    assert [row["title"] for row in rows] == ["'=1+1", "Plain"]
+    assert rows[0]["brand"] == 'B "o", Ltd'
+    assert (rows[0]["rank"], rows[0]["similarity"], rows[0]["price"], rows[0]["category"]) == ("1", "0.75", "9.5", "")
+
+
+def test_the_same_question_is_asked_once(ready, shop_endpoint):
+    test = upload(ready, encoded(picture("checks", 3)))
+    first = next(caption.value for caption in test.caption if "Answered in" in caption.value)
+    test.run()
+    assert first in [caption.value for caption in test.caption]
+
+
+def test_an_endpoint_without_a_model_sends_to_the_deploy_page(screen, shop_catalogue):
+    def nothing():
+        raise RegistryError("There is no model `twinset` with the alias champion.")
+
+    ensure_app_token(screen.settings)
+    with http_to(build_app(screen.settings, load=nothing)) as client:
+        screen.settings = replace(screen.settings, endpoint_url=str(client.base_url))
+        test = screen.open()
+    assert_calm(test)
+    assert "has no model to answer with" in test.info[0].value
+    assert [link.label for link in test.page_link] == ["Deploy a model"]
+
+
+def test_a_wrong_token_is_said_as_such(screen, shop_endpoint):
+    screen.settings = replace(screen.settings, endpoint_token=SecretStr("x" * 40))
+    test = screen.open()
+    assert "does not accept the token" in texts(test)
+    assert "x" * 40 not in texts(test)
+
+
+def test_where_nobody_answers_the_page_tells_how_to_start(screen, shop_catalogue, shop_model):
+    test = screen.open()
+    assert_calm(test)
+    assert "`make run`" in test.info[0].value
+
+
+def test_text_of_the_catalogue_is_sent_as_data_not_as_markup(ready):
+    component = ready.get("bidi_component")[0].proto
+    assert component.html_content == '<ol class="grid"></ol>'
+    assert "innerHTML" not in component.js_content
+    assert json.loads(component.json)["action"] == "Find similar"

@@ -1,0 +1,139 @@
+"""Runs land in MLflow with parameters, tags, metrics by step and their end; the process is left as it was."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from backend.errors import RegistryError, StorageFull
+from backend.registry.model_registry import log_metrics_to_run
+from backend.registry.store import open_store
+from backend.registry.tracking import MlflowTracker
+
+pytestmark = pytest.mark.mlflow
+
+PARAMS = {"epochs": 4, "learning_rate": 0.003, "seed": 7, "catalogue.name": "shop", "catalogue.version": 3}
+TAGS = {"git_commit": "c0ffee", "notes": "", "library.numpy": "1.26.4"}
+
+
+@pytest.fixture
+def tracker(mlflow_settings):
+    return MlflowTracker(mlflow_settings)
+
+
+def test_a_run_keeps_all_it_was_told(tracker, mlflow_settings):
+    run_id = tracker.start(name="shop-resnet", params=PARAMS, tags=TAGS)
+    for step, loss in enumerate([0.9, 0.5, 0.4], 1):
+        tracker.log({"loss": loss, "val.precision_at_1": 1 - loss}, step=step)
+    tracker.finish(status="FINISHED")
+    log_metrics_to_run(mlflow_settings, run_id, {"test.map_at_r": 0.75})
+
+    with open_store(mlflow_settings) as client:
+        run = client.get_run(run_id)
+        assert client.get_experiment(run.info.experiment_id).name == "shop"
+        assert run.info.artifact_uri.startswith(str(mlflow_settings.home / "artifacts"))
+        losses = [(m.step, m.value) for m in client.get_metric_history(run_id, "loss")]
+    assert (run.info.run_name, run.info.status) == ("shop-resnet", "FINISHED")
+    assert run.data.params == {name: str(value) for name, value in PARAMS.items()}
+    expected = {
+        **TAGS,
+        "catalogue": "shop",
+        "catalogue_version": "3",
+        "seed": "7",
+        "mlflow.source.git.commit": "c0ffee",
+    }
+    assert expected.items() <= run.data.tags.items()
+    assert losses == [(1, 0.9), (2, 0.5), (3, 0.4)]
+    assert run.data.metrics == {"loss": 0.4, "val.precision_at_1": 0.6, "test.map_at_r": 0.75}
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED"])
+def test_a_run_tells_how_it_ended_and_the_next_can_start(tracker, mlflow_settings, status):
+    run_id = tracker.start(name="a", params={}, tags={})
+    tracker.finish(status=status)
+    second = tracker.start(name="b", params={}, tags={})
+    with open_store(mlflow_settings) as client:
+        assert client.get_run(run_id).info.status == status
+        assert client.get_run(second).info.status == "RUNNING"
+        assert client.get_experiment(client.get_run(second).info.experiment_id).name == "twinset"
+
+
+def test_out_of_turn_is_refused(tracker):
+    for call in (lambda: tracker.log({"loss": 1.0}, step=1), lambda: tracker.finish(status="FINISHED")):
+        with pytest.raises(RegistryError, match="No run is open"):
+            call()
+    tracker.start(name="a", params={}, tags={})
+    with pytest.raises(RegistryError, match="already open"):
+        tracker.start(name="b", params={}, tags={})
+
+
+def test_figures_without_a_run_go_nowhere_and_those_of_an_unknown_run_are_refused(settings, mlflow_settings):
+    log_metrics_to_run(replace(settings, tracking_uri="sqlite:////nowhere/at.db"), "", {"a": 1.0})
+    with pytest.raises(RegistryError, match="MLflow could not do it"):
+        log_metrics_to_run(mlflow_settings, "0" * 32, {"a": 1.0})
+
+
+def test_the_process_is_left_as_it_was(mlflow_settings):
+    import mlflow
+
+    def ask():
+        with open_store(mlflow_settings) as client:
+            assert mlflow.get_tracking_uri() == mlflow_settings.effective_tracking_uri
+            client.get_run("0" * 32)
+
+    before = mlflow.get_tracking_uri()
+    with pytest.raises(RegistryError):
+        ask()
+    assert mlflow.get_tracking_uri() == before
+
+
+def test_a_store_that_is_not_there_is_said_without_its_password(settings):
+    gone = replace(settings, tracking_uri="sqlite://user:hunter2@/nowhere/at/all.db")
+    with pytest.raises(RegistryError) as caught:
+        MlflowTracker(gone).start(name="a", params={}, tags={})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_damaged_store_is_said(settings):
+    settings.home.mkdir(parents=True)
+    (settings.home / "mlflow.db").write_bytes(b"certainly no database" * 100)
+    with pytest.raises(RegistryError, match="MLflow could not do it"):
+        MlflowTracker(settings).start(name="a", params={}, tags={})
+
+
+def test_a_full_disk_is_said(mlflow_settings):
+    with pytest.raises(StorageFull), open_store(mlflow_settings):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_moved_home_takes_its_artifacts_along(tracker, mlflow_settings, tmp_path):
+    run_id = tracker.start(name="a", params={}, tags={"catalogue": "shop"})
+    tracker.finish(status="FINISHED")
+    database = mlflow_settings.home / "mlflow.db"
+    with sqlite3.connect(database) as connection:  # an experiment that is not ours stays where it is
+        connection.execute("UPDATE experiments SET artifact_location = '/elsewhere' WHERE name = 'Default'")
+    connection.close()
+    moved = replace(mlflow_settings, home=mlflow_settings.home.rename(tmp_path / "moved here"))
+
+    with open_store(moved) as client:
+        assert client.get_run(run_id).info.artifact_uri == f"{moved.home}/artifacts/{run_id}/artifacts"
+        assert client.get_experiment_by_name("shop").artifact_location == f"{moved.home}/artifacts"
+        assert client.get_experiment_by_name("Default").artifact_location == "/elsewhere"
+    again = MlflowTracker(moved).start(name="b", params={}, tags={"catalogue": "shop"})
+    with open_store(moved) as client:
+        assert client.get_run(again).info.artifact_uri.startswith(f"{moved.home}/artifacts/")
+
+
+def test_the_first_use_prints_nothing(tmp_path):
+    program = (
+        "from pathlib import Path; from tests.fixtures.base import settings_for;"
+        "from backend.registry.tracking import MlflowTracker;"
+        f"t = MlflowTracker(settings_for(Path({str(tmp_path / 'home')!r})));"
+        "t.start(name='a', params={'a': 1}, tags={}); t.log({'loss': 1.0}, step=1); t.finish(status='FINISHED')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
+    assert (done.stdout, done.stderr) == ("", "")

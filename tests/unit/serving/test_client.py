@@ -1,0 +1,193 @@
+"""The client hands on typed answers and typed errors, and imports nothing heavy."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable, RegistryError
+from backend.serving.client import EndpointClient, local_client
+from backend.serving.gateway import build_app
+from backend.serving.server import _bound
+from backend.serving.tokens import ensure_app_token
+from backend.settings import SecretStr
+from tests.fixtures.endpoint import encoded, http_to, picture, served
+
+PHOTO = encoded(picture("blob", 2))
+
+
+@pytest.fixture
+def address(settings, projection_recommender):
+    with http_to(build_app(settings, load=lambda: served(projection_recommender))) as http:
+        yield str(http.base_url)
+
+
+@pytest.fixture
+def client(address, settings):
+    client = EndpointClient(address, ensure_app_token(settings))
+    yield client
+    client.close()
+
+
+def test_an_answer_has_neighbours_pictures_and_its_origin(client, projection_recommender):
+    answer = client.recommend(PHOTO, k=4)
+    (expected,) = projection_recommender.recommend([PHOTO], k=4)
+    assert [n.product_id for n in answer.neighbours] == [n.product_id for n in expected.neighbours]
+    first, same = answer.neighbours[0], expected.neighbours[0]
+    for name in ("rank", "label", "distance", "similarity", "title", "category", "brand", "colour", "price", "stock"):
+        assert getattr(first, name) == getattr(same, name)
+    assert first.image == projection_recommender.gallery.thumbnail(same.position)
+    assert (answer.seen, answer.notes) == (expected.seen_png, expected.notes)
+    assert (answer.model_name, answer.model_version, answer.model) == ("twinset", 1, "projection")
+    assert (answer.catalogue, answer.catalogue_version, answer.gallery_size) == ("shop", 4, 54)
+    assert answer.timings_ms.keys() == {"decode", "embed", "search", "total"}
+
+
+def test_filters_travel(client):
+    answer = client.recommend(PHOTO, k=50, filters={"brand": ["Ada", "Bo"], "in_stock": True, "price_max": 40})
+    assert answer.neighbours
+    for n in answer.neighbours:
+        assert n.brand in {"Ada", "Bo"}
+        assert n.stock > 0
+        assert n.price <= 40
+    assert client.recommend(PHOTO, k=1, include_images=False).neighbours[0].image == b""
+
+
+def test_state_and_reload(client):
+    assert client.health()["status"] == "ok"
+    assert client.version()["gallery_size"] == 54
+    assert client.reload()["model"]["version"] == 1
+
+
+def test_a_refusal_keeps_the_endpoints_own_code_and_words(client):
+    with pytest.raises(EndpointRejected, match="not a PNG, JPEG or WEBP") as caught:
+        client.recommend(b"no picture", k=3)
+    assert (caught.value.code, caught.value.status) == ("not_an_image", 415)
+    assert caught.value.next_step == "Choose a picture in one of these formats."
+    with pytest.raises(EndpointRejected) as caught:
+        client.recommend(PHOTO, k=3, filters={"size": "M"})
+    assert caught.value.code == "unknown_parameter"
+
+
+def test_an_endpoint_without_a_model_is_told_from_one_that_is_not_there(settings):
+    def load():
+        raise RegistryError("No version has the alias yet.")
+
+    with http_to(build_app(settings, load=load)) as http:
+        client = EndpointClient(str(http.base_url), ensure_app_token(settings))
+        with pytest.raises(EndpointRejected) as caught:
+            client.health()
+        assert (caught.value.code, caught.value.status) == ("no_model", 503)
+        client.close()
+
+
+def test_a_wrong_token_is_denied_without_being_quoted(address):
+    client = EndpointClient(address, SecretStr("quite-wrong"))
+    with pytest.raises(EndpointDenied, match="does not accept the token") as caught:
+        client.recommend(PHOTO, k=3)
+    assert "quite-wrong" not in f"{caught.value} {client!r} {vars(client)}"
+    client.close()
+
+
+def test_nobody_there_is_said_with_what_to_do():
+    listener = _bound("127.0.0.1", 0)
+    port = listener.getsockname()[1]  # bound and not listening: refused for sure
+    client = EndpointClient(f"http://127.0.0.1:{port}/", SecretStr("x"))
+    with pytest.raises(EndpointUnreachable, match=f"Nobody answers at http://127.0.0.1:{port}") as caught:
+        client.health()
+    assert "make run" in caught.value.next_step
+    client.close()
+    listener.close()
+
+
+@contextmanager
+def somebody_else(status, body, headers=(), *, hang=None):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if hang is not None:
+                hang.wait(20)
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (200, b"<html>", "not_an_endpoint"),
+        (200, b"[1]", "not_an_endpoint"),
+        (404, b'{"detail": "Not Found"}', "not_an_endpoint"),
+        (500, b'{"error": "text"}', "not_an_endpoint"),
+        (418, json.dumps({"error": {"code": "teapot", "message": "No."}}).encode(), "teapot"),
+    ],
+)
+def test_another_server_at_the_address_is_told_as_such(status, body, code):
+    with somebody_else(status, body) as address:
+        client = EndpointClient(address, SecretStr("x"))
+        with pytest.raises(EndpointRejected) as caught:
+            client.version()
+        assert (caught.value.code, caught.value.status) == (code, status)
+        client.close()
+
+
+def test_a_redirect_is_not_followed_with_the_token():
+    with somebody_else(302, b"", [("Location", "http://127.0.0.1:1/")]) as address:
+        client = EndpointClient(address, SecretStr("x"))
+        with pytest.raises(EndpointRejected, match="status 302"):
+            client.version()
+        client.close()
+
+
+def test_an_endpoint_that_hangs_is_given_up():
+    hang = threading.Event()
+    with somebody_else(200, b"{}", hang=hang) as address:
+        client = EndpointClient(address, SecretStr("x"), timeout_s=0.2)
+        with pytest.raises(EndpointUnreachable, match="did not answer in time"):
+            client.version()
+        hang.set()
+        client.close()
+
+
+def test_neither_proxies_nor_netrc_come_between_us_and_the_local_endpoint(client, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert client.health()["status"] == "ok"
+
+
+def test_the_local_client_knows_address_and_token(settings, address):
+    client = local_client(replace(settings, endpoint_url=address))
+    assert client.url == address
+    assert client.health()["status"] == "ok"
+    client.close()
+
+
+def test_the_client_imports_nothing_heavy():
+    heavy = {"mlflow", "tensorflow", "pyspark", "pandas", "pyarrow", "uvicorn", "starlette"}
+    program = f"import sys, backend.serving.client; print(sorted({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

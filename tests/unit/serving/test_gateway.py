@@ -1,0 +1,396 @@
+"""The gateway's own routes and its guard, through the real application; MLflow's protocol is in integration."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import threading
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import imaging
+from backend.errors import RegistryError
+from backend.registry.model_registry import ModelVersion
+from backend.retrieval.recommend import NOTHING_FITS
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from backend.settings import SecretStr
+from tests.fixtures.endpoint import Served, encoded, http_to, picture, served
+
+PHOTO = encoded(picture("blob", 2))
+
+
+@pytest.fixture
+def token(settings):
+    return ensure_app_token(settings).reveal()
+
+
+@pytest.fixture
+def headers(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def app(settings, projection_recommender):
+    return build_app(replace(settings, max_upload_mb=1), load=lambda: served(projection_recommender))
+
+
+@pytest.fixture
+def http(app, headers):
+    with http_to(app, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(app):
+    with http_to(app) as client:
+        yield client
+
+
+def error_of(response):
+    error = response.json()["error"]
+    assert error.keys() == {"code", "message", "next_step"}
+    assert error["message"]
+    assert "Traceback" not in response.text
+    return response.status_code, error["code"]
+
+
+# --------------------------------------------------------------------------------------------- who may ask
+
+
+def test_only_ping_is_open(app, stranger):
+    paths = {route.path for route in app.routes}
+    assert paths == {"/ping", "/health", "/version", "/metrics", "/invocations", "/v1/recommend", "/v1/reload"}
+    for path in [*paths, "/", "/docs", "/openapi.json", "/redoc", "/ping/", "/PING", "//ping"]:
+        for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
+            status = stranger.request(method, path).status_code
+            assert (status == 401) == (path != "/ping"), f"{method} {path} answered {status}"
+    assert stranger.get("/ping").text == "\n"
+
+
+def test_a_refusal_is_always_the_same(stranger, token):
+    wrong = [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Bearer {token[:-1]}"},
+        {"Authorization": f"Bearer {token}x"},
+        {"Authorization": f"Bearer {token} {token}"},
+        {"Authorization": token},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": b"Bearer \xff\xfe"},
+        {"Authorization": f"Bearer {'x' * 10_000}"},
+        [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer wrong")],
+    ]
+    answers = [stranger.get("/health", headers=headers) for headers in wrong]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1
+    assert error_of(answers[0]) == (401, "endpoint_denied")
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+    assert stranger.get("/health", headers={"Authorization": f"bearer {token}"}).status_code == 200
+
+
+def test_a_token_in_the_address_is_no_token(stranger, token):
+    assert stranger.get(f"/health?token={token}&access_token={token}").status_code == 401
+
+
+def test_the_token_of_the_settings_is_accepted_beside_the_stored_ones(settings, projection_recommender, token):
+    chosen = replace(settings, endpoint_token=SecretStr("made-by-the-operator"))
+    with http_to(build_app(chosen, load=lambda: served(projection_recommender))) as client:
+        for text, status in (("made-by-the-operator", 200), (token, 200), ("made-by-nobody", 401)):
+            assert client.get("/health", headers={"Authorization": f"Bearer {text}"}).status_code == status
+
+
+def test_a_revoked_token_is_refused_at_once(http, settings):
+    from backend.serving.tokens import token_store
+
+    assert http.get("/health").status_code == 200
+    token_store(settings).revoke("app")
+    assert http.get("/health").status_code == 401
+
+
+# ------------------------------------------------------------------------------------------- right answers
+
+
+def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_recommender):
+    response = http.post("/v1/recommend?k=3", content=PHOTO)
+    assert response.status_code == 200
+    body = response.json()
+    (expected,) = projection_recommender.recommend([PHOTO], k=3)
+    assert [n["product_id"] for n in body["neighbours"]] == [n.product_id for n in expected.neighbours]
+    for got, neighbour in zip(body["neighbours"], expected.neighbours, strict=True):
+        image = base64.b64decode(got.pop("image"))
+        assert image == projection_recommender.gallery.thumbnail(neighbour.position)
+        assert got == {name: getattr(neighbour, name) for name in got}
+    assert body["neighbours"][0].keys() == {
+        *("rank", "product_id", "label", "distance", "similarity"),
+        *("title", "category", "brand", "colour", "price", "stock"),
+    }
+    assert base64.b64decode(body["seen"]) == expected.seen_png
+    assert body["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
+    assert (body["catalogue"], body["gallery_size"]) == ({"name": "shop", "version": 4}, 54)
+    assert body["timings_ms"].keys() == {"decode", "embed", "search", "total"}
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "media_type", [None, "image/png", "application/octet-stream", "application/x-www-form-urlencoded"]
+)
+def test_a_raw_picture_may_come_under_any_name(http, media_type):
+    headers = {"Content-Type": media_type} if media_type else {}
+    assert http.post("/v1/recommend?k=2", content=PHOTO, headers=headers).status_code == 200
+
+
+def test_a_form_with_one_picture_is_answered_as_the_picture(http):
+    from_form = http.post("/v1/recommend?k=2", files={"photo": ("p.png", PHOTO, "image/png")}, data={"note": "x"})
+    assert from_form.json()["neighbours"] == http.post("/v1/recommend?k=2", content=PHOTO).json()["neighbours"]
+
+
+def test_a_form_without_exactly_one_picture_is_refused(http):
+    two = [("a", ("a.png", PHOTO)), ("b", ("b.png", PHOTO))]
+    assert error_of(http.post("/v1/recommend", files=two)) == (422, "bad_form")
+    assert error_of(http.post("/v1/recommend", files=two * 2)) == (400, "bad_request")
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert error_of(http.post("/v1/recommend", content=b"no form at all", headers=broken))[0] in {400, 422}
+    no_boundary = {"Content-Type": "multipart/form-data"}
+    assert error_of(http.post("/v1/recommend", content=b"no form at all", headers=no_boundary))[0] in {400, 422}
+
+
+def test_filters_and_images_are_as_asked(http):
+    body = http.post("/v1/recommend?k=9&brand=Bo&label=checks&include_images=false", content=PHOTO).json()
+    assert {(n["brand"], n["label"], n["image"]) for n in body["neighbours"]} == {("Bo", "checks", None)}
+    body = http.post("/v1/recommend?brand=Nobody", content=PHOTO).json()
+    assert (body["neighbours"], body["notes"]) == ([], [NOTHING_FITS])
+
+
+def test_health_and_version_say_what_answers(http):
+    assert http.get("/health").json()["status"] == "ok"
+    version = http.get("/version").json()
+    assert version["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
+    assert (version["catalogue"], version["gallery_size"]) == ({"name": "shop", "version": 4}, 54)
+    assert version["libraries"]["numpy"] == np.__version__
+
+
+def test_metrics_count_what_was_answered(http):
+    http.post("/v1/recommend?k=2", content=PHOTO)
+    http.post("/v1/recommend?k=2", content=b"?")
+    http.get("/made-up/4711")
+    text = http.get("/metrics").text
+    assert 'twinset_requests_total{route="/v1/recommend",method="POST",status="200"} 1' in text
+    assert 'twinset_errors_total{route="/v1/recommend",status="415"} 1' in text
+    assert 'twinset_requests_total{route="other",method="GET",status="404"} 1' in text
+    assert 'twinset_request_seconds_bucket{route="/v1/recommend",le="+Inf"} 2' in text
+    assert 'twinset_request_seconds_count{route="/v1/recommend"} 2' in text
+    assert "twinset_gallery_items 54" in text
+    assert 'twinset_model_info{name="twinset",version="1",alias="champion",bundle="projection"} 1' in text
+    assert "4711" not in text
+    for line in text.strip().splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [0-9.e+-]+', line), line
+
+
+# --------------------------------------------------------------------------------------------- wrong input
+
+
+@cache
+def difficult_pictures():
+    grey = picture("blob", 2, side=64)
+    deep = np.asarray(grey, dtype=np.uint16) * 257
+    animated = [picture("blob", n, side=64) for n in range(3)]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    see_through = grey.convert("RGBA")
+    see_through.putalpha(90)
+    return {
+        "nothing": (b"", 422, "empty"),
+        "text": (b"certainly no picture", 415, "not_an_image"),
+        "gif": (encoded(grey, "GIF"), 415, "not_an_image"),
+        "truncated png": (encoded(grey)[:-200], 422, "damaged"),
+        "truncated jpeg": (encoded(grey, "JPEG")[:-200], 422, "damaged"),
+        "bomb": (encoded(Image.new("1", (8_000, 6_000))), 413, "too_many_pixels"),
+        "1x1": (encoded(Image.new("L", (1, 1))), 422, "too_small"),
+        "cmyk": (encoded(grey.convert("CMYK"), "JPEG"), 200, ""),
+        "16 bit": (encoded(Image.fromarray(deep)), 200, ""),
+        "alpha": (encoded(see_through), 200, "Its transparent parts were put on white."),
+        "turned": (
+            encoded(grey.convert("RGB"), "JPEG", exif=exif),
+            200,
+            "It was turned upright as its camera data say.",
+        ),
+        "animated": (
+            encoded(animated[0], "WEBP", save_all=True, append_images=animated[1:]),
+            200,
+            "It has 3 frames; the first one was used.",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", difficult_pictures())
+def test_a_difficult_picture_is_refused_with_a_code_or_answered_with_a_note(http, name):
+    data, status, says = difficult_pictures()[name]
+    before = http.post("/v1/recommend?k=5", content=PHOTO).json()["neighbours"]
+    response = http.post("/v1/recommend?k=5", content=data)
+    if status == 200:
+        assert response.status_code == 200
+        assert len(response.json()["neighbours"]) == 5
+        assert not says or says in response.json()["notes"]
+    else:
+        assert error_of(response) == (status, says)
+    assert http.post("/v1/recommend?k=5", content=PHOTO).json()["neighbours"] == before
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("k=0", "bad_k"),
+        ("k=201", "bad_k"),
+        ("k=x", "bad_k"),
+        ("size=M", "unknown_parameter"),
+        ("price_min=x", "retrieval_error"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_a_code(http, query, code):
+    assert error_of(http.post(f"/v1/recommend?{query}", content=PHOTO)) == (422, code)
+
+
+def test_a_body_beyond_the_limit_is_refused_by_its_length_and_while_it_streams(http):
+    assert error_of(http.post("/v1/recommend", content=b"x" * 1_000_001)) == (413, "too_large")
+
+    sent = []
+
+    def endless():
+        for _ in range(200):
+            sent.append(1)
+            yield b"x" * 100_000
+
+    assert error_of(http.post("/v1/recommend", content=endless())) == (413, "too_large")
+    assert http.post("/v1/recommend?k=1", content=PHOTO).status_code == 200
+
+
+def test_wrong_addresses_and_methods_are_typed(http):
+    assert error_of(http.get("/nowhere")) == (404, "not_found")
+    assert error_of(http.get("/v1/recommend")) == (405, "bad_method")
+    assert http.get("/v1/recommend").headers["allow"] == "POST"
+
+
+def test_an_error_nobody_expected_is_an_incident_in_the_log_and_a_number_in_the_answer(settings, headers, caplog):
+    class Broken:
+        def recommend(self, *_, **__):
+            raise ZeroDivisionError("the secret recipe")
+
+    broken = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Broken())
+    with http_to(build_app(settings, load=lambda: broken), headers=headers) as client:
+        response = client.post("/v1/recommend?k=1", content=PHOTO)
+    assert error_of(response) == (500, "internal_error")
+    assert "secret recipe" not in response.text
+    number = re.search(r"incident (\w+)", response.json()["error"]["message"]).group(1)
+    assert f"incident {number}" in caplog.text
+    assert "secret recipe" in caplog.text
+
+
+def test_our_own_troubles_are_not_the_callers_to_read(http, settings):
+    (settings.home / "tokens.json").write_text("damaged")
+    response = http.get("/health")
+    assert error_of(response) == (500, "internal_error")
+    assert str(settings.home) not in response.text
+
+
+def test_the_log_holds_neither_tokens_nor_queries(http, token, caplog):
+    caplog.set_level(logging.DEBUG)
+    http.post("/v1/recommend?k=1&brand=Confidential", content=PHOTO)
+    http.get(f"/made-up/{token}")
+    http.get("/health", headers={"Authorization": "Bearer wrong-guess"})
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("backend"))
+    assert "POST /v1/recommend 200" in ours
+    assert "GET other 404" in ours
+    for secret in (token, "Confidential", "wrong-guess"):
+        assert secret not in ours
+
+
+def test_too_many_at_once_are_told_to_come_back(app, headers, monkeypatch):
+    monkeypatch.setattr("backend.serving.guard.MAX_IN_FLIGHT", 0)
+    with http_to(app, headers=headers) as client:
+        response = client.get("/health")
+        assert error_of(response) == (503, "busy")
+        assert response.headers["retry-after"] == "1"
+        assert client.get("/ping").status_code == 200
+
+
+# -------------------------------------------------------------------------------------------------- reload
+
+
+class Registry:
+    """Stands where the alias stands: tests move it."""
+
+    def __init__(self, content=None):
+        self.content = content
+
+    def __call__(self):
+        if not isinstance(self.content, Exception):
+            return self.content
+        raise self.content
+
+
+NOT_YET = RegistryError("No version has the alias yet.", next_step="Deploy a model.")
+
+
+def test_without_a_model_it_starts_and_says_so_until_there_is_one(settings, headers, projection_recommender):
+    registry = Registry(NOT_YET)
+    with http_to(build_app(settings, load=registry), headers=headers) as client:
+        for method, path in (("GET", "/health"), ("GET", "/version"), ("POST", "/v1/recommend")):
+            response = client.request(method, path, content=PHOTO if method == "POST" else None)
+            assert error_of(response) == (503, "no_model")
+            assert "No version has the alias yet." in response.json()["error"]["message"]
+        assert client.get("/ping").status_code == 200
+        assert "twinset_model_loaded 0" in client.get("/metrics").text
+        assert error_of(client.post("/v1/reload")) == (409, "registry_error")
+
+        registry.content = served(projection_recommender, version=7)
+        assert client.post("/v1/reload").json()["model"]["version"] == 7
+        assert client.post("/v1/recommend?k=1", content=PHOTO).json()["model"]["version"] == 7
+
+
+def test_a_failed_reload_changes_nothing(settings, headers, projection_recommender):
+    registry = Registry(served(projection_recommender, version=1))
+    with http_to(build_app(settings, load=registry), headers=headers) as client:
+        before = client.post("/v1/recommend?k=5", content=PHOTO).json()
+        registry.content = RegistryError("The store is gone.")
+        response = client.post("/v1/reload")
+        assert error_of(response) == (409, "registry_error")
+        after = client.post("/v1/recommend?k=5", content=PHOTO).json()
+        assert {**before, "timings_ms": 0} == {**after, "timings_ms": 0}
+
+
+def test_while_a_reload_runs_the_old_version_answers(settings, headers, projection_recommender):
+    loading, may_finish = threading.Event(), threading.Event()
+    versions = iter([1, 2])
+
+    def load():
+        version = next(versions)
+        if version == 2:
+            loading.set()
+            assert may_finish.wait(20)
+        return served(projection_recommender, version=version)
+
+    with http_to(build_app(settings, load=load), headers=headers) as client:
+        answers = []
+        reload = threading.Thread(target=lambda: answers.append(client.post("/v1/reload").json()))
+        reload.start()
+        assert loading.wait(20)
+        assert client.post("/v1/recommend?k=1", content=PHOTO).json()["model"]["version"] == 1
+        may_finish.set()
+        reload.join(20)
+        assert answers[0]["model"]["version"] == 2
+        assert client.post("/v1/recommend?k=1", content=PHOTO).json()["model"]["version"] == 2
+
+
+def test_a_thumbnail_is_shown_as_it_is_stored(http):
+    body = http.post("/v1/recommend?k=1", content=PHOTO).json()
+    assert imaging.inspect(base64.b64decode(body["neighbours"][0]["image"])).format == "PNG"
+    assert json.dumps(body)
