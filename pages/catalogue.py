@@ -23,10 +23,11 @@ name = st.selectbox("Catalogue", names, key="catalogue", bind="query-params", wi
 snapshot = services.snapshot(name)
 summary = services.summary(name, snapshot.version)
 
+committed = words.moment(summary.committed_at)
 with st.container(horizontal=True):
     st.metric("Products", words.count(summary.rows), border=True)
     st.metric("Labels", words.count(len(summary.by_label)), border=True)
-    st.metric("Version", summary.version, border=True, help=f"Committed {words.moment(summary.committed_at)}")
+    st.metric("Version", summary.version, border=True, help=f"One a load; this one is of {committed}.")
     for split, title in charts.SPLIT_TITLES.items():
         if summary.by_split.get(split):
             st.metric(title, words.count(summary.by_split[split]), border=True)

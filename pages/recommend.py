@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import notices, services, state
+from app import navigation, notices, services, state
 from app.components import answer_view, endpoint_card, examples, filters_panel, query_panel
 
 st.title("Find similar")
@@ -10,6 +10,7 @@ st.caption("Upload a product photo and see which products look most like it.")
 
 served = endpoint_card.current()
 if served is None:
+    navigation.link("deploy", "See what can be deployed")
     st.stop()
 
 side, main = st.columns([3, 8], gap="medium")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import navigation, services
+from app import navigation, services, words
 from app.components import job_panel, train_form
 from backend.requests import TrainRequest
 
@@ -17,7 +17,7 @@ if not names:
 
 catalogue = st.selectbox("Catalogue", names, key="catalogue", bind="query-params", width=320)
 version = services.snapshot(catalogue).version
-st.caption(f"Version {version} of {catalogue}, the newest, will be recorded with the model.")
+st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
 
 config = train_form.show(default_preset="resnet-colour" if services.is_colour(catalogue, version) else "resnet")
 if config:

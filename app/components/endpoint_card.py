@@ -42,7 +42,7 @@ def current() -> Serving | None:
     except EndpointUnreachable:
         _show_missing()
     except EndpointError as error:
-        _show_unready(error)
+        st.info(notices.sentence(error.message, error.next_step), icon=":material/hourglass_empty:")
     return None
 
 
@@ -63,18 +63,17 @@ def _show_missing() -> None:
             "or with `python -m backend serve`.",
             icon=":material/power_off:",
         )
-        navigation.link("deploy", "See what can be deployed")
-
-
-def _show_unready(error: EndpointError) -> None:
-    st.info(notices.sentence(error.message, error.next_step), icon=":material/hourglass_empty:")
-    navigation.link("deploy", "Deploy a model")
 
 
 def show_figures(served: Serving) -> None:
     """Show what is served now as figures."""
     with st.container(horizontal=True):
-        st.metric("Model", f"{served.model_name} {served.model_version}", border=True, help=f"Made of {served.model}")
+        st.metric(
+            "Model",
+            f"{served.model_name} {served.model_version}",
+            border=True,
+            help=f"Made of {words.plain(served.model)}",
+        )
         st.metric("Catalogue", f"{served.catalogue.name} {served.catalogue.version}", border=True)
         st.metric("Products searched", words.count(served.gallery_size), border=True)
 

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 class _Asked:
     """One request on its way through MLflow: who is to answer, and why it was refused."""
 
-    recommender: Recommender
+    recommender: Recommender | None
     failure: WorkbenchError | None = None
 
 
@@ -69,6 +69,7 @@ class Scoring:
             status, answer = await _post(self._app, body)
         finally:
             _asked.reset(token)
+            asked.recommender = None  # timers that MLflow cancelled keep the context, and with it this, for a minute
         if asked.failure:
             raise asked.failure
         if status == _TIMEOUT:

@@ -23,6 +23,8 @@ from backend.jobs.states import JobState
 from backend.requests import EvaluateRequest, IngestRequest, to_json
 from backend.settings import SecretStr
 
+pytestmark = pytest.mark.slow  # some fifty processes
+
 COMMAND = (sys.executable, "-m", "tests.support.worker")
 TIMEOUT_S = 20.0
 

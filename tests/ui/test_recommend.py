@@ -148,7 +148,7 @@ def test_an_endpoint_without_a_model_sends_to_the_deploy_page(screen, shop_catal
         test = screen.open()
     assert_calm(test)
     assert "has no model to answer with" in test.info[0].value
-    assert [link.label for link in test.page_link] == ["Deploy a model"]
+    assert [link.label for link in test.page_link] == ["See what can be deployed"]
 
 
 def test_a_wrong_token_is_said_as_such(screen, shop_endpoint):
