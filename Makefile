@@ -30,7 +30,7 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/python -m pytest -q -m "$(FAST)"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(FAST)"
 
 test: check ## everything: also Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -m "not ($(FAST))"

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 90.0
 END_WITHIN_S = 10.0
-_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # we have our own jobs; its runner costs a process
+_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # we have our own jobs; its runner costs a process
+    "OPENBLAS_NUM_THREADS": "2",  # one query is quickest on few threads, however many cores there are
+}
 
 
 @dataclass(frozen=True, slots=True)

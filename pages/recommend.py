@@ -10,7 +10,8 @@ st.caption("Upload a product photo and see which products look most like it.")
 
 served = endpoint_card.current()
 if served is None:
-    navigation.link("deploy", "See what can be deployed")
+    if services.models():
+        navigation.link("deploy", "See what can be deployed")
     st.stop()
 
 side, main = st.columns([3, 8], gap="medium")

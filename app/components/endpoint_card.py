@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.services import Serving
 
 CURL = """curl --data-binary @photo.jpg \\
-     -H "Authorization: Bearer $TWINSET_TOKEN" \\
+     -H "Authorization: Bearer $TOKEN" \\
      "{url}/v1/recommend?k=10"
 """
 PYTHON = """import os
@@ -25,7 +25,7 @@ import requests
 answer = requests.post(
     "{url}/v1/recommend",
     params={{"k": 10}},
-    headers={{"Authorization": f"Bearer {{os.environ['TWINSET_TOKEN']}}"}},
+    headers={{"Authorization": f"Bearer {{os.environ['TOKEN']}}"}},
     data=Path("photo.jpg").read_bytes(),
     timeout=15,
 )
@@ -82,7 +82,7 @@ def show_recipes() -> None:
     """Show how to ask from a shell and from Python; the token is left to the reader."""
     url = services.settings().effective_endpoint_url
     st.caption(
-        f"`TWINSET_TOKEN` stands for the token. This app's own lies in the file `{APP_TOKEN_FILE}` "
+        f"`TOKEN` stands for the token. This app's own lies in the file `{APP_TOKEN_FILE}` "
         "in the home folder, unless the settings name one."
     )
     shell, python = st.tabs(["Shell", "Python"])

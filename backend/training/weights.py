@@ -38,7 +38,7 @@ def unpack(path: Path) -> list[NDArray[np.float32]]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return [stored[name] for name in sorted(stored.files)]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path.name} of {path.parent.name} cannot be read as weights.", next_step=_NEXT) from error
 
 

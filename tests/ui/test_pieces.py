@@ -111,7 +111,8 @@ def test_recipes_name_the_address_and_leave_the_token_out():
     for recipe in (endpoint_card.CURL, endpoint_card.PYTHON):
         text = recipe.format(url="http://127.0.0.1:8601")
         assert "http://127.0.0.1:8601/v1/recommend" in text
-        assert "TWINSET_TOKEN" in text
+        assert "TOKEN" in text
+        assert "TWINSET_" not in text  # a variable of that prefix that is no setting would stop Twinset itself
     compile(endpoint_card.PYTHON.format(url="http://x"), "recipe", "exec")
 
 

@@ -138,7 +138,7 @@ def test_the_same_question_is_asked_once(ready, shop_endpoint):
     assert first in [caption.value for caption in test.caption]
 
 
-def test_an_endpoint_without_a_model_sends_to_the_deploy_page(screen, shop_catalogue):
+def test_an_endpoint_without_a_model_sends_to_the_deploy_page(screen, shop_catalogue, shop_model):
     def nothing():
         raise RegistryError("There is no model `twinset` with the alias champion.")
 

@@ -49,6 +49,13 @@ def test_the_hash_is_of_values_shapes_and_types():
     assert len(others | {weights.values_hash(ARRAYS)}) == 5
 
 
+def test_a_bare_array_under_the_name_of_weights_is_refused(tmp_path):
+    with (tmp_path / "w.npz").open("wb") as stream:
+        np.save(stream, ARRAYS[0])
+    with pytest.raises(BundleError, match="cannot be read"):
+        weights.unpack(tmp_path / "w.npz")
+
+
 def test_a_file_that_holds_objects_is_refused(tmp_path):
     """Unpickling what a file says would run whatever it says."""
     np.savez(tmp_path / "w.npz", np.array([{"a": 1}], dtype=object))
