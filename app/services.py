@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 
 from app import state
 from backend import bundle
 from backend.bundle import CatalogueRef
 from backend.catalogue.items import GALLERY_SPLITS
+from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.errors import BundleError
 from backend.jobs.runner import JobRunner
 from backend.serving.client import EndpointClient
