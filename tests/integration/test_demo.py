@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from backend.catalogue import sample
-from backend.catalogue.fashion_mnist import CHECKSUMS
 from backend.errors import DatasetUnavailable
 from tests.fixtures.base import settings_for
 
@@ -110,7 +109,9 @@ def everything_running(environ, repository):
     finally:
         if process.poll() is None:
             process.kill()
+        process.wait()
         listener.join(30)
+        process.stdout.close()
 
 
 def get(port: str, path: str) -> int:
@@ -158,35 +159,24 @@ def test_without_data_and_network_the_demo_says_that_it_takes_the_sample(setting
 
 @pytest.mark.dataset
 @pytest.mark.skipif("TWINSET_FASHION_MNIST_DIR" not in os.environ, reason="TWINSET_FASHION_MNIST_DIR is not set")
-class TestRealFashionMnist:
-    """Everything on the real files but the length of training: 60,000 items answer within the promised memory."""
+def test_the_path_on_the_seventy_thousand_real_items(environ, repository, tmp_path):
+    """Everything on the real files, but for the length of training."""
+    data = os.environ["TWINSET_FASHION_MNIST_DIR"]
+    home = {**environ, "TWINSET_HOME": str(tmp_path / "real"), "TWINSET_FASHION_MNIST_DIR": data}
 
-    @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory, environ):
-        folder = tmp_path_factory.mktemp("real")
-        return {
-            **environ,
-            "TWINSET_HOME": str(folder),
-            "TWINSET_FASHION_MNIST_DIR": os.environ["TWINSET_FASHION_MNIST_DIR"],
-        }
-
-    def run(self, home, repository, *arguments):
+    def run(*arguments: str) -> dict:
         done = backend(home, repository, *arguments, "--json")
         assert done.returncode == 0, done.stderr[-4000:]
         return json.loads(done.stdout.strip().splitlines()[-1])
 
-    def test_the_path_on_seventy_thousand_items(self, home, repository):
-        assert len(CHECKSUMS) == 4
-        ingested = self.run(home, repository, "catalogue", "ingest", "--source", "fashion-mnist")
-        assert (ingested["kept"], ingested["rejected"]) == (70_000, {})
-        shown = self.run(home, repository, "catalogue", "show", "fashion-mnist")
-        assert shown["by_split"] == {"train": 54_000, "validation": 6_000, "test": 10_000}
-        assert {tuple(sorted(splits.items())) for splits in shown["by_label"].values()} == {
-            (("test", 1000), ("train", 5400), ("validation", 600))
-        }
-        short = ["--set", "epochs=1", "--set", "steps_per_epoch=120"]
-        self.run(home, repository, "train", "--catalogue", "fashion-mnist", *short)
-        assert self.run(home, repository, "index")["gallery_size"] == 60_000
-        scores = self.run(home, repository, "evaluate")["metrics"]
-        assert scores["test.precision_at_1"] > 0.75
-        assert self.run(home, repository, "deploy")["version"]
+    ingested = run("catalogue", "ingest", "--source", "fashion-mnist")
+    assert (ingested["kept"], ingested["rejected"]) == (70_000, {})
+    shown = run("catalogue", "show", "fashion-mnist")
+    assert shown["by_split"] == {"train": 54_000, "validation": 6_000, "test": 10_000}
+    assert {tuple(sorted(splits.items())) for splits in shown["by_label"].values()} == {
+        (("test", 1000), ("train", 5400), ("validation", 600))
+    }
+    run("train", "--catalogue", "fashion-mnist", "--set", "epochs=1", "--set", "steps_per_epoch=120")
+    assert run("index")["gallery_size"] == 60_000
+    assert run("evaluate")["metrics"]["test.precision_at_1"] > 0.75
+    assert run("deploy")["version"] == 1
