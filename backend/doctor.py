@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shutil
 import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from backend.errors import EnvironmentUnready
+from backend.spark_jars import check_java, require_jars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = (3, 11)
-JAVA = 17
-JARS = ("delta-spark", "delta-storage", "antlr4-runtime")
 NEEDED_GB = 3.0
-JAVA_HINT = "Install a Java 17 runtime; on Debian or Ubuntu: sudo apt-get install -y openjdk-17-jre-headless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +55,18 @@ def _python() -> Check:
     return Check("Python", sys.version_info[:2] == PYTHON, f"{found} at {sys.executable}", fix)
 
 
-def java_version() -> int | None:
-    """Return the major version of the Java on the path or in JAVA_HOME; None without one."""
-    home = os.environ.get("JAVA_HOME")
-    command = str(Path(home) / "bin" / "java") if home else "java"
-    if shutil.which(command) is None:
-        return None
-    text = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', text)
-    return int(found.group(1)) if found else None
-
-
 def _java() -> Check:
-    found = java_version()
-    return Check("Java", found is not None and found >= JAVA, f"version {found}" if found else "not found", JAVA_HINT)
+    try:
+        return Check("Java", True, f"17 or newer, at {check_java()}")
+    except EnvironmentUnready as error:
+        return Check("Java", False, error.message, error.next_step)
 
 
 def _jars(settings: Settings) -> Check:
-    present = sorted(path.name for path in settings.jars_dir.glob("*.jar")) if settings.jars_dir.is_dir() else []
-    missing = [name for name in JARS if not any(name in jar for jar in present)]
-    detail = f"{len(present)} in {settings.jars_dir}" if not missing else f"{missing[0]} is not in {settings.jars_dir}"
-    return Check("Delta JARs", not missing, detail, "Run `make setup` once with a network; later starts need none.")
+    try:
+        return Check("Delta JARs", True, f"{len(require_jars(settings))} in {settings.jars_dir}")
+    except EnvironmentUnready as error:
+        return Check("Delta JARs", False, error.message, error.next_step)
 
 
 def _horovod() -> Check:
