@@ -20,7 +20,6 @@ from backend import bundle
 from backend.bundle import CatalogueRef
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
-from backend.errors import BundleError
 from backend.jobs.runner import JobRunner
 from backend.serving.client import EndpointClient
 from backend.serving.tokens import ensure_app_token
@@ -158,15 +157,7 @@ def examples(name: str, version: int, count: int) -> list[Product]:
 @st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
 def models() -> list[bundle.Manifest]:
     """Manifests of all model bundles, newest first; a folder that is no bundle is logged and left out."""
-    folder = settings().models_dir
-    found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        try:
-            if (path / bundle.MANIFEST).is_file() and not path.name.startswith("."):
-                found.append(bundle.read_manifest(path))
-        except BundleError as error:
-            logging.getLogger(__name__).warning("Left out of the models: %s", error)
-    return sorted(found, key=lambda manifest: manifest.created_at, reverse=True)
+    return bundle.list_bundles(settings().models_dir)
 
 
 # ------------------------------------------------------------------------------------------------- endpoint

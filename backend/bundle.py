@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,8 @@ from typing import Any
 
 from backend.errors import BundleError
 from backend.pixel_spec import PixelSpec
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -137,6 +140,19 @@ def read_manifest(folder: Path) -> Manifest:
     if path.is_symlink() or not path.is_file():
         raise BundleError(f"{folder.name} is not a Twinset model: it has no {MANIFEST}.", next_step=_NEXT)
     return Manifest.from_json(path.read_text(encoding="utf-8"))
+
+
+def list_bundles(models_dir: Path) -> list[Manifest]:
+    """Return the manifests of all bundles in a folder, newest first; one that cannot be read is logged and left out."""
+    found = []
+    for folder in sorted(models_dir.iterdir()) if models_dir.is_dir() else []:
+        if folder.name.startswith(".") or not (folder / MANIFEST).is_file():
+            continue  # a bundle being written, checkpoints, or none of ours
+        try:
+            found.append(read_manifest(folder))
+        except BundleError as error:
+            logger.warning("Left out of the models: %s: %s", folder.name, error)
+    return sorted(found, key=lambda manifest: manifest.created_at, reverse=True)
 
 
 def verify(folder: Path) -> Manifest:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import steps
+from backend.bundle import list_bundles
 from backend.console import ConsoleProgress
 from backend.errors import Cancelled, ConfigurationError, ImageRejected, JobError, RegistryError
 from backend.requests import (
@@ -106,7 +107,7 @@ def deploy(options: argparse.Namespace, settings: Settings) -> Result:
 def models(_options: argparse.Namespace, settings: Settings) -> Result:
     """``models``."""
     shown = ("name", "created_at", "metrics", "run_id")
-    found = [{name: getattr(manifest, name) for name in shown} for manifest in steps.list_models(settings)]
+    found = [{name: getattr(manifest, name) for name in shown} for manifest in list_bundles(settings.models_dir)]
     return {"models": found}
 
 

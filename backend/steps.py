@@ -26,6 +26,7 @@ from backend.requests import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backend.catalogue.snapshot import Snapshot
     from backend.catalogue.sources import Source
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
@@ -136,33 +137,24 @@ def model_folder(settings: Settings, model: str) -> Path:
     if model:
         folder = settings.models_dir / model
         if folder.parent != settings.models_dir or not (folder / bundle.MANIFEST).is_file():
-            known = ", ".join(m.name for m in list_models(settings)[:5]) or "none yet"
+            known = ", ".join(m.name for m in bundle.list_bundles(settings.models_dir)[:5]) or "none yet"
             raise BundleError(f"There is no model {model!r}.", next_step=f"Models are: {known}.")
         return folder
-    models = list_models(settings)
+    models = bundle.list_bundles(settings.models_dir)
     if not models:
         raise BundleError("There is no model yet.", next_step="Train one: `python -m backend train`.")
     return settings.models_dir / models[0].name
 
 
-def list_models(settings: Settings) -> list[bundle.Manifest]:
-    """Return the manifests of all bundles, newest first."""
-    if not settings.models_dir.is_dir():
-        return []
-    folders = [f for f in settings.models_dir.iterdir() if (f / bundle.MANIFEST).is_file() and f.name[0] != "."]
-    return sorted((bundle.read_manifest(f) for f in folders), key=lambda m: m.created_at, reverse=True)
-
-
 def index_step(request: IndexRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Embed the whole gallery of the model's catalogue version into the bundle."""
-    from backend.catalogue.snapshot import open_snapshot
     from backend.retrieval.gallery import build_gallery
 
-    folder, embedder = _loaded(request.model, settings)
-    manifest = bundle.read_manifest(folder)
-    snapshot = open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
+    folder = model_folder(settings, request.model)
+    manifest = bundle.verify(folder)
+    embedder = _embedder(folder, manifest, settings)
     started = time.monotonic()
-    info = build_gallery(snapshot, embedder, folder, splits=GALLERY_SPLITS, progress=progress)
+    info = build_gallery(_trained_on(manifest, settings), embedder, folder, splits=GALLERY_SPLITS, progress=progress)
     return {
         "model": folder.name,
         "gallery_size": info.size,
@@ -171,27 +163,31 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
     }
 
 
-def _loaded(model: str, settings: Settings) -> tuple[Path, Embedder]:
+def _embedder(folder: Path, manifest: bundle.Manifest, settings: Settings) -> Embedder:
     from backend.training.embedder import load_embedder
 
-    folder = model_folder(settings, model)
-    return folder, load_embedder(folder, bundle.verify(folder), threads=settings.threads)
+    return load_embedder(folder, manifest, threads=settings.threads)
+
+
+def _trained_on(manifest: bundle.Manifest, settings: Settings) -> Snapshot:
+    from backend.catalogue.snapshot import open_snapshot
+
+    return open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
 
 
 def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Score the test split against the bundle's own index, and write the figures into manifest and run."""
-    from backend.catalogue.snapshot import open_snapshot
     from backend.evaluation.evaluate import evaluate_retrieval
     from backend.registry.model_registry import log_metrics_to_run
     from backend.retrieval.gallery import Gallery, embed_split, load_vectors
 
-    folder, embedder = _loaded(request.model, settings)
-    manifest = bundle.read_manifest(folder)
+    folder = model_folder(settings, request.model)
+    manifest = bundle.verify(folder)
     if manifest.index is None:
         raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
+    embedder = _embedder(folder, manifest, settings)
     started = time.monotonic()
-    snapshot = open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
-    queries = embed_split(snapshot, embedder, splits=("test",), progress=progress)
+    queries = embed_split(_trained_on(manifest, settings), embedder, splits=("test",), progress=progress)
     scores = evaluate_retrieval(
         queries.vectors,
         queries.labels,

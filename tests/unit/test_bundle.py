@@ -111,3 +111,16 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     writer.join()
     assert seen <= set(versions)
     assert [p.name for p in tmp_path.iterdir()] == ["state"]
+
+
+def test_bundles_are_listed_newest_first_without_what_cannot_be_read(folder, caplog):
+    models = folder.parent
+    for name, created in (("newer", "2026-11-23T10:00:00+00:00"), (".writing", "2026-11-24T10:00:00+00:00")):
+        (models / name).mkdir()
+        bundle.write_manifest(models / name, manifest(name=name, created_at=created))
+    (models / "damaged").mkdir()
+    (models / "damaged" / bundle.MANIFEST).write_text("{}")
+    (models / "newer.checkpoints").mkdir()
+    assert [found.name for found in bundle.list_bundles(models)] == ["newer", "shoes-1"]
+    assert "damaged" in caplog.text
+    assert bundle.list_bundles(models / "none") == []
