@@ -114,12 +114,6 @@ def product(name: str, version: int, product_id: str) -> Product:
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
-def rejected(name: str, version: int, *, limit: int) -> list[dict[str, Any]]:
-    """Rows that were not taken in, with the reason; ``version`` only keeps versions apart in the cache."""
-    return snapshot(name, version).rejected(limit=limit)
-
-
-@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def is_colour(name: str, version: int) -> bool:
     """Whether most pictures of a catalogue version are in colour."""
     channels = snapshot(name, version).columns(["channels"])["channels"].to_numpy()

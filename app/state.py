@@ -1,23 +1,30 @@
 """Every key of the session state and of the address line, as a typed accessor; nobody else touches them.
 
-Widgets that are bound to the address line own their key: ``k``, ``catalogue``, ``model``, ``view``.
+Widgets that are bound to the address line own their key: ``k``, ``catalogue``, ``version``, ``model``, ``view``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 if TYPE_CHECKING:
+    from backend.catalogue.locations import Kind
     from backend.serving.client import Answer
 
+NEWEST = 0  # as a version: whichever is the newest
 PRODUCT = "product"
 JOB = "job"
 _UPLOADS = "uploads_so_far"
 _PHOTO = "photo"
 _ANSWER = "last_answer"
+_SOURCE = "source"
+_SOURCES = "sources_so_far"
+_RESTORE = "restore_asked"
+_VERSION = "version"
+_VIEW = "view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,15 @@ class Answered:
     question: str
     answer: Answer
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Products that were uploaded or found on the server: what they are, where they lie, and their name."""
+
+    kind: Kind
+    path: str
+    name: str
 
 
 def product() -> str:
@@ -102,7 +118,7 @@ def page(pager: str) -> int:
 
 def selected_row(table: str) -> int | None:
     """The position of the row just selected in a table; None when none is."""
-    rows = st.session_state[table].selection.rows
+    rows = st.session_state[table]["selection"]["rows"]
     return int(rows[0]) if rows else None
 
 
@@ -114,3 +130,66 @@ def job() -> str:
 def select_job(job_id: str) -> None:
     """Select a job on the Jobs page."""
     st.query_params[JOB] = job_id
+
+
+# ------------------------------------------------------------------------------------------------- the catalogue page
+
+
+def source() -> Source | None:
+    """The upload that is being looked at; None before one was made."""
+    found: Source | None = st.session_state.get(_SOURCE)
+    return found
+
+
+def keep_source(source: Source) -> None:
+    """Look at this upload, and empty the uploader, so that the file is not held in memory as well."""
+    st.session_state[_SOURCE] = source
+    st.session_state[_SOURCES] = st.session_state.get(_SOURCES, 0) + 1
+
+
+def forget_source() -> None:
+    """Look at no upload any more."""
+    st.session_state.pop(_SOURCE, None)
+
+
+def source_uploader_key() -> str:
+    """The key of the uploader of products; every upload brings a new one."""
+    return f"source_{st.session_state.get(_SOURCES, 0)}"
+
+
+def asked_version() -> str:
+    """The version of the catalogue that the address line names; empty when it names none."""
+    return st.query_params.get(_VERSION, "")
+
+
+def open_version(version: int = NEWEST, view: str = "") -> None:
+    """Look at a version of the catalogue, in a view of the page where one is named; for callbacks only."""
+    st.session_state[_VERSION] = version
+    if view:
+        st.session_state[_VIEW] = view
+
+
+def choose(key: str, value: Any) -> None:
+    """Set a widget to a value; for callbacks only."""
+    st.session_state[key] = value
+
+
+def restore_asked(catalogue: str) -> int | None:
+    """The version whose restore was asked for and is not decided yet."""
+    asked = st.session_state.get(_RESTORE)
+    return asked[1] if asked is not None and asked[0] == catalogue else None
+
+
+def ask_restore(catalogue: str, version: int) -> None:
+    """Ask for the restore of a version; it is shown before it is done."""
+    st.session_state[_RESTORE] = (catalogue, version)
+
+
+def forget_restore() -> None:
+    """Ask for no restore any more."""
+    st.session_state.pop(_RESTORE, None)
+
+
+def chosen(key: str) -> Any:
+    """The value of a widget; for callbacks only."""
+    return st.session_state.get(key)

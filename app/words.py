@@ -10,6 +10,28 @@ FEW_SECONDS = 9.95  # up to which tenths are worth reading
 MINUTE = 60
 HOUR = 3600
 DAY = 86400
+# Why a product was rejected, by the first word of the reason.
+_REASONS = {
+    "address": "Picture on the web",
+    "bad_base64": "Damaged picture",
+    "bad_name": "Unreadable file name",
+    "bad_path": "Wrong path",
+    "bad_price": "Wrong price",
+    "bad_row": "Unreadable row",
+    "bad_stock": "Wrong stock",
+    "damaged": "Damaged picture",
+    "duplicate_id": "Id used twice",
+    "empty": "Empty file",
+    "encrypted": "Locked with a password",
+    "no_id": "No product id",
+    "no_picture": "No picture",
+    "not_an_image": "Not a picture",
+    "outside": "Outside the folder",
+    "too_large": "File too large",
+    "too_many_pixels": "Too many pixels",
+    "too_small": "Picture too small",
+    "unreadable": "Unreadable file",
+}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|<>$:~^=&@])")
 
 
@@ -50,6 +72,11 @@ def local(epoch_s: float) -> datetime:
     return datetime.fromtimestamp(epoch_s).astimezone()
 
 
+def local_iso(iso: str) -> datetime:
+    """Return an ISO time as local time, for tables."""
+    return datetime.fromisoformat(iso).astimezone()
+
+
 def moment(iso: str) -> str:
     """Say an ISO time as day, month, year and minute in local time; text that is no time comes back as it is."""
     try:
@@ -67,6 +94,22 @@ def count(number: float, noun: str = "", plural: str = "") -> str:
 def percent(share: float, *, digits: int = 0) -> str:
     """Say a fraction as per cent."""
     return f"{share:.{digits}%}"
+
+
+def label(name: str) -> str:
+    """Say a label; a product without one says so."""
+    return name or "No label"
+
+
+def reason(code: str) -> str:
+    """Say in two or three words why products were rejected, by the first word of their reason."""
+    return _REASONS.get(code, code.replace("_", " ").capitalize())
+
+
+def sentence(reason: str) -> str:
+    """Return the sentence of a reason, which follows its first word."""
+    code, _, told = reason.partition(":")
+    return told.strip() or code
 
 
 def size(n_bytes: float) -> str:

@@ -8,14 +8,37 @@ function element(tag, className, text) {
     return node;
 }
 
-function picture(card) {
+function frameOf(src, alt) {
     const frame = element("div", "frame");
+    const missing = () => frame.replaceChildren(element("div", "missing", "No picture"));
+    if (!src) {
+        missing();
+        return frame;
+    }
     const image = element("img");
-    image.src = card.src;
-    image.alt = card.title;
+    image.onerror = missing;
+    image.src = src;
+    image.alt = alt;
     image.decoding = "sync";
     frame.append(image);
     return frame;
+}
+
+function picture(card) {
+    if (!card.pair.length) return frameOf(card.src, card.title);
+    const pair = element("div", "pair");
+    for (const { caption, src } of card.pair) {
+        const side = element("figure", "side");
+        side.append(frameOf(src, `${caption}: ${card.title}`), element("figcaption", "", caption));
+        pair.append(side);
+    }
+    return pair;
+}
+
+function badges(card) {
+    const row = element("div", "badges");
+    row.append(...card.badges.map((text) => element("span", "badge", text)));
+    return row;
 }
 
 function score(card) {
@@ -45,6 +68,7 @@ function tile(card, action, pick) {
     const box = element(action ? "button" : "div", "card");
     box.append(picture(card));
     if (card.rank) box.append(element("span", "rank", card.rank));
+    if (card.badges.length) box.append(badges(card));
     box.append(body(card));
     if (action) {
         box.type = "button";
@@ -56,11 +80,20 @@ function tile(card, action, pick) {
     return item;
 }
 
+function tiles(data, pick) {
+    let group = "";
+    return data.cards.flatMap((card) => {
+        const heading = card.group && card.group !== group ? [element("li", "heading", card.group)] : [];
+        group = card.group;
+        return [...heading, tile(card, data.action, pick)];
+    });
+}
+
 export default function ({ parentElement, data, setTriggerValue }) {
     const grid = parentElement.querySelector(".grid");
     const shown = JSON.stringify(data);
     grid.pick = (id) => setTriggerValue("picked", id);
     if (grid.shown === shown) return; // Streamlit calls again without news; what stands there stays
     grid.shown = shown;
-    grid.replaceChildren(...data.cards.map((card) => tile(card, data.action, (id) => grid.pick(id))));
+    grid.replaceChildren(...tiles(data, (id) => grid.pick(id)));
 }

@@ -17,10 +17,13 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import BundleError
 from backend.pixel_spec import PixelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +182,17 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions_named(manifests: Iterable[Manifest], catalogue: str) -> dict[int, list[str]]:
+    """Return the versions of a catalogue that models were trained on or indexed from, and the models' names."""
+    used: dict[int, list[str]] = {}
+    for manifest in manifests:
+        refs = {manifest.catalogue, manifest.index.catalogue} if manifest.index else {manifest.catalogue}
+        for ref in refs:
+            if ref.name == catalogue:
+                used.setdefault(ref.version, []).append(manifest.name)
+    return used
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from backend import cli_handlers as handlers
+from backend.cli_catalogue import add_catalogue
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser; commands stand in the order of the flow."""
     top = argparse.ArgumentParser(prog="python -m backend", description="Twinset, from the command line.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    _add_catalogue(commands)
+    add_catalogue(commands, _command)
     _add_models(commands)
     _add_recommend(commands)
     _add_jobs(commands)
@@ -79,20 +80,6 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
     command.add_argument("--json", action="store_true", help="print one JSON object, last, on the output stream")
     command.set_defaults(handler=handler, own_output=own_output, show=handlers.as_lines)
     return command
-
-
-def _add_catalogue(commands: Any) -> None:
-    catalogue = commands.add_parser("catalogue", help="ingest and look at catalogues")
-    actions = catalogue.add_subparsers(required=True, metavar="ACTION")
-    ingest = _command(actions, "ingest", "Load a source into a catalogue.", handlers.ingest)
-    ingest.add_argument("--source", choices=("fashion-mnist", "sample"), required=True)
-    ingest.add_argument("--catalogue", default="", help="name of the catalogue; the source's name when left out")
-    ingest.add_argument("--validation-share", type=float, default=0.1, help="part of the train split, default 0.1")
-    ingest.add_argument("--seed", type=int, default=7)
-    _command(actions, "list", "List the catalogues.", handlers.list_catalogues)
-    show = _command(actions, "show", "Show counts, splits and version of a catalogue.", handlers.show_catalogue)
-    show.add_argument("catalogue")
-    show.add_argument("--version", type=int, default=None, help="Delta version; the newest when left out")
 
 
 def _add_models(commands: Any) -> None:

@@ -18,7 +18,6 @@ from backend.requests import (
     DeployRequest,
     EvaluateRequest,
     IndexRequest,
-    IngestRequest,
     Request,
     TrainRequest,
 )
@@ -32,34 +31,10 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 
-def _carry_out(request: Request, settings: Settings) -> Result:
+def carry_out(request: Request, settings: Settings) -> Result:
+    """Run a request here, with a bar; Ctrl-C cancels it."""
     with ConsoleProgress().cancelled_by_ctrl_c() as progress:
         return steps.run_request(request, settings, progress)
-
-
-def ingest(options: argparse.Namespace, settings: Settings) -> Result:
-    """``catalogue ingest``."""
-    request = IngestRequest(
-        source=options.source,
-        catalogue=options.catalogue,
-        validation_share=options.validation_share,
-        seed=options.seed,
-    )
-    return _carry_out(request, settings)
-
-
-def list_catalogues(_options: argparse.Namespace, settings: Settings) -> Result:
-    """``catalogue list``."""
-    from backend.catalogue.snapshot import list_catalogues as names
-
-    return {"catalogues": names(settings.catalogues_dir)}
-
-
-def show_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
-    """``catalogue show``."""
-    from backend.catalogue.snapshot import open_snapshot
-
-    return asdict(open_snapshot(settings.catalogues_dir, options.catalogue, options.version).summary())
 
 
 def train(options: argparse.Namespace, settings: Settings) -> Result:
@@ -67,7 +42,7 @@ def train(options: argparse.Namespace, settings: Settings) -> Result:
     named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
     config = preset(named, **changes_of(options.set))
     request = TrainRequest(catalogue=options.catalogue, version=options.version, config=config, name=options.name)
-    return _carry_out(request, settings)
+    return carry_out(request, settings)
 
 
 def changes_of(pairs: list[str]) -> dict[str, Any]:
@@ -91,17 +66,17 @@ def changes_of(pairs: list[str]) -> dict[str, Any]:
 
 def index(options: argparse.Namespace, settings: Settings) -> Result:
     """``index``."""
-    return _carry_out(IndexRequest(options.model), settings)
+    return carry_out(IndexRequest(options.model), settings)
 
 
 def evaluate(options: argparse.Namespace, settings: Settings) -> Result:
     """``evaluate``."""
-    return _carry_out(EvaluateRequest(options.model), settings)
+    return carry_out(EvaluateRequest(options.model), settings)
 
 
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:
     """``deploy``."""
-    return _carry_out(DeployRequest(options.model, options.alias), settings)
+    return carry_out(DeployRequest(options.model, options.alias), settings)
 
 
 def models(_options: argparse.Namespace, settings: Settings) -> Result:
@@ -136,7 +111,7 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
 
 def demo(options: argparse.Namespace, settings: Settings) -> Result:
     """``demo``."""
-    return _carry_out(DemoRequest(options.source, options.preset), settings)
+    return carry_out(DemoRequest(options.source, options.preset), settings)
 
 
 def jobs_list(_options: argparse.Namespace, settings: Settings) -> Result:

@@ -22,6 +22,8 @@ _FORMAT = "{percentage:3.0f}% |{bar:24}| {n:,.0f}/{total:,.0f}{unit} {elapsed}<{
 class ConsoleProgress:
     """A ``Progress`` that draws a bar, and is cancelled by Ctrl-C."""
 
+    job = ""  # a command is none
+
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
         self.cancelled = False  # whether Ctrl-C was pressed

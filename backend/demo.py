@@ -36,13 +36,13 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
 
     The fixed query is the first test product by id, asked through the real endpoint with the app's token.
     """
-    from backend import steps
+    from backend import catalogue_steps, steps
 
     started = time.monotonic()
     source, note = choose_source(request, settings, progress)
     spans = dict(zip(WEIGHTS[source], Span.split(progress, WEIGHTS[source].items()), strict=True))
     config = preset(request.preset or PRESETS[source])
-    ingested = steps.ingest_step(IngestRequest(source=source), settings, spans["catalogue"])
+    ingested = catalogue_steps.ingest_step(IngestRequest(source=source), settings, spans["catalogue"])
     trained = steps.train_step(TrainRequest(catalogue=source, config=config), settings, spans["train"])
     model = trained["model"]
     indexed = steps.index_step(IndexRequest(model), settings, spans["index"])

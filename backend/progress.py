@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """Where a use case reports to; absent a listener, pass ``NullProgress()``."""
 
+    @property
+    def job(self) -> str:
+        """Id of the job that the work belongs to; empty where it runs on its own."""
+
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
         """Say that ``done`` of ``total`` units are done; ``note`` names the step under way."""
 
@@ -23,6 +27,8 @@ class Progress(Protocol):
 
 class NullProgress:
     """A listener that hears nothing and never cancels."""
+
+    job = ""
 
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
         """Ignore the report."""
@@ -42,6 +48,11 @@ class Span:
 
     def __init__(self, parent: Progress, start: float, stop: float, *, title: str = "") -> None:
         self._parent, self._start, self._stop, self._title = parent, start, stop, title
+
+    @property
+    def job(self) -> str:
+        """The parent's."""
+        return self._parent.job
 
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
         """Report to the parent, scaled into this span; the step's own figures go into the note."""

@@ -60,6 +60,11 @@ class Settings:
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", "Where Fashion-MNIST is downloaded from."
     )
     model_name: str = _setting("twinset", "Name of the registered model whose alias `champion` is served.")
+    source_roots: str = _setting(
+        "",
+        "Folders on the server that the Catalogue page may load products from, separated by colons; empty means none.",
+    )
+    max_source_upload_mb: int = _setting(500, "Largest file of products that the Catalogue page takes, in megabytes.")
     tracking_uri: str = _setting("", "MLflow tracking and registry URI; empty means SQLite below the home folder.")
     artifact_uri: str = _setting("", "Where MLflow keeps artifacts; empty means below the home folder.")
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
@@ -85,6 +90,16 @@ class Settings:
     def catalogues_dir(self) -> Path:
         """Folder of the Delta tables, one folder a catalogue."""
         return self.home / "catalogues"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Folder of the files of products that were uploaded."""
+        return self.home / "uploads"
+
+    @property
+    def staging_dir(self) -> Path:
+        """Folder of the checked loads that wait for their commit."""
+        return self.home / "staging"
 
     @property
     def models_dir(self) -> Path:
@@ -195,7 +210,7 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be a port in 0..{MAX_PORT}, got {getattr(settings, name)}.",
                 next_step="Choose a free port, for example between 1024 and 65535.",
             )
-    for name in ("max_upload_mb", "max_megapixels", "max_rows"):
+    for name in ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "max_rows"):
         if getattr(settings, name) < 1:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",

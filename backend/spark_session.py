@@ -125,12 +125,17 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
     return {**conf, **_LOCAL, "spark.driver.extraJavaOptions": f"{java_options} -XX:TieredStopAtLevel=1"}
 
 
-# One machine: nobody else connects, and the defaults of 200 and 50 partitions are made for clusters.
+# One machine: nobody else connects, and the defaults of 200 and 50 partitions are made for clusters. Our rows are few
+# and fat: compiling code for each of a commit's dozen small queries costs more than it brings in.
 _LOCAL = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "8",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # The default starts a process for every file of a log; backend.catalogue.locks keeps other programs out.
+    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
 }
 
 
@@ -225,7 +230,8 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
 
     builder: Any = SparkSession.builder
     try:
-        return builder.config(map=dict(conf)).getOrCreate()
+        with _stdout_on_stderr():
+            return builder.config(map=dict(conf)).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
         _shut_down()
@@ -233,6 +239,19 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
             f"Spark does not start on {conf['spark.master']}: {said}",
             next_step="Run `make doctor`; what Java says about it stands above in the log.",
         ) from error
+
+
+@contextmanager
+def _stdout_on_stderr() -> Iterator[None]:
+    """Have a JVM that is started inside print where errors go: Spark's VACUUM tells its story on the output stream."""
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,15 +11,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle
-from backend.catalogue.items import GALLERY_SPLITS
+from backend.catalogue.items import GALLERY_SPLITS, UNLABELLED
+from backend.catalogue_steps import commit_step, ingest_step, quality_step, restore_step, splits_step, tidy_step
 from backend.errors import BundleError, JobError, StorageFull, is_disk_full
 from backend.requests import (
+    CommitRequest,
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
     IndexRequest,
     IngestRequest,
+    QualityRequest,
     Request,
+    RestoreRequest,
+    SplitsRequest,
+    TidyRequest,
     TrainRequest,
 )
 
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backend.catalogue.snapshot import Snapshot
-    from backend.catalogue.sources import Source
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
     from backend.settings import Settings
@@ -44,6 +49,11 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
 
     steps: dict[type[Any], Any] = {
         IngestRequest: ingest_step,
+        CommitRequest: commit_step,
+        QualityRequest: quality_step,
+        SplitsRequest: splits_step,
+        RestoreRequest: restore_step,
+        TidyRequest: tidy_step,
         TrainRequest: train_step,
         IndexRequest: index_step,
         EvaluateRequest: evaluate_step,
@@ -67,35 +77,6 @@ def disk_full(settings: Settings) -> StorageFull:
         f"The disk that holds {settings.home} is full; the last committed state is untouched.",
         next_step="Free some space or set TWINSET_HOME to another disk, then run this again.",
     )
-
-
-def ingest_step(request: IngestRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Load a source into its catalogue: one Delta commit."""
-    from backend.catalogue.ingest import ingest
-    from backend.spark_session import open_spark
-
-    source = _source(request, settings, progress)
-    progress.report(0, 1, note="Starting Spark")
-    with open_spark(settings, app_name=f"twinset catalogue {request.catalogue_name}") as spark:
-        report = ingest(
-            spark,
-            source,
-            settings,
-            catalogue=request.catalogue_name,
-            validation_share=request.validation_share,
-            seed=request.seed,
-            progress=progress,
-        )
-    return report.as_dict()
-
-
-def _source(request: IngestRequest, settings: Settings, progress: Progress) -> Source:
-    from backend.catalogue.fashion_mnist import obtain
-    from backend.catalogue.sources import FashionMnistSource, SampleSource
-
-    if request.source == "fashion-mnist":
-        return FashionMnistSource(obtain(settings, progress))
-    return SampleSource()
 
 
 def train_step(request: TrainRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -188,11 +169,13 @@ def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progre
     embedder = _embedder(folder, manifest, settings)
     started = time.monotonic()
     queries = embed_split(_trained_on(manifest, settings), embedder, splits=("test",), progress=progress)
+    vectors, labels = load_vectors(folder), Gallery.load(folder).labels
+    labelled = labels != UNLABELLED  # of a product without a label nobody can say whether it is a right answer
     scores = evaluate_retrieval(
         queries.vectors,
         queries.labels,
-        load_vectors(folder),
-        Gallery.load(folder).labels,
+        vectors if labelled.all() else vectors[labelled],
+        labels[labelled],
         k=10,
         progress=progress,
     )

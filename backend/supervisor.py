@@ -64,7 +64,8 @@ def services(settings: Settings) -> list[Service]:
             (
                 *(python, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
                 *("--server.address", host, "--server.port", str(settings.app_port), "--server.headless", "true"),
-                *("--server.maxUploadSize", str(settings.max_upload_mb)),
+                # The larger of both limits; each uploader on a page has its own.
+                *("--server.maxUploadSize", str(max(settings.max_upload_mb, settings.max_source_upload_mb))),
             ),
             "/_stcore/health",
         ),

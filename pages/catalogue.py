@@ -1,13 +1,24 @@
-"""Catalogue: the products, their pictures, what was rejected, and how more are loaded."""
+"""Catalogue: the products at any version, how good their pictures are, what changed, and how more are loaded."""
 
 import streamlit as st
 
-from app import services, words
-from app.components import catalogue_browser, charts, ingest_form, job_panel
+from app import services
+from app.components import (
+    catalogue_browser,
+    catalogue_changes,
+    catalogue_header,
+    catalogue_history,
+    catalogue_quality,
+    catalogue_rejected,
+    ingest_form,
+    job_panel,
+    load_report,
+)
 
 st.title("Catalogue")
 st.caption("The products that models learn from and answers are taken from.")
 
+# 1. Load more: choose, check, decide.
 names = services.catalogues()
 if not names:
     st.info("There is no catalogue yet. Load one of the sources below.", icon=":material/inventory_2:")
@@ -15,31 +26,33 @@ with st.expander("Load products", expanded=not names, icon=":material/download:"
     request = ingest_form.show()
 if request:
     job_panel.submit(request)
-job_panel.show_latest("catalogue")
+job_panel.show_latest("catalogue", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
+load_report.show_waiting()
 if not names:
     st.stop()
 
-name = st.selectbox("Catalogue", names, key="catalogue", bind="query-params", width=320)
-snapshot = services.snapshot(name)
-summary = services.summary(name, snapshot.version)
+# 2. One catalogue at one version.
+summary = catalogue_header.choose(names)
+catalogue_header.show_figures(summary)
+newest = services.snapshot(summary.name).version
 
-committed = words.moment(summary.committed_at)
-with st.container(horizontal=True):
-    st.metric("Products", words.count(summary.rows), border=True)
-    st.metric("Labels", words.count(len(summary.by_label)), border=True)
-    st.metric("Version", summary.version, border=True, help=f"One a load; this one is of {committed}.")
-    for split, title in charts.SPLIT_TITLES.items():
-        if summary.by_split.get(split):
-            st.metric(title, words.count(summary.by_split[split]), border=True)
-    st.metric("Rejected", words.count(summary.quarantined), border=True)
-
-products, labels, rejected = st.tabs(["Products", "Labels", "Rejected"], key="view", bind="query-params")
+views = ["Products", "Labels", "Quality", "Changes", "History", "Rejected"]
+products, labels, quality, changes, history, rejected = st.tabs(views, key="view", bind="query-params")
 if products.open:
     with products:
         catalogue_browser.show_products(summary)
 if labels.open:
     with labels:
-        charts.show(charts.class_counts(summary), key="labels", alt="How many products each label has, by split")
+        catalogue_browser.show_labels(summary, is_newest=summary.version == newest)
+if quality.open:
+    with quality:
+        catalogue_quality.show(summary, is_newest=summary.version == newest)
+if changes.open:
+    with changes:
+        catalogue_changes.show(summary)
+if history.open:
+    with history:
+        catalogue_history.show(summary, newest=newest)
 if rejected.open:
     with rejected:
-        catalogue_browser.show_rejected(summary)
+        catalogue_rejected.show(summary)

@@ -1,24 +1,70 @@
-"""Looking through a catalogue: a paged grid of products with filters, and the rows that were rejected."""
+"""Looking through the products of a catalogue: a paged grid with filters, and its labels and splits."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from app import navigation, services, state, words
-from app.components import charts, product_grid
+from app import catalogue_services, navigation, services, state, words
+from app.components import charts, job_panel, load_options, product_grid
+from backend.requests import SplitsRequest
 
 if TYPE_CHECKING:
-    from backend.catalogue.items import CatalogueSummary
+    from collections.abc import Iterable
+
+    from app.components.product_grid import Card
+    from backend.catalogue.items import CatalogueSummary, Product
 
 PAGE_SIZE = 24
-REJECTED_SHOWN = 500
+
+
+class _Wanted(NamedTuple):
+    """Which products are wanted."""
+
+    split: str | None
+    label: str | None
+    search: str
+    is_withdrawn: bool
 
 
 def show_products(summary: CatalogueSummary) -> None:
     """Show one page of products, filtered by split, label and a search; a click looks for similar ones."""
+    wanted = _filters(summary)
+    # The pager's key holds the choice: another choice starts at its first page.
+    page_key = f"page-{summary.name}-{summary.version}-{hash(wanted)}"
+    found, total = _found(summary, wanted, offset=(state.page(page_key) - 1) * PAGE_SIZE)
+    if not found:
+        st.info("No product matches. Try fewer letters or another label.", icon=":material/search_off:")
+        return
+    st.caption(f"{words.count(total, 'product')}; click one to find similar products")
+    find_similar(map(product_grid.product_card, found), key="catalogue_grid")
+    st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
+
+
+def find_similar(cards: Iterable[Card], *, key: str) -> None:
+    """Show products as a grid; a click looks for similar ones."""
+    picked = product_grid.show(cards, key=key, action="Find similar")
+    if picked:
+        st.switch_page(navigation.page("recommend"), query_params={state.PRODUCT: picked})
+
+
+def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
+    """Show how many products each label has, by split, and let the user draw the splits anew."""
+    figure = charts.class_counts(summary)
+    charts.show(figure, key="labels", alt="How many products each label has, by split")
+    if not is_newest:
+        st.caption("Splits are drawn on the newest version.")
+        return
+    with st.expander("Draw the splits anew", icon=":material/shuffle:", key="redraw"):
+        request = _redraw(summary)
+    if request is not None:
+        job_panel.submit(request)
+        st.rerun()
+
+
+def _filters(summary: CatalogueSummary) -> _Wanted:
     columns = st.columns([2, 1, 1])
     search = columns[0].text_input("Search", placeholder="Title or product id", key="browse_search")
     splits = [split for split in charts.SPLIT_TITLES if summary.by_split.get(split)]
@@ -31,36 +77,50 @@ def show_products(summary: CatalogueSummary) -> None:
         key="browse_split",
     )
     labels = sorted(summary.by_label)
-    label = columns[2].selectbox("Label", labels, index=None, placeholder="All", key="browse_label")
+    label = columns[2].selectbox(
+        "Label", labels, index=None, placeholder="All", format_func=words.label, key="browse_label"
+    )
+    is_withdrawn = bool(summary.withdrawn) and st.toggle("Only withdrawn products", key="browse_withdrawn")
+    return _Wanted(split, label, search.strip(), is_withdrawn)
 
-    # The pager's key holds the choice: another choice starts at its first page.
-    page_key = f"page-{summary.name}-{summary.version}-{split}-{label}-{search}"
-    page = state.page(page_key)
-    found, total = services.products(
+
+def _found(summary: CatalogueSummary, wanted: _Wanted, *, offset: int) -> tuple[list[Product], int]:
+    ask = catalogue_services.withdrawn if wanted.is_withdrawn else services.products
+    found: tuple[list[Product], int] = ask(
         summary.name,
         summary.version,
-        offset=(page - 1) * PAGE_SIZE,
+        offset=offset,
         limit=PAGE_SIZE,
-        split=split,
-        label=label,
-        search=search.strip(),
+        split=wanted.split,
+        label=wanted.label,
+        search=wanted.search,
     )
-    if not found:
-        st.info("No product matches. Try fewer letters or another label.", icon=":material/search_off:")
-        return
-    st.caption(f"{words.count(total, 'product')}; click one to find similar products")
-    cards = map(product_grid.product_card, found)
-    picked = product_grid.show(cards, key="catalogue_grid", action="Find similar")
-    st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
-    if picked:
-        st.switch_page(navigation.page("recommend"), query_params={state.PRODUCT: picked})
+    return found
 
 
-def show_rejected(summary: CatalogueSummary) -> None:
-    """Show the rows that were not taken in, with the reason."""
-    if not summary.quarantined:
-        st.success("Every row of the source was taken in.", icon=":material/check:")
-        return
-    rows = services.rejected(summary.name, summary.version, limit=REJECTED_SHOWN)
-    st.caption(f"{words.count(len(rows))} of {words.count(summary.quarantined, 'row')}")
-    charts.table([{name.replace("_", " ").capitalize(): value for name, value in row.items()} for row in rows])
+def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
+    st.markdown(
+        "Every labelled product is drawn anew: the same shares of every label. "
+        "This makes a new version; models that are trained keep the splits they were trained on."
+    )
+    with st.form("redraw_form", border=False):
+        with st.grid(min_column_width=170):
+            test = load_options.test_share("redraw_test")
+            validation = load_options.validation_share("redraw_validation")
+            seed = load_options.seed("redraw_seed")
+        unseen = st.multiselect(
+            "Labels kept out of training",
+            sorted(label for label in summary.by_label if label),
+            key="redraw_unseen",
+            help=load_options.UNSEEN_HELP,
+        )
+        if st.form_submit_button("Draw the splits anew", icon=":material/shuffle:"):
+            return SplitsRequest(
+                catalogue=summary.name,
+                action="redraw",
+                validation_share=validation,
+                test_share=test,
+                seed=seed,
+                unseen=tuple(unseen),
+            )
+    return None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from backend.catalogue.items import CatalogueSummary
 
 SPLIT_TITLES = {"train": "Train", "validation": "Validation", "test": "Test", "gallery-only": "Gallery only"}
+SPLIT_HELP = (
+    "Models learn from Train, are watched with Validation while they learn, and are judged with Test at the end. "
+    "Products that are Gallery only are found, but neither learnt from nor judged with."
+)
 WHOLE_STEPS = 12  # so few that each gets its own tick
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _MARGIN = {"l": 8, "r": 8, "t": 36, "b": 8}
@@ -34,8 +40,9 @@ def class_counts(summary: CatalogueSummary) -> go.Figure:
     for split, title in SPLIT_TITLES.items():
         if summary.by_split.get(split):
             counts = [summary.by_label[label].get(split, 0) for label in labels]
-            figure.add_bar(name=title, y=labels, x=counts, orientation="h", hovertemplate="%{y}: %{x:,}")
-    _layout(figure, height=90 + 26 * len(labels), title="Products by label")
+            titles = [words.label(label) for label in labels]
+            figure.add_bar(name=title, y=titles, x=counts, orientation="h", hovertemplate="%{y}: %{x:,}")
+    layout(figure, height=90 + 26 * len(labels), title="Products by label")
     figure.update_layout(barmode="stack", legend_traceorder="normal")
     figure.update_xaxes(tickformat=",d")
     return figure
@@ -61,7 +68,7 @@ def curves(points: Iterable[tuple[str, int, float]], names: Mapping[str, str], *
         ordered = sorted(values)
         mode = "lines+markers" if len(ordered) <= 40 else "lines"
         figure.add_scatter(name=names[name], x=[s for s, _ in ordered], y=[v for _, v in ordered], mode=mode)
-    _layout(figure, height=260, title=title)
+    layout(figure, height=260, title=title)
     last = max((step for values in lines.values() for step, _ in values), default=0)
     figure.update_xaxes(dtick=1 if last <= WHOLE_STEPS else None, tickformat=",d")
     if share:
@@ -78,13 +85,14 @@ def metric_bars(values: Mapping[str, Mapping[str, float]]) -> go.Figure:
         heights = list(metrics.values())
         text = [f"{height:.1%}" for height in heights]
         figure.add_bar(name=model, x=list(metrics), y=heights, text=text, textposition="outside")
-    _layout(figure, height=320, title="")
+    layout(figure, height=320, title="")
     figure.update_yaxes(tickformat=".0%", range=[0, 1.08])
     figure.update_layout(barmode="group", showlegend=len(values) > 1)
     return figure
 
 
-def _layout(figure: Any, *, height: int, title: str) -> None:
+def layout(figure: Any, *, height: int, title: str) -> None:
+    """Give a figure the height, title and margins that all figures have."""
     figure.update_layout(
         height=height,
         margin=_MARGIN if title else {**_MARGIN, "t": 8},

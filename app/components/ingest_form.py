@@ -1,42 +1,64 @@
-"""Loading a source into a catalogue: the form returns one typed request."""
+"""Loading products: what to load, then either a short form or a look at the source; returns one typed request."""
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal
 
 import streamlit as st
 
-from backend.requests import IngestRequest, SourceName
+from app import catalogue_services, services
+from app.components import load_options, load_preview, load_source
+from backend.requests import IngestRequest
 
-TITLES: dict[SourceName, str] = {
-    "sample": "Sample shop, drawn by Twinset, in colour",
-    "fashion-mnist": "Fashion-MNIST, 70,000 small grey pictures",
+Choice = Literal["sample", "fashion-mnist", "upload", "server"]
+TITLES: dict[Choice, str] = {
+    "upload": "Upload a file",
+    "server": "Take a folder or file on the server",
+    "sample": "Sample shop",
+    "fashion-mnist": "Fashion-MNIST",
+}
+CAPTIONS: dict[Choice, str] = {
+    "upload": "Your own products: a zip of pictures, or a table as CSV or Parquet",
+    "server": "Your own products, also as a Delta table",
+    "sample": "1,440 products drawn by Twinset, in colour",
+    "fashion-mnist": "70,000 small grey pictures, downloaded",
 }
 
 
 def show() -> IngestRequest | None:
     """Show the form; returns the request when it was just sent."""
+    choices = [choice for choice in TITLES if choice != "server" or catalogue_services.source_roots()]
+    chosen: Choice = st.radio(
+        "What to load",
+        choices,
+        index=choices.index("upload" if services.catalogues() else "sample"),
+        format_func=TITLES.__getitem__,
+        captions=[CAPTIONS[choice] for choice in choices],
+        key="ingest_source",
+    )
+    if chosen == "sample" or chosen == "fashion-mnist":  # noqa: PLR1714 - what mypy narrows by
+        return _built_in(chosen)
+    source = load_source.upload() if chosen == "upload" else load_source.on_server()
+    if source is None:
+        return None
+    reading = load_preview.show(source)
+    return load_options.show(source, reading) if reading else None
+
+
+def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | None:
     with st.form("ingest", border=False):
-        source: SourceName = st.radio(
-            "Source", get_args(SourceName), index=1, format_func=lambda name: TITLES[name], key="ingest_source"
-        )
         left, right = st.columns(2)
-        share = left.number_input(
-            "Validation share",
-            min_value=0.01,
-            max_value=0.5,
-            value=0.1,
-            step=0.01,
-            help="The part of each label's training products that is set aside to judge the training.",
-        )
-        seed = right.number_input(
-            "Seed",
-            min_value=0,
-            max_value=2**31 - 1,
-            value=7,
-            key="ingest_seed",
-            help="The same seed sets the same products aside.",
-        )
-        if st.form_submit_button("Load products", type="primary", icon=":material/download:"):
-            return IngestRequest(source=source, validation_share=float(share), seed=int(seed))
-    return None
+        with left:
+            share = load_options.validation_share("ingest_validation")
+        with right:
+            seed = load_options.seed("ingest_seed")
+        with st.container(horizontal=True):
+            loads = st.form_submit_button("Load products", type="primary", icon=":material/download:")
+            checks = st.form_submit_button(
+                "Check first",
+                icon=":material/fact_check:",
+                help="Says what a load would do, before anything is stored.",
+            )
+    if not loads and not checks:
+        return None
+    return IngestRequest(source=source, validation_share=share, seed=seed, check_only=checks)

@@ -71,7 +71,7 @@ def _row(job: Job) -> dict[str, Any]:
     title, _, _ = job_panel.STATES[job.state]
     spent = (job.finished_at - job.started_at) if job.finished_at and job.started_at else None
     return {
-        "Job": job_panel.KIND_TITLES.get(job.kind, job.kind),
+        "Job": job_panel.kind_title(job),
         "State": "Stopping" if job.is_stopping else title,
         "Progress": 100.0 if job.state is JobState.SUCCEEDED else job.progress.fraction * 100,
         "Step": "" if job.state.is_finished else job.progress.note,

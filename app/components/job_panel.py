@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import notices, services, state, words
+from app import catalogue_services, notices, services, state, words
 from app.components import charts, job_result
 from backend.jobs.states import JobState
 
@@ -24,6 +24,11 @@ LOG_LINES = 200
 RECENT_S = 900.0  # how long a page shows a job that has ended; the Jobs page shows it for ever
 KIND_TITLES = {
     "catalogue": "Loading products",
+    "commit": "Storing checked products",
+    "quality": "Measuring pictures",
+    "splits": "Changing splits",
+    "restore": "Restoring a version",
+    "tidy": "Tidying up",
     "train": "Training",
     "index": "Building the index",
     "evaluate": "Evaluating",
@@ -55,27 +60,34 @@ def submit(request: Request) -> None:
         st.toast("Started. It goes on even if you close this page.", icon=":material/check:")
 
 
-def show_latest(kind: str) -> None:
-    """Show the newest job of a kind, wherever it was started, while it runs and for some time after it ended."""
-    for job in services.jobs().list(limit=1, kind=kind):
-        if job.finished_at is None or time.time() - job.finished_at < RECENT_S:
-            show(job.id)
+def show_latest(*kinds: str, page: str = "") -> None:
+    """Show the newest job of these kinds, wherever it was started, while it runs and for some time after it ended.
+
+    Others that still run are shown, too. ``page`` is the page that shows them: its own links are left out.
+    """
+    found = [job for kind in kinds for job in services.jobs().list(limit=1, kind=kind)]
+    newest = max(found, key=lambda job: job.created_at, default=None)
+    for job in sorted(found, key=lambda job: -job.created_at):
+        is_recent = job is newest and job.finished_at is not None and time.time() - job.finished_at < RECENT_S
+        if job.finished_at is None or is_recent:
+            show(job.id, page=page)
 
 
-def show(job_id: str) -> None:
+def show(job_id: str, *, page: str = "") -> None:
     """Show one job, polling while it has not ended."""
     is_live = not services.jobs().get(job_id).state.is_finished
-    st.fragment(_polled, run_every=POLL_S if is_live else None)(job_id, is_live=is_live)
+    st.fragment(_polled, run_every=POLL_S if is_live else None)(job_id, is_live=is_live, page=page)
 
 
-def _polled(job_id: str, *, is_live: bool) -> None:
+def _polled(job_id: str, *, is_live: bool, page: str) -> None:
     with notices.guarded():
         if is_live and services.jobs().get(job_id).state.is_finished:
+            catalogue_services.look_again()
             st.rerun()  # what the page around lists may have changed
-        panel(job_id)
+        panel(job_id, page=page)
 
 
-def panel(job_id: str) -> None:
+def panel(job_id: str, *, page: str = "") -> None:
     """Show one job as it is now; for a caller that polls by itself."""
     job = services.jobs().get(job_id)
     with st.container(border=True, key=f"job-{job_id}"):
@@ -85,15 +97,22 @@ def panel(job_id: str) -> None:
         elif job.error:
             st.error(notices.sentence(job.error, job.next_step), icon=":material/error:")
         elif job.result is not None:
-            job_result.show(job.kind, job.result)
+            job_result.show(job.kind, job.result, page=page)
         _curves(job)
         _log(job)
+
+
+def kind_title(job: Job) -> str:
+    """Say what a job does."""
+    if job.kind == "catalogue" and job.request.get("check_only"):
+        return "Checking products"
+    return KIND_TITLES.get(job.kind, job.kind)
 
 
 def _heading(job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         title, icon, colour = STATES[job.state]
-        st.markdown(f"**{KIND_TITLES.get(job.kind, job.kind)}**", width="content")
+        st.markdown(f"**{kind_title(job)}**", width="content")
         st.badge("Stopping" if job.is_stopping else title, icon=icon, color=colour)
         st.caption(_times(job), width="stretch")
         if not job.state.is_finished:

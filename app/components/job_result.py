@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from app import navigation, words
+from app.components import catalogue_results
 
-# The page that comes next, what the link says, and which part of the result the page opens with.
+
+class _Next(NamedTuple):
+    """The page that comes next, what the link says, which part of the result it opens with, and in which view."""
+
+    page: str
+    label: str
+    subject: str = ""
+    view: str = ""
+
+
 NEXT = {
-    "catalogue": ("train", "Next: train a model on it", "catalogue"),
-    "train": ("deploy", "Next: build its index and deploy it", "model"),
-    "index": ("evaluate", "Next: see how good its answers are", "model"),
-    "evaluate": ("deploy", "Next: deploy it", "model"),
-    "deploy": ("recommend", "Next: find similar products", ""),
-    "demo": ("recommend", "Next: find similar products", ""),
+    "catalogue": _Next("train", "Next: train a model on it", "catalogue"),
+    "commit": _Next("train", "Next: train a model on it", "catalogue"),
+    "quality": _Next("catalogue", "See what was found", "catalogue", "Quality"),
+    "splits": _Next("catalogue", "See the splits", "catalogue", "Labels"),
+    "restore": _Next("catalogue", "See the catalogue", "catalogue"),
+    "tidy": _Next("catalogue", "See its versions", "catalogue", "History"),
+    "train": _Next("deploy", "Next: build its index and deploy it", "model"),
+    "index": _Next("evaluate", "Next: see how good its answers are", "model"),
+    "evaluate": _Next("deploy", "Next: deploy it", "model"),
+    "deploy": _Next("recommend", "Next: find similar products"),
+    "demo": _Next("recommend", "Next: find similar products"),
 }
+_REVIEW = _Next("catalogue", "Review it and decide", "catalogue")
 
 
-def show(kind: str, result: dict[str, Any]) -> None:
-    """Show a result's figures as one line, and a link to the page that comes next in the flow."""
-    st.markdown(" · ".join(words.plain(part) for part in summary(result)))
-    if kind in NEXT:
-        page, label, subject = NEXT[kind]
-        about = {subject: str(result[subject])} if subject in result else {}
-        navigation.link(page, label, about)
+def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
+    """Show what a job brought, and a link to what comes next in the flow, unless that is the page that shows it."""
+    told = catalogue_results.sentences(kind, result)
+    for sentence in told:
+        st.markdown(words.plain(sentence))
+    if not told:
+        st.markdown(" · ".join(words.plain(part) for part in summary(result)))
+    following = _REVIEW if result.get("staged") else NEXT.get(kind)
+    if following is not None and following.page != page:
+        about = {following.subject: str(result[following.subject])} if following.subject in result else {}
+        if following.view:
+            about["view"] = following.view
+        navigation.link(following.page, following.label, about)
 
 
 def summary(result: dict[str, Any]) -> list[str]:

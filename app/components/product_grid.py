@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import state, words
+from backend import imaging
+from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,26 +26,42 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _SIGNATURES = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
+_AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
+_SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What one card shows; ``similarity`` and ``distance`` only on the card of a neighbour."""
+    """What one card shows.
+
+    Attributes:
+        image: The encoded picture; None shows a placeholder.
+        badges: Short words on the picture, e.g. that the product is withdrawn.
+        group: A heading is put before the first card of each group; cards of a group stand together.
+        pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
+        similarity, distance: Only on the card of a neighbour.
+    """
 
     id: str
-    image: bytes
+    image: bytes | None
     title: str
     lines: tuple[str, ...] = ()
     price: str = ""
     rank: int | None = None
     similarity: float | None = None
     distance: float | None = None
+    badges: tuple[str, ...] = ()
+    group: str = ""
+    pair: tuple[tuple[str, bytes | None], ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return what the browser is sent."""
         data: dict[str, Any] = {
             "id": self.id,
             "src": data_uri(self.image),
+            "badges": list(self.badges),
+            "group": self.group,
+            "pair": [{"caption": caption, "src": data_uri(image)} for caption, image in self.pair],
             "title": self.title,
             "lines": list(self.lines),
             "price": self.price,
@@ -99,9 +117,10 @@ def product_card(product: Product) -> Card:
     return Card(
         id=product.product_id,
         image=product.image,
-        title=product.title or product.label,
+        title=product.title or words.label(product.label),
         lines=_lines(product),
         price=price_text(product.price),
+        badges=("Withdrawn",) if product.is_withdrawn else (),
     )
 
 
@@ -110,15 +129,34 @@ def price_text(price: float | None) -> str:
     return "" if price is None else f"{price:,.2f}"
 
 
-def data_uri(image: bytes) -> str:
-    """Return an encoded picture as a data URI, its kind told from its first bytes."""
+def shown(image: bytes | None) -> bytes | None:
+    """Return bytes that came from outside as a small picture; None where they are none that can be shown."""
+    if image is None:
+        return None
+    try:
+        return _small(image)
+    except ImageRejected:
+        return None  # whoever shows it says why
+
+
+@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def _small(image: bytes) -> bytes:
+    return imaging.thumbnail(image, side=_SIDE)
+
+
+def data_uri(image: bytes | None) -> str:
+    """Return an encoded picture as a data URI, its kind told from its first bytes; empty without a picture."""
+    if image is None:
+        return ""
+    if len(image) > _AS_IT_IS_BYTES:
+        image = shown(image) or image
     kind = next((kind for head, kind in _SIGNATURES if image.startswith(head)), "png")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 
 
 def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
     """Label and id, then who made it and in which colour; the label is not said twice where it stands for a title."""
-    named = (item.label, item.product_id) if item.title else (item.product_id,)
+    named = (words.label(item.label), item.product_id) if item.title else (item.product_id,)
     made = (item.brand, item.colour)
     return tuple(" · ".join(part for part in line if part) for line in (named, made) if any(line))
 

@@ -8,11 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import numpy as np
+import pyarrow as pa
+
+from backend.catalogue.stored_rows import StoredRows
 from backend.errors import CatalogueError, CatalogueNotFound
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from numpy.typing import NDArray
 
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "boolean": pa.bool_(),
+    "integer": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -54,7 +70,37 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable:
 
 def files_of(table: DeltaTable) -> list[Path]:
     """Return the Parquet files of the version the table is opened at; deltalake gives them as quoted addresses."""
-    return [Path(unquote(uri.removeprefix("file://"))) for uri in table.file_uris()]
+    return [_path_of(uri) for uri in table.file_uris()]
+
+
+def masks_of(table: DeltaTable) -> dict[Path, NDArray[np.bool_]]:
+    """Return the deletion vectors of the version the table is opened at: by file, whether each row is still there."""
+    found = {}
+    for batch in table.deletion_vectors():
+        columns = pa.record_batch(batch)
+        for uri, mask in zip(columns.column("filepath").to_pylist(), columns.column("selection_vector"), strict=True):
+            found[_path_of(uri)] = np.asarray(mask.values, dtype=np.bool_)
+    return found
+
+
+def rows_of(table: DeltaTable, schema: pa.Schema = None) -> StoredRows:
+    """Return the rows of the version the table is opened at, in the table's own columns or those of ``schema``.
+
+    A column of ``schema`` that the table does not have yet is null.
+    """
+    return StoredRows(files_of(table), masks_of(table), _arrow_schema(table) if schema is None else schema)
+
+
+def _arrow_schema(table: DeltaTable) -> pa.Schema | None:
+    """Return the table's columns in Arrow's types; None where one is nested, and the files have to tell."""
+    kinds = [(field.name, getattr(field.type, "type", "")) for field in table.schema().fields]
+    if any(kind not in _ARROW_TYPES for _, kind in kinds):
+        return None
+    return pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in kinds])
+
+
+def _path_of(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix("file://")))
 
 
 def commit_of(path: Path, version: int) -> dict[str, Any]:
@@ -76,7 +122,7 @@ def commit_of(path: Path, version: int) -> dict[str, Any]:
 
 
 def note_of(commit: dict[str, Any]) -> dict[str, Any]:
-    """Return the note that :func:`delta_table.replace_content` put on a commit; empty for anybody else's."""
+    """Return the note that :func:`delta_table.commit_note` put on a commit; empty for anybody else's."""
     try:
         note = json.loads(commit.get("userMetadata") or "{}")
     except ValueError:
@@ -97,5 +143,5 @@ def version_of_load(path: Path, load: str) -> int:
 
 
 def row_count(path: Path) -> int:
-    """Return the rows at the newest version, from the log alone."""
-    return int(open_table(path).count())
+    """Return the rows at the newest version, from the log and the files' ends alone."""
+    return len(rows_of(open_table(path)))

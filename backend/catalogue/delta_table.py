@@ -1,4 +1,4 @@
-"""The Delta tables of a catalogue, as Spark writes them: made once, replaced in one commit, errors translated."""
+"""The Delta tables of a catalogue, as Spark writes them: made once, kept up to date, errors translated."""
 
 from __future__ import annotations
 
@@ -7,55 +7,111 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from backend.catalogue import delta_log
 from backend.errors import CatalogueBusy, CatalogueError, StorageFull, WorkbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
     from backend.progress import Progress
 
-# Change Data Feed for whoever follows the catalogue. No deletion vectors: the reader without a JVM takes files whole.
-_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "false"}
+# Change Data Feed for whoever follows the catalogue; deletion vectors, so that a change rewrites no unchanged picture;
+# a log that never forgets a version: what a model was trained on is told by it. What vacuum may remove is decided by
+# :mod:`backend.catalogue.maintenance`.
+_PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.enableDeletionVectors": "true",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
 # About 1 MB of pictures in a row group, so that a page of thumbnails reads a small part of a file.
 _ROW_GROUP_BYTES = 1 << 20
+_NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _CONFLICT = re.compile(
     r"DELTA_CONCURRENT|DELTA_(METADATA|PROTOCOL)_CHANGED|io\.delta\.exceptions\.|FileAlreadyExistsException"
 )
+Columns = tuple[tuple[str, str, bool], ...]
+Constraints = tuple[tuple[str, str], ...]
 
 
-def create(spark: SparkSession, path: Path, columns: tuple[tuple[str, str, bool], ...]) -> None:
-    """Make an empty table unless there is one; a table keeps its NOT NULL columns through every later load.
+def ensure(spark: SparkSession, path: Path, columns: Columns, constraints: Constraints = ()) -> None:
+    """Make an empty table unless there is one; bring an older one up to these columns, properties and constraints.
+
+    A table that is as it should be is only looked at, without Spark.
 
     Args:
         spark: A session with Delta.
         path: Folder of the table.
         columns: Name, Spark SQL type, may be null.
+        constraints: Name and condition of each CHECK constraint.
     """
+    if delta_log.newest_version(path) is None:
+        _create(spark, path, columns, constraints)
+        return
+    table = delta_log.open_table(path)
+    present = {field.name for field in table.schema().fields}
+    configuration = table.metadata().configuration
+    place = f"delta.`{path}`"
+    missing = [f"{name} {kind}" for name, kind, _ in columns if name not in present]
+    if missing:
+        spark.sql(f"ALTER TABLE {place} ADD COLUMNS ({', '.join(missing)})")
+    if properties := {name: value for name, value in _PROPERTIES.items() if configuration.get(name) != value}:
+        pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+        spark.sql(f"ALTER TABLE {place} SET TBLPROPERTIES ({pairs})")
+    for name, condition in constraints:
+        if f"delta.constraints.{name}" not in configuration:
+            spark.sql(f"ALTER TABLE {place} ADD CONSTRAINT {name} CHECK ({condition})")
+
+
+def _create(spark: SparkSession, path: Path, columns: Columns, constraints: Constraints) -> None:
     from delta.tables import DeltaTable
 
     builder = DeltaTable.createIfNotExists(spark).location(str(path))
     for name, kind, nullable in columns:
         builder = builder.addColumn(name, kind, nullable=nullable)
-    for name, value in _PROPERTIES.items():
+    checks = {f"delta.constraints.{name}": condition for name, condition in constraints}
+    for name, value in {**_PROPERTIES, **checks}.items():
         builder = builder.property(name, value)
     builder.execute()
 
 
-def replace_content(frame: DataFrame, path: Path, *, note: dict[str, object]) -> None:
+@contextmanager
+def commit_note(spark: SparkSession, note: Mapping[str, object]) -> Iterator[None]:
+    """Have every commit inside carry ``note`` as its user metadata, and be cut into small row groups."""
+    with configured(spark, {_NOTE: json.dumps(dict(note)), "parquet.block.size": str(_ROW_GROUP_BYTES)}):
+        yield
+
+
+@contextmanager
+def unmaterialised(spark: SparkSession) -> Iterator[None]:
+    """Have MERGE read its source where it lies: ours are files that nobody changes, and a copy of them costs."""
+    with configured(spark, {"spark.databricks.delta.merge.materializeSource": "none"}):
+        yield
+
+
+def replace_content(frame: DataFrame, path: Path, *, note: Mapping[str, object]) -> None:
     """Put ``frame`` in the place of all rows, in one commit that carries ``note`` as its user metadata."""
-    spark = frame.sparkSession
-    before = spark.conf.get("parquet.block.size", None)
-    spark.conf.set("parquet.block.size", str(_ROW_GROUP_BYTES))
+    with commit_note(frame.sparkSession, note):
+        frame.write.format("delta").mode("overwrite").save(str(path))
+
+
+@contextmanager
+def configured(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
+    """Set Spark's configuration for the actions inside, and put it back as it was."""
+    before = {name: spark.conf.get(name, None) for name in values}
+    for name, value in values.items():
+        spark.conf.set(name, value)
     try:
-        writer = frame.write.format("delta").mode("overwrite").option("userMetadata", json.dumps(note))
-        writer.save(str(path))
+        yield
     finally:
-        spark.conf.unset("parquet.block.size")
-        if before is not None:
-            spark.conf.set("parquet.block.size", before)
+        for name, value in before.items():
+            if value is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, value)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the driver does with a source's list before a picture is read: reject, order, draw the validation split."""
+"""What the driver does with a source's list before a picture is read: reject, order, give splits, say what is known."""
 
 from __future__ import annotations
 
@@ -6,74 +6,97 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from backend.catalogue.items import SPLITS
+from backend.catalogue.items import SPLITS, UNLABELLED
 from backend.catalogue.sources import ENTRY_SCHEMA
-from backend.catalogue.splits import draw_validation
+from backend.catalogue.splits import as_objects, assign_splits
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Entries on their way to the executors: ``reason`` says why the driver rejected one, null where it did not.
-CHECKED_ENTRY_SCHEMA = ENTRY_SCHEMA.append(pa.field("reason", pa.string()))
+    from backend.catalogue.splits import SplitPlan
+
+# Entries on their way to the executors: ``reason`` says why one is rejected, null where it is not;
+# ``known_sha256`` is the hash of the picture that the catalogue holds of it, null where it holds none.
+CHECKED_ENTRY_SCHEMA = ENTRY_SCHEMA.append(pa.field("known_sha256", pa.string()))
 
 
-def check_entries(entries: pa.Table, *, validation_share: float, seed: int) -> pa.Table:
-    """Give every unusable entry its reason, order all by id, and draw the validation split from train.
+def check_entries(entries: pa.Table, plan: SplitPlan, held: pa.Table | None = None) -> pa.Table:
+    """Give every unusable entry its reason, order all by id, and give every usable one its split.
 
-    Of entries with the same id the first in the source's order is kept.
+    Of entries with the same id the first in the source's order is kept. A product that the catalogue holds with the
+    same label keeps its split, unless the plan says otherwise.
 
     Args:
         entries: A source's products, :data:`ENTRY_SCHEMA`.
-        validation_share: Fraction of each class of train that becomes validation.
-        seed: Seed of the draw.
+        plan: How splits are given.
+        held: The products that the catalogue holds: at least product_id, image_sha256, label and split.
 
     Returns:
         The same products in :data:`CHECKED_ENTRY_SCHEMA`, ordered by product_id.
 
     Raises:
-        CatalogueError: There are no products, or the share is out of range.
+        CatalogueError: There are no products, or the plan cannot be carried out.
     """
     if entries.num_rows == 0:
         raise CatalogueError("The source has no products.", next_step="Choose another source.")
     entries = entries.cast(ENTRY_SCHEMA).sort_by([("product_id", "ascending"), ("position", "ascending")])
-    ids, labels, splits = (entries.column(name).to_pylist() for name in ("product_id", "label", "split"))
-    reasons = _reasons(ids, labels, splits)
-    usable = np.array([reason is None for reason in reasons], dtype=np.bool_)
-    train = np.flatnonzero(usable & (np.array(splits, dtype=object) == "train"))
-    drawn = draw_validation([ids[i] for i in train], [labels[i] for i in train], share=validation_share, seed=seed)
-    entries = entries.set_column(
-        entries.schema.get_field_index("split"), "split", pa.array(_redrawn(splits, train[drawn]), pa.string())
+    entries = entries.combine_chunks()
+    labels = [(label or "").strip() or UNLABELLED for label in entries["label"].to_pylist()]
+    reasons = _reasons(entries)
+    usable = np.flatnonzero([reason is None for reason in reasons])
+    ids, splits, kinds = (
+        as_objects(v) for v in (entries["product_id"].to_pylist(), entries["split"].to_pylist(), labels)
     )
-    return entries.append_column("reason", pa.array(reasons, pa.string())).cast(CHECKED_ENTRY_SCHEMA)
+    splits[usable] = assign_splits(ids[usable], kinds[usable], splits[usable], plan)
+    known, splits = _as_held(entries["product_id"], kinds, splits, held, plan)
+    values = {"label": pa.array(kinds, pa.string()), "split": pa.array(splits, pa.string())}
+    values |= {"reason": pa.array(reasons, pa.string()), "known_sha256": known}
+    columns = [values[name] if name in values else entries[name] for name in CHECKED_ENTRY_SCHEMA.names]
+    return pa.Table.from_arrays(columns, schema=CHECKED_ENTRY_SCHEMA)
 
 
-def _redrawn(splits: list[str | None], drawn: NDArray[np.int64]) -> list[str | None]:
-    new = list(splits)
-    for row in drawn:
-        new[row] = "validation"
-    return new
+def _as_held(
+    ids: pa.ChunkedArray,
+    labels: NDArray[np.object_],
+    splits: NDArray[np.object_],
+    held: pa.Table | None,
+    plan: SplitPlan,
+) -> tuple[pa.Array, NDArray[np.object_]]:
+    """Return the hashes that the catalogue holds, and the splits as they stay."""
+    if held is None or not held.num_rows:
+        return pa.nulls(len(ids), pa.string()), splits
+    held = held.combine_chunks()
+    places = pc.index_in(ids, value_set=held["product_id"].combine_chunks()).combine_chunks()
+    known = held["image_sha256"].combine_chunks().take(places)
+    if plan.redraw:
+        return known, splits
+    old_labels, old_splits = (as_objects(held[name].take(places).to_pylist()) for name in ("label", "split"))
+    is_held = np.asarray(pc.is_valid(places), dtype=np.bool_)
+    hidden = np.isin(old_labels.astype(str), plan.unseen) & (old_splits != "test")
+    stays = is_held & (old_labels == labels) & ~hidden
+    return known, np.where(stays, old_splits, splits)
 
 
-def _reasons(ids: list[str | None], labels: list[str | None], splits: list[str | None]) -> list[str | None]:
+def _reasons(entries: pa.Table) -> list[str | None]:
     seen: set[str] = set()
     reasons: list[str | None] = []
-    for product_id, label, split in zip(ids, labels, splits, strict=True):
-        reason = _reason(product_id, label, split)
+    columns = (entries[name].to_pylist() for name in ("product_id", "split", "reason"))
+    for product_id, split, known in zip(*columns, strict=True):
+        reason = known or _reason(product_id, split)
         if reason is None and product_id in seen:
             reason = "duplicate_id: Another product of the source has this id."
-        if reason is None and product_id is not None:
+        if reason is None:
             seen.add(product_id)
         reasons.append(reason)
     return reasons
 
 
-def _reason(product_id: str | None, label: str | None, split: str | None) -> str | None:
+def _reason(product_id: str | None, split: str | None) -> str | None:
     if not product_id:
         return "no_id: It has no product_id."
-    if not label:
-        return "no_label: It has no label."
-    if split not in SPLITS:
+    if split is not None and split not in SPLITS:
         return f"unknown_split: Its split is {split!r}, not one of {', '.join(SPLITS)}."
     return None

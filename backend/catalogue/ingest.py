@@ -1,37 +1,47 @@
-"""Load a source into a catalogue: one Delta commit a table, every picture checked, nothing dropped silently."""
+"""Load a source into a catalogue: list it, check every picture where Spark runs, show what it would do, commit it.
+
+:func:`check_source` ends before anything is committed, :func:`commit_checked` commits that very check, and
+:func:`ingest` does both at once.
+"""
 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING, TypeVar
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-from backend.catalogue import delta_log, delta_table
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backend.catalogue import delta_log, delta_table, staging
+from backend.catalogue.commit import commit_load, held_by
 from backend.catalogue.entries import check_entries
-from backend.catalogue.items import PRODUCT_COLUMNS, PRODUCTS, QUARANTINE, QUARANTINE_COLUMNS, IngestReport
-from backend.catalogue.pictures import ROW_DDL, PictureCheck
-from backend.catalogue.spark_jobs import run_watched
+from backend.catalogue.items import GonePolicy, IngestReport
+from backend.catalogue.load_plan import plan_load, repeats
+from backend.catalogue.pictures import PictureCheck, to_bytes
+from backend.catalogue.splits import SplitPlan
+from backend.catalogue.staging import StagedLoad
+from backend.catalogue.watch import Watch
 from backend.errors import CatalogueBusy, CatalogueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
+    from backend.catalogue.commit import Committed
     from backend.catalogue.sources import Source
     from backend.progress import Progress
     from backend.settings import Settings
 
-T = TypeVar("T")
-_ROWS_PER_FILE = 4096
-_MIN_ROWS_PER_TASK = 128
+_ROWS_PER_TASK = 4096
+_MIN_ROWS_PER_TASK = 64
 _CHECKED = 0.85  # share of the time that the pictures take; the rest is writing
+_RESTAGINGS = 3
 
 
 def ingest(
@@ -40,24 +50,24 @@ def ingest(
     settings: Settings,
     *,
     catalogue: str,
-    validation_share: float,
-    seed: int,
     progress: Progress,
+    splits: SplitPlan | None = None,
+    gone: GonePolicy = "keep",
 ) -> IngestReport:
-    """Load all products of a source into a catalogue; what it held before is replaced, and stays as a version.
+    """Load all products of a source into a catalogue, in one commit of its products or none if nothing differs.
 
     Args:
         spark: A session with Delta.
         source: Where the products come from.
         settings: Where catalogues are, and how large a picture may be.
         catalogue: Name of the catalogue, made if there is none.
-        validation_share: Fraction of each class of train that becomes validation; see :mod:`backend.catalogue.splits`.
-        seed: Seed of that draw.
         progress: Told the products done, asked whether to stop.
+        splits: How products get their splits.
+        gone: What becomes of products of the catalogue that the source does not name.
 
     Raises:
-        CatalogueError: The source is empty or nothing in it is usable, or the name or the share is no good.
-        CatalogueBusy: Another writer changed the catalogue meanwhile.
+        CatalogueError: The source is empty or nothing in it is usable, or the name or a share is no good.
+        CatalogueBusy: Other writers changed the catalogue again and again.
         StorageFull: No space is left.
         Cancelled: The user asked to stop.
 
@@ -65,108 +75,161 @@ def ingest(
     """
     started = time.monotonic()
     folder = delta_log.catalogue_folder(settings.catalogues_dir, catalogue)
-    note = {"source": source.name, "validation_share": validation_share, "seed": seed}
-    load = _Load(spark, folder, progress, note=note)
-    with delta_table.spark_errors(catalogue, progress):
-        # 1. What there is, without a picture: ids, labels, splits.
-        entries = check_entries(source.entries(), validation_share=validation_share, seed=seed)
-        # 2. The pictures, part by part, on the executors.
-        check = PictureCheck(source, datetime.now(UTC), settings.max_pixels)
-        with load.checked_rows(entries, check) as rows:
-            rejected = load.count_rejected(rows)
-            # 3. One commit a table. That of the products makes the load count, so it comes last.
-            load.write_quarantine(rows, rejected)
-            version = load.write_products(rows)
-    kept = entries.num_rows - sum(rejected.values())
-    return IngestReport(catalogue, version, kept, rejected, time.monotonic() - started)
-
-
-@dataclass
-class _Load:
-    """One load on its way: the tables it goes to, and how far it is."""
-
-    spark: SparkSession
-    folder: Path
-    progress: Progress
-    note: dict[str, object]
-    name: str = field(default_factory=lambda: uuid4().hex)
-    total: int = 0
-    tasks: int = 1
-    products_before: int | None = None
-
-    def __post_init__(self) -> None:
-        self.products_before = delta_log.newest_version(self.folder / PRODUCTS)
-
-    @contextmanager
-    def checked_rows(self, entries: pa.Table, check: PictureCheck) -> Iterator[DataFrame]:
-        """Give the frame of all rows with their pictures, computed once however often it is used."""
-        self.total = entries.num_rows
-        self.tasks = _tasks(self.total, self.spark.sparkContext.defaultParallelism)
-        frame = self.spark.createDataFrame(entries).repartitionByRange(self.tasks, "product_id")
-        rows = frame.sortWithinPartitions("product_id").mapInArrow(check.rows, ROW_DDL).persist()
-        try:
-            yield rows
-        finally:
-            rows.unpersist()
-
-    def count_rejected(self, rows: DataFrame) -> dict[str, int]:
-        """Read all pictures; count the rejected rows by the first word of their reason."""
-        codes = rows.selectExpr("split(reason, ':')[0] AS code").groupBy("code").count()
-        counted = self._watched(codes.collect, 0.0, _CHECKED, "Reading and checking pictures")
-        rejected = {row["code"]: int(row["count"]) for row in counted if row["code"] is not None}
-        if sum(rejected.values()) == self.total:
-            reasons = ", ".join(f"{count:,} {code}" for code, count in sorted(rejected.items()))
-            raise CatalogueError(
-                f"None of the {self.total:,} products is usable: {reasons}.", next_step="Check the source."
+    notes: list[str] = []
+    for attempt in range(1, _RESTAGINGS + 1):
+        with staging.new_staging(settings) as place:
+            load, watch = _checked(
+                spark, source, settings, place=place, folder=folder, splits=splits, progress=progress
             )
-        return dict(sorted(rejected.items()))
-
-    def write_quarantine(self, rows: DataFrame, rejected: dict[str, int]) -> None:
-        """Replace the quarantine, unless it was empty and stays so; its version goes into the note of the products."""
-        path = self.folder / QUARANTINE
-        if delta_log.newest_version(path) is None:
-            self._create(path, QUARANTINE_COLUMNS)
-        if rejected or delta_log.row_count(path):
-            frame = rows.where("reason IS NOT NULL").select([name for name, _, _ in QUARANTINE_COLUMNS])
-            self._replace(frame, path, _CHECKED, _CHECKED)
-            self.note["quarantine_version"] = delta_log.version_of_load(path, self.name)
-        else:
-            self.note["quarantine_version"] = delta_log.newest_version(path)
-
-    def write_products(self, rows: DataFrame) -> int:
-        """Replace the products, unless somebody else did since this load began; return the new version."""
-        path = self.folder / PRODUCTS
-        if self.products_before is None:
-            self._create(path, PRODUCT_COLUMNS)
-            self.products_before = 0
-        if (found := delta_log.newest_version(path)) != self.products_before:
-            raise CatalogueBusy(
-                f"Another writer brought {self.folder.name} to version {found} while this load was under way.",
-                next_step="Look at that version first; start this load again if it is still wanted.",
-            )
-        frame = rows.where("reason IS NULL").select([name for name, _, _ in PRODUCT_COLUMNS])
-        self._replace(frame, path, _CHECKED, 1.0)
-        self.progress.report(self.total, self.total, unit="products", note="Committed")
-        return delta_log.version_of_load(path, self.name)
-
-    def _create(self, path: Path, columns: tuple[tuple[str, str, bool], ...]) -> None:
-        title = f"Making the table {path.name}"
-        self._watched(lambda: delta_table.create(self.spark, path, columns), _CHECKED, _CHECKED, title)
-
-    def _replace(self, frame: DataFrame, path: Path, start: float, stop: float) -> None:
-        note = {**self.note, "load": self.name}
-        title = f"Writing the table {path.name}"
-        self._watched(lambda: delta_table.replace_content(frame, path, note=note), start, stop, title)
-
-    def _watched(self, action: Callable[[], T], start: float, stop: float, title: str) -> T:
-        def on_share(share: float) -> None:
-            done = int(self.total * (start + share * (stop - start)))
-            self.progress.report(done, self.total, unit="products", note=title)
-
-        on_share(0.0)
-        return run_watched(self.spark, action, tasks=self.tasks, on_share=on_share, progress=self.progress)
+            try:
+                done = commit_load(watch, folder, load, gone=gone)
+            except CatalogueBusy as busy:
+                if attempt == _RESTAGINGS:
+                    raise
+                notes.append(f"{busy.message} It was tried again.")
+                progress.report(0, 1, note=f"{busy.message} Trying again")
+                continue  # what it lacks is read again
+            progress.report(watch.total, watch.total, unit="products", note="Committed")
+            report = _report(load, done, gone=gone, seconds=time.monotonic() - started)
+            return replace(report, notes=(*notes, *report.notes))
+    raise AssertionError  # the last attempt returns or raises
 
 
-def _tasks(rows: int, cores: int) -> int:
+def check_source(
+    spark: SparkSession,
+    source: Source,
+    settings: Settings,
+    *,
+    catalogue: str,
+    progress: Progress,
+    splits: SplitPlan | None = None,
+) -> IngestReport:
+    """Check a source and say what a load of it would do; nothing is committed.
+
+    The report's ``staged`` is what :func:`commit_checked` takes, for a day. Errors are those of :func:`ingest`.
+    """
+    started = time.monotonic()
+    folder = delta_log.catalogue_folder(settings.catalogues_dir, catalogue)
+    with staging.new_staging(settings) as place:
+        load, watch = _checked(spark, source, settings, place=place, folder=folder, splits=splits, progress=progress)
+        load.save()
+    progress.report(watch.total, watch.total, unit="products", note="Checked")
+    return _report(load, None, gone="keep", seconds=time.monotonic() - started, folder=folder)
+
+
+def commit_checked(
+    spark: SparkSession, settings: Settings, staged: str, *, gone: GonePolicy, progress: Progress
+) -> IngestReport:
+    """Commit what was checked.
+
+    Raises:
+        CatalogueNotFound: There is no such check (any more).
+        CatalogueBusy: The catalogue is at another version than it was checked against.
+        StorageFull, CatalogueError, Cancelled: As :func:`ingest`.
+    """
+    started = time.monotonic()
+    with staging.staged(settings, staged) as load:
+        folder = delta_log.catalogue_folder(settings.catalogues_dir, load.meta["catalogue"])
+        watch = Watch(spark, progress, total=load.rows.num_rows)
+        done = commit_load(watch, folder, load, gone=gone, is_reviewed=True)
+        progress.report(watch.total, watch.total, unit="products", note="Committed")
+        report = _report(load, done, gone=gone, seconds=time.monotonic() - started)
+        staging.discard(settings, staged)
+    return report
+
+
+def _checked(
+    spark: SparkSession,
+    source: Source,
+    settings: Settings,
+    *,
+    place: Path,
+    folder: Path,
+    splits: SplitPlan | None,
+    progress: Progress,
+) -> tuple[StagedLoad, Watch]:
+    """Check a source into the folder ``place``."""
+    splits = splits or SplitPlan()
+    progress.report(0, 1, note="Listing the products")
+    held = held_by(folder)
+    # 1. What there is, without a picture: ids, labels, splits, and what the catalogue holds of it already.
+    entries = check_entries(source.entries(), splits, held.rows)
+    # 2. The pictures, part by part, on the executors; in the source's own order, in which it reads best.
+    entries = entries.sort_by("position").combine_chunks()
+    now = datetime.now(UTC)
+    watch = Watch(spark, progress, total=entries.num_rows, tasks=_tasks(entries.num_rows, spark))
+    check = PictureCheck(source, place, now, settings.max_pixels)
+    with delta_table.spark_errors(folder.name, progress):
+        facts = watch.run(lambda: _facts(watch, entries, check), 0.0, _CHECKED, "Reading and checking pictures")
+    # 3. Both side by side.
+    rows = entries.drop_columns(["reason", "known_sha256"])
+    for name in facts.column_names:
+        rows = rows.append_column(name, facts[name])
+    meta = {
+        "catalogue": folder.name,
+        "source": source.name,
+        "base_version": held.version,
+        "splits": splits.as_note(),
+        "ingested_at": now.isoformat(),
+    }
+    load = StagedLoad(place, rows, meta)
+    _require_usable(load)
+    return load, watch
+
+
+def _facts(watch: Watch, entries: pa.Table, check: PictureCheck) -> pa.Table:
+    """Have every part of the entries checked by a task; pictures pass neither through here nor through the JVM."""
+    bounds = [entries.num_rows * at // watch.tasks for at in range(watch.tasks + 1)]
+    parts = [to_bytes(entries.slice(a, b - a)) for a, b in pairwise(bounds)]
+    found = watch.spark.sparkContext.parallelize(parts, len(parts)).mapPartitionsWithIndex(check).collect()
+    return pa.concat_tables([pa.ipc.open_stream(part).read_all() for part in found]).combine_chunks()
+
+
+def _tasks(rows: int, spark: SparkSession) -> int:
     """One file a task: about 4,000 rows in a file, but work for every core where there are enough rows."""
-    return max(ceil(rows / _ROWS_PER_FILE), min(4 * cores, ceil(rows / _MIN_ROWS_PER_TASK)))
+    cores = int(spark.sparkContext.defaultParallelism)
+    return max(ceil(rows / _ROWS_PER_TASK), min(4 * cores, ceil(rows / _MIN_ROWS_PER_TASK)))
+
+
+def _rejected(load: StagedLoad) -> dict[str, int]:
+    reasons = load.rows["reason"].drop_null().to_pylist()
+    return dict(sorted(Counter(reason.partition(":")[0] for reason in reasons).items()))
+
+
+def _require_usable(load: StagedLoad) -> None:
+    rejected = _rejected(load)
+    if sum(rejected.values()) == load.rows.num_rows:
+        reasons = ", ".join(f"{count:,} {code}" for code, count in rejected.items())
+        raise CatalogueError(
+            f"None of the {load.rows.num_rows:,} products is usable: {reasons}.", next_step="Check the source."
+        )
+
+
+def _report(
+    load: StagedLoad, done: Committed | None, *, gone: GonePolicy, seconds: float, folder: Path | None = None
+) -> IngestReport:
+    usable = load.rows.filter(pc.is_null(load.rows["reason"]))
+    duplicates, leaks = repeats(load.rows)
+    plan = done.plan if done else plan_load(load.rows, held_by(folder).rows if folder else load.rows, gone=gone)
+    by_label = Counter(usable["label"].to_pylist())
+    unlabelled = by_label.get("", 0)
+    notes = list(done.notes) if done else []
+    if unlabelled:
+        notes.append(f"{unlabelled:,} products have no label: they can be found, but not learnt from.")
+    return IngestReport(
+        catalogue=load.meta["catalogue"],
+        source=load.meta["source"],
+        base_version=load.meta["base_version"],
+        version=done.version if done else None,
+        staged="" if done else load.name,
+        kept=usable.num_rows,
+        rejected=_rejected(load),
+        counts=plan.counts,
+        gone_policy=gone,
+        by_split=dict(sorted(Counter(usable["split"].to_pylist()).items())),
+        by_label=dict(sorted(by_label.items())),
+        duplicates=duplicates,
+        leaks=leaks,
+        notes=tuple(notes),
+        seconds=seconds,
+    )

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 Split = Literal["train", "validation", "test", "gallery-only"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 GALLERY_SPLITS: tuple[Split, ...] = ("train", "validation", "gallery-only")
+# The splits between which the same picture is a leak: what is learnt from one is asked about in another.
+LEAKING_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+# What happens to the products of a catalogue that a source does not name (any more).
+GonePolicy = Literal["keep", "mark", "delete"]
+GONE_POLICIES: tuple[GonePolicy, ...] = get_args(GonePolicy)
 
 PRODUCTS = "products"
 QUARANTINE = "quarantine"
+QUALITY = "quality"
+
+# The label of a product whose source gives it none: it can be found, but neither learnt from nor judged by.
+UNLABELLED = ""
 
 # The columns of the Delta table ``products``, in order: name, Spark SQL type, may be null.
 PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
@@ -30,19 +40,51 @@ PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("stock", "int", True),
     ("source", "string", False),
     ("ingested_at", "timestamp", False),
+    ("withdrawn_at", "timestamp", True),
 )
-# The columns of ``quarantine``: what was rejected, why, and the bytes if there were any.
+# What Delta refuses to store, whoever writes: name of the CHECK constraint, condition.
+PRODUCT_CONSTRAINTS: tuple[tuple[str, str], ...] = (
+    ("id_not_empty", "length(product_id) > 0"),
+    ("picture_not_empty", "length(image) > 0"),
+    ("sha256_complete", "length(image_sha256) = 64"),
+    ("size_positive", "width > 0 AND height > 0"),
+    ("channels_known", "channels IN (1, 3)"),
+    ("split_known", f"split IN ({', '.join(repr(split) for split in SPLITS)})"),
+    ("unlabelled_gallery_only", f"label <> '{UNLABELLED}' OR split = 'gallery-only'"),
+    ("price_not_negative", "price IS NULL OR price >= 0"),
+    ("stock_not_negative", "stock IS NULL OR stock >= 0"),
+)
+# The columns of ``quarantine``: the row as far as it was understood, as its source gave it, and why it was rejected.
 QUARANTINE_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("product_id", "string", True),
     ("image", "binary", True),
+    ("image_sha256", "string", True),
     ("label", "string", True),
     ("split", "string", True),
+    ("title", "string", True),
+    ("category", "string", True),
+    ("brand", "string", True),
+    ("colour", "string", True),
+    ("price", "double", True),
+    ("stock", "int", True),
+    ("source_row", "string", True),
     ("reason", "string", False),
     ("source", "string", False),
     ("ingested_at", "timestamp", False),
 )
+# The columns of ``quality``: what Spark measured of every picture, by the hash of its bytes.
+QUALITY_COLUMNS: tuple[tuple[str, str, bool], ...] = (
+    ("image_sha256", "string", False),
+    ("brightness", "float", False),
+    ("contrast", "float", False),
+    ("sharpness", "float", False),
+    ("entropy", "float", False),
+    ("phash", "string", False),
+)
 # What a merchandiser reads on a product card; these travel into the gallery of a bundle.
 DISPLAY_COLUMNS: tuple[str, ...] = ("title", "category", "brand", "colour", "price", "stock")
+# What may change about a product while its picture stays.
+DETAIL_COLUMNS: tuple[str, ...] = ("label", "split", *DISPLAY_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +99,7 @@ class CatalogueSummary:
         quarantined: Rows in ``quarantine``.
         by_split: Products by split.
         by_label: Products by label and split, ``{label: {split: count}}``.
+        withdrawn: Products that are marked as gone from their source; they are in no gallery.
     """
 
     name: str
@@ -66,6 +109,7 @@ class CatalogueSummary:
     quarantined: int
     by_split: dict[str, int] = field(default_factory=dict)
     by_label: dict[str, dict[str, int]] = field(default_factory=dict)
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +126,102 @@ class Product:
     colour: str | None = None
     price: float | None = None
     stock: int | None = None
+    is_withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One row of the quarantine; ``image`` are the bytes that came, a picture or not, None where none came.
+
+    ``source_row`` is the row as its source gave it, as JSON text; None for sources without rows.
+    """
+
+    product_id: str | None
+    reason: str
+    image: bytes | None
+    label: str | None
+    split: str | None
+    source: str
+    title: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    colour: str | None = None
+    price: float | None = None
+    stock: int | None = None
+    source_row: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The machine-readable first word of the reason."""
+        return self.reason.partition(":")[0]
+
+    @property
+    def sentence(self) -> str:
+        """The reason in words."""
+        return self.reason.partition(":")[2].strip() or self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCounts:
+    """What a load does to the products of a catalogue.
+
+    Attributes:
+        new: Products that the catalogue does not hold yet.
+        changed: Products whose picture or details differ from what it holds, withdrawn ones that are back included.
+        unchanged: Products that are as they were; nothing of them is written.
+        gone: Products of the catalogue that the source does not name; the policy says what becomes of them.
+    """
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingestion did; ``rejected`` counts quarantined rows by reason."""
+    """What an ingestion found and did, or would do.
+
+    Attributes:
+        catalogue: Name of the catalogue.
+        source: Name of the source.
+        base_version: Version that the source was compared with; None where there was no catalogue yet.
+        version: Version that holds the load: a new one, or the base where there was nothing to commit; None while
+            nothing was decided (a check without a commit).
+        staged: Name of the staged load that ``commit`` takes, empty once it is committed.
+        kept: Usable rows of the source.
+        rejected: Rows that went to quarantine, by reason.
+        counts: New, changed, unchanged, gone.
+        gone_policy: What happens to those that are gone.
+        by_split: Usable rows by split.
+        by_label: Usable rows by label.
+        duplicates: Usable rows whose picture another usable row has too, byte for byte.
+        leaks: Pictures that stand in more than one of train, validation and test.
+        notes: Sentences for the user, e.g. about a base that moved.
+        seconds: How long it took.
+    """
 
     catalogue: str
-    version: int
+    source: str
+    base_version: int | None
+    version: int | None
     kept: int
     rejected: dict[str, int]
+    counts: LoadCounts
     seconds: float
+    gone_policy: GonePolicy = "keep"
+    staged: str = ""
+    by_split: dict[str, int] = field(default_factory=dict)
+    by_label: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    leaks: int = 0
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return {
-            "catalogue": self.catalogue,
-            "version": self.version,
-            "kept": self.kept,
-            "rejected": dict(self.rejected),
-            "seconds": round(self.seconds, 3),
-        }
+        return {**asdict(self), "notes": list(self.notes), "seconds": round(self.seconds, 3)}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> IngestReport:
+        """Build a report from what :meth:`as_dict` returned."""
+        return cls(**{**raw, "counts": LoadCounts(**raw["counts"]), "notes": tuple(raw["notes"])})

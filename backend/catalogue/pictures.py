@@ -1,4 +1,8 @@
-"""What runs on the executors while a catalogue is loaded: entries in, checked product rows with pictures out."""
+"""What runs on the executors while a source is checked: entries in; pictures out as Parquet files, facts as rows.
+
+Pictures never pass through the JVM or the driver: a Python worker reads them, checks them and writes them where the
+commit will read them. Only hashes, sizes and reasons come back.
+"""
 
 from __future__ import annotations
 
@@ -8,77 +12,147 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA
+from backend.catalogue.executors import spare_zip_imports
 from backend.catalogue.items import PRODUCT_COLUMNS
-from backend.catalogue.sources import ENTRY_SCHEMA
+from backend.catalogue.schemas import arrow_schema
 from backend.errors import ImageRejected
-from backend.imaging import ImageInfo, decode
-from backend.pixel_spec import PixelSpec
+from backend.imaging import ImageInfo, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
-    from backend.catalogue.sources import Source
+    from backend.catalogue.sources import Picture, Source
 
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "binary": pa.binary(),
-    "int": pa.int32(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
-# Rows on their way to the tables: a product's columns, and the reason that keeps a row out of ``products``.
-ROW_SCHEMA = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind, _ in PRODUCT_COLUMNS] + [("reason", pa.string())])
-ROW_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in PRODUCT_COLUMNS) + ", reason string"
-
+# Rows as they are staged: a product's columns, its row as the source gave it, and the reason that keeps it out.
+STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))
+STAGED_SCHEMA = arrow_schema(STAGED_COLUMNS)
+STAGED_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in STAGED_COLUMNS)
+# What comes back of every entry, in the order of the entries. ``file`` is null where no picture was staged, because
+# there is none or because the catalogue holds the very same one.
+FACT_SCHEMA = pa.schema(
+    [
+        ("image_sha256", pa.string()),
+        ("reason", pa.string()),
+        ("n_bytes", pa.int64()),
+        ("file", pa.string()),
+    ]
+)
 # Pictures that are held at once; a picture of a shop has some 100 kB.
 _CHUNK_ROWS = 256
-# Every picture is decoded to its end, by the very steps that training and serving will take.
-_CHECK_SPEC = PixelSpec(28, 28, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    picture: bytes | None
+    sha256: str | None
+    info: ImageInfo | None
+    reason: str | None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PictureCheck:
-    """Reads and checks the pictures of entries; small when pickled.
+    """Reads, checks and stages the pictures of entries; small when pickled.
 
     Attributes:
         source: Where the pictures come from.
+        folder: Where the files go; every executor and the driver must see it at the same path.
         ingested_at: Time that all rows of this load carry.
-        max_pixels: Largest width x height that is decoded.
+        max_pixels: Largest width x height that is accepted.
     """
 
     source: Source
+    folder: Path
     ingested_at: datetime
     max_pixels: int
 
-    def rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Turn batches of :data:`entries.CHECKED_ENTRY_SCHEMA` into batches of :data:`ROW_SCHEMA`, row for row."""
-        for batch in batches:
-            for start in range(0, batch.num_rows, _CHUNK_ROWS):
-                yield self._checked(batch.slice(start, _CHUNK_ROWS))
+    def __call__(self, number: int, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """Turn parts, each a serialised table of :data:`CHECKED_ENTRY_SCHEMA`, into their facts, row for row."""
+        from pyspark import TaskContext
 
-    def _checked(self, entries: pa.RecordBatch) -> pa.RecordBatch:
-        pictures = self.source.read(entries)
-        found = [self._look_at(picture) for picture in pictures]
-        reasons = [known or seen for known, (_, seen) in zip(entries.column("reason").to_pylist(), found, strict=True)]
-        infos = [info for info, _ in found]
-        values = {name: entries.column(name) for name in ENTRY_SCHEMA.names if name != "position"}
+        spare_zip_imports()
+        context = TaskContext.get()
+        attempt = context.taskAttemptId() if context else 0
+        for part in parts:
+            entries = pa.ipc.open_stream(part).read_all().combine_chunks()
+            # A task that is tried again writes another file; only what the finished one names is read.
+            facts = self.stage(entries, self.folder / f"part-{number:06d}-{attempt:09d}.parquet")
+            yield to_bytes(facts)
+
+    def stage(self, entries: pa.Table, path: Path) -> pa.Table:
+        """Check entries and write those rows that a commit may need to ``path``; returns their facts."""
+        import pyarrow.parquet as pq
+
+        facts = []
+        plain = [name for name, kind, _ in STAGED_COLUMNS if kind != "binary"]
+        with pq.ParquetWriter(path, STAGED_SCHEMA, compression="none", use_dictionary=plain) as writer:
+            for start in range(0, entries.num_rows, _CHUNK_ROWS):
+                chunk = entries.slice(start, _CHUNK_ROWS)
+                checked = self._checked(chunk)
+                rows = self._rows(chunk, checked)
+                if rows.num_rows:
+                    writer.write_table(rows)
+                facts.append(_facts(checked, path.name))
+        return pa.concat_tables(facts)
+
+    def _checked(self, entries: pa.Table) -> list[_Checked]:
+        (batch,) = entries.combine_chunks().to_batches()
+        pictures = self.source.read(batch)
+        reasons, known = (entries[name].to_pylist() for name in ("reason", "known_sha256"))
+        return [self._look_at(*row) for row in zip(pictures, reasons, known, strict=True)]
+
+    def _look_at(self, picture: Picture, reason: str | None, known: str | None) -> _Checked:
+        if isinstance(picture, ImageRejected):
+            return _Checked(None, None, None, reason or f"{picture.code}: {picture.message}")
+        if picture is None:
+            return _Checked(None, None, None, reason or "no_picture: The source has no picture for it.")
+        sha256 = hashlib.sha256(picture).hexdigest()
+        if reason is not None:
+            return _Checked(picture, sha256, None, reason)
+        if sha256 == known:
+            return _Checked(None, sha256, None, None, is_held=True)
+        try:
+            return _Checked(picture, sha256, verify(picture, max_pixels=self.max_pixels), None)
+        except ImageRejected as error:
+            return _Checked(picture, sha256, None, f"{error.code}: {error.message}")
+
+    def _rows(self, entries: pa.Table, checked: list[_Checked]) -> pa.Table:
+        keep = [row for row, found in enumerate(checked) if not found.is_held]
+        entries, checked = entries.take(pa.array(keep, pa.int64())), [checked[row] for row in keep]
+        infos = [found.info for found in checked]
+        values = {name: entries[name] for name in CHECKED_ENTRY_SCHEMA.names if name in STAGED_SCHEMA.names}
         values |= {
-            "image": pa.array(pictures, pa.binary()),
-            "image_sha256": [hashlib.sha256(picture).hexdigest() if picture else None for picture in pictures],
+            "image": [found.picture for found in checked],
+            "image_sha256": [found.sha256 for found in checked],
             "width": [info.width if info else None for info in infos],
             "height": [info.height if info else None for info in infos],
             "channels": [info.channels if info else None for info in infos],
-            "source": [self.source.name] * len(pictures),
-            "ingested_at": [self.ingested_at] * len(pictures),
-            "reason": reasons,
+            "source": [self.source.name] * len(checked),
+            "ingested_at": [self.ingested_at] * len(checked),
+            "withdrawn_at": [None] * len(checked),
+            "reason": [found.reason for found in checked],
         }
-        return pa.RecordBatch.from_pydict(values, schema=ROW_SCHEMA)
+        return pa.Table.from_pydict({name: values[name] for name in STAGED_SCHEMA.names}, schema=STAGED_SCHEMA)
 
-    def _look_at(self, picture: bytes | None) -> tuple[ImageInfo | None, str | None]:
-        if picture is None:
-            return None, "no_picture: The source has no picture for it."
-        try:
-            return decode(picture, _CHECK_SPEC, max_pixels=self.max_pixels).info, None
-        except ImageRejected as error:
-            return None, f"{error.code}: {error.message}"
+
+def _facts(checked: list[_Checked], file: str) -> pa.Table:
+    return pa.table(
+        {
+            "image_sha256": [found.sha256 for found in checked],
+            "reason": [found.reason for found in checked],
+            "n_bytes": [len(found.picture) if found.picture else 0 for found in checked],
+            "file": [None if found.is_held else file for found in checked],
+        },
+        schema=FACT_SCHEMA,
+    )
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Serialise a table; ``pa.ipc.open_stream(...).read_all()`` reads it back."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())

@@ -6,8 +6,7 @@ The Delta log gives the list of files, and pyarrow reads them; what the page of 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from dataclasses import fields
+from collections import Counter, OrderedDict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,15 @@ import pyarrow.dataset as ds
 
 from backend.bundle import CatalogueRef
 from backend.catalogue import delta_log
-from backend.catalogue.items import PRODUCTS, QUARANTINE, QUARANTINE_COLUMNS, CatalogueSummary, Product
-from backend.catalogue.stored_rows import StoredRows
+from backend.catalogue.items import (
+    DISPLAY_COLUMNS,
+    PRODUCTS,
+    QUARANTINE,
+    CatalogueSummary,
+    Product,
+    Rejected,
+)
+from backend.catalogue.schemas import PRODUCT_SCHEMA, QUARANTINE_SCHEMA
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -30,7 +36,11 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from numpy.typing import NDArray
 
-_PRODUCT_FIELDS = [item.name for item in fields(Product)]
+    from backend.catalogue.stored_rows import StoredRows
+
+_PRODUCT_FIELDS = ("product_id", "label", "split", "image", *DISPLAY_COLUMNS, "withdrawn_at")
+_REJECTED_FIELDS = ("product_id", "reason", "image", "label", "split", "source", *DISPLAY_COLUMNS, "source_row")
+_KEYS = ("product_id", "label", "split", "withdrawn_at")
 _SEARCHED = ("product_id", "title", "label", "category", "brand", "colour")
 _KEPT_PAGES = 16
 _NEXT = "Load it on the Catalogue page, or with `python -m backend catalogue ingest`."
@@ -71,7 +81,7 @@ class Snapshot:
     def __init__(self, folder: Path, table: DeltaTable) -> None:
         self._folder = folder
         self._commit = delta_log.commit_of(folder / PRODUCTS, table.version())
-        self._rows = StoredRows(delta_log.files_of(table))
+        self._rows = delta_log.rows_of(table, PRODUCT_SCHEMA)
         self._pages: OrderedDict[tuple[Any, ...], tuple[list[Product], int]] = OrderedDict()
         self._lock = threading.RLock()
         self.name = folder.name
@@ -99,13 +109,21 @@ class Snapshot:
             version=self.version,
             committed_at=committed.isoformat(timespec="seconds"),
             rows=sum(by_split.values()),
-            quarantined=quarantine.count_rows() if quarantine else 0,
+            quarantined=len(quarantine) if quarantine else 0,
+            withdrawn=len(self._keys) - int(self._on_sale.sum()),
             by_split=by_split,
             by_label=by_label,
         )
 
     def page(
-        self, *, offset: int, limit: int, split: str | None = None, label: str | None = None, search: str = ""
+        self,
+        *,
+        offset: int,
+        limit: int,
+        split: str | None = None,
+        label: str | None = None,
+        search: str = "",
+        only: tuple[str, ...] | None = None,
     ) -> tuple[list[Product], int]:
         """Return some of the products that match, with their pictures, ordered by product_id.
 
@@ -115,16 +133,16 @@ class Snapshot:
             split: Only this split.
             label: Only this label.
             search: Only products with this text in id, title, label, category, brand or colour; case does not matter.
+            only: Only products with these ids.
 
         Returns:
             The products, and how many match in all.
         """
-        key = (offset, limit, split, label, search)
+        key = (offset, limit, split, label, search, only)
         with self._lock:
             if key not in self._pages:
-                matching = self._matching(split, label, search.strip())
-                table = self._rows.take(matching[offset : offset + limit], _PRODUCT_FIELDS)
-                self._pages[key] = ([Product(**row) for row in table.to_pylist()], len(matching))
+                matching = self._matching(split, label, search.strip(), only)
+                self._pages[key] = (self._products_at(matching[offset : offset + limit]), len(matching))
             self._pages.move_to_end(key)
             if len(self._pages) > _KEPT_PAGES:
                 self._pages.popitem(last=False)
@@ -137,46 +155,74 @@ class Snapshot:
         Raises:
             CatalogueNotFound: There is no such product.
         """
-        position = pc.index(self._keys["product_id"], product_id).as_py()
-        if position < 0:
+        found = self.products([product_id])
+        if not found:
             raise CatalogueNotFound(
                 f"The catalogue {self.name} has no product {product_id}.", next_step="Choose one on its page."
             )
-        rows = self._rows.take(np.array([position]), _PRODUCT_FIELDS)
-        return Product(**rows.to_pylist()[0])
+        return found[0]
 
-    def columns(self, names: Sequence[str], *, splits: Sequence[str] | None = None) -> pa.Table:
+    def products(self, ids: Sequence[str]) -> list[Product]:
+        """Return the products with these ids, in that order; ids that it does not have are passed over."""
+        positions = pc.index_in(pa.array(list(ids), pa.string()), value_set=self._keys["product_id"].combine_chunks())
+        return self._products_at(np.asarray(positions.drop_null(), dtype=np.int64))
+
+    def columns(
+        self, names: Sequence[str], *, splits: Sequence[str] | None = None, on_sale_only: bool = False
+    ) -> pa.Table:
         """Return columns of all products, or of those in some splits, ordered by product_id.
 
-        It is all in memory at once: for columns without pictures.
+        It is all in memory at once: for columns without pictures. ``on_sale_only`` leaves out withdrawn products.
         """
-        table = self._rows.dataset.to_table(columns=list(names))
-        keep = self._order if splits is None else self._order[self._in_splits(splits)[self._order]]
+        table = self._rows.table(list(names))
+        keep = self._order
+        if splits is not None:
+            keep = keep[self._in_splits(splits)[keep]]
+        if on_sale_only:
+            keep = keep[self._on_sale[keep]]
         return table.take(pa.array(keep)) if len(keep) != table.num_rows or not self._is_ordered else table
 
     def batches(
-        self, *, splits: Sequence[str] | None, columns: Sequence[str], batch_size: int
+        self, *, splits: Sequence[str] | None, columns: Sequence[str], batch_size: int, on_sale_only: bool = False
     ) -> Iterator[pa.RecordBatch]:
         """Stream columns, pictures too, in stored order, with at most ``batch_size`` rows at once and few in memory."""
         only = None if splits is None else ds.field("split").isin(list(splits))
-        scanner = self._rows.dataset.scanner(
-            columns=list(columns), filter=only, batch_size=batch_size, batch_readahead=4, fragment_readahead=1
-        )
-        return (batch for batch in scanner.to_batches() if batch.num_rows)
+        if on_sale_only:
+            on_sale = ds.field("withdrawn_at").is_null()
+            only = on_sale if only is None else only & on_sale
+        return self._rows.batches(columns, only=only, batch_size=batch_size)
 
-    def rejected(self, *, limit: int) -> list[dict[str, Any]]:
-        """Return rows that this load put into quarantine, without their bytes: ids, labels, splits, reasons, times."""
+    def rejected(self, *, limit: int, offset: int = 0) -> list[Rejected]:
+        """Return rows of the quarantine as this version left it, in the order of reason and id, with their bytes."""
         quarantine = self._quarantine()
-        columns = [name for name, _, _ in QUARANTINE_COLUMNS if name != "image"]
-        found: list[dict[str, Any]] = quarantine.head(limit, columns=columns).to_pylist() if quarantine else []
-        return found
+        if quarantine is None:
+            return []
+        order = quarantine.table(["reason", "product_id"])
+        by_reason = pc.sort_indices(order, sort_keys=[("reason", "ascending"), ("product_id", "ascending")])
+        wanted = np.asarray(by_reason, dtype=np.int64)[offset : offset + limit]
+        return [Rejected(**row) for row in quarantine.take(wanted, _REJECTED_FIELDS).to_pylist()]
+
+    def rejected_by_reason(self) -> dict[str, int]:
+        """Count the rows of the quarantine by the first word of their reason."""
+        quarantine = self._quarantine()
+        reasons = quarantine.table(["reason"])["reason"].to_pylist() if quarantine else []
+        return dict(sorted(Counter(reason.partition(":")[0] for reason in reasons).items()))
 
     # ------------------------------------------------------------------------------------------- inside
 
+    def _products_at(self, positions: NDArray[np.int64]) -> list[Product]:
+        rows = self._rows.take(positions, _PRODUCT_FIELDS).to_pylist()
+        withdrawn = [row.pop("withdrawn_at") is not None for row in rows]
+        return [Product(**row, is_withdrawn=gone) for row, gone in zip(rows, withdrawn, strict=True)]
+
     @cached_property
     def _keys(self) -> pa.Table:
-        """Ids, labels and splits, in stored order."""
-        return self._rows.dataset.to_table(columns=["product_id", "label", "split"]).combine_chunks()
+        """Ids, labels, splits and what is on sale, in stored order."""
+        return self._rows.table(list(_KEYS)).combine_chunks()
+
+    @cached_property
+    def _on_sale(self) -> NDArray[np.bool_]:
+        return np.asarray(pc.is_null(self._keys["withdrawn_at"]), dtype=np.bool_)
 
     @cached_property
     def _is_ordered(self) -> bool:
@@ -192,18 +238,22 @@ class Snapshot:
 
     @cached_property
     def _search_columns(self) -> list[pa.ChunkedArray]:
-        columns: list[pa.ChunkedArray] = self._rows.dataset.to_table(columns=list(_SEARCHED)).columns
+        columns: list[pa.ChunkedArray] = self._rows.table(list(_SEARCHED)).columns
         return columns
 
     def _in_splits(self, splits: Sequence[str]) -> NDArray[np.bool_]:
         return np.asarray(pc.is_in(self._keys["split"], pa.array(list(splits), pa.string())))
 
-    def _matching(self, split: str | None, label: str | None, search: str) -> NDArray[np.int64]:
+    def _matching(
+        self, split: str | None, label: str | None, search: str, only: tuple[str, ...] | None
+    ) -> NDArray[np.int64]:
         matches = np.ones(len(self._keys), dtype=np.bool_)
         if split is not None:
             matches &= self._in_splits([split])
         if label is not None:
             matches &= np.asarray(pc.equal(self._keys["label"], label))
+        if only is not None:
+            matches &= np.asarray(pc.is_in(self._keys["product_id"], pa.array(only, pa.string())))
         if search:
             found = [pc.match_substring(column, search, ignore_case=True) for column in self._search_columns]
             matches &= np.any([np.asarray(pc.fill_null(hits, fill_value=False)) for hits in found], axis=0)
@@ -215,11 +265,21 @@ class Snapshot:
         rows = [(row["label"], row["split"], int(row["product_id_count"])) for row in grouped.to_pylist()]
         return sorted(rows)
 
-    def _quarantine(self) -> ds.Dataset | None:
-        """Return the quarantine of this very load, which the note of its commit names."""
-        version = delta_log.note_of(self._commit).get("quarantine_version")
+    def _quarantine(self) -> StoredRows | None:
+        """Return the quarantine as this version left it, which the note of its commit names, or of one before it."""
+        version = quarantine_version(self._folder, self.version)
         if not version:  # none, or the empty table
             return None
-        table = delta_log.open_table(self._folder / QUARANTINE, int(version))
-        files = delta_log.files_of(table)
-        return StoredRows(files).dataset if files else None
+        return delta_log.rows_of(delta_log.open_table(self._folder / QUARANTINE, version), QUARANTINE_SCHEMA)
+
+
+def quarantine_version(folder: Path, version: int) -> int:
+    """Return the version of the quarantine that belongs to a version of the products; 0 where there is none.
+
+    Commits that take no products in, such as a compaction, say nothing of it: then it is as before.
+    """
+    for number in range(version, 0, -1):
+        note = delta_log.note_of(delta_log.commit_of(folder / PRODUCTS, number))
+        if "quarantine_version" in note:
+            return int(note["quarantine_version"] or 0)
+    return 0

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 
 from backend.catalogue import fashion_mnist
+from backend.errors import ImageRejected
 from backend.imaging import encode_png
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from backend.catalogue.sample import SampleProduct
 
-# What a source says about a product before its picture is read; ``position`` is the source's own row number.
+# What a source says about a product before its picture is read. ``split`` and ``label`` are null where the source has
+# none; ``reason`` says why the source itself knows the row to be unusable, as ``code: sentence``; ``source_row`` is the
+# row as the source gave it, as JSON text; ``locator`` says where its picture lies, in words of the source;
+# ``position`` is the source's own row number.
 ENTRY_SCHEMA = pa.schema(
     [
         ("product_id", pa.string()),
@@ -35,9 +40,14 @@ ENTRY_SCHEMA = pa.schema(
         ("colour", pa.string()),
         ("price", pa.float64()),
         ("stock", pa.int32()),
+        ("reason", pa.string()),
+        ("source_row", pa.string()),
+        ("locator", pa.string()),
         ("position", pa.int64()),
     ]
 )
+# The encoded picture of an entry, None where there is none, or why what is there cannot be used.
+Picture = bytes | ImageRejected | None
 
 
 @runtime_checkable
@@ -51,8 +61,8 @@ class Source(Protocol):
     def entries(self) -> pa.Table:
         """List all products without their pictures, in :data:`ENTRY_SCHEMA`; called once, on the driver."""
 
-    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
-        """Return the encoded picture of each of these entries, None where there is none; called on executors."""
+    def read(self, entries: pa.RecordBatch) -> list[Picture]:
+        """Return the picture of each of these entries (columns as in :data:`ENTRY_SCHEMA`); called on executors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +88,10 @@ class FashionMnistSource:
         table = pa.concat_tables([_labelled(train, "train", start=0), _labelled(test, "test", start=len(train))])
         return table.combine_chunks()
 
-    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+    def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Encode the pictures of these entries; the files are unpacked once in a worker process."""
         train, test = self._pictures(fashion_mnist.TRAIN_IMAGES), self._pictures(fashion_mnist.TEST_IMAGES)
-        pictures: list[bytes | None] = []
+        pictures: list[Picture] = []
         for position in entries.column("position").to_pylist():
             part, row = (train, position) if position < len(train) else (test, position - len(train))
             pictures.append(encode_png(part[row]) if row < len(part) else None)
@@ -102,11 +112,11 @@ class SampleSource:
     def entries(self) -> pa.Table:
         """List the products; nothing is drawn."""
         products = _sample(self.count)
-        columns = [name for name in ENTRY_SCHEMA.names if name != "position"]
+        columns = [name for name in ENTRY_SCHEMA.names if hasattr(products[0], name)]
         values = {name: [getattr(product, name) for product in products] for name in columns}
-        return pa.table({**values, "position": range(len(products))}, schema=ENTRY_SCHEMA)
+        return entry_table({**values, "position": range(len(products))})
 
-    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+    def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Draw these products."""
         from backend.catalogue import sample
 
@@ -117,7 +127,7 @@ class SampleSource:
 def _labelled(labels: NDArray[np.uint8], split: str, *, start: int) -> pa.Table:
     names, categories = np.array(fashion_mnist.LABELS), np.array(fashion_mnist.CATEGORIES)
     count = len(labels)
-    values = {
+    values: dict[str, Any] = {
         "product_id": [f"fm-{split}-{row:05d}" for row in range(count)],
         "label": names[labels],
         "split": [split] * count,
@@ -125,8 +135,21 @@ def _labelled(labels: NDArray[np.uint8], split: str, *, start: int) -> pa.Table:
         "category": categories[labels],
         "position": np.arange(start, start + count),
     }
-    empty = {field.name: pa.nulls(count, field.type) for field in ENTRY_SCHEMA if field.name not in values}
-    return pa.table({**values, **empty}).select(ENTRY_SCHEMA.names).cast(ENTRY_SCHEMA)
+    return entry_table(values)
+
+
+def entry_table(columns: Mapping[str, Any]) -> pa.Table:
+    """Build entries from the columns that a source has; all others are null.
+
+    Args:
+        columns: Values by name in :data:`ENTRY_SCHEMA`, all of one length; ``position`` must be among them.
+    """
+    count = len(columns["position"])
+    arrays = [
+        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(count, field.type)
+        for field in ENTRY_SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=ENTRY_SCHEMA)
 
 
 @lru_cache(maxsize=2)

@@ -41,6 +41,7 @@ class JobReporter:
         self, store: JobStore, job_id: str, *, heartbeat_s: float, grace_s: float, on_overdue: Callable[[], None]
     ) -> None:
         self._store, self._job_id = store, job_id
+        self.job = job_id
         self._heartbeat_s, self._grace_s, self._on_overdue = heartbeat_s, grace_s, on_overdue
         self._lock = threading.Lock()
         self._pace = Pace()

@@ -253,7 +253,8 @@ def _embed(
     """Run all pictures of these splits through the network once; ``keep`` gets their rows as they come."""
     total = sum(count for split, count in snapshot.summary().by_split.items() if split in splits)
     columns = [*(name for name in schema.names if name != "thumbnail"), "image"]
-    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH)
+    # A gallery holds what can be bought; a query may be anything.
+    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=keep is not None)
     found = _Embedded()
     skipped = 0
     for number, part in enumerate(decoded_ahead(batches, embedder.spec, schema)):

@@ -189,7 +189,7 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
         from backend.progress import NullProgress
         source = FashionMnistSource(Path(settings.fashion_mnist_dir))
         with open_spark(settings, app_name="cluster") as spark:
-            report = ingest(spark, source, settings, catalogue="shop", validation_share=0.1, seed=7,
+            report = ingest(spark, source, settings, catalogue="shop",
                             progress=NullProgress())
         print(json.dumps(report.as_dict()))
         """,

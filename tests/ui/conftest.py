@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +20,37 @@ from streamlit.testing.v1 import AppTest
 from app import services
 from backend import bundle
 from backend.bundle import CatalogueRef
+from backend.catalogue.quality_measures import measure
+from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
+from backend.catalogue.snapshot import open_snapshot
 from backend.jobs.runner import JobRunner
+from backend.jobs.states import JobState
+from backend.jobs.store import JobStore
+from backend.requests import to_json
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from tests.fixtures.endpoint import http_to, served, shop_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from deltalake import CommitProperties
+
+    from backend.jobs.store import Job
+    from backend.requests import Request
     from backend.settings import Settings
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 SHOP_VERSION = 4  # the version that the bundle of the endpoint fixtures quotes
 WORKER = (sys.executable, "-m", "tests.support.worker")
 METRICS = {"test.precision_at_1": 0.912, "test.map_at_r": 0.644, "val.precision_at_1": 0.9}
-_TYPES = {"image": pa.binary(), "price": pa.float64(), "stock": pa.int32(), "channels": pa.int32()}
+_BROKEN = b"\x89PNG, and then no more"
+# What a load left in quarantine: a picture that cannot be decoded, and one that is fine but came twice.
+_SHARED = {"split": "train", "source": "shop", "ingested_at": datetime(2026, 11, 22, tzinfo=UTC)}
+REJECTED = [
+    {"product_id": "x1", "label": "blob", "reason": "damaged: It is damaged.", "image": _BROKEN, **_SHARED},
+    {"product_id": "x2", "reason": "duplicate_id: Its id is taken.", "image": shop_rows(1)[0]["image"], **_SHARED},
+]
 
 
 @dataclass
@@ -78,22 +99,77 @@ def shop_catalogue(screen: Screen) -> CatalogueRef:
 
 def write_catalogue(settings: Settings, name: str) -> CatalogueRef:
     """Write the products of the shop as a catalogue of Delta tables, without a JVM."""
-    from deltalake import CommitProperties, write_deltalake
+    from deltalake import write_deltalake
 
     folder = settings.catalogues_dir / name
-    rows = [{**row, "channels": 1} for row in shop_rows()]
-    table = pa.table({name: pa.array([row[name] for row in rows], _TYPES.get(name, pa.string())) for name in rows[0]})
-    rejected = pa.table({"product_id": ["x1", "x2"], "label": ["blob", None], "reason": ["It is damaged."] * 2})
-    rejected = rejected.append_column("split", pa.array(["train"] * 2))
-    rejected = rejected.append_column("source", pa.array(["shop"] * 2))
-    rejected = rejected.append_column("ingested_at", pa.array([None] * 2, pa.timestamp("us", "UTC")))
-    write_deltalake(folder / "quarantine", rejected.slice(0, 0))
-    write_deltalake(folder / "quarantine", rejected, mode="append")
-    write_deltalake(folder / "products", table.slice(0, 0))
-    note = CommitProperties(custom_metadata={"userMetadata": json.dumps({"quarantine_version": 1})})
+    quarantine = pa.Table.from_pylist(REJECTED, QUARANTINE_SCHEMA)
+    write_deltalake(folder / "quarantine", quarantine.slice(0, 0))
+    write_deltalake(folder / "quarantine", quarantine, mode="append")
+    table = products_table(shop_rows())
+    write_deltalake(folder / "products", table.slice(0, 0), configuration={"delta.enableChangeDataFeed": "true"})
+    note = _note(action="ingest", source="shop", quarantine_version=1, new=len(table), changed=0, unchanged=0, gone=0)
     for _ in range(SHOP_VERSION):
         write_deltalake(folder / "products", table, mode="overwrite", commit_properties=note)
     return CatalogueRef(name, SHOP_VERSION)
+
+
+def add_version(settings: Settings, name: str, *rows: dict[str, Any], gone: tuple[str, ...] = (), job: str = "") -> int:
+    """Put rows into a catalogue in place of those with the same id, and take others out; returns the new version."""
+    from deltalake import write_deltalake
+
+    snapshot = open_snapshot(settings.catalogues_dir, name)
+    held = snapshot.columns(PRODUCT_SCHEMA.names).to_pylist()
+    replaced = {row["product_id"] for row in rows} | {*gone}
+    table = products_table([*(row for row in held if row["product_id"] not in replaced), *rows])
+    counts = {"new": 0, "changed": len(rows), "unchanged": len(held) - len(rows), "gone": len(gone)}
+    note = _note(action="ingest", source="autumn.zip", job=job, **counts)
+    write_deltalake(settings.catalogues_dir / name / "products", table, mode="overwrite", commit_properties=note)
+    return snapshot.version + 1
+
+
+def write_quality(settings: Settings, name: str, *, leave_out: tuple[str, ...] = ()) -> None:
+    """Measure the pictures of a catalogue's newest version, but those of a few products, without a JVM."""
+    from deltalake import write_deltalake
+
+    rows = open_snapshot(settings.catalogues_dir, name).columns(["product_id", "image_sha256", "image"]).to_pylist()
+    pictures = {row["image_sha256"]: row["image"] for row in rows if row["product_id"] not in leave_out}
+    found = [{"image_sha256": sha256, **asdict(measure(image))} for sha256, image in pictures.items()]
+    folder = settings.catalogues_dir / name / "quality"
+    write_deltalake(folder, QUALITY_SCHEMA.empty_table())
+    write_deltalake(folder, pa.Table.from_pylist(found, QUALITY_SCHEMA), mode="append")
+
+
+def products_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows of products, with what a load adds to them, as the table has them."""
+    added = {
+        "width": 16,
+        "height": 16,
+        "channels": 1,
+        "source": "shop",
+        "ingested_at": datetime(2026, 11, 22, tzinfo=UTC),
+    }
+    full = [{**added, "image_sha256": hashlib.sha256(row["image"]).hexdigest(), **row} for row in rows]
+    return pa.Table.from_pylist(full, PRODUCT_SCHEMA)
+
+
+def shop_row(product_id: str, /, **changes: Any) -> dict[str, Any]:
+    """One product of the shop, changed."""
+    return {**next(row for row in shop_rows() if row["product_id"] == product_id), **changes}
+
+
+def _note(**entries: Any) -> CommitProperties:
+    from deltalake import CommitProperties
+
+    return CommitProperties(custom_metadata={"userMetadata": json.dumps(entries)})
+
+
+def finished(screen: Screen, request: Request, result: dict[str, Any]) -> Job:
+    """A job that has ended well with this result, without a process."""
+    store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
+    job, _ = store.add(request.kind, to_json(request))
+    store.start(job.id, pid=os.getpid())
+    store.finish(job.id, JobState.SUCCEEDED, result=result)
+    return store.get(job.id)
 
 
 @pytest.fixture
@@ -132,3 +208,8 @@ def assert_calm(test: AppTest) -> None:
     """Nothing is said to be wrong."""
     assert not test.exception
     assert [error.value for error in test.error] == []
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    """Press the button with this label."""
+    return next(button for button in test.button if button.label == label).click().run()

@@ -6,14 +6,19 @@ import json
 
 import pytest
 
-from backend.errors import ConfigurationError, JobError
+from backend.errors import CatalogueError, ConfigurationError, JobError
 from backend.requests import (
     KINDS,
+    CommitRequest,
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
     IndexRequest,
     IngestRequest,
+    QualityRequest,
+    RestoreRequest,
+    SplitsRequest,
+    TidyRequest,
     TrainRequest,
     from_json,
     to_json,
@@ -25,6 +30,12 @@ from backend.training.config import preset
     "request_",
     [
         IngestRequest("fashion-mnist", "shoes", 0.2, 11),
+        IngestRequest("csv", "shop", path="/a/b.csv", columns={"title": "Name"}, unseen=("Bag",), gone="mark"),
+        CommitRequest("0123abcd", "delete"),
+        QualityRequest("shop"),
+        SplitsRequest("shop", "redraw", unseen=("Bag", "Coat")),
+        RestoreRequest("shop", 3),
+        TidyRequest("shop", vacuum=True, keep_days=2.5),
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
         IndexRequest("m"),
         EvaluateRequest("m"),
@@ -38,7 +49,8 @@ def test_every_kind_survives_json(request_):
 
 
 def test_kinds_are_the_words_of_the_flow():
-    assert set(KINDS) == {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
+    flow = {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
+    assert set(KINDS) == flow | {"commit", "quality", "splits", "restore", "tidy"}  # what keeps a catalogue
 
 
 @pytest.mark.parametrize(
@@ -58,3 +70,5 @@ def test_what_does_not_fit_is_named(kind, raw, error, says):
 def test_a_catalogue_is_named_after_its_source_unless_told():
     assert IngestRequest("sample").catalogue_name == "sample"
     assert IngestRequest("sample", "shop").catalogue_name == "shop"
+    with pytest.raises(CatalogueError, match="no name"):
+        _ = IngestRequest("zip", path="x.zip").catalogue_name

@@ -7,21 +7,25 @@ import pyarrow as pa
 import pytest
 
 from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA, check_entries
-from backend.catalogue.sources import ENTRY_SCHEMA
+from backend.catalogue.sources import entry_table
+from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError
 
 
 def listed(rows):
     """Entries from (product_id, label, split)."""
-    columns = {"product_id": 0, "label": 1, "split": 2}
-    values = {name: [row[at] for row in rows] for name, at in columns.items()}
-    empty = {field.name: pa.nulls(len(rows), field.type) for field in ENTRY_SCHEMA if field.name not in values}
-    table = pa.table({**empty, **values, "position": range(len(rows))})
-    return table.select(ENTRY_SCHEMA.names).cast(ENTRY_SCHEMA)
+    columns = dict(zip(("product_id", "label", "split"), zip(*rows, strict=True), strict=True)) if rows else {}
+    return entry_table({**columns, "position": range(len(rows))})
 
 
-def checked(rows, **options):
-    return check_entries(listed(rows), **{"validation_share": 0.0, "seed": 7, **options})
+def checked(rows, held=None, **options):
+    return check_entries(listed(rows), SplitPlan(**{"validation_share": 0.0, **options}), held)
+
+
+def holding(rows):
+    """What a catalogue holds, from (product_id, image_sha256, label, split)."""
+    names = ("product_id", "image_sha256", "label", "split")
+    return pa.table({name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(names)})
 
 
 def test_entries_come_ordered_by_id():
@@ -33,16 +37,48 @@ def test_entries_come_ordered_by_id():
 
 
 def test_unusable_entries_get_their_reason_and_stay():
-    table = checked([(None, "bag", "train"), ("", "bag", "train"), ("a", None, "train"), ("b", "bag", "tset")])
+    table = checked([(None, "bag", "train"), ("", "bag", "train"), ("b", "bag", "tset")])
     reasons = {row["position"]: row["reason"] for row in table.to_pylist()}
-    assert [reasons[i].split(":")[0] for i in range(4)] == ["no_id", "no_id", "no_label", "unknown_split"]
-    assert "'tset'" in reasons[3]
+    assert [reasons[i].split(":")[0] for i in range(3)] == ["no_id", "no_id", "unknown_split"]
+    assert "'tset'" in reasons[2]
+
+
+def test_what_the_source_itself_rejects_keeps_its_reason():
+    entries = listed([("a", "bag", "train"), ("b", "bag", "train")])
+    reasons = pa.array([None, "bad_price: '12..3' is no price."])
+    entries = entries.set_column(entries.schema.get_field_index("reason"), "reason", reasons)
+    assert check_entries(entries, SplitPlan())["reason"].to_pylist() == reasons.to_pylist()
+
+
+def test_a_product_without_a_label_is_usable_and_only_shown():
+    table = checked([("a", None, "train"), ("b", "  ", None), ("c", " bag ", None)])
+    assert table["reason"].null_count == 3
+    assert [(row["label"], row["split"]) for row in table.to_pylist()] == [
+        ("", "gallery-only"),
+        ("", "gallery-only"),
+        ("bag", "train"),
+    ]
+
+
+def test_what_the_catalogue_holds_keeps_its_split_while_its_label_stays():
+    held = holding([("a", "1" * 64, "bag", "test"), ("b", "2" * 64, "coat", "test")])
+    rows = [("a", "bag", "train"), ("b", "bag", "train"), ("c", "bag", "train")]
+    table = checked(rows, held)
+    assert table["split"].to_pylist() == ["test", "train", "train"]
+    assert table["known_sha256"].to_pylist() == ["1" * 64, "2" * 64, None]
+    assert checked(rows, held, redraw=True)["split"].to_pylist() == ["train"] * 3
+
+
+def test_a_class_kept_out_of_training_leaves_it_also_where_it_is_held():
+    held = holding([("a", "1" * 64, "bag", "train"), ("b", "2" * 64, "bag", "test")])
+    table = checked([("a", "bag", None), ("b", "bag", None), ("c", "coat", None)], held, unseen=("bag",))
+    assert table["split"].to_pylist() == ["gallery-only", "test", "train"]
 
 
 def test_the_first_usable_product_of_an_id_is_kept():
-    table = checked([("a", None, "train"), ("a", "bag", "train"), ("a", "coat", "train"), ("a", "bag", "test")])
+    table = checked([("a", "bag", "tset"), ("a", "bag", "train"), ("a", "coat", "train"), ("a", "bag", "test")])
     reasons = {row["position"]: (row["reason"] or "kept").split(":")[0] for row in table.to_pylist()}
-    assert reasons == {0: "no_label", 1: "kept", 2: "duplicate_id", 3: "duplicate_id"}
+    assert reasons == {0: "unknown_split", 1: "kept", 2: "duplicate_id", 3: "duplicate_id"}
 
 
 def test_validation_is_drawn_from_usable_train_products_only():

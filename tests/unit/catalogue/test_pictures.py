@@ -1,4 +1,4 @@
-"""What executors do, without Spark: every picture is decoded to its end, and a bad one keeps its row and reason."""
+"""What executors do, without Spark: every picture is read to its end, and a bad one keeps its row and reason."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
-from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA
 from backend.catalogue.items import PRODUCT_COLUMNS
-from backend.catalogue.pictures import ROW_DDL, ROW_SCHEMA, PictureCheck
+from backend.catalogue.pictures import FACT_SCHEMA, STAGED_DDL, STAGED_SCHEMA, PictureCheck, to_bytes
+from backend.catalogue.sources import entry_table
+from backend.errors import ImageRejected
 from backend.imaging import encode_png
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
@@ -33,64 +36,84 @@ class Given:
         return [self.pictures[position] for position in entries.column("position").to_pylist()]
 
 
-def batch_of(count, *, reasons=None):
-    values = {field.name: pa.nulls(count, field.type) for field in CHECKED_ENTRY_SCHEMA}
-    values |= {
-        "product_id": [f"p{i}" for i in range(count)],
-        "label": ["bag"] * count,
-        "split": ["train"] * count,
-        "price": [9.5] * count,
-        "position": list(range(count)),
-        "reason": reasons or [None] * count,
-    }
-    return pa.RecordBatch.from_pydict(values, schema=CHECKED_ENTRY_SCHEMA)
+def entries_of(count, *, reasons=None, known=None):
+    entries = entry_table(
+        {
+            "product_id": [f"p{i}" for i in range(count)],
+            "label": ["bag"] * count,
+            "split": ["train"] * count,
+            "price": [9.5] * count,
+            "position": list(range(count)),
+            "reason": reasons or [None] * count,
+        }
+    )
+    return entries.append_column("known_sha256", pa.array(known or [None] * count, pa.string()))
 
 
-def rows_of(pictures, *, reasons=None, max_pixels=10_000):
-    check = PictureCheck(Given(tuple(pictures)), NOW, max_pixels)
-    batches = list(check.rows([batch_of(len(pictures), reasons=reasons)]))
-    assert all(batch.schema == ROW_SCHEMA for batch in batches)
-    return pa.Table.from_batches(batches).to_pylist()
+@pytest.fixture
+def staged(tmp_path):
+    """Check pictures; returns the rows that were staged, and the facts of all."""
+
+    def run(pictures, *, max_pixels=10_000, **entries):
+        check = PictureCheck(Given(tuple(pictures)), tmp_path, NOW, max_pixels)
+        facts = check.stage(entries_of(len(pictures), **entries), tmp_path / "part.parquet")
+        assert facts.schema == FACT_SCHEMA
+        return pq.read_table(tmp_path / "part.parquet").to_pylist(), facts.to_pylist()
+
+    return run
 
 
-def test_the_columns_are_those_of_the_table_and_a_reason():
-    assert ROW_SCHEMA.names == [name for name, _, _ in PRODUCT_COLUMNS] + ["reason"]
-    assert ROW_DDL.startswith("product_id string, image binary, image_sha256 string, width int")
+def test_the_columns_are_those_of_the_table_the_source_row_and_a_reason():
+    assert STAGED_SCHEMA.names == [name for name, _, _ in PRODUCT_COLUMNS] + ["source_row", "reason"]
+    assert STAGED_DDL.startswith("product_id string, image binary, image_sha256 string, width int")
 
 
-def test_a_good_picture_gets_size_channels_hash_and_time():
-    colour, grey = rows_of([COLOUR, GREY])
+def test_a_good_picture_gets_size_channels_hash_and_time(staged):
+    (colour, grey), facts = staged([COLOUR, GREY])
     assert (colour["width"], colour["height"], colour["channels"]) == (30, 20, 3)
     assert (grey["width"], grey["height"], grey["channels"]) == (28, 28, 1)
     assert colour["image"] == COLOUR
-    assert colour["image_sha256"] == hashlib.sha256(COLOUR).hexdigest()
+    assert colour["image_sha256"] == hashlib.sha256(COLOUR).hexdigest() == facts[0]["image_sha256"]
     assert (colour["source"], colour["ingested_at"], colour["reason"]) == ("given", NOW, None)
     assert (colour["product_id"], colour["price"], colour["brand"]) == ("p0", 9.5, None)
+    assert (facts[1]["n_bytes"], facts[1]["file"], facts[1]["reason"]) == (len(GREY), "part.parquet", None)
 
 
-def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason():
+def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
     large = encode_png(np.zeros((200, 200), np.uint8))
-    rows = rows_of([COLOUR[:-40], b"GIF89a", None, b"", large, GREY])
-    assert [row["reason"] and row["reason"].split(":")[0] for row in rows] == [
-        "damaged",
-        "not_an_image",
-        "no_picture",
-        "empty",
-        "too_many_pixels",
-        None,
-    ]
+    refused = ImageRejected("It is encrypted.", code="encrypted")
+    rows, facts = staged([COLOUR[:-40], b"GIF89a", None, b"", large, GREY, refused])
+    expected = ["damaged", "not_an_image", "no_picture", "empty", "too_many_pixels", None, "encrypted"]
+    assert [row["reason"] and row["reason"].split(":")[0] for row in rows] == expected
+    assert [fact["reason"] for fact in facts] == [row["reason"] for row in rows]
     assert (rows[0]["image"], rows[2]["image"]) == (COLOUR[:-40], None)
     assert rows[0]["width"] is None
 
 
-def test_what_the_driver_rejected_stays_rejected_whatever_its_picture():
-    rows = rows_of([GREY, b"broken"], reasons=["duplicate_id: Twice.", "no_label: None."])
-    assert [row["reason"] for row in rows] == ["duplicate_id: Twice.", "no_label: None."]
+def test_a_picture_that_the_catalogue_holds_is_neither_decoded_nor_staged(staged):
+    held = hashlib.sha256(b"not even a picture").hexdigest()
+    rows, facts = staged([GREY, b"not even a picture"], known=["0" * 64, held])
+    assert [row["product_id"] for row in rows] == ["p0"]
+    assert (facts[1]["image_sha256"], facts[1]["reason"], facts[1]["file"]) == (held, None, None)
+
+
+def test_what_the_driver_rejected_stays_rejected_whatever_its_picture(staged):
+    reasons = ["duplicate_id: Twice.", "bad_price: None."]
+    rows, _ = staged([GREY, b"broken"], reasons=reasons)
+    assert [row["reason"] for row in rows] == reasons
     assert rows[0]["image"] == GREY
 
 
-def test_large_batches_leave_in_small_ones_and_in_order():
-    check = PictureCheck(Given((GREY,) * 700), NOW, 10_000)
-    batches = list(check.rows([batch_of(700)]))
-    assert [batch.num_rows for batch in batches] == [256, 256, 188]
-    assert [p for batch in batches for p in batch.column("product_id").to_pylist()] == [f"p{i}" for i in range(700)]
+def test_many_entries_are_written_in_small_groups_and_in_order(staged, tmp_path):
+    rows, facts = staged([GREY] * 700)
+    groups = pq.read_metadata(tmp_path / "part.parquet")
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [256, 256, 188]
+    assert [row["product_id"] for row in rows] == [f"p{i}" for i in range(700)]
+    assert len(facts) == 700
+
+
+def test_a_part_travels_as_bytes_there_and_back(tmp_path):
+    check = PictureCheck(Given((GREY,)), tmp_path, NOW, 10_000)
+    (answer,) = check(3, [to_bytes(entries_of(1))])
+    facts = pa.ipc.open_stream(answer).read_all()
+    assert facts["file"].to_pylist() == [path.name for path in tmp_path.iterdir()] == ["part-000003-000000000.parquet"]

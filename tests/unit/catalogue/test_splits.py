@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from backend.catalogue.splits import draw_validation
+from backend.catalogue.splits import SplitPlan, assign_splits, draw_validation
 from backend.errors import CatalogueError
 
 IDS = [f"p{number:04d}" for number in range(1000)]
@@ -53,3 +53,49 @@ def test_nothing_is_drawn_from_nothing():
 def test_a_share_outside_its_range_is_refused(share):
     with pytest.raises(CatalogueError, match="at least 0 and below 1"):
         draw_validation(IDS, LABELS, share=share, seed=7)
+
+
+# ------------------------------------------------------------------------------------------- all splits at once
+
+
+def counted(splits, labels):
+    return Counter(zip(labels, splits.tolist(), strict=True))
+
+
+def test_what_has_no_split_gets_one_by_the_shares_class_by_class():
+    splits = assign_splits(IDS, LABELS, [None] * len(IDS), SplitPlan(validation_share=0.1, test_share=0.2))
+    found, sizes = counted(splits, LABELS), Counter(LABELS)
+    for label, n in sizes.items():
+        test = int(0.2 * n + 0.5)
+        assert found[label, "test"] == test
+        assert found[label, "validation"] == int(0.1 * (n - test) + 0.5)
+        assert sum(found[label, split] for split in ("train", "validation", "test")) == n
+
+
+def test_a_split_that_the_source_gives_stays_and_its_own_validation_is_enough():
+    given = ["test"] * 300 + ["train"] * 600 + ["validation"] * 100
+    assert assign_splits(IDS, LABELS, given, SplitPlan()).tolist() == given
+    drawn = assign_splits(IDS[:900], LABELS[:900], given[:900], SplitPlan(validation_share=0.5))
+    assert Counter(drawn[:300].tolist()) == {"test": 300}
+    assert 290 < Counter(drawn.tolist())["validation"] < 310
+
+
+def test_a_class_kept_out_is_shown_and_asked_about_but_never_learnt_from():
+    splits = assign_splits(IDS, LABELS, [None] * len(IDS), SplitPlan(unseen=("coat",)))
+    found = counted(splits, LABELS)
+    assert found["coat", "train"] == found["coat", "validation"] == 0
+    assert found["coat", "test"] > 0 < found["coat", "gallery-only"]
+    assert found["bag", "train"] > 0 == found["bag", "gallery-only"]
+
+
+def test_a_class_that_is_none_cannot_be_kept_out():
+    with pytest.raises(CatalogueError, match="no label 'hat'") as caught:
+        assign_splits(IDS, LABELS, [None] * len(IDS), SplitPlan(unseen=("hat",)))
+    assert "bag, coat, shirt" in caught.value.next_step
+
+
+def test_unlabelled_products_are_only_shown_whatever_was_given():
+    assert assign_splits(["a", "b"], ["", "bag"], ["train", "train"], SplitPlan(0.0)).tolist() == [
+        "gallery-only",
+        "train",
+    ]

@@ -56,6 +56,17 @@ def test_it_holds_every_gallery_item_with_its_own_vector(shop, tmp_path, small_b
         assert gallery.thumbnail(position) == row["image"]
 
 
+def test_what_is_withdrawn_can_be_asked_about_but_is_never_an_answer(shop, tmp_path):
+    gone = next(row for row in shop.rows if row["split"] == "train")
+    rows = [{**row, "withdrawn_at": "yesterday" if row is gone else None} for row in shop.rows]
+    embedder = write_projection_bundle(tmp_path / "m")
+    info = build_gallery(ShopSnapshot(rows), embedder, tmp_path / "m", progress=NullProgress())
+    assert info.size == 53
+    assert gone["product_id"] not in Gallery.load(tmp_path / "m").ids
+    queries = embed_split(ShopSnapshot(rows), embedder, splits=("train",), progress=NullProgress())
+    assert gone["product_id"] in queries.ids
+
+
 def test_the_bundle_verifies_and_names_its_catalogue(shop, tmp_path):
     embedder = write_projection_bundle(tmp_path / "m")
     info = build_gallery(shop, embedder, tmp_path / "m", splits=("test",), progress=NullProgress())

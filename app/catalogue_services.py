@@ -1,0 +1,237 @@
+"""What the Catalogue page asks of the backend: sources, checked loads, versions, changes, rejected rows.
+
+As in :mod:`app.services`, what is cached is immutable (named by catalogue and version) or looked at again after a few
+seconds, and nothing grows without bound. The app's other pages need none of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import services
+from app.state import Source
+from backend import bundle
+from backend.catalogue import history as catalogue_history
+from backend.catalogue import locations, staging
+from backend.catalogue.items import IngestReport, Product
+from backend.errors import EndpointError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from backend.catalogue.changes import Change, ChangeKind, ChangeSet
+    from backend.catalogue.history import HistoryEntry
+    from backend.catalogue.items import Rejected
+    from backend.catalogue.locations import Kind
+    from backend.catalogue.picture_sources import LabelFrom
+    from backend.catalogue.preview import Preview
+    from backend.jobs.store import Job
+
+CHECKS_LOOKED_AT = 20
+SERVED_FRESH_S = 10.0  # an endpoint that hangs is not waited for at every click
+VERSIONS_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLoad:
+    """A load that was checked and waits for its commit, and the job that checked it."""
+
+    job: Job
+    report: IngestReport
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """A version that something was built on, and what it was."""
+
+    title: str
+    version: int
+
+
+def look_again() -> None:
+    """Forget what was the newest: a job has ended, and may have changed it."""
+    for answer in (services.snapshot, services.models, services.serving, readable_versions, history, served_now):
+        answer.clear()
+
+
+# ------------------------------------------------------------------------------------------------- sources
+
+
+def source_roots() -> list[Path]:
+    """Folders on the server that products may be loaded from."""
+    return locations.source_roots(services.settings())
+
+
+def source_at(path: str) -> Source:
+    """Find out what lies at a path on the server.
+
+    Raises:
+        CatalogueError: The path is not allowed, or it is nothing that products are loaded from.
+        DatasetUnavailable: There is nothing.
+    """
+    allowed = locations.require_allowed(Path(path), services.settings())
+    return Source(locations.detect(allowed), str(allowed), allowed.name)
+
+
+def keep_upload(name: str, data: BinaryIO) -> Source:
+    """Store an upload and find out what it is.
+
+    Raises:
+        CatalogueError: It is too large, or nothing that products are loaded from.
+        StorageFull: No space is left.
+    """
+    kept = locations.keep_upload(services.settings(), name, data)
+    return Source(locations.detect(kept), str(kept), name)
+
+
+@st.cache_data(ttl=60, max_entries=8, show_spinner="Reading the first products")
+def preview(
+    kind: Kind, path: str, *, columns: tuple[tuple[str, str], ...], label_from: LabelFrom, version: int | None
+) -> Preview:
+    """What a source looks like; see :func:`backend.catalogue.preview.preview`."""
+    from backend.catalogue.preview import preview as look
+
+    return look(kind, Path(path), columns=dict(columns) or None, label_from=label_from, version=version)
+
+
+# ------------------------------------------------------------------------------------------------- checked loads
+
+
+def checked_loads() -> list[CheckedLoad]:
+    """Loads that were checked and neither committed nor discarded, newest first."""
+    committing = {job.request["staged"] for job in services.jobs().list(kind="commit", active=True)}
+    found = []
+    for job in services.jobs().list(CHECKS_LOOKED_AT, kind="catalogue"):
+        staged = str((job.result or {}).get("staged") or "")
+        folder = services.settings().staging_dir / staged
+        if staged.isalnum() and staged not in committing and folder.is_dir():
+            found.append(CheckedLoad(job, report_of(job.result or {})))
+    return found
+
+
+def report_of(result: dict[str, Any]) -> IngestReport:
+    """Return the report in the result of a load's job; what was measured afterwards stands beside it."""
+    return IngestReport.from_dict({name: value for name, value in result.items() if name != "measured"})
+
+
+def discard(staged: str) -> None:
+    """Drop a checked load."""
+    staging.discard(services.settings(), staged)
+
+
+# ------------------------------------------------------------------------------------------------- versions
+
+
+@st.cache_data(ttl=services.FRESH_S, max_entries=8, show_spinner=False)
+def readable_versions(name: str) -> list[int]:
+    """Versions of a catalogue whose files are all there, oldest first."""
+    return catalogue_history.readable_versions(_folder(name))
+
+
+@st.cache_data(ttl=services.FRESH_S, max_entries=8, show_spinner=False)
+def history(name: str) -> list[HistoryEntry]:
+    """The newest versions of a catalogue, newest first."""
+    used_by = bundle.versions_named(services.models(), name)
+    return catalogue_history.history(_folder(name), used_by=used_by, limit=VERSIONS_SHOWN)
+
+
+def built_on(name: str) -> list[Since]:
+    """The versions of a catalogue that the endpoint and the models were built on, the endpoint's first."""
+    served = served_now()
+    found = (
+        [Since("what the endpoint serves", served.catalogue.version)]
+        if served and served.catalogue.name == name
+        else []
+    )
+    for model in services.models():
+        if model.catalogue.name == name:
+            found.append(Since(f"{model.name} was trained", model.catalogue.version))
+        if model.index is not None and model.index.catalogue.name == name:
+            found.append(Since(f"{model.name} was indexed", model.index.catalogue.version))
+    return found
+
+
+@st.cache_data(ttl=SERVED_FRESH_S, max_entries=1, show_spinner=False)
+def served_now() -> services.Serving | None:
+    """What the endpoint serves, None where nobody answers: then there is nothing to compare with."""
+    try:
+        return services.serving()
+    except EndpointError:
+        return None
+
+
+# ------------------------------------------------------------------------------------------------- changes
+
+
+@st.cache_resource(ttl=600, max_entries=8, show_spinner="Comparing the versions")
+def changes(name: str, from_version: int, to_version: int) -> ChangeSet:
+    """What differs at one version from another, be it newer or, for a restore, older.
+
+    Raises:
+        CatalogueNotFound: There is no such version, or its files were removed.
+    """
+    from backend.catalogue.changes import changes_towards
+
+    return changes_towards(services.settings().catalogues_dir, name, from_version, to_version)
+
+
+@st.cache_data(
+    ttl=600,
+    max_entries=16,
+    show_spinner=False,
+    hash_funcs={
+        "backend.catalogue.changes.ChangeSet": lambda found: (found.catalogue, found.from_version, found.to_version)
+    },
+)
+def change_page(found: ChangeSet, *, kind: ChangeKind | None, offset: int, limit: int) -> list[Change]:
+    """A page of changes with their pictures."""
+    return found.page(kind, offset=offset, limit=limit)
+
+
+# ------------------------------------------------------------------------------------------------- products
+
+
+@st.cache_data(ttl=600, max_entries=16, show_spinner=False)
+def withdrawn(
+    name: str, version: int, *, offset: int, limit: int, split: str | None, label: str | None, search: str
+) -> tuple[list[Product], int]:
+    """A page of the products that are withdrawn, and how many match in all."""
+    snapshot = services.snapshot(name, version)
+    rows = snapshot.columns(["product_id", "withdrawn_at"])
+    only = tuple(rows.filter(rows["withdrawn_at"].is_valid())["product_id"].to_pylist())
+    return snapshot.page(offset=offset, limit=limit, split=split, label=label, search=search, only=only)
+
+
+# ------------------------------------------------------------------------------------------------- rejected rows
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def rejected_by_reason(name: str, version: int) -> dict[str, int]:
+    """Rejected rows by the first word of their reason."""
+    return services.snapshot(name, version).rejected_by_reason()
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def rejected(name: str, version: int, *, code: str | None, offset: int, limit: int) -> list[Rejected]:
+    """A page of rejected rows, of one reason or all. They come in the order of reason: those of one lie together."""
+    counts = rejected_by_reason(name, version)
+    first, many = 0, sum(counts.values())
+    if code is not None:
+        first, many = sum(count for other, count in counts.items() if other < code), counts[code]
+    return services.snapshot(name, version).rejected(limit=min(limit, many - offset), offset=first + offset)
+
+
+@st.cache_data(ttl=600, max_entries=2, show_spinner=False)
+def quarantine_zip(name: str, version: int) -> bytes:
+    """All rejected rows as a zip file."""
+    from backend.catalogue.quarantine_export import export_quarantine
+
+    return export_quarantine(services.snapshot(name, version))
+
+
+def _folder(name: str) -> Path:
+    return services.settings().catalogues_dir / name

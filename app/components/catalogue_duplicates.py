@@ -1,0 +1,99 @@
+"""Products that show the same picture or nearly so, and those of them that stand in more than one split."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from app import quality_services, state, words
+from app.components import charts, job_panel, product_grid
+from backend.requests import SplitsRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.components.product_grid import Card
+    from app.quality_services import Group, Repeats
+    from backend.catalogue.items import CatalogueSummary, Product
+
+GROUPS_A_PAGE = 8
+SHOWN_OF_GROUP = 12
+Kind = Literal["leaks", "exact", "near"]
+KIND_TITLES: dict[Kind, str] = {
+    "leaks": "In several splits",
+    "exact": "The same picture",
+    "near": "Looking alike",
+}
+
+
+def show(summary: CatalogueSummary, measured: int, *, is_newest: bool) -> None:
+    """Show groups of products that show the same, and offer to bring each into one split."""
+    if not is_newest:
+        st.info("Duplicates are looked for in the newest version.", icon=":material/content_copy:")
+        return
+    found = quality_services.repeats(summary.name, summary.version, measured)
+    if not measured:
+        st.caption("Pictures that look alike are found once the pictures are measured.")
+    groups: dict[Kind, list[Group]] = {"leaks": found.leaks, "exact": found.exact, "near": found.near}
+    kinds = [kind for kind in KIND_TITLES if groups[kind]]
+    if not kinds:
+        st.success("No two products show the same picture.", icon=":material/check:")
+        return
+    if found.leaks:
+        _leaks(summary, found)
+    kind: Kind = st.pills(
+        "Groups",
+        kinds,
+        default=kinds[0],
+        required=True,
+        format_func=lambda one: f"{KIND_TITLES[one]} · {len(groups[one]):,}",
+        key=f"repeats-{summary.name}-{summary.version}-{measured}",
+    )
+    _groups(summary, kind, groups[kind])
+
+
+def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
+    groups = words.count(len(found.leaks), "group stands", "groups stand")
+    st.warning(
+        f"{groups} in more than one of train, validation and test. A model that has learnt a picture knows it again: "
+        "its figures then look better than it is.",
+        icon=":material/call_split:",
+    )
+    mend = st.button("Bring each group into one split", type="primary", icon=":material/merge:")
+    st.caption(
+        "Moves every group into the split that most of its products are in, train if they are even. "
+        "This makes a new version; no product and no picture changes."
+    )
+    if mend:
+        job_panel.submit(SplitsRequest(catalogue=summary.name, action="mend", near=True))
+        st.rerun()
+
+
+def _groups(summary: CatalogueSummary, kind: Kind, groups: Sequence[Group]) -> None:
+    page_key = f"repeats-page-{summary.name}-{summary.version}-{kind}"
+    start = (state.page(page_key) - 1) * GROUPS_A_PAGE
+    page = groups[start : start + GROUPS_A_PAGE]
+    shown = quality_services.products_of_groups(
+        summary.name, summary.version, [group[:SHOWN_OF_GROUP] for group in page]
+    )
+    cards = [
+        _card(product, _heading(start + at, group))
+        for at, (group, products) in enumerate(zip(page, shown, strict=True))
+        for product in products
+    ]
+    product_grid.show(cards, key="repeats_grid")
+    st.pagination(math.ceil(len(groups) / GROUPS_A_PAGE), key=page_key)
+
+
+def _heading(number: int, group: Group) -> str:
+    more = f", {SHOWN_OF_GROUP} of them shown" if len(group) > SHOWN_OF_GROUP else ""
+    return f"Group {number + 1}: {words.count(len(group), 'product')}{more}"
+
+
+def _card(product: Product, heading: str) -> Card:
+    card = product_grid.product_card(product)
+    split = charts.SPLIT_TITLES.get(product.split, product.split)
+    return replace(card, badges=(*card.badges, split), group=heading)

@@ -1,0 +1,99 @@
+"""What the jobs that make and keep catalogues brought, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app import catalogue_services, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backend.catalogue.items import IngestReport
+
+_GONE = {"keep": "kept", "mark": "marked as withdrawn", "delete": "deleted"}
+
+
+def sentences(kind: str, result: dict[str, Any]) -> list[str]:
+    """Return what a finished job brought, in a few sentences; none where the kind or the result is another's."""
+    teller, field = _TELLERS.get(kind, (None, ""))
+    return teller(result) if teller is not None and field in result else []
+
+
+def _load(result: dict[str, Any]) -> list[str]:
+    report = catalogue_services.report_of(result)
+    if report.staged:
+        return [f"{_found(report)} Nothing is stored in {report.catalogue} yet."]
+    if report.version == report.base_version:
+        return [f"{_found(report)} Nothing differs from version {report.version} of {report.catalogue}.", *report.notes]
+    return [_stored(report), *_measured(result), *report.notes]
+
+
+def _found(report: IngestReport) -> str:
+    rejected = sum(report.rejected.values())
+    cannot = f", {rejected:,} cannot" if rejected else ""
+    return f"{words.count(report.kept, 'product')} of {report.source} can be used{cannot}."
+
+
+def _stored(report: IngestReport) -> str:
+    counts = report.counts
+    told = [f"{counts.new:,} new", f"{counts.changed:,} changed", f"{counts.unchanged:,} unchanged"]
+    if counts.gone:
+        told.append(f"{counts.gone:,} no longer in the source ({_GONE[report.gone_policy]})")
+    if rejected := sum(report.rejected.values()):
+        told.append(f"{rejected:,} rejected")
+    return f"The catalogue {report.catalogue} is at version {report.version}: {', '.join(told)}."
+
+
+def _measured(result: dict[str, Any]) -> list[str]:
+    measured = result.get("measured")
+    return [] if measured is None else [f"{words.count(measured, 'picture was', 'pictures were')} measured."]
+
+
+def _quality(result: dict[str, Any]) -> list[str]:
+    if not result["measured"]:
+        return [f"Every picture of {result['catalogue']} had been measured before."]
+    return _measured(result)
+
+
+def _splits(result: dict[str, Any]) -> list[str]:
+    if not result["moved"]:
+        return [f"Every product of {result['catalogue']} is in the right split already."]
+    moved = words.count(result["moved"], "product was", "products were")
+    if "leaks" in result:
+        groups = words.count(result["leaks"], "group stands", "groups stand")
+        return [f"{moved} moved: {groups} in one split each now, in version {result['version']}."]
+    return [f"{moved} moved into another split, in version {result['version']}."]
+
+
+def _restore(result: dict[str, Any]) -> list[str]:
+    return [f"{result['catalogue']} is as it was at version {result['restored']}; this is version {result['version']}."]
+
+
+def _tidy(result: dict[str, Any]) -> list[str]:
+    found = []
+    if "files_before" in result:
+        before, after = result["files_before"], result["files_after"]
+        found.append(
+            f"{words.count(before, 'file')} became {after:,}."
+            if after != before
+            else f"There was nothing to write together: {words.count(before, 'file')}."
+        )
+    if "files_removed" in result:
+        files = words.count(result["files_removed"], "old file was", "old files were")
+        found.append(
+            f"{files} removed, {words.size(result['bytes_freed'])} freed. "
+            f"The oldest version that can be read is {result['oldest_readable']}."
+        )
+    return found
+
+
+# How each kind is told, and a field that its result has.
+_TELLERS: dict[str, tuple[Callable[[dict[str, Any]], list[str]], str]] = {
+    "catalogue": (_load, "counts"),
+    "commit": (_load, "counts"),
+    "quality": (_quality, "measured"),
+    "splits": (_splits, "moved"),
+    "restore": (_restore, "restored"),
+    "tidy": (_tidy, "catalogue"),
+}

@@ -1,0 +1,118 @@
+"""Which column of a table is which field of a product: by guess, and checked where it is done by hand."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+# The fields that a column can be mapped to, and what each means to whoever maps.
+FIELDS: dict[str, str] = {
+    "product_id": "Unique name of the product; without it, the path of its picture or its row number is taken.",
+    "image": "The picture: a path from the table's folder on, or the encoded picture itself. It is needed.",
+    "label": "What kind of product it is; products without one can be found, but nothing is learnt from them.",
+    "split": "train, validation, test or gallery-only; where it is left out, splits are drawn.",
+    "title": "What it is called.",
+    "category": "The wider group it belongs to.",
+    "brand": "Who makes it.",
+    "colour": "Its colour, in words.",
+    "price": "A number, with or without a currency sign.",
+    "stock": "How many there are: a whole number.",
+}
+
+# Names that mean a field, best first, as _plain() writes them.
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "product_id": (
+        *("productid", "productcode", "productno", "productnumber", "sku", "itemid", "itemno", "itemnumber"),
+        *("articleid", "articleno", "articlenumber", "article", "styleid", "asin", "ean", "gtin", "uid", "id"),
+    ),
+    "image": (
+        *("image", "imagebytes", "imagedata", "bytes", "imagepath", "imagefile", "imagefilename", "imagename", "img"),
+        *("imgpath", "imgfile", "picture", "picturepath", "picturefile", "photo", "photopath", "photofile"),
+        *("filepath", "filename", "path", "file", "imageurl", "imgurl", "photourl", "pictureurl", "imagelink", "url"),
+    ),
+    "label": ("label", "labelname", "class", "classname", "kind", "producttype", "articletype", "itemtype", "type"),
+    "split": ("split", "subset", "partition", "fold"),
+    "title": (
+        *("title", "producttitle", "productname", "productdisplayname", "itemname", "displayname", "name"),
+        *("productdescription", "shortdescription", "description"),
+    ),
+    "category": (
+        *("category", "categoryname", "productcategory", "mastercategory", "department", "departmentname"),
+        *("section", "productgroup", "subcategory"),
+    ),
+    "brand": ("brand", "brandname", "manufacturer", "vendor", "maker", "designer"),
+    "colour": ("colour", "color", "colourname", "colorname", "basecolour", "basecolor", "maincolour", "maincolor"),
+    "price": ("price", "listprice", "unitprice", "retailprice", "saleprice", "amount", "cost"),
+    "stock": ("stock", "stocklevel", "stockquantity", "quantity", "qty", "inventory", "onhand", "available"),
+}
+_IGNORED = re.compile(r"[\s_.\-]+")
+
+
+def guess_columns(column_names: Sequence[str], binary: Collection[str] = ()) -> dict[str, str]:
+    """Guess the column of each field by its name; case, spaces, dots, hyphens and underscores do not matter.
+
+    A column is used once, and a field's own name wins over other names for it.
+
+    Args:
+        column_names: Columns of the table.
+        binary: Those of them that hold encoded pictures; they can be nothing but ``image``.
+
+    Returns:
+        Column by field, in the order of :data:`FIELDS`; fields without a column are left out.
+
+    Example:
+        >>> guess_columns(["SKU", "Image Path", "product_type", "Name", "notes"])
+        {'product_id': 'SKU', 'image': 'Image Path', 'label': 'product_type', 'title': 'Name'}
+    """
+    found: dict[str, str] = {}
+    for field in FIELDS:
+        _use(found, field, [name for name in column_names if _plain(name) == _plain(field)], binary)
+    if "image" not in found and binary:
+        pictures = [name for name in column_names if name in binary]
+        _use(found, "image", sorted(pictures, key=lambda name: _rank("image", name)), binary)
+    for field in FIELDS:
+        known = [name for name in column_names if _plain(name) in _SYNONYMS[field]]
+        _use(found, field, sorted(known, key=lambda name: _rank(field, name)), binary)
+    return {field: found[field] for field in FIELDS if field in found}
+
+
+def check_columns(mapping: Mapping[str, str], available: Collection[str]) -> None:
+    """Check a mapping from field to column before anything is read by it.
+
+    Raises:
+        CatalogueError: It names an unknown field or an absent column, or no column has the pictures.
+    """
+    listed = ", ".join(available)
+    for field, column in mapping.items():
+        if field not in FIELDS:
+            raise CatalogueError(f"A product has no field {field}.", next_step=f"Its fields are {', '.join(FIELDS)}.")
+        if column not in available:
+            raise CatalogueError(
+                f"The table has no column {column!r} for {field}.", next_step=f"Its columns are {listed}."
+            )
+    if "image" not in mapping:
+        raise CatalogueError(
+            "No column is chosen for the pictures.", next_step=f"Map one to image; the table has {listed}."
+        )
+
+
+def _use(found: dict[str, str], field: str, candidates: Sequence[str], binary: Collection[str]) -> None:
+    """Give the field the first candidate that is free and may be it."""
+    taken = set(found.values())
+    free = [name for name in candidates if name not in taken and (field == "image" or name not in binary)]
+    if field not in found and free:
+        found[field] = free[0]
+
+
+def _rank(field: str, name: str) -> int:
+    known = _SYNONYMS[field]
+    return known.index(_plain(name)) if _plain(name) in known else len(known)
+
+
+def _plain(name: str) -> str:
+    return _IGNORED.sub("", name).casefold()

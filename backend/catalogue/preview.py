@@ -1,0 +1,154 @@
+"""The first look at a source before anything is loaded: a few of its pictures, its columns, its labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from backend.catalogue.locations import open_source
+from backend.catalogue.table_sources import TableSource, spread
+from backend.errors import ImageRejected
+from backend.imaging import thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from backend.catalogue.locations import Kind
+    from backend.catalogue.picture_sources import FolderSource, LabelFrom, ZipSource
+    from backend.catalogue.sources import Picture
+
+_NO_PICTURE = "no_picture: The source has no picture for it."
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """One product of a source: ``thumbnail`` is None where ``reason`` says why its picture cannot be shown."""
+
+    product_id: str | None
+    label: str | None
+    split: str | None
+    title: str | None
+    thumbnail: bytes | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a source looks like.
+
+    Attributes:
+        kind: What it is.
+        name: What the column ``source`` will say.
+        total: Products that it lists, unusable ones among them.
+        columns: Columns of a table; empty for folders and zips of pictures.
+        mapping: Column by product field, as given or guessed.
+        rows: Some products, spread over the whole source.
+        labels: How many of all products have each label.
+        notes: Sentences about what is missing or will not be loaded.
+    """
+
+    kind: Kind
+    name: str
+    total: int
+    columns: tuple[str, ...]
+    mapping: dict[str, str]
+    rows: tuple[PreviewRow, ...]
+    labels: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def preview(
+    kind: Kind,
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    label_from: LabelFrom = "folder",
+    version: int | None = None,
+    limit: int = 12,
+) -> Preview:
+    """List a source, and read ``limit`` of its pictures, evenly spread over it.
+
+    A table in which no column is known to have the pictures is shown without them, so that one can be chosen.
+
+    Args:
+        kind: As ``locations.detect`` says.
+        path: The file or folder.
+        columns: Column by product field; guessed where there are none.
+        label_from: Where the labels of a folder or zip come from.
+        version: Version of a Delta table; the newest when None.
+        limit: Pictures to read, at most.
+
+    Raises:
+        DatasetUnavailable: There is no such file.
+        CatalogueError: It cannot be read, holds no products, or the columns do not fit it.
+    """
+    source = open_source(kind, path, columns=columns, label_from=label_from, version=version)
+    available = tuple(source.available()) if isinstance(source, TableSource) else ()
+    mapping = dict(source.columns) if isinstance(source, TableSource) else {}
+    entries = _listed(source, mapping)
+    total = entries.num_rows
+    picks = source.sample(entries, limit) if isinstance(source, TableSource) else spread(total, limit)
+    chosen = entries.take(pa.array(picks, pa.int64())).combine_chunks()
+    pictures: Sequence[Picture] = [None] * chosen.num_rows
+    if mapping.get("image") or not isinstance(source, TableSource):
+        pictures = source.read(chosen.to_batches()[0]) if chosen.num_rows else []
+    counted = Counter(entries["label"].drop_null().to_pylist())
+    return Preview(
+        kind=kind,
+        name=source.name,
+        total=total,
+        columns=available,
+        mapping=mapping,
+        rows=tuple(_row(entry, picture) for entry, picture in zip(chosen.to_pylist(), pictures, strict=True)),
+        labels=dict(sorted(counted.items())),
+        notes=tuple(_notes(entries, mapping if available else None)),
+    )
+
+
+def _listed(source: FolderSource | ZipSource | TableSource, mapping: Mapping[str, str]) -> pa.Table:
+    return source.listed() if isinstance(source, TableSource) and "image" not in mapping else source.entries()
+
+
+def _row(entry: Mapping[str, Any], picture: Picture) -> PreviewRow:
+    shown, reason = _shown(picture)
+    known = {name: entry[name] for name in ("product_id", "label", "split", "title")}
+    return PreviewRow(**known, thumbnail=shown, reason=entry["reason"] or reason)
+
+
+def _shown(picture: Picture) -> tuple[bytes | None, str | None]:
+    if picture is None:
+        return None, _NO_PICTURE
+    if isinstance(picture, ImageRejected):
+        return None, f"{picture.code}: {picture.message}"
+    try:
+        return thumbnail(picture), None
+    except ImageRejected as error:
+        return None, f"{error.code}: {error.message}"
+
+
+def _notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
+    notes = []
+    if mapping is not None and "image" not in mapping:
+        notes.append("No column was recognised as the one with the pictures: choose it.")
+    notes += _label_notes(entries, mapping)
+    reasons = Counter(reason.partition(":")[0] for reason in entries["reason"].drop_null().to_pylist())
+    for code, count in sorted(reasons.items()):
+        what = f"{count:,} of {entries.num_rows:,} products" if count > 1 else "One product"
+        notes.append(f"{what} will be rejected: {code.replace('_', ' ')}.")
+    return notes
+
+
+def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
+    missing = entries["label"].null_count
+    if missing == 0:
+        return []
+    if missing == 1 < entries.num_rows:
+        return ["One product has no label: it can be found, not learnt from."]
+    if missing < entries.num_rows:
+        return [f"{missing:,} of {entries.num_rows:,} products have no label: they can be found, not learnt from."]
+    how = "put the pictures into one sub-folder a label" if mapping is None else "choose a column for them"
+    return [f"No labels were found: {how}, or load the products to be found only."]

@@ -1,0 +1,52 @@
+"""The quarantine as a zip file that can be mended and loaded again: a table, and the pictures beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+from backend.catalogue.items import DISPLAY_COLUMNS
+
+if TYPE_CHECKING:
+    from backend.catalogue.items import Rejected
+    from backend.catalogue.snapshot import Snapshot
+
+TABLE = "quarantine.csv"
+COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
+_SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"))
+_AT_ONCE = 200
+
+
+def export_quarantine(snapshot: Snapshot) -> bytes:
+    """Return all rejected rows of a catalogue version as a zip file: mend it, then load it as any other zip.
+
+    ``quarantine.csv`` has a row for each, with what was understood of it, the reason, and the row as its source gave
+    it; ``images`` holds the bytes that came, under names that say where they belong.
+    """
+    buffer, table = io.BytesIO(), io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS)
+    writer.writeheader()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        offset = 0
+        while rows := snapshot.rejected(limit=_AT_ONCE, offset=offset):
+            for number, row in enumerate(rows, start=offset):
+                name = _picture_name(number, row)
+                if row.image is not None:
+                    archive.writestr(name, row.image)
+                writer.writerow(_as_row(row, name if row.image is not None else ""))
+            offset += len(rows)
+        archive.writestr(TABLE, table.getvalue())
+    return buffer.getvalue()
+
+
+def _as_row(row: Rejected, picture: str) -> dict[str, object]:
+    values = {name: getattr(row, name, None) for name in COLUMNS}
+    return {name: "" if value is None else value for name, value in {**values, "image": picture}.items()}
+
+
+def _picture_name(number: int, row: Rejected) -> str:
+    plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in row.product_id or "")
+    suffix = next((suffix for head, suffix in _SUFFIXES if row.image and row.image.startswith(head)), ".png")
+    return f"images/{number:05d}-{plain[:60]}{suffix}"

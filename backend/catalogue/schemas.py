@@ -1,0 +1,26 @@
+"""The tables of a catalogue in Arrow's types, and as the DDL that Spark takes."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from backend.catalogue.items import PRODUCT_COLUMNS, QUALITY_COLUMNS, QUARANTINE_COLUMNS
+
+_TYPES = {
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "int": pa.int32(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(columns: tuple[tuple[str, str, bool], ...]) -> pa.Schema:
+    """Return columns (name, Spark SQL type, may be null) as an Arrow schema; what may be null is left to Delta."""
+    return pa.schema([(name, _TYPES[kind]) for name, kind, _ in columns])
+
+
+PRODUCT_SCHEMA = arrow_schema(PRODUCT_COLUMNS)
+QUARANTINE_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
+QUALITY_SCHEMA = arrow_schema(QUALITY_COLUMNS)

@@ -1,0 +1,125 @@
+"""Checked loads that wait for their commit: pictures and facts in a folder of their own, one load a folder.
+
+lock           held while a process works in the folder; a killed one lets go of it, and the next load sweeps
+part-*.parquet rows with pictures, written by the executors
+rows.parquet   every row of the source without its picture, with its facts
+load.json      what was checked, written last: a folder with it can be committed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backend.bundle import write_atomically
+from backend.errors import CatalogueNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from backend.settings import Settings
+
+_META, _ROWS, _LOCK = "load.json", "rows.parquet", "lock"
+_KEPT_S = 24 * 3600  # how long a checked load waits for its commit
+_YOUNG_S = 60  # a folder so young may not have its lock yet
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLoad:
+    """A checked source.
+
+    Attributes:
+        folder: Where it lies.
+        rows: Every row of the source, :data:`entries.CHECKED_ENTRY_SCHEMA` and the facts of its picture.
+        meta: Catalogue, source, base version, split plan and time, as JSON values.
+    """
+
+    folder: Path
+    rows: pa.Table
+    meta: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What ``commit`` is told."""
+        return self.folder.name
+
+    @property
+    def files(self) -> list[str]:
+        """The files with pictures that are to be read; those of tasks that failed are not among them."""
+        names = self.rows["file"].drop_null().unique().to_pylist()
+        return [str(self.folder / name) for name in sorted(names)]
+
+    def save(self) -> None:
+        """Write rows and meta, so that another process can commit this load."""
+        pq.write_table(self.rows, self.folder / _ROWS)
+        write_atomically(self.folder / _META, json.dumps(self.meta).encode())
+
+
+@contextmanager
+def new_staging(settings: Settings) -> Iterator[Path]:
+    """Give a fresh folder that is removed afterwards, unless its load was saved."""
+    sweep(settings)
+    folder = settings.staging_dir / uuid4().hex[:16]
+    folder.mkdir(parents=True)
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        if not (folder / _META).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
+    """Open a saved load for its commit.
+
+    Raises:
+        CatalogueNotFound: There is none of that name: committed, discarded, or older than a day.
+    """
+    folder = settings.staging_dir / name
+    if not name.isalnum() or not (folder / _META).is_file():
+        raise _no_load(name)
+    with _held(folder):
+        if not (folder / _META).is_file():  # somebody else committed or discarded it while this one waited
+            raise _no_load(name)
+        yield StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / _META).read_text("utf-8")))
+
+
+def discard(settings: Settings, name: str) -> None:
+    """Remove a saved load; one that is not there is no error."""
+    if name.isalnum():
+        shutil.rmtree(settings.staging_dir / name, ignore_errors=True)
+
+
+def sweep(settings: Settings) -> None:
+    """Remove what killed processes left, and loads that nobody committed within a day."""
+    for folder in settings.staging_dir.glob("*"):
+        with suppress(OSError):  # another sweep was faster, or the folder is in use
+            age_s = time.time() - folder.stat().st_mtime
+            if age_s > (_KEPT_S if (folder / _META).exists() else _YOUNG_S):
+                with (folder / _LOCK).open("a") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _no_load(name: str) -> CatalogueNotFound:
+    return CatalogueNotFound(
+        f"There is no checked load {name!r} to commit.", next_step="Check the source again, then commit."
+    )

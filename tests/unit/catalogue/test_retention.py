@@ -1,0 +1,156 @@
+"""What a vacuum may remove: never what the newest, a young or a named version needs."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
+from backend.catalogue.retention import plan_vacuum, vacuum_preview
+from backend.errors import CatalogueError, CatalogueNotFound
+from tests.support.delta_logs import VECTOR_FILE, add, commit, remove, write_log
+
+DAY = 86_400.0
+NOW = time.time()
+
+
+def put(table, *names, days_old, size=10):
+    for name in names:
+        path = table / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+        os.utime(path, (NOW - days_old * DAY,) * 2)
+
+
+def days_ago(days):
+    return {"at_s": NOW - days * DAY}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Versions 1 to 5 of 100, 60, 40, 20 and 10 days ago, each with a file of its own beside base.parquet."""
+    folder = tmp_path / "shop"
+    products, quarantine = folder / PRODUCTS, folder / QUARANTINE
+    write_log(
+        products,
+        commit(**days_ago(101)),
+        commit(add("base.parquet", 9), add("v1.parquet", 1), note={"quarantine_version": 1}, **days_ago(100)),
+        commit(
+            *(remove("v1.parquet"), add("v2.parquet", 1), {"cdc": {"path": "_change_data/c2.parquet"}}),
+            note={"quarantine_version": 2},
+            **days_ago(60),
+        ),
+        commit(remove("v2.parquet"), remove("base.parquet"), add("base.parquet", 9, deleted=3), **days_ago(40)),
+        commit(remove("base.parquet"), add("v4.parquet", 6), note={"quarantine_version": 3}, **days_ago(20)),
+        commit(
+            *(remove("v4.parquet"), add("v5.parquet", 7), {"cdc": {"path": "_change_data/c5.parquet"}}),
+            **days_ago(10),
+        ),
+    )
+    put(products, "base.parquet", "v1.parquet", days_old=100)
+    put(products, "v2.parquet", "_change_data/c2.parquet", days_old=60)
+    put(products, VECTOR_FILE, days_old=40)
+    put(products, "v4.parquet", days_old=20)
+    put(products, "v5.parquet", "_change_data/c5.parquet", days_old=10)
+    write_log(
+        quarantine,
+        commit(**days_ago(100)),
+        commit(add("q1.parquet", 1), **days_ago(100)),
+        commit(remove("q1.parquet"), add("q2.parquet", 1), **days_ago(60)),
+        commit(remove("q2.parquet"), add("q3.parquet", 1), **days_ago(20)),
+    )
+    put(quarantine, "q1.parquet", "q2.parquet", "q3.parquet", days_old=60)
+    write_log(
+        folder / QUALITY,
+        commit(add("m0.parquet", 1), **days_ago(90)),
+        commit(remove("m0.parquet"), add("m1.parquet", 1), **days_ago(50)),
+    )
+    put(folder / QUALITY, "m0.parquet", "m1.parquet", days_old=90)
+    return folder
+
+
+def removable(folder, keep_days, protected=()):
+    plan = plan_vacuum(folder, keep_days=keep_days, protected=protected)
+    return {name: [file.path for file in files] for name, files in plan.files.items()}, plan
+
+
+def test_only_the_newest_stays_where_nothing_is_young_or_named(shop):
+    files, plan = removable(shop, 0)
+    assert files == {
+        PRODUCTS: [
+            "_change_data/c2.parquet",
+            "_change_data/c5.parquet",
+            "base.parquet",
+            VECTOR_FILE,
+            "v1.parquet",
+            "v2.parquet",
+            "v4.parquet",
+        ],
+        QUARANTINE: ["q1.parquet", "q2.parquet"],
+        QUALITY: ["m0.parquet"],
+    }
+    assert (plan.lost, plan.oldest_readable, plan.protected) == ((1, 2, 3, 4), 5, ())
+    assert (plan.count, plan.bytes) == (10, 100)
+
+
+def test_a_named_version_keeps_its_files_its_vector_and_its_quarantine(shop):
+    files, plan = removable(shop, 0, protected={3})
+    assert files[PRODUCTS] == [
+        *("_change_data/c2.parquet", "_change_data/c5.parquet", "v1.parquet", "v2.parquet", "v4.parquet"),
+    ]
+    assert files[QUARANTINE] == ["q1.parquet"]  # version 3 says nothing of it, so that of version 2 is its own
+    assert (plan.lost, plan.oldest_readable, plan.protected) == ((1, 2, 4), 3, (3,))
+
+
+def test_a_version_that_was_the_newest_within_the_days_stays(shop):
+    files, plan = removable(shop, 30)
+    # Version 3 was the newest until 20 days ago.
+    assert files[PRODUCTS] == ["_change_data/c2.parquet", "v1.parquet", "v2.parquet"]
+    assert files[QUARANTINE] == ["q1.parquet"]
+    assert (plan.lost, plan.oldest_readable) == ((1, 2), 3)
+    assert removable(shop, 1000)[0] == {}
+
+
+def test_what_no_commit_names_stays_a_day_in_case_somebody_is_about_to(shop):
+    put(shop / PRODUCTS, "half-written.parquet", days_old=0.5)
+    put(shop / PRODUCTS, "left-behind.parquet", days_old=1.5)
+    files, _ = removable(shop, 0)
+    assert "left-behind.parquet" in files[PRODUCTS]
+    assert "half-written.parquet" not in files[PRODUCTS]
+    assert "left-behind.parquet" not in removable(shop, 2)[0][PRODUCTS]
+
+
+def test_what_is_gone_already_is_neither_lost_nor_protected(shop):
+    (shop / PRODUCTS / "v1.parquet").unlink()
+    _, plan = removable(shop, 0, protected={1, 2, 77, -1, 0})
+    assert (plan.lost, plan.protected, plan.oldest_readable) == ((3, 4), (2,), 2)
+
+
+def test_the_preview_is_told_in_json_values(shop):
+    assert vacuum_preview(shop, keep_days=30, protected=[2]) == {
+        "files_removed": 4,
+        "bytes_freed": 40,
+        "versions_removed": [1],
+        "oldest_readable": 2,
+        "protected": [2],
+        "is_dry_run": True,
+    }
+
+
+@pytest.mark.parametrize("days", [-1, float("nan")])
+def test_days_out_of_range_are_refused(shop, days):
+    with pytest.raises(CatalogueError, match="cannot be kept for"):
+        plan_vacuum(shop, keep_days=days, protected=())
+
+
+def test_a_log_that_does_not_tell_what_is_in_use_stops_the_vacuum(shop):
+    (shop / PRODUCTS / "_delta_log" / f"{0:020d}.json").unlink()
+    with pytest.raises(CatalogueError, match="does not tell which files are in use"):
+        plan_vacuum(shop, keep_days=0, protected=())
+
+
+def test_an_absent_catalogue_is_said_to_be_absent(tmp_path):
+    with pytest.raises(CatalogueNotFound):
+        plan_vacuum(tmp_path / "nowhere", keep_days=0, protected=())
