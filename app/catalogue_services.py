@@ -54,7 +54,7 @@ class Since:
 
 def look_again() -> None:
     """Forget what was the newest: a job has ended, and may have changed it."""
-    for answer in (services.snapshot, services.models, services.serving, readable_versions, history, served_now):
+    for answer in (services.snapshot, services.models, services.serving, _readable, _history, served_now):
         answer.clear()
 
 
@@ -126,17 +126,25 @@ def discard(staged: str) -> None:
 # ------------------------------------------------------------------------------------------------- versions
 
 
-@st.cache_data(ttl=services.FRESH_S, max_entries=8, show_spinner=False)
 def readable_versions(name: str) -> list[int]:
     """Versions of a catalogue whose files are all there, oldest first."""
-    return catalogue_history.readable_versions(_folder(name))
+    return _readable(name, services.snapshot(name).version)
 
 
 @st.cache_data(ttl=services.FRESH_S, max_entries=8, show_spinner=False)
+def _readable(name: str, newest: int) -> list[int]:
+    return [version for version in catalogue_history.readable_versions(_folder(name)) if version <= newest]
+
+
 def history(name: str) -> list[HistoryEntry]:
     """The newest versions of a catalogue, newest first."""
+    return _history(name, services.snapshot(name).version)
+
+
+@st.cache_data(ttl=services.FRESH_S, max_entries=8, show_spinner=False)
+def _history(name: str, newest: int) -> list[HistoryEntry]:
     used_by = bundle.versions_named(services.models(), name)
-    return catalogue_history.history(_folder(name), used_by=used_by, limit=VERSIONS_SHOWN)
+    return catalogue_history.history(_folder(name), used_by=used_by, limit=VERSIONS_SHOWN, before=newest + 1)
 
 
 def built_on(name: str) -> list[Since]:

@@ -68,7 +68,7 @@ def quality_step(request: QualityRequest, settings: Settings, progress: Progress
     folder = _existing(settings, request.catalogue)
     progress.report(0, 1, note="Starting Spark")
     with open_spark(settings, app_name=f"twinset quality {request.catalogue}") as spark:
-        measured = measure_quality(spark, folder, progress=progress)
+        measured = measure_quality(spark, folder, progress=progress, max_pixels=settings.max_pixels)
     return {"catalogue": request.catalogue, "measured": measured}
 
 
@@ -165,5 +165,5 @@ def _measured(
         from backend.catalogue.quality import measure_quality
 
         folder = catalogue_folder(settings.catalogues_dir, report.catalogue)
-        result["measured"] = measure_quality(spark, folder, progress=progress)
+        result["measured"] = measure_quality(spark, folder, progress=progress, max_pixels=settings.max_pixels)
     return result

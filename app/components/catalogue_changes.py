@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue_services, state, words
-from app.components import product_grid
+from app.components import charts, product_grid
 from app.components.product_grid import Card
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backend.catalogue.items import CatalogueSummary, Product
 
 PAGE_SIZE = 24
-FROM, TO, SINCE = "changes_from", "changes_to", "changes_since"
+SINCE = "changes_since"
 KIND_TITLES: dict[ChangeKind, str] = {
     "new": "New",
     "changed": "Changed",
@@ -76,7 +76,9 @@ def column_title(name: str) -> str:
 def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]:
     """Let the user choose two versions; at first the one that is looked at and the one before it."""
     newest_first = readable[::-1]
-    end = summary.version
+    end = summary.version if summary.version in readable else newest_first[0]
+    # Once there is a newer version, or another is looked at, the choice begins anew.
+    start_key, end_key = (f"changes_{which}-{summary.name}-{end}" for which in ("from", "to"))
     before = max((version for version in readable if version < end), default=end)
     choices = {
         f"Since {since.title} (version {since.version})": since
@@ -84,8 +86,8 @@ def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]
         if since.version in readable
     }
     with st.container(horizontal=True):
-        start = st.selectbox("From version", newest_first, newest_first.index(before), key=FROM, width=140)
-        to = st.selectbox("To version", newest_first, newest_first.index(end), key=TO, width=140)
+        start = st.selectbox("From version", newest_first, newest_first.index(before), key=start_key, width=140)
+        to = st.selectbox("To version", newest_first, newest_first.index(end), key=end_key, width=140)
         if choices:
             st.selectbox(
                 "Or since a model was built",
@@ -94,18 +96,18 @@ def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]
                 placeholder="Choose one",
                 key=SINCE,
                 on_change=_choose,
-                args=(choices, newest_first[0]),
+                args=(choices, start_key, end_key, newest_first[0]),
                 help="Shows what a model does not know yet.",
                 width=420,
             )
     return start, to
 
 
-def _choose(choices: dict[str, Since], newest: int) -> None:
+def _choose(choices: dict[str, Since], start_key: str, end_key: str, newest: int) -> None:
     chosen = choices.get(state.chosen(SINCE))
     if chosen is not None:
-        state.choose(FROM, chosen.version)
-        state.choose(TO, newest)
+        state.choose(start_key, chosen.version)
+        state.choose(end_key, newest)
 
 
 def _card(change: Change, versions: tuple[int, int]) -> Card:
@@ -144,4 +146,6 @@ def _value(product: Product, name: str) -> str:
     value = getattr(product, name)
     if name == "price":
         return product_grid.price_text(value) or "none"
+    if name == "split":
+        return charts.SPLIT_TITLES.get(product.split, product.split)
     return words.label(value) if name == "label" else "none" if value is None else str(value)

@@ -28,7 +28,7 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
         chosen = st.selectbox(
             "Version",
             [state.NEWEST, *older],
-            format_func=lambda version: str(version) if version else f"Newest ({newest})",
+            format_func=lambda version: str(version) if version else "Newest",
             key="version",
             bind="query-params",
             help=VERSION_HELP,
@@ -37,7 +37,9 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
     summary = services.summary(name, version)
     if version != newest:
         _say_older(summary, newest)
-    elif asked.isdecimal() and int(asked) != newest:
+    else:
+        st.caption(f"Version {version}, of {words.moment(summary.committed_at)}")
+    if version == newest and asked.isdecimal() and int(asked) != newest:
         st.warning(
             f"Version {asked} of {words.plain(name)} cannot be read: there is none, or its files were tidied away. "
             "This is the newest.",

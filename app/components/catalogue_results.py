@@ -81,9 +81,10 @@ def _tidy(result: dict[str, Any]) -> list[str]:
         )
     if "files_removed" in result:
         files = words.count(result["files_removed"], "old file was", "old files were")
+        removed = f"{files} removed, {words.size(result['bytes_freed'])} freed."
         found.append(
-            f"{files} removed, {words.size(result['bytes_freed'])} freed. "
-            f"The oldest version that can be read is {result['oldest_readable']}."
+            f"{removed if result['files_removed'] else 'There was no old file to remove.'} "
+            f"The oldest version that can be opened is {result['oldest_readable']}."
         )
     return found
 

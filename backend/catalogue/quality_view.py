@@ -56,7 +56,9 @@ class Products(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """From where on a picture is flagged; the defaults flag 1 % or less of 1,000 good photos of clothes for each.
+    """From where on a picture is flagged.
+
+    None of the defaults flags more than 1.3 % of 1,000 photos of clothes, or of Fashion-MNIST.
 
     Attributes:
         blurred_below: Blurred: sharpness below this,

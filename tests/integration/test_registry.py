@@ -20,6 +20,7 @@ from backend.progress import NullProgress
 from backend.registry.model_registry import fetch_champion, register_bundle
 from backend.registry.store import open_store
 from backend.registry.tracking import MlflowTracker
+from backend.registry.usage import versions_in_use
 from backend.retrieval.recommend import Recommender
 from backend.serving.server import _bound
 from backend.supervisor import Service, running
@@ -46,6 +47,15 @@ def test_what_goes_in_comes_out(registered, bundle_with_index):
     assert version.model == bundle_with_index.name
     assert bundle.verify(folder) == bundle.verify(bundle_with_index)
     assert registered.home in folder.parents
+
+
+def test_the_versions_that_models_name_are_known_also_where_their_bundles_are_gone(registered, bundle_with_index):
+    ref = bundle.read_manifest(bundle_with_index).catalogue
+    assert not registered.models_dir.exists() or not list(registered.models_dir.iterdir())
+    assert versions_in_use(registered, ref.name) == {ref.version: ["twinset version 1"]}
+    shutil.copytree(bundle_with_index, registered.models_dir / bundle_with_index.name)
+    assert versions_in_use(registered, ref.name) == {ref.version: sorted([bundle_with_index.name, "twinset version 1"])}
+    assert versions_in_use(registered, "another") == {}
 
 
 def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(

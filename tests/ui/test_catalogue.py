@@ -21,7 +21,7 @@ def figures(test) -> dict[str, str]:
 def test_counts_and_splits_are_shown(screen, shop_catalogue):
     test = screen.open("catalogue")
     assert figures(test) == {"Products": "60", "Labels": "3", "Train": "54", "Test": "6", "Rejected": "2"}
-    assert test.selectbox(key="version").options == ["Newest (4)", "3", "2", "1"]
+    assert test.selectbox(key="version").options == ["Newest", "3", "2", "1"]
 
 
 def test_products_come_in_pages(screen, shop_catalogue):
@@ -95,6 +95,7 @@ def test_whoever_looks_at_the_newest_goes_on_to_the_next(screen, shop_catalogue)
     add_version(screen.settings, "shop", gone=("b001",))
     catalogue_services.look_again()  # as is done every few seconds, and when a job ends
     assert figures(test.run())["Products"] == "59"
+    assert "Version 5, of" in texts(test)
 
 
 def test_another_catalogue_starts_at_its_newest_version(screen, shop_catalogue):
@@ -118,7 +119,7 @@ def test_a_version_whose_files_are_gone_cannot_be_chosen(screen, shop_catalogue)
     for uri in DeltaTable(folder, version=2).file_uris():
         (folder / uri.rpartition("/")[2]).unlink()
     test = screen.open("catalogue")
-    assert test.selectbox(key="version").options == ["Newest (4)", "3", "1"]
+    assert test.selectbox(key="version").options == ["Newest", "3", "1"]
     history = screen.open("catalogue", view="History").dataframe[0].value
     assert dict(zip(history["Version"], history["Can be opened"], strict=True))[2] == "No, tidied away"
 

@@ -18,6 +18,7 @@ from tests.ui.conftest import add_version, assert_calm, finished, grid, press, s
 
 # pyarrow 14 makes pandas' tables with times by a name that pandas 2.2 calls private.
 pytestmark = pytest.mark.filterwarnings("ignore:DatetimeTZBlock is deprecated:DeprecationWarning")
+FROM, TO = "changes_from-shop-5", "changes_to-shop-5"
 OTHER = encoded(picture("checks", 77))
 
 
@@ -69,11 +70,11 @@ def test_changes_are_filtered_by_kind(moved):
 
 def test_versions_that_are_equal_say_that_nothing_changed(moved):
     test = moved.open("catalogue", view="Changes")
-    test.selectbox(key="changes_to").select(4)
-    test.selectbox(key="changes_from").select(2).run()
+    test.selectbox(key=TO).select(4)
+    test.selectbox(key=FROM).select(2).run()
     assert_calm(test)
     assert "Nothing changed between version 2 and version 4" in texts(test)
-    test.selectbox(key="changes_from").select(5).run()
+    test.selectbox(key=FROM).select(5).run()
     assert "Choose the older version first" in texts(test)
 
 
@@ -96,7 +97,7 @@ def test_changes_since_a_model_was_built(moved, shop_model):
     ]
     since.select_index(0).run()
     assert_calm(test)
-    assert (test.selectbox(key="changes_from").value, test.selectbox(key="changes_to").value) == (2, 5)
+    assert (test.selectbox(key=FROM).value, test.selectbox(key=TO).value) == (2, 5)
     assert "s001" in cards(test)
 
 
@@ -275,7 +276,12 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
         (
             "tidy",
             {"catalogue": "shop", "files_removed": 3, "bytes_freed": 2_000_000, "oldest_readable": 4},
-            ["3 old files were removed, 2 MB freed. The oldest version that can be read is 4."],
+            ["3 old files were removed, 2 MB freed. The oldest version that can be opened is 4."],
+        ),
+        (
+            "tidy",
+            {"catalogue": "shop", "files_removed": 0, "bytes_freed": 0, "oldest_readable": 1},
+            ["There was no old file to remove. The oldest version that can be opened is 1."],
         ),
         ("train", {"model": "m"}, []),
         ("catalogue", {"argument": ""}, []),

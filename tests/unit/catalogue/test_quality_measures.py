@@ -190,6 +190,7 @@ NEAR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "least"), list(zip(NEAR, (1.0, 1.0, 1.0, 0.95, 1.0, 0.75), strict=True)))
 def test_the_hash_finds_the_same_picture_again(sample, change, least):
     found = []
