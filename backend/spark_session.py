@@ -230,8 +230,7 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
 
     builder: Any = SparkSession.builder
     try:
-        with _stdout_on_stderr():
-            return builder.config(map=dict(conf)).getOrCreate()
+        return builder.config(map=dict(conf)).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
         _shut_down()
@@ -239,19 +238,6 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
             f"Spark does not start on {conf['spark.master']}: {said}",
             next_step="Run `make doctor`; what Java says about it stands above in the log.",
         ) from error
-
-
-@contextmanager
-def _stdout_on_stderr() -> Iterator[None]:
-    """Have a JVM that is started inside print where errors go: Spark's VACUUM tells its story on the output stream."""
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
 
 
 def _first_line(error: BaseException) -> str:

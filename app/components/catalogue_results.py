@@ -75,16 +75,16 @@ def _tidy(result: dict[str, Any]) -> list[str]:
     if "files_before" in result:
         before, after = result["files_before"], result["files_after"]
         found.append(
-            f"{words.count(before, 'file')} became {after:,}."
+            f"{words.count(before, 'file')} of {result['catalogue']} became {after:,}."
             if after != before
-            else f"There was nothing to write together: {words.count(before, 'file')}."
+            else f"There was nothing to write together in {result['catalogue']}: {words.count(before, 'file')}."
         )
     if "files_removed" in result:
         files = words.count(result["files_removed"], "old file was", "old files were")
         removed = f"{files} removed, {words.size(result['bytes_freed'])} freed."
         found.append(
             f"{removed if result['files_removed'] else 'There was no old file to remove.'} "
-            f"The oldest version that can be opened is {result['oldest_readable']}."
+            f"The oldest version of {result['catalogue']} that can be opened is {result['oldest_readable']}."
         )
     return found
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _META, _ROWS, _LOCK = "load.json", "rows.parquet", "lock"
 _KEPT_S = 24 * 3600  # how long a checked load waits for its commit
 _YOUNG_S = 60  # a folder so young may not have its lock yet
+_UPLOADS_KEPT_S = 7 * 24 * 3600  # an uploaded file may be loaded again, with other options, for a week
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,11 @@ def discard(settings: Settings, name: str) -> None:
 
 
 def sweep(settings: Settings) -> None:
-    """Remove what killed processes left, and loads that nobody committed within a day."""
+    """Remove what killed processes left, loads that nobody committed within a day, and uploads of last week."""
+    for upload in settings.uploads_dir.glob("*"):
+        with suppress(FileNotFoundError):  # another sweep was faster
+            if time.time() - upload.stat().st_mtime > _UPLOADS_KEPT_S:
+                shutil.rmtree(upload, ignore_errors=True)
     for folder in settings.staging_dir.glob("*"):
         with suppress(OSError):  # another sweep was faster, or the folder is in use
             age_s = time.time() - folder.stat().st_mtime
