@@ -142,6 +142,7 @@ def test_nothing_there_is_said(tmp_path):
         preview("folder", tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_a_preview_loads_neither_spark_nor_tensorflow(repository):
     code = (
         "import sys, backend.catalogue.preview\n"

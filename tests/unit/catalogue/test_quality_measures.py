@@ -200,6 +200,7 @@ def test_the_hash_finds_the_same_picture_again(sample, change, least):
     assert np.mean(found) >= least
 
 
+@pytest.mark.slow
 def test_the_hash_keeps_products_of_one_kind_apart(sample):
     """The drawn range holds the same model in two colours here and there, which are near duplicates in grey."""
     hashes = [(measure(data).phash, label) for data, label in sample]

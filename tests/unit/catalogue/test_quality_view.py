@@ -239,6 +239,7 @@ def test_what_is_not_a_measure_or_a_flag_is_named():
         table.select(flags=["ugly"])
 
 
+@pytest.mark.slow
 def test_sixty_thousand_products_in_another_order_keep_their_own_measures():
     rng = np.random.default_rng(3)
     hashes = [f"{number:064x}" for number in rng.permutation(60_000)]

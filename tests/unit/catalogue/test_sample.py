@@ -125,6 +125,7 @@ def test_a_fresh_process_draws_the_same_bytes_in_another_order():
     assert other.stdout.split() == here
 
 
+@pytest.mark.slow
 def test_every_style_and_every_print_is_drawn_as_an_accepted_picture():
     seen = {}
     for product in PRODUCTS:
