@@ -168,10 +168,9 @@ class _Commit:
 
         What is committed between here and Delta's own check is found by that, or is merged with, row by row.
         """
-        table = delta_log.open_table(self.folder / PRODUCTS)
-        found = int(table.version())
-        ours = (self.held.version or 0, self.folder / PRODUCTS)
-        if any(_changes_rows(ours[1], version) for version in range(ours[0] + 1, found + 1)):
+        path = self.folder / PRODUCTS
+        since = range((self.held.version or 0) + 1, (delta_log.newest_version(path) or 0) + 1)
+        if any(_changes_rows(path, version) for version in since):
             raise CatalogueBusy("The products changed.")
 
     def _note(self, plan: LoadPlan) -> dict[str, object]:
