@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from backend.catalogue import delta_log
+from backend.catalogue.product_files import ROW_GROUP_BYTES
 from backend.errors import CatalogueBusy, CatalogueError, StorageFull, WorkbenchError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
-# About 1 MB of pictures in a row group, so that a page of thumbnails reads a small part of a file.
-_ROW_GROUP_BYTES = 1 << 20
 _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _CONFLICT = re.compile(
     r"DELTA_CONCURRENT|DELTA_(METADATA|PROTOCOL)_CHANGED|io\.delta\.exceptions\.|FileAlreadyExistsException"
@@ -81,7 +80,7 @@ def _create(spark: SparkSession, path: Path, columns: Columns, constraints: Cons
 @contextmanager
 def commit_note(spark: SparkSession, note: Mapping[str, object]) -> Iterator[None]:
     """Have every commit inside carry ``note`` as its user metadata, and be cut into small row groups."""
-    with configured(spark, {_NOTE: json.dumps(dict(note)), "parquet.block.size": str(_ROW_GROUP_BYTES)}):
+    with configured(spark, {_NOTE: json.dumps(dict(note)), "parquet.block.size": str(ROW_GROUP_BYTES)}):
         yield
 
 

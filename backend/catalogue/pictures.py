@@ -1,7 +1,8 @@
 """What runs on the executors while a source is checked: entries in; pictures out as Parquet files, facts as rows.
 
 Pictures never pass through the JVM or the driver: a Python worker reads them, checks them and writes them where the
-commit will read them. Only hashes, sizes and reasons come back.
+commit will find them. Only hashes, sizes and reasons come back. Usable rows are written as the table ``products`` has
+them, so that a first load can take the files as they are; rejected ones go to a file of their own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from backend.catalogue.constraints import require_storable
 from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA
 from backend.catalogue.executors import spare_zip_imports
 from backend.catalogue.items import PRODUCT_COLUMNS
-from backend.catalogue.schemas import arrow_schema
+from backend.catalogue.product_files import GroupedWriter
+from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema
 from backend.errors import ImageRejected
 from backend.imaging import ImageInfo, verify
 
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
 STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))
 STAGED_SCHEMA = arrow_schema(STAGED_COLUMNS)
 STAGED_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in STAGED_COLUMNS)
-# What comes back of every entry, in the order of the entries. ``file`` is null where no picture was staged, because
-# there is none or because the catalogue holds the very same one.
+# What comes back of every entry, in the order of the entries. ``file`` is null where no row was staged, because the
+# catalogue holds the very same picture.
 FACT_SCHEMA = pa.schema(
     [
         ("image_sha256", pa.string()),
@@ -83,19 +86,25 @@ class PictureCheck:
             yield to_bytes(facts)
 
     def stage(self, entries: pa.Table, path: Path) -> pa.Table:
-        """Check entries and write those rows that a commit may need to ``path``; returns their facts."""
-        import pyarrow.parquet as pq
+        """Check entries and write the rows that a commit may need; returns their facts.
 
+        Usable rows go to ``path``, rejected ones to a file beside it; a file without rows is not kept.
+
+        Raises:
+            CatalogueError: A usable row breaks a constraint of the table, which is a defect of the checks before.
+        """
+        aside = path.with_name(f"rejected-{path.name}")
         facts = []
-        plain = [name for name, kind, _ in STAGED_COLUMNS if kind != "binary"]
-        with pq.ParquetWriter(path, STAGED_SCHEMA, compression="none", use_dictionary=plain) as writer:
+        with GroupedWriter(path, STORED_PRODUCT_SCHEMA) as usable, GroupedWriter(aside, STAGED_SCHEMA) as rejected:
             for start in range(0, entries.num_rows, _CHUNK_ROWS):
                 chunk = entries.slice(start, _CHUNK_ROWS)
                 checked = self._checked(chunk)
                 rows = self._rows(chunk, checked)
-                if rows.num_rows:
-                    writer.write_table(rows)
-                facts.append(_facts(checked, path.name))
+                stored = rows.filter(rows["reason"].is_null()).select(STORED_PRODUCT_SCHEMA.names)
+                require_storable(stored)
+                usable.add(stored.cast(STORED_PRODUCT_SCHEMA))
+                rejected.add(rows.filter(rows["reason"].is_valid()))
+                facts.append(_facts(checked, path.name, aside.name))
         return pa.concat_tables(facts)
 
     def _checked(self, entries: pa.Table) -> list[_Checked]:
@@ -138,13 +147,13 @@ class PictureCheck:
         return pa.Table.from_pydict({name: values[name] for name in STAGED_SCHEMA.names}, schema=STAGED_SCHEMA)
 
 
-def _facts(checked: list[_Checked], file: str) -> pa.Table:
+def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
     return pa.table(
         {
             "image_sha256": [found.sha256 for found in checked],
             "reason": [found.reason for found in checked],
             "n_bytes": [len(found.picture) if found.picture else 0 for found in checked],
-            "file": [None if found.is_held else file for found in checked],
+            "file": [None if found.is_held else rejected if found.reason else usable for found in checked],
         },
         schema=FACT_SCHEMA,
     )

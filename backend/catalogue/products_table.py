@@ -1,17 +1,17 @@
-"""The table ``products`` as Spark writes it: the first load at once, every later one as a MERGE by product_id."""
+"""The table ``products``: made by Spark; the first load taken in as it was checked, every later one by a MERGE."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.catalogue import delta_table
 from backend.catalogue.items import DETAIL_COLUMNS, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
 from backend.catalogue.load_plan import DELETE, DETAILS, INSERT, MARK, PICTURE
-from backend.catalogue.pictures import STAGED_DDL
+from backend.catalogue.product_files import append_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backend.catalogue.staging import StagedLoad
 
 _NAMES = [name for name, _, _ in PRODUCT_COLUMNS]
+_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in PRODUCT_COLUMNS)
 _BROADCAST_ROWS = 2_000_000  # ids and actions; about 100 bytes each
 
 
@@ -35,8 +36,7 @@ def writer(
     if plan.is_empty:  # the quarantine alone changed: the products say so, and are touched no further
         return lambda note: touch(spark, path, note)
     if is_first:
-        usable = spark.read.schema(STAGED_DDL).parquet(*load.files).where("reason IS NULL").select(_NAMES)
-        return lambda note: delta_table.replace_content(usable, path, note=note)
+        return lambda note: append_files(path, [Path(file) for file in load.files], note=note)
     return lambda note: merge(_changes(spark, load, plan), path, note=note)
 
 
@@ -88,7 +88,7 @@ def _changes(spark: SparkSession, load: StagedLoad, plan: LoadPlan) -> DataFrame
         decided: DataFrame = spark.createDataFrame(with_picture.select(["product_id", "action"]))
         if with_picture.num_rows <= _BROADCAST_ROWS:
             decided = F.broadcast(decided)
-        pictures = spark.read.schema(STAGED_DDL).parquet(*load.files).where("reason IS NULL").select(_NAMES)
+        pictures = spark.read.schema(_DDL).parquet(*load.files)
         parts.append(pictures.join(decided, "product_id").select(*_NAMES, "action"))
     return parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
 

@@ -66,7 +66,7 @@ def write_quarantine(
     path = folder / QUARANTINE
     delta_table.ensure(spark, path, QUARANTINE_COLUMNS)
     kept = _kept(spark, path, change, str(load.meta["source"]))
-    fresh = spark.read.schema(STAGED_DDL).parquet(*load.files).where("reason IS NOT NULL") if load.files else None
+    fresh = spark.read.schema(STAGED_DDL).parquet(*load.rejected_files) if load.rejected_files else None
     frame = fresh.select(_NAMES) if fresh is not None else kept.limit(0)
     delta_table.replace_content(kept.unionByName(frame), path, note=note)
     return delta_log.version_of_load(path, str(note["load"]))

@@ -22,5 +22,7 @@ def arrow_schema(columns: tuple[tuple[str, str, bool], ...]) -> pa.Schema:
 
 
 PRODUCT_SCHEMA = arrow_schema(PRODUCT_COLUMNS)
+# As a file of the table has it: what may not be null is marked so.
+STORED_PRODUCT_SCHEMA = pa.schema([pa.field(name, _TYPES[kind], nullable) for name, kind, nullable in PRODUCT_COLUMNS])
 QUARANTINE_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
 QUALITY_SCHEMA = arrow_schema(QUALITY_COLUMNS)

@@ -1,7 +1,8 @@
 """Checked loads that wait for their commit: pictures and facts in a folder of their own, one load a folder.
 
 lock           held while a process works in the folder; a killed one lets go of it, and the next load sweeps
-part-*.parquet rows with pictures, written by the executors
+part-*.parquet usable rows with pictures, written by the executors
+rejected-*     rejected rows, with pictures where there are any
 rows.parquet   every row of the source without its picture, with its facts
 load.json      what was checked, written last: a folder with it can be committed
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backend.bundle import write_atomically
@@ -56,8 +58,16 @@ class StagedLoad:
 
     @property
     def files(self) -> list[str]:
-        """The files with pictures that are to be read; those of tasks that failed are not among them."""
-        names = self.rows["file"].drop_null().unique().to_pylist()
+        """The files with usable rows that are to be read; those of tasks that failed are not among them."""
+        return self._named(pc.is_null(self.rows["reason"]))
+
+    @property
+    def rejected_files(self) -> list[str]:
+        """The same of rejected rows."""
+        return self._named(pc.is_valid(self.rows["reason"]))
+
+    def _named(self, wanted: pa.ChunkedArray) -> list[str]:
+        names = self.rows["file"].filter(wanted).drop_null().unique().to_pylist()
         return [str(self.folder / name) for name in sorted(names)]
 
     def save(self) -> None:

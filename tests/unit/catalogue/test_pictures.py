@@ -52,13 +52,14 @@ def entries_of(count, *, reasons=None, known=None):
 
 @pytest.fixture
 def staged(tmp_path):
-    """Check pictures; returns the rows that were staged, and the facts of all."""
+    """Check pictures; returns the usable rows, the rejected rows, and the facts of all."""
 
     def run(pictures, *, max_pixels=10_000, **entries):
         check = PictureCheck(Given(tuple(pictures)), tmp_path, NOW, max_pixels)
         facts = check.stage(entries_of(len(pictures), **entries), tmp_path / "part.parquet")
         assert facts.schema == FACT_SCHEMA
-        return pq.read_table(tmp_path / "part.parquet").to_pylist(), facts.to_pylist()
+        files = (tmp_path / "part.parquet", tmp_path / "rejected-part.parquet")
+        return *(pq.read_table(file).to_pylist() if file.exists() else [] for file in files), facts.to_pylist()
 
     return run
 
@@ -69,45 +70,52 @@ def test_the_columns_are_those_of_the_table_the_source_row_and_a_reason():
 
 
 def test_a_good_picture_gets_size_channels_hash_and_time(staged):
-    (colour, grey), facts = staged([COLOUR, GREY])
+    (colour, grey), rejected, facts = staged([COLOUR, GREY])
     assert (colour["width"], colour["height"], colour["channels"]) == (30, 20, 3)
     assert (grey["width"], grey["height"], grey["channels"]) == (28, 28, 1)
     assert colour["image"] == COLOUR
     assert colour["image_sha256"] == hashlib.sha256(COLOUR).hexdigest() == facts[0]["image_sha256"]
-    assert (colour["source"], colour["ingested_at"], colour["reason"]) == ("given", NOW, None)
+    assert (colour["source"], colour["ingested_at"], colour["withdrawn_at"]) == ("given", NOW, None)
     assert (colour["product_id"], colour["price"], colour["brand"]) == ("p0", 9.5, None)
     assert (facts[1]["n_bytes"], facts[1]["file"], facts[1]["reason"]) == (len(GREY), "part.parquet", None)
+    assert rejected == []
+
+
+def test_usable_rows_are_written_as_the_table_has_them(staged, tmp_path):
+    staged([COLOUR])
+    stored = pq.read_schema(tmp_path / "part.parquet")
+    assert [(field.name, field.nullable) for field in stored] == [(name, null) for name, _, null in PRODUCT_COLUMNS]
 
 
 def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
     large = encode_png(np.zeros((200, 200), np.uint8))
     refused = ImageRejected("It is encrypted.", code="encrypted")
-    rows, facts = staged([COLOUR[:-40], b"GIF89a", None, b"", large, GREY, refused])
-    expected = ["damaged", "not_an_image", "no_picture", "empty", "too_many_pixels", None, "encrypted"]
-    assert [row["reason"] and row["reason"].split(":")[0] for row in rows] == expected
-    assert [fact["reason"] for fact in facts] == [row["reason"] for row in rows]
+    usable, rows, facts = staged([COLOUR[:-40], b"GIF89a", None, b"", large, GREY, refused])
+    expected = ["damaged", "not_an_image", "no_picture", "empty", "too_many_pixels", "encrypted"]
+    assert [row["reason"].split(":")[0] for row in rows] == expected
+    assert [fact["reason"] for fact in facts if fact["reason"]] == [row["reason"] for row in rows]
+    assert [fact["file"] for fact in facts] == ["rejected-part.parquet"] * 5 + ["part.parquet", "rejected-part.parquet"]
+    assert [row["product_id"] for row in usable] == ["p5"]
     assert (rows[0]["image"], rows[2]["image"]) == (COLOUR[:-40], None)
     assert rows[0]["width"] is None
 
 
 def test_a_picture_that_the_catalogue_holds_is_neither_decoded_nor_staged(staged):
     held = hashlib.sha256(b"not even a picture").hexdigest()
-    rows, facts = staged([GREY, b"not even a picture"], known=["0" * 64, held])
+    rows, _, facts = staged([GREY, b"not even a picture"], known=["0" * 64, held])
     assert [row["product_id"] for row in rows] == ["p0"]
     assert (facts[1]["image_sha256"], facts[1]["reason"], facts[1]["file"]) == (held, None, None)
 
 
 def test_what_the_driver_rejected_stays_rejected_whatever_its_picture(staged):
     reasons = ["duplicate_id: Twice.", "bad_price: None."]
-    rows, _ = staged([GREY, b"broken"], reasons=reasons)
+    usable, rows, _ = staged([GREY, b"broken"], reasons=reasons)
     assert [row["reason"] for row in rows] == reasons
-    assert rows[0]["image"] == GREY
+    assert (rows[0]["image"], usable) == (GREY, [])
 
 
-def test_many_entries_are_written_in_small_groups_and_in_order(staged, tmp_path):
-    rows, facts = staged([GREY] * 700)
-    groups = pq.read_metadata(tmp_path / "part.parquet")
-    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [256, 256, 188]
+def test_many_entries_are_written_in_order(staged):
+    rows, _, facts = staged([GREY] * 700)
     assert [row["product_id"] for row in rows] == [f"p{i}" for i in range(700)]
     assert len(facts) == 700
 

@@ -13,7 +13,13 @@ from backend.catalogue import staging
 from backend.catalogue.staging import StagedLoad, discard, new_staging, staged, sweep
 from backend.errors import CatalogueNotFound
 
-ROWS = pa.table({"product_id": ["a", "b"], "file": ["part-1.parquet", None]})
+ROWS = pa.table(
+    {
+        "product_id": ["a", "b", "c"],
+        "file": ["part-1.parquet", None, "rejected-part-1.parquet"],
+        "reason": pa.array([None, None, "damaged: It ends too early."], pa.string()),
+    }
+)
 
 
 def save(settings):
@@ -33,6 +39,7 @@ def test_a_saved_load_waits_and_comes_back_as_it_was(settings):
         assert load.meta == {"catalogue": "shop"}
         assert load.rows.equals(ROWS)
         assert load.files == [str(folder / "part-1.parquet")]
+        assert load.rejected_files == [str(folder / "rejected-part-1.parquet")]
     discard(settings, folder.name)
     with pytest.raises(CatalogueNotFound, match="no checked load"), staged(settings, folder.name):
         pass

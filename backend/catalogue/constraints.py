@@ -1,0 +1,56 @@
+"""The CHECK constraints of the table ``products`` for rows that are in Python's hands, before they become a file of it.
+
+Spark checks what it writes itself. A first load takes the files that the executors wrote; they are checked there, by the
+same conditions, written once more for Arrow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from backend.catalogue.items import PRODUCT_COLUMNS, SPLITS, UNLABELLED
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _conditions() -> dict[str, pc.Expression]:
+    """Return the twin of every condition in :data:`backend.catalogue.items.PRODUCT_CONSTRAINTS`, by its name."""
+    field = pc.field
+    return {
+        "id_not_empty": pc.utf8_length(field("product_id")) > 0,
+        "picture_not_empty": pc.binary_length(field("image")) > 0,
+        "sha256_complete": pc.utf8_length(field("image_sha256")) == 64,
+        "size_positive": (field("width") > 0) & (field("height") > 0),
+        "channels_known": field("channels").isin([1, 3]),
+        "split_known": field("split").isin(list(SPLITS)),
+        "unlabelled_gallery_only": (field("label") != UNLABELLED) | (field("split") == "gallery-only"),
+        "price_not_negative": field("price").is_null() | (field("price") >= 0),
+        "stock_not_negative": field("stock").is_null() | (field("stock") >= 0),
+    }
+
+
+def broken_constraint(rows: pa.Table) -> str | None:
+    """Return the name of the first constraint that a row breaks, ``NOT NULL <column>`` among them; None if all hold."""
+    for name, _, nullable in PRODUCT_COLUMNS:
+        if not nullable and rows[name].null_count:
+            return f"NOT NULL {name}"
+    for name, condition in _conditions().items():
+        if rows.filter(condition).num_rows != rows.num_rows:
+            return name
+    return None
+
+
+def require_storable(rows: pa.Table) -> None:
+    """Refuse rows that the table would refuse.
+
+    Raises:
+        CatalogueError: A row breaks a constraint.
+    """
+    if broken := broken_constraint(rows):
+        raise CatalogueError(
+            f"A product breaks the table's constraint {broken}; nothing was kept.", next_step="Report this, please."
+        )
