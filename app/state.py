@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backend.catalogue.locations import Kind
     from backend.serving.client import Answer
 
@@ -130,6 +132,19 @@ def job() -> str:
 def select_job(job_id: str) -> None:
     """Select a job on the Jobs page."""
     st.query_params[JOB] = job_id
+
+
+def clicked_point(chart: str) -> tuple[Any, ...] | None:
+    """What the mark that was just clicked in a chart carries with it; None when none was; for callbacks only."""
+    points = st.session_state[chart]["selection"]["points"]
+    carried = points[0].get("customdata") if points else None
+    return tuple(carried) if carried else None
+
+
+def start_with(key: str, value: Any, options: Sequence[Any]) -> None:
+    """Set a widget that is about to be shown, unless it stands at one of its options already."""
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = value
 
 
 # ------------------------------------------------------------------------------------------------- the catalogue page

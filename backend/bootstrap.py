@@ -208,7 +208,10 @@ def _install_all_but_horovod(folder: Path) -> None:
 
 def _horovod_home(pins: dict[str, str]) -> Path:
     python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-    return cache_dir() / "wheels" / f"tensorflow-{pins['tensorflow']}-{python}-{platform.machine()}"
+    # HOROVOD_GPU_OPERATIONS=NCCL builds another wheel; see requirements-gpu.txt.
+    gpu = os.environ.get("HOROVOD_GPU_OPERATIONS", "").lower()
+    flavour = f"-{gpu}" if gpu else ""
+    return cache_dir() / "wheels" / f"tensorflow-{pins['tensorflow']}-{python}-{platform.machine()}{flavour}"
 
 
 def _cached_horovod(pins: dict[str, str]) -> Path | None:

@@ -4,6 +4,9 @@
     weights.npz       the network's arrays, in order; no code, no pickle
     vectors.npy       the gallery's embeddings, float32 (N, D), L2-normalised      (once indexed)
     gallery.parquet   the gallery's product columns and thumbnails, in the same order (once indexed)
+    evaluation.json   what an evaluation found; evaluation.parquet: its answer to every test query  (once evaluated)
+    calibration.json  what a similarity is worth, and from where on an answer is a match            (once evaluated)
+    proof.json        what a training on several workers can show for having been right             (if it was one)
 
 A bundle is complete in itself: whoever has the folder can answer. Loading verifies every hash before anything is read.
 """

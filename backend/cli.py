@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend import cli_handlers as handlers
 from backend.cli_catalogue import add_catalogue
+from backend.cli_evaluation import add_evaluation
+from backend.cli_train import add_training
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings
@@ -83,14 +85,8 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 
 def _add_models(commands: Any) -> None:
-    train = _command(commands, "train", "Train a model on a catalogue version.", handlers.train)
-    train.add_argument("--catalogue", required=True)
-    train.add_argument("--version", type=int, default=None, help="Delta version; the newest when left out")
-    train.add_argument("--preset", default="", help="named configuration; one that fits the catalogue when left out")
-    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset")
-    train.add_argument("--name", default="", help="name of the model; made from the time when left out")
+    add_training(commands, _command)
     for name, help_text, handler in (
-        ("evaluate", "Score a model's index with the test split.", handlers.evaluate),
         ("index", "Embed the whole gallery into a model's bundle.", handlers.index),
         ("deploy", "Register a model and have the endpoint serve it.", handlers.deploy),
     ):
@@ -98,6 +94,7 @@ def _add_models(commands: Any) -> None:
         command.add_argument("--model", default="", help="name of the model; the newest when left out")
         if name == "deploy":
             command.add_argument("--alias", default="champion")
+    add_evaluation(commands, _command)
     _command(commands, "models", "List the models, newest first.", handlers.models)
 
 

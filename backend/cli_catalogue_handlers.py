@@ -149,7 +149,7 @@ def show_changes(options: argparse.Namespace, settings: Settings) -> Result:
 
 def _since(options: argparse.Namespace, settings: Settings, until: int) -> int:
     from backend import bundle
-    from backend.steps import model_folder
+    from backend.models import model_folder
 
     if options.since_model:
         manifest = bundle.read_manifest(model_folder(settings, options.since_model))

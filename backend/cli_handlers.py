@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import steps
 from backend.bundle import list_bundles
 from backend.console import ConsoleProgress
-from backend.errors import Cancelled, ConfigurationError, ImageRejected, JobError, RegistryError
+from backend.errors import Cancelled, ImageRejected, JobError, RegistryError
 from backend.requests import (
     DemoRequest,
     DeployRequest,
-    EvaluateRequest,
     IndexRequest,
     Request,
-    TrainRequest,
 )
-from backend.training.config import TrainConfig, preset
 
 if TYPE_CHECKING:
     import argparse
@@ -37,41 +34,9 @@ def carry_out(request: Request, settings: Settings) -> Result:
         return steps.run_request(request, settings, progress)
 
 
-def train(options: argparse.Namespace, settings: Settings) -> Result:
-    """``train``."""
-    named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
-    config = preset(named, **changes_of(options.set))
-    request = TrainRequest(catalogue=options.catalogue, version=options.version, config=config, name=options.name)
-    return carry_out(request, settings)
-
-
-def changes_of(pairs: list[str]) -> dict[str, Any]:
-    """Parse ``FIELD=VALUE`` pairs to the types of the training configuration.
-
-    Raises:
-        ConfigurationError: A pair has no ``=``, names no field, or its value has the wrong type.
-    """
-    kinds = {item.name: type(getattr(TrainConfig(), item.name)) for item in fields(TrainConfig)}
-    changes = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or name not in kinds:
-            raise ConfigurationError(f"--set {pair} names no field.", next_step=f"Fields are {', '.join(kinds)}.")
-        try:
-            changes[name] = kinds[name](value)
-        except ValueError as error:
-            raise ConfigurationError(f"{name} must be a {kinds[name].__name__}, got {value!r}.") from error
-    return changes
-
-
 def index(options: argparse.Namespace, settings: Settings) -> Result:
     """``index``."""
     return carry_out(IndexRequest(options.model), settings)
-
-
-def evaluate(options: argparse.Namespace, settings: Settings) -> Result:
-    """``evaluate``."""
-    return carry_out(EvaluateRequest(options.model), settings)
 
 
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:

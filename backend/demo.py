@@ -16,6 +16,7 @@ from backend.requests import (
     TrainRequest,
 )
 from backend.training.config import preset
+from backend.training_steps import train_step
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -36,17 +37,17 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
 
     The fixed query is the first test product by id, asked through the real endpoint with the app's token.
     """
-    from backend import catalogue_steps, steps
+    from backend import catalogue_steps, evaluation_steps, steps
 
     started = time.monotonic()
     source, note = choose_source(request, settings, progress)
     spans = dict(zip(WEIGHTS[source], Span.split(progress, WEIGHTS[source].items()), strict=True))
     config = preset(request.preset or PRESETS[source])
     ingested = catalogue_steps.ingest_step(IngestRequest(source=source), settings, spans["catalogue"])
-    trained = steps.train_step(TrainRequest(catalogue=source, config=config), settings, spans["train"])
+    trained = train_step(TrainRequest(catalogue=source, config=config), settings, spans["train"])
     model = trained["model"]
     indexed = steps.index_step(IndexRequest(model), settings, spans["index"])
-    scored = steps.evaluate_step(EvaluateRequest(model), settings, spans["evaluate"])
+    scored = evaluation_steps.evaluate_step(EvaluateRequest(model, baselines=False), settings, spans["evaluate"])
     deployed = steps.deploy_step(DeployRequest(model), settings, spans["deploy"])
     query, answer = ask(source, settings, spans["recommend"])
     return {

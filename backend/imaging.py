@@ -1,6 +1,6 @@
 """The pixel contract, and its only owner: encoded bytes in, float32 pixels in [0, 1] out.
 
-Every pixel that a model ever sees, in training, in the gallery or in a query, went through :func:`decode`; scaling to
+Every pixel that a model ever sees, in training, in the gallery or in a query, is what :func:`decode` gives; scaling to
 [0, 1] happens in :func:`to_float` and nowhere else. The order of the steps is part of the contract:
 
     format and size checked before decoding -> EXIF turn -> alpha on white -> colour mode -> pad to a square
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from backend import imaging_png
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MIN_SIDE = 8
 OPAQUE = 255
 MAX_PIXELS = 40_000_000
+encode_png = imaging_png.encode_png  # ours are read back without a codec, too
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -118,10 +120,31 @@ def decode(data: bytes, spec: PixelSpec, *, max_pixels: int = MAX_PIXELS) -> Dec
             notes.append("Its transparent parts were put on white.")
         squared = _resized(_squared(flat.convert("L" if spec.channels == 1 else "RGB")), spec)
     pixels = np.asarray(squared, dtype=np.uint8).reshape(spec.shape)
-    pixels, inverted = _polarised(pixels, spec.background)
+    (pixels,), (inverted,) = _polarised(pixels[None], spec.background)
     if inverted:
         notes.append(_INVERSION_NOTE[spec.background])
     return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes), info=info)
+
+
+def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.uint8], dict[int, ImageRejected]]:
+    """Decode N encoded pictures, whether or not all can be read; the same pixels as :func:`decode`, one by one.
+
+    Plain PNGs that have the model's size already, as Fashion-MNIST is stored, are read ten times as fast.
+
+    Returns:
+        uint8 (N, H, W, C), black where a picture was rejected, and why it was, by its place among the N.
+    """
+    pixels = np.zeros((len(images), *spec.shape), dtype=np.uint8)
+    rejected: dict[int, ImageRejected] = {}
+    is_square = spec.height == spec.width >= MIN_SIDE  # others are padded, or refused
+    found, plain = imaging_png.read_plain(images if is_square else (), spec.shape)
+    pixels[found], _ = _polarised(plain, spec.background)
+    for position in np.setdiff1d(np.arange(len(images)), found).tolist():
+        try:
+            pixels[position] = decode(images[position], spec).pixels
+        except ImageRejected as error:
+            rejected[position] = error
+    return pixels, rejected
 
 
 def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
@@ -130,33 +153,11 @@ def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
     Raises:
         ImageRejected: One of them is no usable picture; the message says which.
     """
-    out = np.empty((len(images), *spec.shape), dtype=np.uint8)
-    for position, data in enumerate(images):
-        try:
-            out[position] = decode(data, spec).pixels
-        except ImageRejected as error:
-            message = f"Picture {position + 1} of {len(images)}: {error.message}"
-            raise ImageRejected(message, code=error.code, next_step=error.next_step, status=error.status) from error
-    return out
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode uint8 (H, W), (H, W, 1) or (H, W, 3) as PNG, losslessly.
-
-    Written out, because for pictures of a thousand pixels a codec's set-up costs more than the picture: 48 against
-    115 microseconds.
-    """
-    height, width, *depth = pixels.shape
-    channels = depth[0] if depth else 1
-    if pixels.dtype != np.uint8 or channels not in {1, 3}:
-        raise ValueError(f"Need uint8 (H, W), (H, W, 1) or (H, W, 3), got {pixels.dtype} {pixels.shape}.")
-    lines = np.zeros((height, 1 + width * channels), dtype=np.uint8)  # each line begins with its filter: none
-    lines[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    pixels, rejected = decode_batch(images, spec)
+    for position, error in rejected.items():
+        message = f"Picture {position + 1} of {len(images)}: {error.message}"
+        raise ImageRejected(message, code=error.code, next_step=error.next_step, status=error.status) from error
+    return pixels
 
 
 def thumbnail(data: bytes, *, side: int = 160) -> bytes:
@@ -266,17 +267,18 @@ def flattened(image: Image.Image) -> tuple[Image.Image, bool]:
     return (image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode == "1" else "RGB")), False
 
 
-def _border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the outermost pixels of (H, W) or (H, W, C) as (P,) or (P, C)."""
-    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+def _borders(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the outermost pixels of (N, H, W, C) as (N, P, C)."""
+    return np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1)
 
 
 def _squared(image: Image.Image) -> Image.Image:
     """Pad the shorter side with the colour of the border, so that no seam is invented."""
     if image.width == image.height:
         return image
-    fill = np.median(_border(np.asarray(image)), axis=0).astype(np.uint8)
-    colour = int(fill) if fill.ndim == 0 else tuple(int(v) for v in fill)
+    border = _borders(np.asarray(image).reshape(1, image.height, image.width, -1))
+    fill = tuple(np.median(border[0], axis=0).astype(np.uint8).tolist())
+    colour = fill if len(fill) > 1 else fill[0]
     side = max(image.size)
     square = Image.new(image.mode, (side, side), colour)
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
@@ -288,10 +290,10 @@ def _resized(image: Image.Image, spec: PixelSpec) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _polarised(pixels: NDArray[np.uint8], background: Background) -> tuple[NDArray[np.uint8], bool]:
-    """Invert when the border says that the picture lies on the other ground than the gallery."""
-    if background == "any":
-        return pixels, False
-    level = float(np.median(_border(pixels)))
-    wrong = level > 127.5 if background == "dark" else level < 127.5
-    return (np.uint8(255) - pixels if wrong else pixels), wrong
+def _polarised(pixels: NDArray[np.uint8], background: Background) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Invert those of N pictures whose border says that they lie on the other ground than the gallery; says which."""
+    if background == "any" or not len(pixels):
+        return pixels, np.zeros(len(pixels), dtype=np.bool_)
+    levels = np.median(_borders(pixels).reshape(len(pixels), -1), axis=1)
+    wrong = levels > 127.5 if background == "dark" else levels < 127.5
+    return (np.where(wrong[:, None, None, None], ~pixels, pixels) if wrong.any() else pixels), wrong

@@ -58,7 +58,7 @@ class Span:
         """Report to the parent, scaled into this span; the step's own figures go into the note."""
         share = min(max(done / total, 0.0), 1.0) if total else 0.0
         at = self._start + share * (self._stop - self._start)
-        figures = f"{done:,.0f} of {total:,.0f} {unit}".strip() if unit and total > 1 else ""
+        figures = f"{done:,.0f} of {total:,.0f} {unit}" if unit not in {"", "%"} and total > 1 else ""
         parts = [part for part in (self._title, note, figures) if part]
         self._parent.report(round(at, 2), 100.0, unit="%", note=" · ".join(parts))
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 from backend.catalogue.items import GonePolicy  # noqa: TC001 - a field's type, asked for at run time
 from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError, JobError
+from backend.evaluation.options import STANDARD_K, EvaluationOptions
 from backend.training.config import TrainConfig
 
 SourceName = Literal["sample", "fashion-mnist", "folder", "zip", "csv", "parquet", "delta"]
@@ -137,13 +138,22 @@ class TidyRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """Train a model on a catalogue; ``version`` None means the newest, ``name`` empty means one made from the time."""
+    """Train a model on a catalogue.
+
+    Attributes:
+        version: None means the newest.
+        name: Of the new model; empty means one made from the time.
+        workers: Processes that train together, each in a Spark task; 1 trains without Spark.
+        resume: Whether to go on from the last checkpoint of ``name``; all else is then as it was.
+    """
 
     kind: ClassVar[str] = "train"
     catalogue: str = "sample"
     version: int | None = None
     config: TrainConfig = field(default_factory=TrainConfig)
     name: str = ""
+    workers: int = 1
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +166,23 @@ class IndexRequest:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateRequest:
-    """Score a model's index with the test split."""
+    """Score a model's index with the test split; the fields are those of :class:`EvaluationOptions`."""
 
     kind: ClassVar[str] = "evaluate"
     model: str = ""
+    k: int = STANDARD_K
+    bootstrap: int = 1_000
+    without_duplicates: bool = False
+    robustness: bool = False
+    baselines: bool = True
+    against: tuple[str, ...] = ()
+    precision_target: float = 0.9
+    seed: int = 7
+
+    @property
+    def options(self) -> EvaluationOptions:
+        """How the model is evaluated."""
+        return EvaluationOptions(**{item.name: getattr(self, item.name) for item in fields(EvaluationOptions)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +243,6 @@ def from_json(kind: str, raw: dict[str, Any]) -> Request:
     values = dict(raw)
     if cls is TrainRequest and "config" in values:
         values["config"] = TrainConfig.from_dict(values["config"])
-    if "unseen" in values:
-        values["unseen"] = tuple(values["unseen"])
+    for name in {"unseen", "against"} & values.keys():
+        values[name] = tuple(values[name])
     return cls(**values)

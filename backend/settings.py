@@ -84,6 +84,7 @@ class Settings:
     job_lost_after_s: float = _setting(60.0, "Seconds without a sign of life after which a job counts as lost.")
     job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to end by itself before it is killed.")
     threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
+    device: str = _setting("auto", "What training computes on: auto, cpu or gpu; auto takes a GPU where there is one.")
     log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
 
     @property
@@ -216,6 +217,8 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
                 next_step="Set it to a positive whole number.",
             )
+    if settings.device not in {"auto", "cpu", "gpu"}:
+        raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingsError(
             f"{PREFIX}LOG_LEVEL is {settings.log_level!r}.", next_step="Use DEBUG, INFO, WARNING or ERROR."

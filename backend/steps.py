@@ -6,14 +6,14 @@ catalogue -> train -> index -> evaluate -> deploy; ``demo`` runs them in one go
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle
-from backend.catalogue.items import GALLERY_SPLITS, UNLABELLED
+from backend.catalogue.items import GALLERY_SPLITS
 from backend.catalogue_steps import commit_step, ingest_step, quality_step, restore_step, splits_step, tidy_step
-from backend.errors import BundleError, JobError, StorageFull, is_disk_full
+from backend.errors import JobError, StorageFull, is_disk_full
+from backend.evaluation_steps import evaluate_step
+from backend.models import load_network, model_folder, trained_on
 from backend.requests import (
     CommitRequest,
     DemoRequest,
@@ -28,13 +28,10 @@ from backend.requests import (
     TidyRequest,
     TrainRequest,
 )
+from backend.training_steps import train_step
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
-    from backend.retrieval.embedder import Embedder
     from backend.settings import Settings
 
 
@@ -79,110 +76,21 @@ def disk_full(settings: Settings) -> StorageFull:
     )
 
 
-def train_step(request: TrainRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Train a model on one catalogue version; the result is a bundle without an index."""
-    from backend.catalogue.snapshot import open_snapshot
-    from backend.registry.tracking import MlflowTracker
-    from backend.training.fit import train
-
-    snapshot = open_snapshot(settings.catalogues_dir, request.catalogue, request.version)
-    started = time.monotonic()
-    manifest = train(
-        snapshot,
-        request.config,
-        models_dir=settings.models_dir,
-        name=request.name or new_model_name(request),
-        tracker=MlflowTracker(settings),
-        progress=progress,
-        threads=settings.threads,
-    )
-    return {
-        "model": manifest.name,
-        "run_id": manifest.run_id,
-        "metrics": manifest.metrics,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-
-
-def new_model_name(request: TrainRequest) -> str:
-    """Name a model after its catalogue, its preset and the time in UTC."""
-    return f"{request.catalogue}-{request.config.preset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def model_folder(settings: Settings, model: str) -> Path:
-    """Return a bundle's folder; an empty name means the newest bundle.
-
-    Raises:
-        BundleError: There is no such bundle, or none at all.
-    """
-    if model:
-        folder = settings.models_dir / model
-        if folder.parent != settings.models_dir or not (folder / bundle.MANIFEST).is_file():
-            known = ", ".join(m.name for m in bundle.list_bundles(settings.models_dir)[:5]) or "none yet"
-            raise BundleError(f"There is no model {model!r}.", next_step=f"Models are: {known}.")
-        return folder
-    models = bundle.list_bundles(settings.models_dir)
-    if not models:
-        raise BundleError("There is no model yet.", next_step="Train one: `python -m backend train`.")
-    return settings.models_dir / models[0].name
-
-
 def index_step(request: IndexRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Embed the whole gallery of the model's catalogue version into the bundle."""
     from backend.retrieval.gallery import build_gallery
 
     folder = model_folder(settings, request.model)
     manifest = bundle.verify(folder)
-    embedder = _embedder(folder, manifest, settings)
+    embedder = load_network(folder, manifest, settings)
     started = time.monotonic()
-    info = build_gallery(_trained_on(manifest, settings), embedder, folder, splits=GALLERY_SPLITS, progress=progress)
+    info = build_gallery(trained_on(manifest, settings), embedder, folder, splits=GALLERY_SPLITS, progress=progress)
     return {
         "model": folder.name,
         "gallery_size": info.size,
         "index": info.kind,
         "seconds": round(time.monotonic() - started, 3),
     }
-
-
-def _embedder(folder: Path, manifest: bundle.Manifest, settings: Settings) -> Embedder:
-    from backend.training.embedder import load_embedder
-
-    return load_embedder(folder, manifest, threads=settings.threads)
-
-
-def _trained_on(manifest: bundle.Manifest, settings: Settings) -> Snapshot:
-    from backend.catalogue.snapshot import open_snapshot
-
-    return open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
-
-
-def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Score the test split against the bundle's own index, and write the figures into manifest and run."""
-    from backend.evaluation.evaluate import evaluate_retrieval
-    from backend.registry.model_registry import log_metrics_to_run
-    from backend.retrieval.gallery import Gallery, embed_split, load_vectors
-
-    folder = model_folder(settings, request.model)
-    manifest = bundle.verify(folder)
-    if manifest.index is None:
-        raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
-    embedder = _embedder(folder, manifest, settings)
-    started = time.monotonic()
-    queries = embed_split(_trained_on(manifest, settings), embedder, splits=("test",), progress=progress)
-    vectors, labels = load_vectors(folder), Gallery.load(folder).labels
-    labelled = labels != UNLABELLED  # of a product without a label nobody can say whether it is a right answer
-    scores = evaluate_retrieval(
-        queries.vectors,
-        queries.labels,
-        vectors if labelled.all() else vectors[labelled],
-        labels[labelled],
-        k=10,
-        progress=progress,
-    )
-    metrics = {f"test.{name}": value for name, value in scores.as_metrics().items()}
-    bundle.write_manifest(folder, replace(manifest, metrics={**manifest.metrics, **metrics}))
-    log_metrics_to_run(settings, manifest.run_id, metrics)
-    return {"model": folder.name, "metrics": metrics, "seconds": round(time.monotonic() - started, 3)}
 
 
 def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) -> dict[str, Any]:

@@ -2,35 +2,58 @@
 
 import streamlit as st
 
-from app import navigation, services, words
-from app.components import charts, job_panel, model_picker
-from backend.requests import EvaluateRequest
+from app.components import (
+    evaluate_calibration,
+    evaluate_compare,
+    evaluate_form,
+    evaluate_pairs,
+    evaluate_queries,
+    evaluate_state,
+    evaluate_tables,
+    job_panel,
+    model_picker,
+)
 
 st.title("Evaluate")
 st.caption("Each product of the test split is asked about; a neighbour with the same label counts as right.")
 
+# 1. Which model, and what to measure of it.
 model = model_picker.choose()
 if model is None:
     st.stop()
-
 if model.index is None:
-    st.info("This model has no index yet; without one there is nothing to search.", icon=":material/account_tree:")
-    navigation.link("deploy", "Build its index")
-elif st.button("Evaluate", type="primary", icon=":material/analytics:"):
-    job_panel.submit(EvaluateRequest(model=model.name))
-job_panel.show_latest("evaluate")
+    evaluate_state.show_no_index()
+elif (request := evaluate_form.show(model)) is not None:
+    job_panel.submit(request)
+job_panel.show_latest("evaluate", page="evaluate")
 
-scores = model_picker.scores(model)
-if not scores:
-    st.caption("Not evaluated yet.")
-with st.container(horizontal=True):
-    for title, value in scores.items():
-        st.metric(title, words.percent(value, digits=1), border=True, help=model_picker.METRIC_HELP[title])
-
-rated = [other for other in services.models() if model_picker.scores(other)][: model_picker.COMPARED]
-if len(rated) > 1:
-    st.subheader("The newest models side by side")
-    charts.table([model_picker.score_row(other) for other in rated], key="rated")
-if rated:
-    bars = charts.metric_bars({other.name: model_picker.scores(other) for other in rated})
-    charts.show(bars, key="scores", alt="Test metrics, one group of bars a metric, one bar a model")
+# 2. What was found.
+report = evaluate_state.report(model)
+if report is None:
+    st.stop()
+views = ["Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "New kinds", "Match or not", "Two models"]
+overview, labels, mistakes, worst, changed, new, match, two = st.tabs(views, key="view", bind="query-params")
+if overview.open:
+    with overview:
+        evaluate_tables.show_overview(report)
+if labels.open:
+    with labels:
+        evaluate_tables.show_labels(report)
+if mistakes.open:
+    with mistakes:
+        evaluate_pairs.show(model, report)
+if worst.open:
+    with worst:
+        evaluate_queries.show(model, report)
+if changed.open:
+    with changed:
+        evaluate_tables.show_robustness(report)
+if new.open:
+    with new:
+        evaluate_tables.show_unseen(report)
+if match.open:
+    with match:
+        evaluate_calibration.show(report)
+if two.open:
+    with two:
+        evaluate_compare.show(model, report)

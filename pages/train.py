@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from app import navigation, services, words
-from app.components import job_panel, train_form
-from backend.requests import TrainRequest
+from app import navigation, services, training_services, words
+from app.components import job_panel, train_form, train_workers
 
 st.title("Train")
 st.caption("A model learns from the labels of a catalogue which pictures belong together.")
@@ -19,7 +18,12 @@ catalogue = st.selectbox("Catalogue", names, key="catalogue", bind="query-params
 version = services.snapshot(catalogue).version
 st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
 
-config = train_form.show(default_preset="resnet-colour" if services.is_colour(catalogue, version) else "resnet")
+workers = train_workers.choose()
+preset = "resnet-colour" if services.is_colour(catalogue, version) else "resnet"
+config = train_form.show(catalogue, version, default_preset=preset, workers=workers)
 if config:
-    job_panel.submit(TrainRequest(catalogue=catalogue, version=version, config=config))
+    job_panel.submit(training_services.request(catalogue, version, config, workers=workers))
+unfinished = {training.name: training for training in training_services.unfinished()}
+if resumed := train_workers.resume(list(unfinished.values())):
+    job_panel.submit(training_services.resumption(unfinished[resumed]))
 job_panel.show_latest("train")

@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.catalogue",
     "tests.fixtures.models",
     "tests.fixtures.endpoint",
+    "tests.fixtures.evaluation",
 ]

@@ -58,6 +58,7 @@ LIGHT = [
     "backend.worker",
     "backend.retrieval.recommend",
     "backend.training.config",
+    "backend.training.preflight",
     "app.navigation",
     "app.services",
 ]

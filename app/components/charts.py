@@ -9,7 +9,7 @@ import streamlit as st
 from app import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import plotly.graph_objects as go
 
@@ -25,9 +25,13 @@ _CONFIG = {"displayModeBar": False, "responsive": True}
 _MARGIN = {"l": 8, "r": 8, "t": 36, "b": 8}
 
 
-def show(figure: go.Figure, *, key: str, alt: str) -> None:
-    """Draw a figure across the width of its container; ``alt`` says in words what it shows."""
-    st.plotly_chart(figure, key=key, width="stretch", config=_CONFIG, alt=alt)
+def show(figure: go.Figure, *, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
+    """Draw a figure across the width of its container; ``alt`` says in words what it shows.
+
+    ``on_select`` is called before the page runs again when a mark was clicked; see ``state.clicked_point``.
+    """
+    selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(figure, key=key, width="stretch", config=_CONFIG, alt=alt, **selecting)
 
 
 def class_counts(summary: CatalogueSummary) -> go.Figure:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import catalogue_services, notices, services, state, words
-from app.components import charts, job_result
+from app.components import charts, job_result, train_workers
 from backend.jobs.states import JobState
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def panel(job_id: str, *, page: str = "") -> None:
             st.error(notices.sentence(job.error, job.next_step), icon=":material/error:")
         elif job.result is not None:
             job_result.show(job.kind, job.result, page=page)
+        if job.kind == "train":
+            train_workers.show(job)
         _curves(job)
         _log(job)
 

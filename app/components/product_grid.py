@@ -104,12 +104,17 @@ def neighbour_card(neighbour: AnswerNeighbour) -> Card:
         id=neighbour.product_id,
         image=neighbour.image,
         title=neighbour.title or neighbour.label,
-        lines=_lines(neighbour),
+        lines=(*_lines(neighbour), *_likely(neighbour)),
         price=price_text(neighbour.price),
         rank=neighbour.rank,
         similarity=neighbour.similarity,
         distance=neighbour.distance,
     )
+
+
+def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
+    """Say what a similarity is worth, once the model was evaluated."""
+    return () if neighbour.probability is None else (f"{words.percent(neighbour.probability)} likely the same kind",)
 
 
 def product_card(product: Product) -> Card:

@@ -1,85 +1,91 @@
-"""The training configuration as a form; every range and preset comes from ``backend.training.config``."""
+"""The training configuration as a form that is checked while it is filled, before anything starts."""
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_type_hints
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from backend.training import config as training
-from backend.training.config import PRESETS, RANGES, TrainConfig
+from app import notices, training_checks, words
+from app.components import train_fields, train_preview
+from backend.training.config import PRESETS, TrainConfig
 
-MAIN = ("epochs", "learning_rate", "classes_per_batch", "examples_per_class", "embedding_size", "patience")
-MORE = (
-    *("loss", "proxy_weight", "schedule", "weight_decay", "augmentation", "dropout", "steps_per_epoch"),
-    *("height", "width", "channels", "background", "seed"),
-)
-HELP = {
-    "epochs": "Passes over the training products. More take longer and help up to a point.",
-    "learning_rate": "How large the steps of learning are. Too large diverges, too small takes for ever.",
-    "classes_per_batch": "How many labels are compared at a time.",
-    "examples_per_class": "How many products of each of these labels are compared at a time.",
-    "embedding_size": "Numbers that describe a picture. More can tell finer differences and make a larger index.",
-    "patience": "Epochs without improvement on the validation products before training stops; 0 means never.",
-    "loss": "What is learnt: pulling a label's products together, and with the proxy term towards a common centre.",
-    "proxy_weight": "How much the proxy term counts beside the pairs; only for the loss that has one.",
-    "schedule": "Whether the learning rate stays, or rises and falls once.",
-    "weight_decay": "How strongly large weights are pulled back, against learning products by heart; 0 means not.",
-    "augmentation": "Whether training also sees pictures mirrored or shifted.",
-    "dropout": "The share of the network that is left out at random while it learns.",
-    "steps_per_epoch": "Batches an epoch; 0 means as many as make one pass.",
-    "height": "Height in pixels of what the network sees.",
-    "width": "Width in pixels of what the network sees.",
-    "channels": "1 for grey, 3 for colour.",
-    "background": "What the products are photographed on; a query on the other ground is inverted.",
-    "seed": "The same seed, data and machine give the same start.",
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backend.errors import ConfigurationError
+    from backend.training.costs import Estimate
+
+_PRESET_WORDS = {
+    "resnet": "Small grey pictures, as in Fashion-MNIST: a small residual network.",
+    "resnet-colour": "Photos in colour: the same network on larger pictures.",
+    "seed-cnn": "The original design: a network of one convolution.",
 }
 
 
-def show(*, default_preset: str) -> TrainConfig | None:
+def show(catalogue: str, version: int, *, default_preset: str, workers: int = 1) -> TrainConfig | None:
     """Show the form, filled from the chosen preset; returns the configuration when it was just sent.
 
-    Raises:
-        ConfigurationError: A field is out of range.
+    Args:
+        catalogue: What would be trained on.
+        version: Its version.
+        default_preset: The preset that fits it.
+        workers: Processes that would train together.
     """
-    names = list(PRESETS)
-    preset = st.selectbox(
-        "Preset",
-        names,
-        index=names.index(default_preset),
-        key=f"preset_for_{default_preset}",
-        help="A set of values that work together; change any of them below.",
-    )
-    with st.form("train", border=False):
-        values = _inputs(PRESETS[preset], MAIN)
-        with st.expander("More"):
-            values |= _inputs(PRESETS[preset], MORE)
-        if st.form_submit_button("Train", type="primary", icon=":material/model_training:"):
-            return training.preset(preset, **values)
+    config = _filled(_preset(default_preset))
+    with notices.guarded():
+        found = training_checks.check(catalogue, version, config, workers=workers)
+        _say(found.problems, found.notes)
+        if found.estimate is not None:
+            st.caption(estimated(found.estimate, cores=training_checks.machine().cores))
+        if st.button("Train", type="primary", icon=":material/model_training:", disabled=bool(found.problems)):
+            return config
+        if found.resolved is not None:
+            train_preview.show(catalogue, version, config)
     return None
 
 
-def _inputs(start: TrainConfig, names: tuple[str, ...]) -> dict[str, Any]:
-    columns = st.columns(3)
-    values = {}
-    for position, name in enumerate(names):
-        with columns[position % 3]:
-            values[name] = _input(start, name)
-    return values
+def estimated(needs: Estimate, *, cores: int) -> str:
+    """Say what a training will take."""
+    if needs.seconds is None:
+        time = "Time is not estimated for GPUs"
+    else:
+        time = f"About {words.duration(needs.seconds)} on {words.count(cores, 'processor core')}"
+    return (
+        f"{time} · {words.count(needs.steps, 'batch', 'batches')} an epoch · about {words.size(needs.memory_bytes)} of "
+        f"memory · {words.size(needs.disk_bytes)} on disk while it runs. Estimated from costs measured on another "
+        "machine; it may take half or twice that."
+    )
 
 
-def _input(start: TrainConfig, name: str) -> Any:
-    value = getattr(start, name)
-    # The preset is part of the key: another preset brings its own values.
-    shared: dict[str, Any] = {
-        "label": name.replace("_", " ").capitalize(),
-        "help": HELP[name],
-        "key": f"{start.preset}_{name}",
-    }
-    choices = get_args(get_type_hints(TrainConfig)[name])
-    if choices:
-        return st.selectbox(**shared, options=choices, index=choices.index(value))
-    low, high = RANGES[name]
-    if isinstance(value, int):
-        return st.number_input(**shared, value=value, min_value=int(low), max_value=int(high), step=1)
-    return st.number_input(**shared, value=value, min_value=low, max_value=high, step=value / 10 or 0.05, format="%g")
+def _preset(default: str) -> TrainConfig:
+    names = list(PRESETS)
+    name = st.selectbox(
+        "Preset",
+        names,
+        index=names.index(default),
+        key=f"preset_for_{default}",
+        width=320,
+        help="A set of values that work together; change any of them below.",
+    )
+    st.caption(_PRESET_WORDS[name])
+    return PRESETS[name]
+
+
+def _filled(start: TrainConfig) -> TrainConfig:
+    """Show the fields, the important ones first, and return what they say."""
+    values: dict[str, Any] = train_fields.inputs(start, train_fields.MAIN)
+    with st.expander("More options", icon=":material/tune:"):
+        for heading, names in train_fields.GROUPS.items():
+            st.markdown(f"**{heading}**")
+            values |= train_fields.inputs(start, names)
+    return replace(start, **values)
+
+
+def _say(problems: Iterable[ConfigurationError], notes: Iterable[str]) -> None:
+    """Say what stands in the way, and what will differ from what was asked for."""
+    for problem in problems:
+        st.warning(notices.sentence(problem.message, problem.next_step), icon=":material/block:")
+    for note in notes:
+        st.info(words.plain(note), icon=":material/info:")

@@ -95,6 +95,16 @@ class Snapshot:
         """Name and version, as everything downstream quotes them."""
         return CatalogueRef(self.name, self.version)
 
+    @property
+    def catalogues_dir(self) -> Path:
+        """Folder of all catalogues, from which another process can open the same version."""
+        return self._folder.parent
+
+    @property
+    def rows(self) -> StoredRows:
+        """The products as they are stored, by file and row group, for what reads them in parts."""
+        return self._rows
+
     def summary(self) -> CatalogueSummary:
         """Return the catalogue in counts."""
         by_label: dict[str, dict[str, int]] = {}

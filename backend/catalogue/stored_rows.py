@@ -26,8 +26,15 @@ _READ_ROWS = 1024  # at once, of a file with a mask
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """One row group: where it lies, and which of its rows are there (None: all)."""
+class RowGroup:
+    """One row group of a file.
+
+    Attributes:
+        path: The file.
+        number: Its place in the file.
+        rows: Which of its rows are there, ascending; None: all.
+        size: How many are there.
+    """
 
     path: Path
     number: int
@@ -61,6 +68,11 @@ class StoredRows:
     def masks(self) -> dict[Path, NDArray[np.bool_]]:
         """The masks of the files that have one."""
         return dict(self._masks)
+
+    @property
+    def row_groups(self) -> list[RowGroup]:
+        """The row groups that have rows, in the order of their rows."""
+        return list(self._row_groups[1])
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -150,7 +162,7 @@ class StoredRows:
         narrow = [field.name for field in self.schema if field.type != pa.binary()]
         return list(dict.fromkeys([*columns, *narrow]))
 
-    def _read_group(self, group: _Group, columns: Sequence[str]) -> pa.Table:
+    def _read_group(self, group: RowGroup, columns: Sequence[str]) -> pa.Table:
         with pq.ParquetFile(group.path) as file:
             present = [name for name in columns if name in file.schema_arrow.names]
             rows = file.read_row_group(group.number, columns=present)
@@ -161,7 +173,7 @@ class StoredRows:
         return pa.table([rows.column(name).cast(target.field(name).type) for name in columns], names=list(columns))
 
     @cached_property
-    def _row_groups(self) -> tuple[NDArray[np.int64], list[_Group]]:
+    def _row_groups(self) -> tuple[NDArray[np.int64], list[RowGroup]]:
         """Return the first position of every row group, and the row groups."""
         groups = []
         for path in self._files:
@@ -171,7 +183,7 @@ class StoredRows:
             for number in range(metadata.num_row_groups):
                 size = metadata.row_group(number).num_rows
                 rows = None if mask is None else np.flatnonzero(mask[start : start + size]).astype(np.int64)
-                groups.append(_Group(path, number, rows, size if rows is None else len(rows)))
+                groups.append(RowGroup(path, number, rows, size if rows is None else len(rows)))
                 start += size
         groups = [group for group in groups if group.size]
         sizes = np.array([group.size for group in groups], dtype=np.int64)

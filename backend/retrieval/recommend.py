@@ -12,6 +12,7 @@ import numpy as np
 
 from backend import bundle, imaging
 from backend.errors import BundleError, ImageRejected, RetrievalError
+from backend.retrieval.calibration import Calibration
 from backend.retrieval.gallery import Gallery, load_vectors
 from backend.retrieval.index import ExactIndex
 
@@ -43,7 +44,11 @@ NOTHING_FITS = "No product in the gallery fits the filters."
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``, uncalibrated."""
+    """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
+
+    ``probability`` is what that similarity is worth: how likely the product is of the same kind as the picture, in
+    [0, 1]; None while the model is not calibrated.
+    """
 
     rank: int
     product_id: str
@@ -57,6 +62,7 @@ class Neighbour:
     price: float | None
     stock: int | None
     position: int
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,14 @@ class Recommendation:
         notes: Sentences for the user about what was done to the picture, or why there is no neighbour.
         seen_png: The picture as the network saw it.
         timings_ms: ``decode`` of this picture; ``embed`` and ``search`` of all pictures asked together.
+        has_match: Whether the nearest product is similar enough to be called a match; None while that is not known.
     """
 
     neighbours: tuple[Neighbour, ...]
     notes: tuple[str, ...]
     seen_png: bytes
     timings_ms: dict[str, float]
+    has_match: bool | None = None
 
 
 class Recommender:
@@ -85,14 +93,24 @@ class Recommender:
         index: Its embeddings.
         gallery: Its items, in the order of the index.
         max_pixels: Largest picture that is decoded, in pixels.
+        calibration: What its similarities are worth, once it was evaluated; that of another network is not used.
     """
 
     def __init__(
-        self, manifest: Manifest, embedder: Embedder, index: Index, gallery: Gallery, *, max_pixels: int
+        self,
+        manifest: Manifest,
+        embedder: Embedder,
+        index: Index,
+        gallery: Gallery,
+        *,
+        max_pixels: int,
+        calibration: Calibration | None = None,
     ) -> None:
         _check_fit(manifest, embedder, index, gallery)
         self.manifest, self.gallery = manifest, gallery
         self._embedder, self._index, self._max_pixels = embedder, index, max_pixels
+        fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
+        self.calibration = calibration if fits else None
         self._large = Lock()
 
     @classmethod
@@ -114,7 +132,8 @@ class Recommender:
         gallery = Gallery.load(folder)
         index = ExactIndex(load_vectors(folder))
         embedder = embedder_loader(folder, manifest, threads=threads)
-        return cls(manifest, embedder, index, gallery, max_pixels=max_pixels)
+        calibration = Calibration.load(folder)
+        return cls(manifest, embedder, index, gallery, max_pixels=max_pixels, calibration=calibration)
 
     @property
     def size(self) -> int:
@@ -190,8 +209,21 @@ class Recommender:
             self._neighbour(rank, int(position), float(distance))
             for rank, (position, distance) in enumerate(zip(positions, distances, strict=True), 1)
         )
+        has_match = self._has_match(neighbours)
         notes = image.notes if neighbours else (*image.notes, NOTHING_FITS)
-        return Recommendation(neighbours, notes, imaging.encode_png(image.pixels), timings_ms)
+        if has_match is False:
+            notes = (*notes, self._no_match(neighbours[0]))
+        return Recommendation(neighbours, notes, imaging.encode_png(image.pixels), timings_ms, has_match)
+
+    def _has_match(self, neighbours: tuple[Neighbour, ...]) -> bool | None:
+        known = self.calibration
+        if known is None or known.threshold is None or not neighbours:
+            return None
+        return known.is_match(neighbours[0].similarity)
+
+    def _no_match(self, nearest: Neighbour) -> str:
+        threshold = (self.calibration.threshold if self.calibration else None) or 0.0
+        return f"No good match: the nearest product is {nearest.similarity:.3f} similar, and a match starts at {threshold:.3f}."
 
     def _neighbour(self, rank: int, position: int, distance: float) -> Neighbour:
         item = self.gallery.item(position)
@@ -208,6 +240,7 @@ class Recommender:
             price=item.price,
             stock=item.stock,
             position=position,
+            probability=None if self.calibration is None else self.calibration.probability(1.0 - distance),
         )
 
 

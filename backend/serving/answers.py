@@ -23,7 +23,10 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class AnswerNeighbour:
-    """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity, not calibrated."""
+    """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
+
+    ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
+    """
 
     rank: int
     product_id: str
@@ -37,6 +40,7 @@ class AnswerNeighbour:
     colour: str | None
     price: float | None
     stock: int | None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Answer:
         model_name, model_version, model: Registered model, its version, and the name of its bundle.
         catalogue, catalogue_version, gallery_size: What was searched.
         timings_ms: decode, embed, search, and total in the endpoint.
+        match: Whether the nearest product is similar enough to be called a match; None while that is not known.
     """
 
     neighbours: tuple[AnswerNeighbour, ...]
@@ -62,6 +67,7 @@ class Answer:
     catalogue_version: int
     gallery_size: int
     timings_ms: dict[str, float]
+    match: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,7 @@ def _answer(body: dict[str, Any]) -> Answer:
         catalogue_version=body["catalogue"]["version"],
         gallery_size=body["gallery_size"],
         timings_ms=body["timings_ms"],
+        match=body.get("match"),
     )
 
 

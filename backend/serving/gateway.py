@@ -182,6 +182,7 @@ def _recommend(served: Served, image: bytes, question: Question) -> dict[str, An
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
         "seen": _base64(answer.seen_png),
         "notes": list(answer.notes),
+        "match": answer.has_match,
         "model": _model(served),
         **_searched(served),
         "timings_ms": dict(answer.timings_ms),
@@ -189,7 +190,7 @@ def _recommend(served: Served, image: bytes, question: Question) -> dict[str, An
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    shown = ("rank", "product_id", "label", "distance", "similarity", *DISPLAY_COLUMNS)
+    shown = ("rank", "product_id", "label", "distance", "similarity", "probability", *DISPLAY_COLUMNS)
     image = _base64(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
     return {**{name: getattr(neighbour, name) for name in shown}, "image": image}
 

@@ -1,4 +1,4 @@
-"""A checkpoint an epoch: weights on disk that outlive a crash or a cancelled job, and the best epoch among them."""
+"""A checkpoint an epoch: what outlives a crash or a cancelled job, to choose the best epoch from and to go on from."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from backend.training import weights
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
+
+    Arrays = list[NDArray[Any]]
 
 EPOCHS_FILE = "epochs.json"
 
@@ -40,43 +43,88 @@ class EpochResult:
         return (self.precision_at_1 + self.map_at_r) / 2
 
 
-class Checkpoints:
-    """The checkpoints of one training, in a folder of their own; an earlier training's are removed first.
+class EpochResults:
+    """What the epochs of a training came to so far; kept in memory, as every rank but the first does."""
 
-    Args:
-        folder: Where they go, e.g. ``models/<name>.checkpoints``.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._results: list[EpochResult] = []
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+
+    @property
+    def done(self) -> int:
+        """Epochs that are done."""
+        return len(self._results)
 
     @property
     def best(self) -> EpochResult:
         """The best epoch so far; the earliest of equals."""
         return max(self._results, key=lambda result: result.score)
 
-    def save(self, result: EpochResult, arrays: list[NDArray[np.float32]]) -> None:
-        """Keep an epoch's weights and figures; a reader sees a whole file or none.
+    def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:  # noqa: ARG002 - nothing is stored
+        """Note an epoch's figures."""
+        self._results.append(result)
+
+
+class Checkpoints(EpochResults):
+    """The checkpoints of one training, in a folder of their own.
+
+    epochs.json    figures of all epochs
+    epoch-001.npz  the network's arrays after epoch 1, and so on
+    state-001.npz  all that is needed to go on after that epoch; the newest only
+
+    Args:
+        folder: Where they go, e.g. ``models/<name>.checkpoints``.
+        resume: Whether to go on with what is there; otherwise an earlier training's are removed first.
+    """
+
+    def __init__(self, folder: Path, *, resume: bool = False) -> None:
+        super().__init__()
+        self._folder = folder
+        if resume:
+            self._results = _epochs_of(folder)
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:
+        """Keep an epoch's weights, figures and state; a reader sees a whole file or none.
 
         Raises:
             StorageFull: There is no space for it.
         """
-        self._results.append(result)
+        super().save(result, arrays, state)
         figures = json.dumps([asdict(item) for item in self._results], indent=2)
         try:
             write_atomically(self._path(result.epoch), weights.pack(arrays))
+            write_atomically(self._state_path(result.epoch), weights.pack(state))
             write_atomically(self._folder / EPOCHS_FILE, figures.encode())
         except OSError as error:
             if is_disk_full(error):
                 raise StorageFull("The disk is full.", next_step="Free some space and train again.") from error
             raise
+        self._state_path(result.epoch - 1).unlink(missing_ok=True)
 
     def load(self, epoch: int) -> list[NDArray[np.float32]]:
         """Read an epoch's weights back."""
         return weights.unpack(self._path(epoch))
 
+    def state(self) -> Arrays:
+        """Read the state after the last epoch that is done.
+
+        Raises:
+            BundleError: It is missing or damaged.
+        """
+        return weights.unpack(self._state_path(self.done))
+
     def _path(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:03d}.npz"
+
+    def _state_path(self, epoch: int) -> Path:
+        return self._folder / f"state-{epoch:03d}.npz"
+
+
+def _epochs_of(folder: Path) -> list[EpochResult]:
+    """Read the figures of the epochs whose state is there; none where nothing was kept yet."""
+    if not (folder / EPOCHS_FILE).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        return []
+    return [EpochResult(**figures) for figures in json.loads((folder / EPOCHS_FILE).read_text("utf-8"))]

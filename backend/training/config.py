@@ -8,10 +8,19 @@ from typing import Any, Literal, get_args
 from backend.errors import ConfigurationError
 from backend.pixel_spec import Background, PixelSpec
 
-Backbone = Literal["seed-cnn", "resnet"]
-LossName = Literal["multi-similarity", "multi-similarity+proxy"]
-Schedule = Literal["constant", "one-cycle"]
-Augmentation = Literal["none", "flip", "flip-shift"]
+Application = Literal["mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
+Backbone = Literal["resnet", "seed-cnn", "seed-cnn-as-published", "mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
+Pretrained = Literal["none", "imagenet"]
+LossName = Literal["multi-similarity+proxy", "multi-similarity", "triplet", "circle", "pn", "soft-nearest-neighbour"]
+Distance = Literal["cosine", "euclidean", "squared-euclidean"]
+OptimizerName = Literal["adam", "sgd"]
+Schedule = Literal["constant", "one-cycle", "cosine"]
+Augmentation = Literal["none", "flip", "flip-shift", "flip-shift-colour", "flip-crop", "flip-crop-erase"]
+ReaderName = Literal["arrow", "petastorm"]
+
+APPLICATIONS: tuple[Application, ...] = get_args(Application)
+APPLICATION_MIN_SIDE = 32  # below that, tf.keras.applications build no network
+_NEXT = "Correct the field."
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +28,40 @@ class TrainConfig:
     """How a network is built and trained; the defaults are the preset ``resnet``.
 
     Attributes:
+        backbone: The network below the embedding; see :mod:`backend.training.network`.
+        pretrained: Weights it starts from; only the networks of ``APPLICATIONS`` have some.
         height, width, channels, background: What the network sees; see :class:`backend.pixel_spec.PixelSpec`.
         embedding_size: Dimensions D of the embedding.
-        learning_rate: Peak rate of Adam.
-        weight_decay: Decoupled decay of kernels and proxies, as in AdamW; 0 is plain Adam.
+        detail_share: How much early features count in the similarity beside the learnt part; see
+            :mod:`backend.training.detail`. 0 means not at all, and all dimensions are learnt.
+        distance: What the pair losses measure between unit vectors; answers are always ranked by the cosine.
+        optimizer: Adam, or stochastic gradient descent with momentum.
+        learning_rate: Peak rate.
+        weight_decay: Decoupled decay of kernels and proxies, as in AdamW; 0 is none.
         epochs: Passes over the train split; early stopping may end sooner.
         classes_per_batch, examples_per_class: A batch holds P classes with K examples each.
         steps_per_epoch: Batches an epoch; 0 means as many as make one pass over the train split.
         patience: Epochs without a better validation score before training stops; 0 means never.
         proxy_weight: Share of the proxy term in the loss ``multi-similarity+proxy``.
+        mixed_precision: Whether convolutions compute in bfloat16; needs a GPU that can.
+        reader: What reads the catalogue's files; both give the same batches.
+        deterministic: Whether TensorFlow may use only operations that give the same bits every time.
         seed: Seed of weights, batches and augmentation.
     """
 
     preset: str = "resnet"
     backbone: Backbone = "resnet"
+    pretrained: Pretrained = "none"
     height: int = 28
     width: int = 28
     channels: Literal[1, 3] = 1
     background: Background = "dark"
     embedding_size: int = 128
+    detail_share: float = 0.0
     loss: LossName = "multi-similarity+proxy"
+    distance: Distance = "cosine"
     proxy_weight: float = 1.0
+    optimizer: OptimizerName = "adam"
     schedule: Schedule = "one-cycle"
     learning_rate: float = 0.003
     weight_decay: float = 0.02
@@ -50,12 +72,20 @@ class TrainConfig:
     augmentation: Augmentation = "flip"
     dropout: float = 0.0
     patience: int = 0
+    mixed_precision: bool = False
+    reader: ReaderName = "arrow"
+    deterministic: bool = True
     seed: int = 7
 
     @property
     def pixels(self) -> PixelSpec:
         """What the network sees."""
         return PixelSpec(self.height, self.width, self.channels, self.background)
+
+    @property
+    def learnt_size(self) -> int:
+        """Dimensions of the part of the embedding that is learnt; the other half are early features, if they count."""
+        return self.embedding_size - (self.embedding_size // 2 if self.detail_share else 0)
 
     @property
     def batch_size(self) -> int:
@@ -68,10 +98,10 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:
-        """Build and validate a configuration from JSON values.
+        """Build and validate a configuration from JSON values; fields that are absent have their defaults.
 
         Raises:
-            ConfigurationError: A field is unknown or out of range.
+            ConfigurationError: A field is unknown or out of range, or two do not go together.
         """
         unknown = raw.keys() - {item.name for item in fields(cls)}
         if unknown:
@@ -86,6 +116,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "height": (16, 256),
     "width": (16, 256),
     "embedding_size": (8, 1024),
+    "detail_share": (0.0, 0.9),
     "proxy_weight": (0.0, 10.0),
     "learning_rate": (1e-6, 1.0),
     "weight_decay": (0.0, 1.0),
@@ -102,35 +133,86 @@ RANGES: dict[str, tuple[float, float]] = {
 # Name, what it may be.
 CHOICES: dict[str, tuple[Any, ...]] = {
     "backbone": get_args(Backbone),
+    "pretrained": get_args(Pretrained),
     "loss": get_args(LossName),
+    "distance": get_args(Distance),
+    "optimizer": get_args(OptimizerName),
     "schedule": get_args(Schedule),
     "augmentation": get_args(Augmentation),
     "background": get_args(Background),
     "channels": (1, 3),
+    "reader": get_args(ReaderName),
+}
+
+
+# What is either on or off.
+SWITCHES = ("mixed_precision", "deterministic")
+
+# The distances that each loss can work with; the circle loss expects values between 0 and 2.
+LOSS_DISTANCES: dict[LossName, tuple[Distance, ...]] = {
+    **dict.fromkeys(get_args(LossName), get_args(Distance)),
+    "circle": ("cosine", "euclidean"),
 }
 
 
 def validate(config: TrainConfig) -> None:
-    """Check the type of every field, and its value against its range or choices.
+    """Check the type of every field, its value against its range or choices, and which fields go together.
 
     Raises:
         ConfigurationError: The first field that does not fit, with its value and what it may be.
     """
     for name, choices in CHOICES.items():
         value = getattr(config, name)
-        if value not in choices:
+        if isinstance(value, bool) or value not in choices:
             offered = ", ".join(str(choice) for choice in choices)
-            raise ConfigurationError(f"{name} must be one of {offered}, got {value!r}.", next_step="Correct the field.")
+            raise ConfigurationError(f"{name} must be one of {offered}, got {value!r}.", next_step=_NEXT)
+    for name in SWITCHES:
+        if not isinstance(getattr(config, name), bool):
+            raise ConfigurationError(f"{name} must be a truth value, got {getattr(config, name)!r}.", next_step=_NEXT)
     for name, (low, high) in RANGES.items():
-        value = getattr(config, name)
-        whole = isinstance(getattr(_DEFAULTS, name), int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            kind = "whole number" if whole else "number"
-            raise ConfigurationError(f"{name} must be a {kind}, got {value!r}.", next_step="Correct the field.")
-        if not low <= value <= high:
+        _check_number(name, getattr(config, name), low, high)
+    _check_together(config)
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    whole = isinstance(getattr(_DEFAULTS, name), int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        kind = "whole number" if whole else "number"
+        raise ConfigurationError(f"{name} must be a {kind}, got {value!r}.", next_step=_NEXT)
+    if not low <= value <= high:
+        raise ConfigurationError(f"{name} must be between {low:g} and {high:g}, got {value:g}.", next_step=_NEXT)
+
+
+def _check_together(config: TrainConfig) -> None:
+    """Check what single fields cannot show."""
+    if config.distance not in LOSS_DISTANCES[config.loss]:
+        raise ConfigurationError(
+            f"The loss {config.loss} cannot work with the distance {config.distance}.",
+            next_step=f"Use {' or '.join(LOSS_DISTANCES[config.loss])}.",
+        )
+    if config.detail_share and config.backbone != "resnet":
+        raise ConfigurationError(
+            f"The network {config.backbone} has no early features to keep, and detail_share is {config.detail_share:g}.",
+            next_step="Set detail_share to 0, or use the network resnet.",
+        )
+    if config.backbone not in APPLICATIONS:
+        if config.pretrained != "none":
             raise ConfigurationError(
-                f"{name} must be between {low:g} and {high:g}, got {value:g}.", next_step="Correct the field."
+                f"There are no {config.pretrained} weights for the network {config.backbone}.",
+                next_step=f"Set pretrained to none, or use one of {', '.join(APPLICATIONS)}.",
             )
+        return
+    if config.channels != 3:
+        raise ConfigurationError(
+            f"The network {config.backbone} sees colour pictures only, and channels is {config.channels}.",
+            next_step="Set channels to 3; grey pictures are then shown to it as grey colours.",
+        )
+    if min(config.height, config.width) < APPLICATION_MIN_SIDE:
+        raise ConfigurationError(
+            f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x "
+            f"{APPLICATION_MIN_SIDE} pixels, and these have {config.width} x {config.height}.",
+            next_step="Set height and width higher; 96 is a good start.",
+        )
 
 
 _DEFAULTS = TrainConfig()

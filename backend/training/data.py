@@ -1,17 +1,22 @@
 """What a training reads: the train split as a feed, and a validator; decoded once into a folder of the training.
 
+One of several ranks reads its own shard of the train split, and asks its own share of the validation queries.
+
 The test split is never read here. It is for :mod:`backend.evaluation`, after everything has been decided.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.feeding.arrow import decode_split
 from backend.feeding.batches import BatchPlan, PixelFeed
+from backend.feeding.prefetch import Prefetched
+from backend.feeding.shards import Shard
 from backend.training.resolve import resolve
 from backend.training.validation import Validator
 
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from backend.training.resolve import Resolved
 
 TRAIN, VALIDATION = "train", "validation"
+_RANK_SEEDS = 1_000_003  # between the seeds of two ranks, so that they do not draw the same classes step by step
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class TrainingData:
     resolved: Resolved
     feed: Feed
     validator: Validator
+    train: PixelTable
 
 
 def check_catalogue(snapshot: Snapshot, config: TrainConfig) -> Resolved:
@@ -49,35 +56,59 @@ def check_catalogue(snapshot: Snapshot, config: TrainConfig) -> Resolved:
     return resolve(config, labels[TRAIN], labels[VALIDATION])
 
 
-def prepare_data(snapshot: Snapshot, config: TrainConfig, folder: Path, *, progress: Progress) -> TrainingData:
+def prepare_data(
+    snapshot: Snapshot, config: TrainConfig, folder: Path, *, progress: Progress, rank: int = 0, ranks: int = 1
+) -> TrainingData:
     """Decode the train and the validation split into ``folder``, which must outlive what is returned.
+
+    Args:
+        snapshot: The catalogue version.
+        config: What is trained; batches are those of one rank.
+        folder: Where decoded pictures go.
+        progress: Hears decoded pictures; may cancel.
+        rank: Whose part of the data.
+        ranks: Of how many.
 
     Raises:
         ConfigurationError: What can be read of the catalogue is not enough to train on.
         StorageFull: There is no space for the pixels.
         Cancelled: The user asked to stop.
     """
-    train, validation = (
-        decode_split(snapshot, split, config.pixels, folder / f"{split}.uint8", progress=progress)
-        for split in (TRAIN, VALIDATION)
-    )
-    resolved = resolve(config, train.labels.tolist(), validation.labels.tolist())
+    whole = check_catalogue(snapshot, config)
+    shard = Shard(rank, ranks, seed=config.seed, classes=whole.classes) if ranks > 1 else None
+    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader)
+    train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
+    validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
+    # Ranks must agree, so that they go by the catalogue's labels; a rank on its own goes by what can be read.
+    resolved = whole if shard else resolve(config, train.labels.tolist(), validation.labels.tolist())
     unreadable = len(train.unreadable) + len(validation.unreadable)
     if unreadable:
         note = f"{unreadable} products were left out: their pictures cannot be read."
         resolved = replace(resolved, notes=(*resolved.notes, note))
-    return TrainingData(resolved, _feed(train, resolved), Validator(train, validation, seed=config.seed))
+    feed = _feed(train, resolved, rank, _steps(snapshot, resolved, ranks) if shard else resolved.config.steps_per_epoch)
+    validator = Validator(train, validation, seed=config.seed, rank=rank, ranks=ranks)
+    return TrainingData(resolved, feed, validator, train)
 
 
-def _feed(table: PixelTable, resolved: Resolved) -> PixelFeed:
+def _steps(snapshot: Snapshot, resolved: Resolved, ranks: int) -> int:
+    """Return the steps of an epoch, the same on all ranks: one pass over the split, whoever holds which row."""
+    config = resolved.config
+    if config.steps_per_epoch:
+        return config.steps_per_epoch
+    labels = snapshot.columns(["label"], splits=[TRAIN]).column("label").to_pylist()
+    usable = sum(label in set(resolved.classes) for label in labels)
+    return max(1, usable // (ranks * config.batch_size))
+
+
+def _feed(table: PixelTable, resolved: Resolved, rank: int, steps: int) -> Prefetched:
     places = np.searchsorted(resolved.classes, table.labels).clip(max=len(resolved.classes) - 1)
     known = np.asarray(resolved.classes)[places] == table.labels
     config = resolved.config
     plan = BatchPlan(
         classes=config.classes_per_batch,
         examples=config.examples_per_class,
-        steps=config.steps_per_epoch,
+        steps=steps,
         augmentation=config.augmentation,
-        seed=config.seed,
+        seed=config.seed + rank * _RANK_SEEDS,
     )
-    return PixelFeed(table.pixels, np.where(known, places, -1).astype(np.int32), plan)
+    return Prefetched(PixelFeed(table.pixels, np.where(known, places, -1).astype(np.int32), plan))

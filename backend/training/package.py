@@ -13,6 +13,8 @@ from backend.errors import StorageFull, is_disk_full
 from backend.training import provenance, weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -40,8 +42,16 @@ def describe(name: str, resolved: Resolved, best: EpochResult, *, catalogue: Cat
     )
 
 
-def write_bundle(folder: Path, manifest: Manifest, arrays: list[NDArray[np.float32]]) -> Manifest:
+def write_bundle(
+    folder: Path, manifest: Manifest, arrays: list[NDArray[np.float32]], further: Mapping[str, bytes] | None = None
+) -> Manifest:
     """Write weights and manifest beside ``folder`` and rename them into place; returns what was written.
+
+    Args:
+        folder: The new bundle.
+        manifest: What is known of it.
+        arrays: The network's arrays.
+        further: More files by name, e.g. the proof of a distributed training.
 
     Raises:
         StorageFull: There is no space for it.
@@ -52,6 +62,8 @@ def write_bundle(folder: Path, manifest: Manifest, arrays: list[NDArray[np.float
             fresh = Path(place) / folder.name
             fresh.mkdir()
             bundle.write_atomically(fresh / bundle.WEIGHTS, weights.pack(arrays))
+            for name, content in (further or {}).items():
+                bundle.write_atomically(fresh / name, content)
             written = bundle.write_manifest(fresh, manifest)
             fresh.rename(folder)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backend.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from backend.training.config import TrainConfig
 
@@ -39,7 +39,22 @@ def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels:
     Raises:
         ConfigurationError: A split is empty, or the labels make no pairs to learn from or no queries to score.
     """
-    counts = Counter(train_labels)
+    return resolve_counts(config, Counter(train_labels), Counter(validation_labels))
+
+
+def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Mapping[str, int]) -> Resolved:
+    """Decide as :func:`resolve`, from the number of products of each label.
+
+    Raises:
+        ConfigurationError: As :func:`resolve`.
+    """
+    counts = {label: count for label, count in train.items() if label and count}
+    missing = sum(count for label, count in train.items() if not label)
+    if not counts and missing:
+        raise ConfigurationError(
+            f"None of the {missing} products in the train split has a label, and training learns from labels.",
+            next_step="Load the products again and say which column or folder gives the label.",
+        )
     if not counts:
         raise ConfigurationError(
             "The catalogue has no products in its train split.",
@@ -52,14 +67,14 @@ def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels:
             f"{MIN_EXAMPLES} products.",
             next_step="Choose a catalogue with two labels or more.",
         )
-    _check_validation(set(validation_labels), classes)
+    _check_validation({label for label, count in validation.items() if label and count}, classes)
     fitted = replace(
         config,
         classes_per_batch=min(config.classes_per_batch, len(classes)),
         examples_per_class=min(config.examples_per_class, max(counts.values())),
     )
     rare = sorted(counts.keys() - set(classes))
-    return Resolved(fitted, classes, tuple(_notes(config, fitted, rare)))
+    return Resolved(fitted, classes, (*_notes(config, fitted, rare), *_missing_note(missing)))
 
 
 def _check_validation(labels: set[str], classes: tuple[str, ...]) -> None:
@@ -73,6 +88,11 @@ def _check_validation(labels: set[str], classes: tuple[str, ...]) -> None:
             "No label of the validation split is in the train split, so that no query could be answered.",
             next_step="Ingest the catalogue again with a validation split drawn from its train split.",
         )
+
+
+def _missing_note(missing: int) -> Iterable[str]:
+    if missing:
+        yield f"{missing} products of the train split have no label and are not trained on."
 
 
 def _notes(asked: TrainConfig, fitted: TrainConfig, rare: list[str]) -> Iterable[str]:

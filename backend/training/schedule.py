@@ -15,12 +15,13 @@ FLOOR = 1e-6
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:
     """Return the rate of step ``step`` (from 0) of ``total``.
 
-    ``one-cycle`` rises linearly over the first fifth and falls to nothing along half a cosine.
+    ``cosine`` falls to nothing along half a cosine; ``one-cycle`` rises linearly over the first fifth before it does.
     """
     if config.schedule == "constant":
         return config.learning_rate
     done = (step + 1) / total
-    if done < WARM_UP_SHARE:
-        return max(FLOOR, config.learning_rate * done / WARM_UP_SHARE)
-    falling = (done - WARM_UP_SHARE) / (1.0 - WARM_UP_SHARE)
+    rising = WARM_UP_SHARE if config.schedule == "one-cycle" else 0.0
+    if done < rising:
+        return max(FLOOR, config.learning_rate * done / rising)
+    falling = (done - rising) / (1.0 - rising)
     return max(FLOOR, config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * falling)))

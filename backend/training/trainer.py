@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.errors import TrainingError
+from backend.training.communicator import Alone
+from backend.training.detail import fit_detail, learnt_part
 from backend.training.losses import EmbeddingLoss
 from backend.training.network import build_network
+from backend.training.optimizers import build_optimizer
+from backend.training.pretrained import load_pretrained
 from backend.training.schedule import learning_rate
 
 if TYPE_CHECKING:
@@ -17,10 +23,26 @@ if TYPE_CHECKING:
 
     from backend.feeding.batches import Feed
     from backend.progress import Progress
+    from backend.training.communicator import Communicator
     from backend.training.config import TrainConfig
 
 LISTEN_EVERY = 5  # steps between two looks at the cancel flag, about half a second
 METRIC_EVERY = 10  # steps between two points of the loss curve
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSpeed:
+    """How an epoch's time was spent on this process.
+
+    Attributes:
+        seconds: From its first to its last step.
+        waited: Share of them that steps waited for batches.
+        examples_per_second: Pictures of this process's batches.
+    """
+
+    seconds: float
+    waited: float
+    examples_per_second: float
 
 
 class Trainer:
@@ -29,19 +51,31 @@ class Trainer:
     Args:
         config: A resolved configuration.
         classes: Number of classes.
-        feed: Where the batches come from.
+        feed: Where this process's batches come from.
         tf: The module from :func:`backend.training.runtime.prepare_tensorflow`.
+        ranks: The processes that train together.
     """
 
-    def __init__(self, config: TrainConfig, classes: int, feed: Feed, tf: Any) -> None:
+    def __init__(
+        self, config: TrainConfig, classes: int, feed: Feed, tf: Any, ranks: Communicator | None = None
+    ) -> None:
         tf.keras.utils.set_random_seed(config.seed)
-        self._config, self._feed, self._tf = config, feed, tf
-        self.model = build_network(config)
+        self._config, self._feed, self._tf, self._ranks = config, feed, tf, ranks or Alone()
+        self.model = build_network(config, self._ranks.normalisation, mixed_precision=config.mixed_precision)
+        load_pretrained(self.model, config)
         self._loss = EmbeddingLoss(config, classes)
         self._learnt = [*self.model.trainable_variables, *self._loss.variables]
-        self._optimizer = _optimizer(config, self._learnt, tf)
+        self._optimizer = build_optimizer(config, self._learnt, tf)
+        self._ranks.broadcast(self._variables)
         self._terms = self._compiled_step()
         self.steps_done = 0
+        self._is_warm = False
+        self.speed = EpochSpeed(0.0, 0.0, 0.0)
+
+    @property
+    def _variables(self) -> list[Any]:
+        """All that a training changes: of the network, of the loss, of the optimizer."""
+        return [*self.model.weights, *self._loss.variables, *self._optimizer.variables]
 
     @property
     def total_steps(self) -> int:
@@ -56,18 +90,53 @@ class Trainer:
             Cancelled: The user asked to stop.
         """
         sums: dict[str, float] = {}
-        for step, batch in enumerate(self._feed.epoch(number), number * self._feed.steps):
+        started, waited, pictures = time.perf_counter(), 0.0, 0
+        batches = iter(self._feed.epoch(number))
+        for step in range(number * self._feed.steps, (number + 1) * self._feed.steps):
             if step % LISTEN_EVERY == 0:
                 progress.check_cancelled()
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            pictures += len(batch.labels)
             self._optimizer.learning_rate.assign(learning_rate(self._config, step, self.total_steps))
             terms = {name: float(term) for name, term in self._terms(batch.pixels, batch.labels).items()}
             terms["loss"] = self._checked(sum(terms.values()), step)
+            if not self._is_warm:  # the first step of a process also compiles the steps
+                self._is_warm, started, waited, pictures = True, time.perf_counter(), 0.0, 0
             sums = {name: sums.get(name, 0.0) + term for name, term in terms.items()}
             if step % METRIC_EVERY == 0:
                 progress.metric("loss", terms["loss"], step=step + 1)
             self.steps_done = step + 1
             progress.report(self.steps_done, self.total_steps, unit="steps", note=f"{note}, loss {terms['loss']:.3f}")
+        seconds = time.perf_counter() - started
+        self.speed = EpochSpeed(seconds, waited / seconds, pictures / seconds)
         return {name: total / self._feed.steps for name, total in sums.items()}
+
+    def settle(self, pixels: NDArray[np.uint8]) -> None:
+        """Bring up to date what is not learnt by steps, from pictures of the train split, uint8 (N, H, W, C)."""
+        fit_detail(self.model, pixels, self._ranks, self._tf)
+
+    def state(self) -> list[NDArray[Any]]:
+        """Return all that :meth:`restore` needs to go on as if nothing had happened, but for dropout's draws."""
+        return [variable.numpy() for variable in self._variables]
+
+    def restore(self, arrays: list[NDArray[Any]], *, epochs: int) -> None:
+        """Go on from a :meth:`state` after so many epochs.
+
+        Raises:
+            TrainingError: It is the state of another network or optimizer.
+        """
+        variables = self._variables
+        if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+            raise TrainingError(
+                "The checkpoint is of another network than the configuration describes.",
+                next_step="Train anew, under another name.",
+            )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+        self._ranks.broadcast(variables)
+        self.steps_done = epochs * self._feed.steps
 
     def arrays(self) -> list[NDArray[np.float32]]:
         """Return the network's arrays as they are now, in their order.
@@ -95,24 +164,18 @@ class Trainer:
         tf = self._tf
         pixels = tf.TensorSpec((None, *self._config.pixels.shape), tf.float32)
 
+        own = len(self.model.trainable_variables)
+
         @tf.function(input_signature=[pixels, tf.TensorSpec((None,), tf.int32)])
         def step(pixels: Any, labels: Any) -> dict[str, Any]:
             with tf.GradientTape() as tape:
-                terms = self._loss.terms(labels, self.model(pixels, training=True))
+                own_part = learnt_part(self.model(pixels, training=True), self._config)
+                embeddings = self._ranks.gather(own_part)
+                terms = self._loss.terms(self._ranks.gather(labels), embeddings)
                 loss = tf.add_n(list(terms.values()))
             gradients = tape.gradient(loss, self._learnt)
+            gradients = [*self._ranks.summed(gradients[:own]), *self._ranks.averaged(gradients[own:])]
             self._optimizer.apply_gradients(zip(gradients, self._learnt, strict=True))
             return terms
 
         return step
-
-
-def _optimizer(config: TrainConfig, learnt: list[Any], tf: Any) -> Any:
-    """Return Adam, with decoupled weight decay if asked for: of kernels and proxies, not of biases and scales."""
-    if not config.weight_decay:
-        optimizer = tf.keras.optimizers.Adam(config.learning_rate)
-    else:
-        optimizer = tf.keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
-        optimizer.exclude_from_weight_decay(var_list=[v for v in learnt if len(v.shape) < 2])
-    optimizer.build(learnt)
-    return optimizer

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_QUERIES = 3_000
 MAX_GALLERY = 9_000
 K = 10
+_SHARED = 50  # queries a rank, at least, for the asking to be shared
 # Unit vectors whose mean has this length or more all point the same way: the network tells nothing apart.
 COLLAPSED = 0.99999
 
@@ -40,11 +41,15 @@ class Validator:
         train: The train split, of which the gallery is drawn.
         validation: The validation split, of which the queries are drawn.
         seed: Seed of both draws.
+        rank, ranks: Of the drawn queries, this rank asks every ``ranks``-th; all of them where there are too few.
     """
 
-    def __init__(self, train: PixelTable, validation: PixelTable, *, seed: int) -> None:
+    def __init__(self, train: PixelTable, validation: PixelTable, *, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self._gallery = _sample(train, MAX_GALLERY, seed)
-        self._queries = _sample(validation, MAX_QUERIES, seed)
+        queries = _sample(validation, MAX_QUERIES, seed)
+        is_shared = len(queries.labels) >= _SHARED * ranks
+        share = slice(rank, None, ranks) if is_shared else slice(None)
+        self._queries = Sample(queries.pixels[share], queries.labels[share])
 
     def score(self, embedder: Embedder) -> RetrievalScores:
         """Embed queries and gallery, and score the answers.

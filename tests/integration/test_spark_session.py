@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import textwrap
-import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from backend.catalogue.snapshot import open_snapshot
-from backend.spark_jars import spark_home
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.standalone import CONF, standalone
 
 pytestmark = pytest.mark.spark
 
@@ -130,57 +124,15 @@ def test_a_killed_jvm_and_a_bad_start_do_not_stop_the_next_session(run, tmp_path
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-class Daemon:
-    """A Spark master or worker in a working directory of its own; what it logs is read as it comes."""
-
-    def __init__(self, folder: Path, *arguments: str):
-        folder.mkdir()
-        environ = {**os.environ, "SPARK_HOME": str(spark_home()), "SPARK_LOCAL_IP": "127.0.0.1"}
-        environ |= {"SPARK_DAEMON_MEMORY": "256m", "SPARK_WORKER_DIR": str(folder)}
-        self._process = subprocess.Popen(
-            [str(spark_home() / "bin" / "spark-class"), *arguments, "--host", "127.0.0.1"],
-            cwd=folder,
-            env=environ,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=lambda: [None for _ in self._process.stderr])
-
-    def wait_for(self, pattern: str) -> str:
-        """Return the first match in the log; the rest of the log is read and forgotten."""
-        for line in self._process.stderr:
-            if match := re.search(pattern, line):
-                self._reader.start()
-                return match[0]
-        raise AssertionError(f"It ended without saying {pattern}.")
-
-    def end(self):
-        self._process.terminate()
-        self._process.wait()
-        self._reader.join()
-        self._process.stderr.close()
-
-
 @pytest.fixture
 def master(tmp_path):
     """The address of a standalone master with two workers."""
-    deploy = "org.apache.spark.deploy"
-    daemons = [Daemon(tmp_path / "master", f"{deploy}.master.Master", "--port", "0", "--webui-port", "0")]
-    address = daemons[0].wait_for(r"spark://127\.0\.0\.1:\d+")
-    for name in ("one", "two"):
-        options = ("--cores", "1", "--memory", "600m", "--port", "0", "--webui-port", "0")
-        daemons.append(Daemon(tmp_path / name, f"{deploy}.worker.Worker", address, *options))
-    for daemon in daemons[1:]:
-        daemon.wait_for("Successfully registered with master")
-    yield address
-    for daemon in reversed(daemons):
-        daemon.end()
+    with standalone(tmp_path) as address:
+        yield address
 
 
 @pytest.mark.slow
 def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, master, settings, idx_folder, tmp_path):
-    conf = "spark.driver.host=127.0.0.1; spark.executor.memory=512m; spark.cores.max=2"
-    conf += "; spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1; spark.sql.shuffle.partitions=2; spark.databricks.delta.snapshotPartitions=1"
     told = run(
         """
         from pathlib import Path
@@ -193,7 +145,7 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
                             progress=NullProgress())
         print(json.dumps(report.as_dict()))
         """,
-        settings=replace(settings, spark_master=master, spark_conf=conf, fashion_mnist_dir=str(idx_folder.path)),
+        settings=replace(settings, spark_master=master, spark_conf=CONF, fashion_mnist_dir=str(idx_folder.path)),
     )
     assert (told["version"], told["kept"], told["rejected"]) == (1, 400, {})
     assert open_snapshot(settings.catalogues_dir, "shop").summary().by_split["test"] == 100

@@ -12,6 +12,7 @@ from backend import bundle, imaging
 from backend.errors import BundleError, Cancelled, ConfigurationError, RetrievalError, TrainingError
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.training.config import TrainConfig
+from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.models import SMALL_LABELS, Diary, Listener, StoredProduct, store_catalogue
 
 pytestmark = pytest.mark.tf
@@ -35,17 +36,16 @@ TINY = TrainConfig(
 PLAN = BatchPlan(classes=3, examples=4, steps=2, augmentation="none", seed=7)
 
 
-def trained(snapshot, models_dir, *, config=TINY, name="tiny", tracker=None, progress=None):
+def trained(snapshot, models_dir, *, config=TINY, name="tiny", tracker=None, progress=None, resume=False):
     from backend.training.fit import train
 
     return train(
         snapshot,
         config,
-        models_dir=models_dir,
-        name=name,
+        place=ModelPlace(models_dir, name, resume),
         tracker=tracker or Diary(),
         progress=progress or Listener(),
-        threads=2,
+        workers=Workers(threads=2),
     )
 
 
@@ -93,7 +93,8 @@ def test_loss_and_validation_scores_are_told_while_it_runs(finished):
     assert (name, params["learning_rate"], params["catalogue.version"]) == ("tiny", 0.001, 1)
     assert tags["git_commit"] == manifest.git_commit
     assert [step for _, step in tracker.logged] == [1, 2]
-    assert {"loss", "multi_similarity", "proxy", "val.precision_at_1", "val.map_at_r"} == tracker.logged[0][0].keys()
+    figures = {"val.precision_at_1", "val.map_at_r", "examples_per_second", "waiting_share"}
+    assert {"loss", "multi_similarity", "proxy", *figures} == tracker.logged[0][0].keys()
     assert tracker.finished == ["FINISHED"]
 
 
@@ -237,3 +238,28 @@ def test_the_shared_bundle_comes_from_a_catalogue_that_spark_wrote(trained_bundl
     assert bundle.verify(folder) == manifest
     assert manifest.catalogue == sample_snapshot.ref
     assert embedder_of(folder, manifest).spec.shape == (48, 48, 3)
+
+
+class StopsAfterTheFirstEpoch(Listener):
+    """Cancels in the second epoch of two."""
+
+    def check_cancelled(self):
+        if any(name == "val.map_at_r" for name, _, _ in self.metrics):
+            raise Cancelled("The user asked to stop.")
+
+
+def test_a_resumed_training_comes_to_the_weights_of_an_undisturbed_one(small_snapshot, tmp_path):
+    config = replace(TINY, dropout=0.0, preset="resnet", backbone="resnet")
+    whole = trained(small_snapshot, tmp_path, config=config, name="whole")
+    with pytest.raises(Cancelled):
+        trained(small_snapshot, tmp_path, config=config, progress=StopsAfterTheFirstEpoch())
+    (left,) = unfinished_trainings(tmp_path)
+    assert (left.name, left.workers, left.epochs_done, left.config) == ("tiny", 1, 1, config)
+    assert left.catalogue == small_snapshot.ref
+    tracker = Diary()
+    resumed = trained(small_snapshot, tmp_path, config=config, tracker=tracker, resume=True)
+    assert [step for _, step in tracker.logged] == [2]
+    assert resumed.weights_hash == whole.weights_hash
+    assert unfinished_trainings(tmp_path) == []
+    with pytest.raises(ConfigurationError, match="no training 'tiny' with a checkpoint"):
+        unfinished_training(tmp_path, "tiny")

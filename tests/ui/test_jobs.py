@@ -11,8 +11,8 @@ from app.components.job_panel import progress_text
 from app.components.job_result import summary
 from backend.jobs.states import JobState
 from backend.jobs.store import Job, JobProgress
-from backend.requests import IngestRequest, TrainRequest
-from tests.ui.conftest import assert_calm, texts, write_catalogue
+from backend.requests import IngestRequest
+from tests.ui.conftest import assert_calm, texts
 
 
 def button(test, label: str):
@@ -79,45 +79,6 @@ def test_a_killed_job_shows_as_lost_with_its_log(screen):
     assert "Lost" in texts(test)
     assert "Log" in [expander.label for expander in test.expander]
     assert button(test, "Try again")
-
-
-def test_the_train_button_submits_the_form_once_however_often_it_is_pressed(screen):
-    write_catalogue(screen.settings, "spin")
-    test = screen.open("train")
-    test.number_input(key="resnet_epochs").set_value(2)
-    button(test, "Train").click().run()
-    button(test, "Train").click().run()
-    (job,) = screen.runner.list()
-    assert job.kind == "train"
-    assert (job.request["catalogue"], job.request["version"], job.request["config"]["epochs"]) == ("spin", 4, 2)
-    assert job.request["config"] == TrainRequest(config=_resnet(epochs=2)).config.as_dict()
-
-
-def _resnet(**changes):
-    from backend.training.config import preset
-
-    return preset("resnet", **changes)
-
-
-def test_another_preset_brings_its_own_values(screen, shop_catalogue):
-    from backend.training.config import PRESETS
-
-    test = screen.open("train")
-    test.selectbox(key="preset_for_resnet").select("seed-cnn").run()
-    assert test.number_input(key="seed-cnn_epochs").value == PRESETS["seed-cnn"].epochs
-    assert test.number_input(key="seed-cnn_dropout").value == PRESETS["seed-cnn"].dropout
-
-
-def test_every_field_of_the_configuration_is_on_the_form(screen):
-    from dataclasses import fields
-
-    from app.components import train_form
-    from backend.training.config import TrainConfig
-
-    decided_by_the_preset = {"preset", "backbone"}
-    shown = {*train_form.MAIN, *train_form.MORE}
-    assert shown == {item.name for item in fields(TrainConfig)} - decided_by_the_preset
-    assert shown == set(train_form.HELP)
 
 
 def test_the_load_button_submits_what_the_form_says(screen):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backend import cli, cli_handlers
+from backend import cli, cli_handlers, cli_training
 from backend.errors import ConfigurationError
 
 
@@ -62,7 +62,7 @@ def test_wrong_usage_ends_with_two():
 
 
 def test_fields_are_changed_by_name_and_type():
-    assert cli_handlers.changes_of(["epochs=3", "learning_rate=0.01", "loss=multi-similarity"]) == {
+    assert cli_training.changes_of(["epochs=3", "learning_rate=0.01", "loss=multi-similarity"]) == {
         "epochs": 3,
         "learning_rate": 0.01,
         "loss": "multi-similarity",
@@ -72,7 +72,7 @@ def test_fields_are_changed_by_name_and_type():
 @pytest.mark.parametrize("pair", ["epochs", "epoch=3", "epochs=many"])
 def test_a_change_that_does_not_fit_is_said(pair):
     with pytest.raises(ConfigurationError, match="epoch"):
-        cli_handlers.changes_of([pair])
+        cli_training.changes_of([pair])
 
 
 def test_results_are_readable_lines():

@@ -38,7 +38,7 @@ from backend.training.config import preset
         TidyRequest("shop", vacuum=True, keep_days=2.5),
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
         IndexRequest("m"),
-        EvaluateRequest("m"),
+        EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
         DeployRequest("m", "challenger"),
         DemoRequest("sample", "seed-cnn"),
     ],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from backend import imaging
-from backend.errors import Cancelled
+from backend.errors import Cancelled, StorageFull
 from backend.feeding.arrow import decode_split
 from backend.pixel_spec import PixelSpec
 from backend.progress import NullProgress
@@ -65,3 +67,14 @@ def test_it_reports_pictures_and_can_be_cancelled(small_snapshot, tmp_path):
 
     with pytest.raises(Cancelled):
         decode_split(small_snapshot, "train", SPEC, tmp_path / "more", progress=Impatient())
+
+
+def test_a_full_disk_is_told_before_anything_is_decoded(small_snapshot, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    heard = Listener()
+    with pytest.raises(StorageFull, match="disk is full"):
+        decode_split(small_snapshot, "train", SPEC, tmp_path / "pixels", progress=heard)
+    assert heard.reports == []

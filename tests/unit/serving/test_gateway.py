@@ -129,9 +129,10 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
         assert image == projection_recommender.gallery.thumbnail(neighbour.position)
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
-        *("rank", "product_id", "label", "distance", "similarity"),
+        *("rank", "product_id", "label", "distance", "similarity", "probability"),
         *("title", "category", "brand", "colour", "price", "stock"),
     }
+    assert body["match"] is None  # the model was not evaluated, and so is not calibrated
     assert base64.b64decode(body["seen"]) == expected.seen_png
     assert body["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
     assert (body["catalogue"], body["gallery_size"]) == ({"name": "shop", "version": 4}, 54)

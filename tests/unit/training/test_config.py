@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.config import PRESETS, RANGES, TrainConfig, preset, validate
+from backend.training.config import (
+    APPLICATIONS,
+    CHOICES,
+    LOSS_DISTANCES,
+    PRESETS,
+    RANGES,
+    SWITCHES,
+    TrainConfig,
+    preset,
+    validate,
+)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -41,7 +51,7 @@ def test_every_range_is_enforced_at_both_ends(name):
             validate(replace(TrainConfig(), **{name: bad}))
 
 
-@pytest.mark.parametrize("name", ["backbone", "loss", "schedule", "augmentation", "background", "channels"])
+@pytest.mark.parametrize("name", CHOICES)
 def test_a_choice_outside_the_offered_ones_is_said(name):
     with pytest.raises(ConfigurationError, match=f"{name} must be one of"):
         TrainConfig.from_dict({name: "other"})
@@ -64,3 +74,49 @@ def test_a_preset_can_be_changed_but_not_out_of_range():
     assert preset("resnet", epochs=1).epochs == 1
     with pytest.raises(ConfigurationError, match="epochs"):
         preset("resnet", epochs=0)
+
+
+def test_every_field_but_the_preset_has_a_range_choices_or_a_switch():
+    assert {item.name for item in fields(TrainConfig)} - {"preset"} == {*RANGES, *CHOICES, *SWITCHES}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_on_or_off(name):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a truth value"):
+        validate(replace(TrainConfig(), **{name: 1}))
+
+
+def test_a_truth_value_is_no_number_of_channels():
+    with pytest.raises(ConfigurationError, match="channels must be one of"):
+        validate(replace(TrainConfig(), channels=True))
+
+
+def test_a_manifest_from_before_a_field_existed_reads_with_its_default():
+    old = preset("resnet-colour").as_dict()
+    for name in ("distance", "optimizer", "pretrained", "mixed_precision", "reader", "deterministic"):
+        del old[name]
+    assert TrainConfig.from_dict(old) == preset("resnet-colour")
+
+
+def test_every_loss_says_which_distances_it_takes():
+    assert set(LOSS_DISTANCES) == set(CHOICES["loss"])
+    assert all("cosine" in taken for taken in LOSS_DISTANCES.values())
+    with pytest.raises(ConfigurationError, match="circle cannot work with the distance squared-euclidean") as caught:
+        preset("resnet", loss="circle", distance="squared-euclidean")
+    assert "cosine or euclidean" in caught.value.next_step
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_network_of_keras_needs_colour_and_a_least_size(name):
+    with pytest.raises(ConfigurationError, match="colour pictures only"):
+        preset("resnet", backbone=name, height=96, width=96)
+    with pytest.raises(ConfigurationError, match="at least 32 x 32"):
+        preset("resnet-colour", backbone=name, height=31)
+    assert preset("resnet-colour", backbone=name, pretrained="imagenet").pretrained == "imagenet"
+
+
+@pytest.mark.parametrize("name", ["resnet", "seed-cnn", "seed-cnn-as-published"])
+def test_a_network_of_ours_has_no_weights_of_imagenet(name):
+    with pytest.raises(ConfigurationError, match="no imagenet weights") as caught:
+        preset("resnet-colour", backbone=name, pretrained="imagenet")
+    assert "none" in caught.value.next_step

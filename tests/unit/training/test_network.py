@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.training.config import PRESETS, TrainConfig
-from backend.training.losses import LABEL_SMOOTHING, PROXY_SCALE, EmbeddingLoss
-from backend.training.network import build_network
+from backend.errors import ConfigurationError
+from backend.training.config import APPLICATIONS, CHOICES, PRESETS, TrainConfig
+from backend.training.network import build_network, can_synchronise, has_batch_statistics
 
 pytestmark = pytest.mark.tf
 
@@ -62,31 +62,72 @@ def test_the_seed_network_is_layer_by_layer_that_of_the_original_design(tf):
     assert model.output_shape == (None, 128)
 
 
-def test_multi_similarity_alone_is_what_tensorflow_similarity_computes(tf):
-    from tensorflow_similarity.losses import MultiSimilarityLoss
-
-    labels, vectors = batch(tf)
-    loss = EmbeddingLoss(replace(TrainConfig(), loss="multi-similarity"), 3)
-    terms = loss.terms(labels, vectors)
-    assert terms.keys() == {"multi_similarity"}
-    assert loss.variables == []
-    expected = MultiSimilarityLoss(distance="cosine")(labels, vectors)
-    assert float(terms["multi_similarity"]) == pytest.approx(float(expected))
-    assert float(expected) > 0
-
-
-def test_the_proxy_term_is_a_smoothed_softmax_over_cosines(tf):
-    labels, vectors = batch(tf)
-    loss = EmbeddingLoss(replace(TrainConfig(), proxy_weight=2.0), 3)
-    (proxies,) = loss.variables
-    directions = proxies.numpy() / np.linalg.norm(proxies.numpy(), axis=1, keepdims=True)
-    logits = PROXY_SCALE * vectors.numpy() @ directions.T
-    log_shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    wanted = np.eye(3)[labels.numpy()] * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / 3
-    expected = 2.0 * -(wanted * log_shares).sum(axis=1).mean()
-    assert float(loss.terms(labels, vectors)["proxy"]) == pytest.approx(expected, rel=1e-4)
+def test_the_published_network_divides_by_255_again_and_is_the_seed_network_otherwise(tf):
+    """The mistake of the original design, kept as the reference that is measured; nothing else may scale."""
+    published = build_network(replace(PRESETS["seed-cnn"], backbone="seed-cnn-as-published"))
+    names = layers_of(published)
+    assert names.pop(1) == "Rescaling"
+    assert names == layers_of(build_network(PRESETS["seed-cnn"]))
+    assert published.layers[1].scale == pytest.approx(1 / 255)
+    pixels = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
+    plain = build_network(PRESETS["seed-cnn"])
+    plain.set_weights(published.get_weights())
+    np.testing.assert_allclose(published(pixels), plain(pixels / 255), atol=1e-5)
 
 
-def batch(tf):
-    vectors = np.random.default_rng(1).standard_normal((12, 128)).astype(np.float32)
-    return tf.constant(np.repeat(np.arange(3), 4), tf.int32), tf.math.l2_normalize(tf.constant(vectors), axis=1)
+def of_backbone(name, **changes):
+    return replace(PRESETS["resnet-colour"], backbone=name, **changes)
+
+
+@pytest.mark.parametrize("name", CHOICES["backbone"])
+def test_batch_statistics_are_told_by_the_layers_that_are_really_there(tf, name):
+    config = of_backbone(name, height=32, width=32)
+    layers = layers_of(build_network(config))
+    assert has_batch_statistics(config) == any("BatchNormalization" in layer for layer in layers)
+
+
+def test_a_layer_of_the_callers_normalises_every_batch_that_can_be_synchronised(tf):
+    class Ours(tf.keras.layers.BatchNormalization):
+        pass
+
+    config = PRESETS["resnet"]
+    ours = layers_of(build_network(config, Ours))
+    plain = layers_of(build_network(config))
+    assert "BatchNormalization" not in ours
+    assert ours.count("Ours") == plain.count("BatchNormalization") == 9
+    assert can_synchronise(config)
+    assert not any(can_synchronise(of_backbone(name)) for name in APPLICATIONS)
+
+
+def test_running_means_follow_within_few_steps_in_every_network(tf):
+    for name in ("resnet", *APPLICATIONS):
+        network = build_network(of_backbone(name, height=32, width=32))
+        momenta = {layer.momentum for layer in network.layers if isinstance(layer, tf.keras.layers.BatchNormalization)}
+        assert momenta == {0.9}, name
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_weights_and_embeddings_in_float32(tf):
+    before = tf.keras.mixed_precision.global_policy().name
+    network = build_network(PRESETS["resnet"], mixed_precision=True)
+    assert tf.keras.mixed_precision.global_policy().name == before == "float32"
+    kinds = {layer.compute_dtype for layer in network.layers if type(layer).__name__ == "Conv2D"}
+    assert kinds == {"bfloat16"}
+    assert {weight.dtype for weight in network.weights} == {tf.float32}
+    plain = build_network(PRESETS["resnet"])
+    plain.set_weights(network.get_weights())
+    pixels = np.random.default_rng(0).random((6, 28, 28, 1), dtype=np.float32)
+    mixed = network(pixels).numpy()
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(mixed, axis=1), 1.0, atol=1e-5)
+    assert (mixed * plain(pixels).numpy()).sum(axis=1).min() > 0.99
+
+
+def test_mixed_precision_is_refused_on_a_gpu_that_is_too_old_for_it():
+    from backend.training.precision import check_precision
+
+    old = {"device_name": "Tesla T4", "compute_capability": (7, 5)}
+    check_precision(TrainConfig(), old)
+    check_precision(TrainConfig(mixed_precision=True), {"compute_capability": (8, 0)})
+    with pytest.raises(ConfigurationError, match="Tesla T4 does not") as caught:
+        check_precision(TrainConfig(mixed_precision=True), old)
+    assert caught.value.next_step

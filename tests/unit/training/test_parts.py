@@ -34,6 +34,14 @@ def test_a_constant_rate_is_constant():
     assert {learning_rate(config, step, 10) for step in range(10)} == {0.01}
 
 
+def test_a_cosine_falls_from_the_start():
+    rates = [learning_rate(TrainConfig(schedule="cosine", learning_rate=0.01), step, 100) for step in range(100)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == pytest.approx(0.01, rel=1e-3)
+    assert rates[49] == pytest.approx(0.005)
+    assert 0 < rates[-1] < 1e-5
+
+
 def test_weights_come_back_in_order(tmp_path):
     many = [np.full(1, number, dtype=np.float32) for number in range(12)]
     (tmp_path / "w.npz").write_bytes(weights.pack(many))
@@ -89,7 +97,7 @@ def test_arrays_must_fit_the_network(arrays, message):
 def test_the_best_checkpoint_is_the_earliest_of_the_best(tmp_path):
     checkpoints = Checkpoints(tmp_path / "m.checkpoints")
     for epoch, (precision, average) in enumerate([(0.5, 0.3), (0.8, 0.6), (0.7, 0.7), (0.6, 0.4)], 1):
-        checkpoints.save(EpochResult(epoch, 1.0, precision, average), [np.full(1, epoch, dtype=np.float32)])
+        checkpoints.save(EpochResult(epoch, 1.0, precision, average), [np.full(1, epoch, dtype=np.float32)], ARRAYS)
     assert checkpoints.best.epoch == 2
     assert int(checkpoints.load(2)[0][0]) == 2
     epochs = json.loads((tmp_path / "m.checkpoints" / "epochs.json").read_text())
@@ -98,7 +106,7 @@ def test_the_best_checkpoint_is_the_earliest_of_the_best(tmp_path):
 
 def test_a_new_training_does_not_inherit_checkpoints(tmp_path):
     old = Checkpoints(tmp_path / "m.checkpoints")
-    old.save(EpochResult(9, 1.0, 1.0, 1.0), ARRAYS)
+    old.save(EpochResult(9, 1.0, 1.0, 1.0), ARRAYS, ARRAYS)
     Checkpoints(tmp_path / "m.checkpoints")
     assert list((tmp_path / "m.checkpoints").iterdir()) == []
 
@@ -176,6 +184,29 @@ def test_a_large_split_is_sampled_with_its_shares_and_the_same_every_time():
 def test_embeddings_that_say_nothing_are_an_error(embedder, message):
     with pytest.raises(TrainingError, match=message):
         Validator(numbered([0, 1] * 4), numbered([0, 1]), seed=1).score(embedder)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5])
+def test_embeddings_that_are_close_together_but_differ_are_no_collapse(spread):
+    class Narrow(Lookup):
+        def embed(self, pixels):
+            vectors = np.array([1.0, 0, 0, 0], np.float32) + spread * super().embed(pixels)
+            return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    scores = Validator(numbered([0, 1, 2] * 4), numbered([0, 1, 2]), seed=1).score(Narrow())
+    assert scores.precision_at_1 == 1.0
+
+
+def test_vectors_that_differ_by_rounding_alone_are_a_collapse():
+    class Rounded(Lookup):
+        def embed(self, pixels):
+            noise = np.random.default_rng(0).standard_normal((len(pixels), 4)).astype(np.float32)
+            vectors = np.array([1.0, 0, 0, 0], np.float32) + np.float32(1e-4) * noise
+            return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    with pytest.raises(TrainingError, match="collapsed") as caught:
+        Validator(numbered([0, 1] * 4), numbered([0, 1]), seed=1).score(Rounded())
+    assert "lower learning rate" in caught.value.next_step
 
 
 def test_the_mean_of_both_scores_decides_between_epochs():

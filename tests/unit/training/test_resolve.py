@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from backend.errors import ConfigurationError
 from backend.training.config import PRESETS, TrainConfig
-from backend.training.resolve import resolve
+from backend.training.resolve import resolve, resolve_counts
 
 CONFIG = TrainConfig(classes_per_batch=3, examples_per_class=4)
 
@@ -29,6 +31,23 @@ def test_a_label_with_a_single_product_is_left_out_and_named():
     resolved = resolve(CONFIG, list("aaaabbbbccccd"), list("ab"))
     assert resolved.classes == ("a", "b", "c")
     assert resolved.notes == ("1 labels with a single product are not trained on: d.",)
+
+
+def test_products_without_a_label_are_left_out_and_counted():
+    resolved = resolve(CONFIG, [*"aaaabbbbcccc", "", ""], ["a", ""])
+    assert resolved.classes == ("a", "b", "c")
+    assert resolved.notes == ("2 products of the train split have no label and are not trained on.",)
+
+
+def test_a_catalogue_without_labels_is_refused():
+    with pytest.raises(ConfigurationError, match="None of the 3 products in the train split has a label") as caught:
+        resolve(CONFIG, ["", "", ""], [""])
+    assert "label" in caught.value.next_step
+
+
+def test_counts_decide_as_labels_do():
+    labels = list("aaaabbbc")
+    assert resolve_counts(CONFIG, Counter(labels), {"a": 1}) == resolve(CONFIG, labels, ["a"])
 
 
 @pytest.mark.parametrize("name", PRESETS)

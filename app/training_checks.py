@@ -1,0 +1,41 @@
+"""What the Train page says before a training starts: checks and estimates from counts, and products for the preview."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import services
+from backend.training import preflight as before
+
+if TYPE_CHECKING:
+    from backend.catalogue.items import Product
+    from backend.training.config import TrainConfig
+    from backend.training.preflight import Machine, Preflight
+
+
+def check(name: str, version: int, config: TrainConfig, *, workers: int) -> Preflight:
+    """Check a configuration against a catalogue version and this machine; nothing is started for it."""
+    return before.preflight(config, services.summary(name, version).by_label, machine(), workers=workers)
+
+
+@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
+def machine() -> Machine:
+    """The machine that jobs run on."""
+    settings = services.settings()
+    found = before.this_machine(settings.models_dir, threads=settings.threads)
+    return replace(found, gpus=0) if settings.device == "cpu" else found
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def learnt_from(name: str, version: int, count: int) -> list[Product]:
+    """Some products of the train split, each with another label as long as there are any."""
+    by_label = services.summary(name, version).by_label
+    labels = [label for label in sorted(by_label) if by_label[label].get("train")]
+    snapshot = services.snapshot(name, version)
+    # Spread over all labels rather than the first in the alphabet.
+    chosen = labels[:: max(1, len(labels) // count)][:count]
+    found = [snapshot.page(offset=0, limit=1, split="train", label=label)[0] for label in chosen]
+    return [product for page in found for product in page]

@@ -1,0 +1,141 @@
+"""From similarity to probability, fitted on validation products and judged on test products.
+
+Validation products ask for their nearest other product. Their similarities are cut into bins of equal numbers, and the
+shares of right answers are made to rise by pooling neighbouring bins that fall (isotonic regression); between bins the
+curve is straight. The test split has no part in it: it only tells how well it fits.
+
+Sources: Zadrozny, Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", 2002 (isotonic
+calibration); Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015 (ECE).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.errors import EvaluationError
+from backend.retrieval.calibration import Calibration
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_QUERIES = 30  # fewer validation products say nothing of probabilities
+MIN_ACCEPTED = 10  # fewer right answers in a row are luck
+_MOST_BINS = 40
+_BIN_QUERIES = 15
+RELIABILITY_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Queries whose probability lies in one tenth: how many, what was predicted on average, and what came true."""
+
+    queries: int
+    predicted: float
+    observed: float
+
+
+def fit(
+    similarity: NDArray[np.float32], is_right: NDArray[np.bool_], *, precision_target: float, weights_hash: str = ""
+) -> Calibration:
+    """Fit a calibration to the nearest neighbours of Q validation queries.
+
+    Args:
+        similarity: Cosine similarity of each query's nearest neighbour; (Q,).
+        is_right: Whether it is of the same kind; (Q,).
+        precision_target: Share of right answers that the threshold is to reach, in (0, 1).
+        weights_hash: The network that it belongs to.
+
+    Raises:
+        EvaluationError: There are fewer queries than :data:`MIN_QUERIES`.
+    """
+    if len(similarity) < MIN_QUERIES:
+        raise EvaluationError(
+            f"Only {len(similarity)} validation products can be asked about; a calibration needs {MIN_QUERIES}.",
+            next_step="Give the catalogue a larger validation split on the Catalogue page.",
+        )
+    order = np.argsort(similarity, kind="stable")
+    bins = np.array_split(order, int(np.clip(len(order) // _BIN_QUERIES, 1, _MOST_BINS)))
+    middles = np.array([similarity[members].mean(dtype=np.float64) for members in bins])
+    sizes = np.array([len(members) for members in bins], dtype=np.float64)
+    # Half an answer of each kind is added, so that no probability is exactly 0 or 1.
+    shares = (np.array([is_right[members].sum() for members in bins]) + 0.5) / (sizes + 1)
+    rising = pooled(shares, sizes)
+    knots, first = np.unique(middles, return_index=True)
+    return Calibration(
+        similarities=tuple(round(float(value), 6) for value in knots),
+        probabilities=tuple(round(float(value), 6) for value in rising[first]),
+        threshold=threshold(similarity, is_right, precision_target),
+        precision_target=precision_target,
+        queries=len(similarity),
+        weights_hash=weights_hash,
+    )
+
+
+def pooled(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the never falling values nearest to these (pool adjacent violators); (N,).
+
+    Example:
+        >>> pooled(np.array([0.2, 0.6, 0.4]), np.ones(3))
+        array([0.2, 0.5, 0.5])
+    """
+    blocks: list[list[float]] = []  # mean, weight, members
+    for value, weight in zip(values, weights, strict=True):
+        blocks.append([float(value), float(weight), 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (mean, heavy, many), (last, light, few) = blocks[-2:]
+            blocks[-2:] = [[(mean * heavy + last * light) / (heavy + light), heavy + light, many + few]]
+    return np.concatenate([np.full(int(many), mean) for mean, _, many in blocks])
+
+
+def threshold(similarity: NDArray[np.float32], is_right: NDArray[np.bool_], target: float) -> float | None:
+    """Return the smallest similarity from which on the share of right answers reaches a target; None if none does.
+
+    Example:
+        >>> found = threshold(np.linspace(0, 1, 100), np.arange(100) >= 50, 0.9)
+        >>> round(found, 2)
+        0.45
+    """
+    order = np.argsort(-similarity, kind="stable")
+    ranked = similarity[order]
+    share = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
+    is_last = np.append(ranked[1:] != ranked[:-1], True)  # equal similarities stand or fall together
+    reached = np.flatnonzero((share >= target) & is_last & (np.arange(1, len(order) + 1) >= MIN_ACCEPTED))
+    return float(ranked[reached[-1]]) if reached.size else None
+
+
+def reliability(probability: NDArray[np.float64], is_right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    """Compare what was predicted with what came true, by tenths of the probability; empty tenths are left out."""
+    bins = np.minimum((probability * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
+    return tuple(
+        ReliabilityBin(
+            int((bins == number).sum()),
+            float(probability[bins == number].mean()),
+            float(is_right[bins == number].mean()),
+        )
+        for number in np.unique(bins)
+    )
+
+
+def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
+    """Return the mean distance between what was predicted and what came true, weighted by queries; in [0, 1]."""
+    queries = sum(found.queries for found in bins)
+    return sum(found.queries * abs(found.predicted - found.observed) for found in bins) / queries
+
+
+def auroc(known: NDArray[np.float32], unknown: NDArray[np.float32]) -> float:
+    """Return the probability that a query of a known class is nearer to its neighbour than one of an unknown class.
+
+    Ties count half: 0.5 is no better than guessing, 1 tells them apart.
+
+    Example:
+        >>> auroc(np.array([0.9, 0.8]), np.array([0.1, 0.8]))
+        0.875
+    """
+    both = np.concatenate([known, unknown])
+    _, codes, counts = np.unique(both, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each value, from 1
+    above = ranks[codes[: len(known)]].sum() - len(known) * (len(known) + 1) / 2
+    return float(above / (len(known) * len(unknown)))

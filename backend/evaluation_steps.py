@@ -1,0 +1,206 @@
+"""The step that evaluates a model: from a typed request to a report in its bundle and figures in its run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend import bundle, models
+from backend.errors import BundleError, EvaluationError
+from backend.evaluation.options import STANDARD_K
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from backend.bundle import Manifest
+    from backend.evaluation.contenders import Ground, OtherModel
+    from backend.evaluation.report import ScoreRow
+    from backend.evaluation.study import Outcome
+    from backend.progress import Progress
+    from backend.requests import EvaluateRequest
+    from backend.settings import Settings
+
+# Networks of the original design, by backbone: scored beside every other model of the same catalogue version.
+ORIGINALS = {
+    "seed-cnn-as-published": "The original's network, as published",
+    "seed-cnn": "The original's network (pixels scaled once)",
+}
+
+
+def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Ask the test split against the bundle's own index; the report goes into the bundle, figures into manifest and run."""
+    from backend.evaluation.study import Places, Subject, evaluate_model
+    from backend.registry.model_registry import log_metrics_to_run
+    from backend.retrieval.gallery import load_vectors
+
+    request.options.check()
+    folder = models.model_folder(settings, request.model)
+    manifest = bundle.verify(folder)
+    if manifest.index is None:
+        raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
+    progress.report(0, 100, unit="%", note="Loading the model")
+    with _workplace(folder) as place:
+        ground = _ground(folder, manifest, settings, place)
+        outcome = evaluate_model(
+            Subject(manifest, models.load_network(folder, manifest, settings), load_vectors(folder)),
+            ground,
+            request.options,
+            places=Places(place, settings.catalogues_dir / manifest.catalogue.name),
+            others=_others(request, manifest, ground, settings),
+            progress=progress,
+        )
+        metrics = metrics_of(outcome)
+        keep_outcome(folder, outcome, metrics, place)
+    log_metrics_to_run(settings, manifest.run_id, metrics)
+    return _result(folder, outcome, metrics)
+
+
+def _ground(folder: Path, manifest: Manifest, settings: Settings, place: Path) -> Ground:
+    import numpy as np
+
+    from backend.catalogue.snapshot import open_snapshot
+    from backend.evaluation.contenders import Ground
+    from backend.evaluation.pictures import PictureReader
+    from backend.retrieval.gallery import Gallery
+
+    index = manifest.index
+    assert index is not None  # noqa: S101 - the caller has looked
+    snapshot = open_snapshot(settings.catalogues_dir, index.catalogue.name, index.catalogue.version)
+    gallery = Gallery.load(folder)
+    ids = np.asarray(gallery.ids, dtype=np.str_)
+    rows = snapshot.columns(["product_id", "split"])
+    split_of = dict(zip(rows["product_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
+    splits = np.asarray([split_of.get(name, "") for name in gallery.ids], dtype=np.str_)
+    reader = PictureReader(snapshot, place)
+    return Ground(reader, ids, gallery.labels, splits, manifest.classes, index.splits)
+
+
+def _others(request: EvaluateRequest, manifest: Manifest, ground: Ground, settings: Settings) -> list[OtherModel]:
+    """Return the models to score beside this one: those asked for, and the newest of each of the original's networks.
+
+    Raises:
+        BundleError: One that was asked for does not exist or is damaged.
+        EvaluationError: One was trained on another catalogue, so that its test products may be what it has learnt.
+    """
+    found: dict[str, str] = {}  # name of the bundle: how it is called
+    if request.baselines:
+        for other in reversed(bundle.list_bundles(settings.models_dir)):
+            called = ORIGINALS.get(str(other.config.get("backbone")))
+            if called and other.catalogue == manifest.catalogue and other.name != manifest.name:
+                found = {name: title for name, title in found.items() if title != called}
+                found[other.name] = called
+    for name in request.against:
+        if name != manifest.name:
+            found.setdefault(models.model_folder(settings, name).name, name)
+    return [_other(name, called, manifest, ground, settings) for name, called in found.items()]
+
+
+def _other(name: str, called: str, manifest: Manifest, ground: Ground, settings: Settings) -> OtherModel:
+    from backend.evaluation.contenders import OtherModel
+    from backend.retrieval.gallery import Gallery, load_vectors
+
+    folder = models.model_folder(settings, name)
+    other = bundle.verify(folder)
+    if other.catalogue != manifest.catalogue:
+        raise EvaluationError(
+            f"{name} was trained on {other.catalogue.name} version {other.catalogue.version}, and may have learnt what "
+            "it would be asked about.",
+            next_step=f"Compare models of {manifest.catalogue.name} version {manifest.catalogue.version}.",
+        )
+    has_same = other.index is not None and Gallery.load(folder).ids == ground.ids.tolist()
+    return OtherModel(
+        called,
+        lambda: models.load_network(folder, other, settings),
+        load_vectors(folder) if has_same else None,
+    )
+
+
+def metrics_of(outcome: Outcome) -> dict[str, float]:
+    """Return the figures for manifest and run: all test queries under ``test.``, so that models can be compared.
+
+    What counts k neighbours is named only where k is the usual one.
+    """
+    report = outcome.report
+    metrics = {f"test.{name}": value for name, value in outcome.everything.items()}
+    if report.left_out:
+        metrics |= {f"test_without_duplicates.{name}": rate.value for name, rate in report.model_row.rates.items()}
+    if report.unseen is not None:
+        for name, rows in (("unseen", report.unseen.among), ("unseen_mixed", report.unseen.mixed)):
+            metrics |= {f"{name}.{rate}": found.value for row in rows[:1] for rate, found in row.rates.items()}
+    if report.calibration is not None:
+        metrics["test.calibration_error"] = report.calibration.ece
+        if report.calibration.auroc_unknown is not None:
+            metrics["unseen.auroc"] = report.calibration.auroc_unknown
+    usual = report.options.k == STANDARD_K
+    return {name: value for name, value in metrics.items() if usual or not name.endswith("_at_k")}
+
+
+def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], place: Path) -> None:
+    """Put report, answers and calibration into the bundle; what an earlier evaluation said is replaced.
+
+    Everything is made in ``place``, on the same disk, and moved in at once with the manifest that names it: a bundle
+    whose files and manifest disagree is a damaged one.
+
+    Raises:
+        BundleError: The model was trained or indexed anew meanwhile, so that the report is of another one.
+    """
+    from backend.evaluation.answers import ANSWERS, to_parquet
+    from backend.evaluation.report import REPORT
+    from backend.retrieval.calibration import CALIBRATION
+
+    manifest, report = bundle.read_manifest(folder), outcome.report
+    if manifest.index is None or (manifest.index.size, manifest.weights_hash) != (report.gallery, report.weights_hash):
+        raise BundleError(f"{folder.name} was changed meanwhile.", next_step="Evaluate it again.")
+    fresh = {ANSWERS: to_parquet(outcome.answers), REPORT: report.to_json().encode()}
+    if outcome.calibration is not None:
+        fresh[CALIBRATION] = outcome.calibration.to_json().encode()
+    files = {name: sha256 for name, sha256 in manifest.files.items() if name != CALIBRATION}
+    for name, data in fresh.items():
+        bundle.write_atomically(place / name, data)
+        files[name] = bundle.sha256_of(place / name)
+    ours = ("test.", "test_without_duplicates.", "unseen.", "unseen_mixed.")
+    kept = {name: value for name, value in manifest.metrics.items() if not name.startswith(ours)}
+    complete = replace(manifest, metrics={**kept, **metrics}, files=files)
+    bundle.write_atomically(place / bundle.MANIFEST, complete.to_json().encode())
+    (folder / CALIBRATION).unlink(missing_ok=True)
+    for name in (*fresh, bundle.MANIFEST):
+        (place / name).replace(folder / name)
+
+
+def _result(folder: Path, outcome: Outcome, metrics: dict[str, float]) -> dict[str, Any]:
+    """Return the tables as a command prints them and a job keeps them; all of it is in the report."""
+    report = outcome.report
+    result: dict[str, Any] = {"model": folder.name, "metrics": metrics, "table": _rows(report.seen)}
+    if report.robustness:
+        result["robustness"] = [{"change": one.change, "rows": _rows(one.rows)} for one in report.robustness]
+    if report.unseen is not None:
+        tables = {"among": _rows(report.unseen.among), "mixed": _rows(report.unseen.mixed)}
+        result["unseen"] = {"classes": list(report.unseen.classes), **tables}
+    if report.calibration is not None:
+        shown = ("threshold", "precision_target", "test_precision", "test_answered", "ece", "auroc_unknown")
+        result["calibration"] = {name: getattr(report.calibration, name) for name in shown}
+    if report.left_out:
+        result["left_out"] = report.left_out
+    return {**result, "notes": list(report.notes), "seconds": report.seconds}
+
+
+def _rows(rows: Sequence[ScoreRow]) -> list[dict[str, Any]]:
+    return [
+        {"name": row.name, "kind": row.kind, "queries": row.queries, "gallery": row.gallery}
+        | {name: asdict(rate) for name, rate in row.rates.items()}
+        for row in rows
+    ]
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A folder beside the bundle, gone afterwards; so are those of evaluations that were killed."""
+    prefix = f".{folder.name}.evaluation-"
+    for stale in folder.parent.glob(f"{prefix}*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as place:
+        yield Path(place)

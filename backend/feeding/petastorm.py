@@ -1,0 +1,122 @@
+"""The second adapter: Petastorm's batch reader over the Parquet files of exactly one catalogue version.
+
+Petastorm knows Parquet and nothing of Delta: it reads files whole, rows behind a deletion vector too, and those of
+other splits and shards. So every row that it gives is looked up by its id and the hash of its picture, and what is not
+asked for, or came before, is dropped.
+
+Petastorm 0.13.1 sometimes ends too early: it sees that all row groups handed out so far are done, then that the last one
+has been handed out, which happened in between. Asked again after that, it is right: nothing more is handed out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import numpy as np
+
+from backend.errors import CatalogueError, EnvironmentUnready
+from backend.feeding.readers import StoredPictures
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backend.feeding.split_index import SplitIndex
+
+_WORKERS = 2
+_WAITING_GROUPS = 4  # row groups that are read ahead
+
+
+class PetastormReader:
+    """Reads by ``petastorm.make_batch_reader``, in threads that end with the iterator."""
+
+    def pictures(self, index: SplitIndex, *, batch_size: int) -> Generator[StoredPictures]:
+        """Yield every row of ``index`` once; see :class:`backend.feeding.readers.SplitReader`."""
+        wanted = _Wanted(index)
+        files = list(dict.fromkeys(group.path for group, _, _ in index.groups()))
+        if not files:
+            return
+        reader = _open([_url(path) for path in files], wanted.columns)
+        try:
+            for group in chain(reader, reader):  # its first end may come before its last row group
+                given, rows = wanted.rows_of(group)
+                for start in range(0, len(given), batch_size):
+                    part = slice(start, start + batch_size)
+                    yield StoredPictures(rows[part], group.image[given[part]].tolist())
+        finally:  # not as a context manager: that prints
+            reader.stop()
+            reader.join()
+
+
+class _Wanted:
+    """The rows that are asked for, and which of them have come."""
+
+    def __init__(self, index: SplitIndex) -> None:
+        self._ids = index.product_ids
+        self._came = np.zeros(len(index), dtype=np.bool_)
+        self._hashes = _hashes(index) if index.source.masks else None  # without vectors, every stored row is there
+
+    @property
+    def columns(self) -> list[str]:
+        return ["product_id", "image"] if self._hashes is None else ["product_id", "image", "image_sha256"]
+
+    def rows_of(self, group: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return which rows of a batch are wanted and new, and their places in the index."""
+        places = np.searchsorted(self._ids, group.product_id).clip(max=len(self._ids) - 1)
+        wanted = (self._ids[places] == group.product_id) & ~self._came[places]
+        if self._hashes is not None:
+            wanted &= self._hashes[places] == group.image_sha256
+        given = np.flatnonzero(wanted)
+        rows, first = np.unique(places[given], return_index=True)
+        self._came[rows] = True
+        return given[first], rows
+
+
+def _hashes(index: SplitIndex) -> NDArray[np.str_]:
+    """Return the hash of each row's picture: an id alone may be that of a changed product's former row, too."""
+    column = index.source.table(["image_sha256"])["image_sha256"].take(index.stored)
+    if column.null_count:
+        raise CatalogueError(
+            "Rows of this catalogue were changed or deleted, and it keeps no hashes of its pictures: Petastorm cannot "
+            "tell which rows are left.",
+            next_step="Read it with the Arrow reader.",
+        )
+    return np.asarray(column.to_pylist(), dtype=np.str_)
+
+
+def _url(path: Path) -> str:
+    """Return a file's address as Petastorm takes it, that is without quoting."""
+    url = f"file://{path}"
+    if urlparse(url).path != str(path):
+        raise CatalogueError(
+            f"Petastorm cannot read {path}: it takes a part of the name for something else.",
+            next_step="Read it with the Arrow reader, or keep catalogues below a folder without #, ? and ; in its name.",
+        )
+    return url
+
+
+def _open(urls: list[str], columns: list[str]) -> Any:
+    try:
+        from petastorm import make_batch_reader
+    except ImportError as error:
+        raise EnvironmentUnready(
+            f"Petastorm cannot be used here: {error}.",
+            next_step="Install it with `make setup`, or read with the Arrow reader.",
+        ) from error
+    # Its own calls of deprecated functions and files that it leaves to the garbage collector, in several threads.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm\.")
+    warnings.filterwarnings("ignore", message=r"unclosed file .*\.parquet", category=ResourceWarning)
+    return make_batch_reader(
+        urls,
+        schema_fields=[f"^{name}$" for name in columns],
+        reader_pool_type="thread",
+        workers_count=_WORKERS,
+        results_queue_size=_WAITING_GROUPS,
+        shuffle_row_groups=False,
+        num_epochs=1,
+    )

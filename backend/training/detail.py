@@ -1,0 +1,95 @@
+"""The part of an embedding that nothing is pulled together in: what the first block of the network sees, where it sees it.
+
+A loss of labels teaches a network to forget what does not tell the known labels apart, and products of a label that it
+was not trained on fall together with others. Early features are not forgotten. They are averaged over a grid, projected
+on the directions in which the train products vary most, and stand beside the learnt part in every embedding; the cosine
+of two embeddings is then a weighted mean of two cosines.
+
+Source for early features being general: Yosinski et al., "How transferable are features in deep neural networks?", 2014,
+arXiv:1411.1792.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend import imaging
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backend.training.communicator import Communicator
+    from backend.training.config import TrainConfig
+
+GRID = 4  # cells a side
+LAYER = "detail"
+FITTED_ON = 4_000  # pictures at most
+_BATCH = 500
+
+
+def with_detail(learnt: Any, early: Any, config: TrainConfig, tf: Any) -> Any:
+    """Join the learnt part, unit vectors (B, D1), and early features (B, H, W, C) to unit vectors (B, D1 + D2)."""
+    layers = tf.keras.layers
+
+    class Blend(tf.keras.layers.Layer):
+        """Sets two unit vectors side by side, so that cosines are averaged by their shares."""
+
+        def call(self, parts: Any) -> Any:
+            share = config.detail_share
+            return tf.concat([math.sqrt(1.0 - share) * parts[0], math.sqrt(share) * parts[1]], axis=1)
+
+    cell = [math.ceil(int(side) / GRID) for side in early.shape[1:3]]
+    x = layers.Flatten()(layers.AveragePooling2D(cell, padding="same")(early))
+    x = layers.Activation("linear", dtype="float32")(x)
+    x = layers.UnitNormalization(dtype="float32")(x)
+    projected = layers.Dense(
+        config.embedding_size - config.learnt_size,
+        use_bias=False,
+        kernel_initializer="orthogonal",
+        trainable=False,
+        name=LAYER,
+        dtype="float32",
+    )(x)
+    return Blend(dtype="float32")([learnt, layers.UnitNormalization(dtype="float32")(projected)])
+
+
+def learnt_part(embeddings: Any, config: TrainConfig) -> Any:
+    """Take the learnt part out of embeddings (B, D), as unit vectors (B, D1)."""
+    if not config.detail_share:
+        return embeddings
+    return embeddings[:, : config.learnt_size] / math.sqrt(1.0 - config.detail_share)
+
+
+def fit_detail(model: Any, pixels: NDArray[np.uint8], ranks: Communicator, tf: Any) -> None:
+    """Point the projection of early features at the directions in which those of these pictures vary most.
+
+    Args:
+        model: A network with a detail part; one without is left alone.
+        pixels: Pictures of the train split, uint8 (N, H, W, C); up to :data:`FITTED_ON` of them are looked at.
+        ranks: All ranks must ask, and get the same: the pictures of all count.
+        tf: The module from :func:`backend.training.runtime.prepare_tensorflow`.
+    """
+    if LAYER not in {layer.name for layer in model.layers}:
+        return
+    layer = model.get_layer(LAYER)
+    early = tf.function(tf.keras.Model(model.inputs, layer.input), reduce_retracing=True)
+    rows = np.linspace(0, len(pixels) - 1, min(FITTED_ON, len(pixels))).astype(np.int64)
+    parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    features = np.concatenate([early(imaging.to_float(pixels[part]), training=False).numpy() for part in parts])
+    sums = ranks.gather_values(features.sum(axis=0, dtype=np.float64)).sum(axis=0)
+    products = ranks.gather_values(features.T.astype(np.float64) @ features).sum(axis=0)
+    count = float(ranks.gather_values(np.array([float(len(features))])).sum())
+    mean = sums / count
+    layer.set_weights([_leading(products / count - np.outer(mean, mean), int(layer.units))])
+
+
+def _leading(covariance: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """Return the eigenvectors of the largest eigenvalues as columns, each with its largest entry positive."""
+    _, vectors = np.linalg.eigh(covariance)
+    leading = vectors[:, ::-1][:, :count]
+    signs = np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(count)])
+    directions: NDArray[np.float32] = (leading * signs).astype(np.float32)
+    return directions

@@ -1,0 +1,212 @@
+"""Train on the ranks of Horovod, one Spark task each: the use case behind ``train --workers N``.
+
+The driver checks, launches, follows and writes the bundle; it never holds a picture. Ranks read the catalogue's version
+and write checkpoints by themselves, so that catalogues and models must lie where all machines see them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from backend import errors
+from backend.errors import ConfigurationError, EnvironmentUnready, TrainingError, WorkbenchError
+from backend.feeding.shards import shard_plan
+from backend.spark_session import zip_backend
+from backend.training.checkpoints import Checkpoints, EpochResult
+from backend.training.config import validate
+from backend.training.data import TRAIN, check_catalogue
+from backend.training.horovod_launch import launch
+from backend.training.network import can_synchronise, has_batch_statistics
+from backend.training.package import describe, write_bundle
+from backend.training.preparation import check_name, note_training, tracked
+from backend.training.proof import RankReport, RunProof, prove
+from backend.training.rank_folder import RankFolder, RankState
+from backend.training.ranks import RankOrder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from backend.bundle import Manifest
+    from backend.catalogue.snapshot import Snapshot
+    from backend.progress import Progress
+    from backend.training.config import TrainConfig
+    from backend.training.preparation import ModelPlace, Workers
+    from backend.training.tracking import Tracker
+
+logger = logging.getLogger(__name__)
+PROOF = "proof.json"
+_LOOK_EVERY_S = 0.25
+_STOPPED_WITHIN_S = 20.0
+
+
+def train_on_spark(
+    spark: SparkSession,
+    snapshot: Snapshot,
+    config: TrainConfig,
+    *,
+    place: ModelPlace,
+    tracker: Tracker,
+    progress: Progress,
+    workers: Workers,
+) -> tuple[Manifest, RunProof]:
+    """Train a network on several ranks and write the bundle of its best epoch.
+
+    Each rank draws batches of P x K pictures from its own shard; the loss compares the pictures of all ranks together.
+    Beside what :func:`backend.training.fit.train` says, the proof of the run is written into the bundle.
+
+    Args:
+        spark: The session whose tasks become ranks.
+        snapshot: The catalogue version to train on.
+        config: What to train; batches are those of one rank.
+        place: Where the bundle goes, and whether to go on from a checkpoint, with as many workers as before.
+        tracker: Keeps the record of the run.
+        progress: Hears rank 0; may cancel.
+        workers: Who trains together.
+
+    Raises:
+        ConfigurationError: As there; also too few slots, too few products for so many ranks, or a network whose batch
+            statistics cannot be synchronised.
+        EnvironmentUnready: Horovod or a GPU is not there.
+        TrainingError: A rank failed or was killed; the message has its last lines.
+        StorageFull, Cancelled: As there.
+    """
+    validate(config)
+    check_name(place)
+    resolved = check_catalogue(snapshot, config)
+    _check_workers(spark, config, workers)
+    plan = shard_plan(snapshot, TRAIN, workers.count, seed=config.seed, classes=resolved.classes)
+    Checkpoints(place.checkpoints, resume=place.resume)
+    note_training(place, snapshot.ref, config, workers=workers.count)
+    folder = RankFolder(place.checkpoints.absolute() / "ranks")
+    folder.begin(asdict(_order(snapshot, config, place, workers)))
+    with tracked(tracker, snapshot, resolved, place.name, workers=workers.count) as run_id:
+        run = _Run(folder, workers.count, tracker, progress)
+        results = run.results()
+        best = EpochResult(**results[0]["best"])
+        reports = [_report(result) for result in results]
+        proof = prove(plan, reports, first_step_s=run.first_step_s, reader=config.reader)
+        notes = tuple(dict.fromkeys(note for result in results for note in result["notes"]))
+        manifest = describe(place.name, replace(resolved, notes=notes), best, catalogue=snapshot.ref, run_id=run_id)
+        arrays = Checkpoints(place.checkpoints, resume=True).load(best.epoch)
+        told = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
+        return write_bundle(place.bundle, manifest, arrays, told), proof
+
+
+def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: Workers) -> RankOrder:
+    return RankOrder(
+        catalogues_dir=str(snapshot.catalogues_dir.absolute()),
+        catalogue=snapshot.name,
+        version=snapshot.version,
+        config=config.as_dict(),
+        checkpoints=str(place.checkpoints.absolute()),
+        threads=workers.threads,
+        device=workers.device,
+        resume=place.resume,
+        log_level=workers.log_level,
+    )
+
+
+def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers) -> None:
+    slots = int(spark.sparkContext.defaultParallelism)
+    if not 1 <= workers.count <= slots:
+        raise ConfigurationError(
+            f"{workers.count} workers were asked for, and Spark on {spark.sparkContext.master} has {slots} slots.",
+            next_step=f"Use 1 to {slots} workers, or a larger Spark master.",
+        )
+    if has_batch_statistics(config) and not can_synchronise(config):
+        raise ConfigurationError(
+            f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
+            "several workers.",
+            next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
+        )
+
+
+def _report(result: dict[str, Any]) -> RankReport:
+    return RankReport(**{name: value for name, value in result.items() if name not in {"best", "notes"}})
+
+
+@dataclass
+class _Run:
+    """One launch, followed until it ends."""
+
+    folder: RankFolder
+    ranks: int
+    tracker: Tracker
+    progress: Progress
+    first_step_s: float = field(default=0.0, init=False)
+    _offset: int = field(default=0, init=False)
+
+    def results(self) -> list[dict[str, Any]]:
+        """Launch the ranks, tell what they tell, and return what they return, in their order."""
+        archive = zip_backend(self.folder.path)
+        stop, started = threading.Event(), time.monotonic()
+        self.progress.report(0, 1, note=f"starting {self.ranks} workers")
+        running = launch(archive, self.folder.path, self.ranks, stop)
+        try:
+            while not running.wait(_LOOK_EVERY_S):
+                self._tell(started)
+                self.progress.check_cancelled()
+                self._end_with_a_failed_rank(stop)
+            self._tell(started)
+        except BaseException:
+            self._stop(stop)
+            running.wait(_STOPPED_WITHIN_S)
+            raise
+        if running.error is not None:
+            self.progress.check_cancelled()
+            raise self._failure(running.error) from running.error
+        return running.results
+
+    def _stop(self, stop: threading.Event) -> None:
+        self.folder.ask_to_stop()
+        stop.set()
+
+    def _end_with_a_failed_rank(self, stop: threading.Event) -> None:
+        """Where one rank failed, the others would wait for it."""
+        if any(state.phase == "failed" for state in self.folder.states(self.ranks)):
+            self._stop(stop)
+
+    def _tell(self, started: float) -> None:
+        state = self.folder.states(1)[0]
+        if state.total:
+            self.progress.report(state.done, state.total, unit=state.unit, note=state.note)
+        if state.unit == "steps" and not self.first_step_s:
+            self.first_step_s = time.monotonic() - started
+        events, self._offset = self.folder.events(self._offset)
+        for event in events:
+            if event["kind"] == "metric":
+                self.progress.metric(event["name"], event["value"], step=event["step"])
+            else:
+                self.tracker.log(event["metrics"], step=event["step"])
+                logger.info("epoch %d: %s", event["step"], event["metrics"])
+
+    def _failure(self, error: BaseException) -> WorkbenchError:
+        """Say which rank was the first to go, and why."""
+        states = self.folder.states(self.ranks)
+        told = [state for state in states if state.error and hasattr(errors, state.error)]
+        if told:
+            return _as_told(told[0])
+        silent = [state for state in states if state.phase == "working"]
+        broken = [state for state in states if state.phase == "failed"]
+        if not silent and not broken:
+            return EnvironmentUnready(
+                f"Horovod could not run on Spark: {error}", next_step="See the job's log; run `make doctor`."
+            )
+        first = (silent or broken)[0]
+        how = "was killed or crashed" if silent else f"failed with {first.error}: {first.message.splitlines()[0]}"
+        at = f" at step {first.done:g} of {first.total:g}" if first.unit == "steps" else ""
+        return TrainingError(
+            f"Rank {first.rank} of {self.ranks} {how}{at}. Its last lines:\n{self.folder.last_lines(first.rank)}",
+            next_step="Resume the training; it goes on from its last checkpoint.",
+        )
+
+
+def _as_told(state: RankState) -> WorkbenchError:
+    kind = getattr(errors, state.error)
+    found: WorkbenchError = kind(f"Rank {state.rank}: {state.message}", next_step=state.next_step)
+    return found

@@ -1,0 +1,198 @@
+"""What surrounds a training: its name, its folders, the record of its run, and what is needed to resume it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.bundle import MANIFEST, CatalogueRef, write_atomically
+from backend.errors import Cancelled, ConfigurationError
+from backend.training import provenance
+from backend.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backend.catalogue.snapshot import Snapshot
+    from backend.training.resolve import Resolved
+    from backend.training.runtime import Device
+    from backend.training.tracking import RunStatus, Tracker
+
+logger = logging.getLogger(__name__)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CHECKPOINTS = ".checkpoints"
+_TRAINING = "training.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A training that ended before its bundle was written, and can go on.
+
+    Attributes:
+        name: Name of the model that it was to become.
+        catalogue: What it was trained on.
+        config: As it was asked for.
+        workers: Processes that trained together.
+        epochs_done: Epochs that will not be trained again.
+    """
+
+    name: str
+    catalogue: CatalogueRef
+    config: TrainConfig
+    workers: int
+    epochs_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where a training puts what it makes.
+
+    Attributes:
+        models_dir: Folder of all bundles.
+        name: Folder name of the new bundle.
+        resume: Whether to go on from the last checkpoint of that name, trained with the same configuration.
+    """
+
+    models_dir: Path
+    name: str
+    resume: bool = False
+
+    @property
+    def bundle(self) -> Path:
+        """The new bundle."""
+        return self.models_dir / self.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """What is kept on the way."""
+        return self.models_dir / f"{self.name}{_CHECKPOINTS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who trains.
+
+    Attributes:
+        count: Processes that train together.
+        threads: Threads for one operation in each; 0 means a machine's cores, shared among those on it.
+        device: What each computes on.
+        log_level: Of their logs, where they have their own.
+    """
+
+    count: int = 1
+    threads: int = 0
+    device: Device = "auto"
+    log_level: str = "INFO"
+
+
+def check_name(place: ModelPlace) -> None:
+    """Check that a new model can have this name.
+
+    Raises:
+        ConfigurationError: It cannot be a folder's name, or is taken.
+    """
+    name = place.name
+    if not _NAME.fullmatch(name) or name.endswith(_CHECKPOINTS):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a model.",
+            next_step="Use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+        )
+    if place.bundle.exists():
+        raise ConfigurationError(f"There is already a model {name!r}.", next_step="Choose another name.")
+
+
+def note_training(place: ModelPlace, catalogue: CatalogueRef, config: TrainConfig, *, workers: int) -> None:
+    """Write down beside the checkpoints what is trained, so that it can be resumed."""
+    told = {"catalogue": asdict(catalogue), "config": config.as_dict(), "workers": workers}
+    write_atomically(place.checkpoints / _TRAINING, json.dumps(told, indent=2).encode())
+
+
+def unfinished_trainings(models_dir: Path) -> list[Unfinished]:
+    """Return the trainings that have a checkpoint and no bundle, the newest first; one that cannot be read is left out."""
+    folders = [
+        folder
+        for folder in models_dir.glob(f"*{_CHECKPOINTS}")
+        if (folder / _TRAINING).is_file()
+        and any(folder.glob("state-*.npz"))
+        and not (models_dir / folder.name.removesuffix(_CHECKPOINTS) / MANIFEST).exists()
+    ]
+    found = []
+    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
+        try:
+            found.append(_unfinished(folder))
+        except (OSError, ValueError, KeyError, TypeError, ConfigurationError) as error:
+            logger.warning("%s cannot be resumed: %s", folder.name, error)
+    return found
+
+
+def unfinished_training(models_dir: Path, name: str) -> Unfinished:
+    """Return the training of that name.
+
+    Raises:
+        ConfigurationError: There is none that could go on.
+    """
+    found = {training.name: training for training in unfinished_trainings(models_dir)}
+    if name not in found:
+        known = ", ".join(found) or "none"
+        raise ConfigurationError(
+            f"There is no training {name!r} with a checkpoint to resume from.", next_step=f"Unfinished ones: {known}."
+        )
+    return found[name]
+
+
+def _unfinished(folder: Path) -> Unfinished:
+    told = json.loads((folder / _TRAINING).read_text("utf-8"))
+    (state,) = sorted(folder.glob("state-*.npz"))[-1:]
+    return Unfinished(
+        name=folder.name.removesuffix(_CHECKPOINTS),
+        catalogue=CatalogueRef(**told["catalogue"]),
+        config=TrainConfig.from_dict(told["config"]),
+        workers=int(told["workers"]),
+        epochs_done=int(state.stem.removeprefix("state-")),
+    )
+
+
+@contextmanager
+def tracked(tracker: Tracker, snapshot: Snapshot, resolved: Resolved, name: str, *, workers: int = 1) -> Iterator[str]:
+    """Open a run of the tracker, yield its id, and close it with what became of the training."""
+    for note in resolved.notes:
+        logger.warning(note)
+    params = {
+        **resolved.config.as_dict(),
+        **{f"catalogue.{k}": v for k, v in asdict(snapshot.ref).items()},
+        "workers": workers,
+    }
+    tags = {
+        "git_commit": provenance.git_commit(),
+        "notes": " ".join(resolved.notes),
+        **{f"library.{library}": version for library, version in provenance.library_versions().items()},
+    }
+    run_id = tracker.start(name=name, params=params, tags=tags)
+    status: RunStatus = "FAILED"
+    try:
+        yield run_id
+        status = "FINISHED"
+    except (Cancelled, KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        tracker.finish(status=status)
+
+
+@contextmanager
+def workplace(place: ModelPlace) -> Iterator[Path]:
+    """A folder for decoded pixels, on the disk of the models, gone afterwards; so is one of a training that died."""
+    models_dir = place.models_dir
+    models_dir.mkdir(parents=True, exist_ok=True)
+    prefix = f".{place.name}.pixels-"
+    for stale in models_dir.glob(f"{prefix}*"):
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=models_dir, prefix=prefix) as folder:
+        yield Path(folder)

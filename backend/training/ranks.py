@@ -1,0 +1,220 @@
+"""What runs on one rank of a distributed training; started by Horovod in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.catalogue.snapshot import open_snapshot
+from backend.errors import EnvironmentUnready, WorkbenchError
+from backend.training.checkpoints import Checkpoints, EpochResults
+from backend.training.communicator import HorovodRanks
+from backend.training.config import TrainConfig
+from backend.training.data import prepare_data
+from backend.training.epochs import run_epochs
+from backend.training.proof import RankReport, are_equal, ids_hash
+from backend.training.rank_folder import RankFolder, RankProgress
+from backend.training.runtime import prepare_similarity, prepare_tensorflow, use_device
+from backend.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from backend.training.checkpoints import Arrays, EpochResult
+    from backend.training.data import TrainingData
+    from backend.training.rank_folder import RankState
+
+logger = logging.getLogger(__name__)
+_LOOK_EVERY_S = 0.5
+_STOPPED = 3  # exit status of a rank that was asked to end
+
+
+@dataclass(frozen=True, slots=True)
+class RankOrder:
+    """What every rank is to train; travels as JSON.
+
+    Attributes:
+        catalogues_dir, catalogue, version: Where the products are.
+        config: The training configuration.
+        checkpoints: Folder of the checkpoints; rank 0 writes there.
+        threads: Threads for one operation on each rank; 0 means this machine's cores, shared among its ranks.
+        device: What each rank computes on.
+        resume: Whether to go on from the last checkpoint.
+        log_level: Of the rank's log.
+    """
+
+    catalogues_dir: str
+    catalogue: str
+    version: int
+    config: dict[str, Any]
+    checkpoints: str
+    threads: int
+    device: Any
+    resume: bool
+    log_level: str = "INFO"
+
+
+def run_rank(folder: str) -> dict[str, Any]:
+    """Train this rank's part and return its :class:`RankReport`, as JSON values, and what rank 0 alone knows.
+
+    Args:
+        folder: The folder that :class:`RankFolder` describes.
+
+    Every error is written to the folder before it ends the process.
+    """
+    place, rank = RankFolder(Path(folder)), int(os.environ["HOROVOD_RANK"])
+    order = RankOrder(**place.order())
+    _log_to(place.log(rank), order.log_level)
+    _end_when_asked(place)
+    try:
+        report = _trained(order, place)
+    except BaseException as error:
+        logger.exception("rank %d ends", rank)
+        place.write_state(_failed(place.state(rank), error))
+        raise
+    state = place.state(rank)
+    place.write_state(replace(state, phase="done", done=state.total))
+    return report
+
+
+def _failed(state: RankState, error: BaseException) -> RankState:
+    message = error.message if isinstance(error, WorkbenchError) else str(error)[:2000]
+    next_step = error.next_step if isinstance(error, WorkbenchError) else ""
+    return replace(state, phase="failed", error=type(error).__name__, message=message, next_step=next_step)
+
+
+def _trained(order: RankOrder, place: RankFolder) -> dict[str, Any]:
+    hvd = _horovod()
+    progress = RankProgress(place, int(hvd.rank()))
+    progress.report(0, 1, note="starting TensorFlow")
+    cores = _own_cores(int(hvd.local_rank()), int(hvd.local_size()))
+    tf = prepare_tensorflow(order.threads or cores)
+    config = TrainConfig.from_dict(order.config)
+    use_device(tf, order.device, config, place=_gpu_place(int(hvd.local_rank())))
+    prepare_similarity()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    ranks = HorovodRanks(hvd, tf)
+    snapshot = open_snapshot(Path(order.catalogues_dir), order.catalogue, order.version)
+    with tempfile.TemporaryDirectory(prefix="twinset-rank-") as pixels:
+        data = prepare_data(snapshot, config, Path(pixels), progress=progress, rank=ranks.rank, ranks=ranks.size)
+        trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf, ranks)
+        results = _results(order, trainer, ranks)
+        run_epochs(trainer, data, results, told=progress.epoch, progress=progress, ranks=ranks)
+        report = _report(data, trainer, results, ranks, bool(tf.config.get_visible_devices("GPU")))
+    hvd.shutdown()
+    return {**asdict(report), "best": asdict(results.best), "notes": list(data.resolved.notes)}
+
+
+def _report(
+    data: TrainingData,
+    trainer: Trainer,
+    results: _Compared,
+    ranks: HorovodRanks,
+    has_gpu: bool,  # noqa: FBT001
+) -> RankReport:
+    return RankReport(
+        rank=ranks.rank,
+        host=socket.gethostname(),
+        device="gpu" if has_gpu else "cpu",
+        ids_hash=ids_hash([*data.train.product_ids.tolist(), *data.train.unreadable]),
+        classes=len(set(data.train.labels.tolist())),
+        examples=data.resolved.config.batch_size,
+        examples_per_second=trainer.speed.examples_per_second,
+        waiting_share=trainer.speed.waited,
+        ranks_equal=results.ranks_equal,
+    )
+
+
+class _Compared(EpochResults):
+    """Results that compare the weights of all ranks after every epoch; rank 0 also keeps them on disk."""
+
+    def __init__(self, ranks: HorovodRanks, kept: Checkpoints | None) -> None:
+        super().__init__()
+        self._ranks, self._kept, self.ranks_equal = ranks, kept, True
+
+    def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:
+        super().save(result, arrays, state)
+        self.ranks_equal &= are_equal(state, self._ranks)
+        if self._kept is not None:
+            self._kept.save(result, arrays, state)
+
+    def begin_with(self, earlier: EpochResults) -> None:
+        """Take over what was reached before this process began."""
+        self._results = list(earlier._results)  # noqa: SLF001 - of its own base class
+
+
+def _results(order: RankOrder, trainer: Trainer, ranks: HorovodRanks) -> _Compared:
+    """Begin, or go on from the last checkpoint, which every rank reads."""
+    folder = Path(order.checkpoints)
+    if not order.resume:
+        return _Compared(ranks, Checkpoints(folder, resume=True) if ranks.rank == 0 else None)
+    earlier = Checkpoints(folder, resume=True)
+    results = _Compared(ranks, earlier if ranks.rank == 0 else None)
+    results.begin_with(earlier)
+    if earlier.done:
+        trainer.restore(earlier.state(), epochs=earlier.done)
+    return results
+
+
+def _horovod() -> Any:
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    try:
+        import horovod.tensorflow as hvd
+    except ImportError as error:
+        raise EnvironmentUnready(
+            f"Horovod cannot be imported on {socket.gethostname()}.", next_step="Run `make setup` there."
+        ) from error
+    hvd.init()
+    return hvd
+
+
+def _own_cores(local_rank: int, local_size: int) -> int:
+    """Keep to this rank's share of the machine's cores, so that ranks do not push each other around; return its size."""
+    cores = sorted(os.sched_getaffinity(0))
+    if local_size > len(cores):
+        return 1
+    share = cores[local_rank::local_size]
+    os.sched_setaffinity(0, share)
+    return len(share)
+
+
+def _gpu_place(local_rank: int) -> int:
+    """Return which GPU is this rank's: the one that Spark assigned, or the one of its place on the machine."""
+    from horovod.spark.task import get_available_devices
+
+    try:
+        assigned = get_available_devices()
+    except Exception:  # Horovod raises a bare one where Spark was given no GPU resources
+        logger.debug("Spark assigns no GPUs", exc_info=True)
+        return local_rank
+    return int(assigned[0]) if assigned else local_rank
+
+
+def _log_to(path: Path, level: str) -> None:
+    """Send all that this process prints to a file that the driver can read."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+
+
+def _end_when_asked(place: RankFolder) -> None:
+    """End this process when the driver says so, also from within an operation that waits for other ranks."""
+
+    def look() -> None:
+        while not place.is_asked_to_stop:
+            time.sleep(_LOOK_EVERY_S)
+        logger.info("asked to stop")
+        os._exit(_STOPPED)
+
+    threading.Thread(target=look, name="stop", daemon=True).start()

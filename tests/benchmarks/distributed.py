@@ -1,0 +1,154 @@
+"""Two ranks against one process: ``python -m tests.benchmarks.distributed --json``.
+
+The same network, batches and products of Fashion-MNIST: one process on one core, and two ranks of Horovod on Spark, each
+on a core of its own, with a batch each. Counted are pictures a second of the steps alone, after the first one. That both
+learn the same is what tests/integration/test_distributed.py proves; here the runs must hold their own proof.
+
+Beside it, how long it takes from the launch to the end of the first step: ranks on a warm Spark session, against a
+plain process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.catalogue import fashion_mnist
+from backend.catalogue.ingest import ingest
+from backend.catalogue.snapshot import open_snapshot
+from backend.progress import NullProgress
+from backend.settings import load_settings
+from backend.spark_session import open_spark
+from backend.training.config import preset
+from backend.training.distributed import train_on_spark
+from backend.training.preparation import ModelPlace, Workers
+from backend.training.tracking import NullTracker
+from tests.benchmarks.ingest import First
+from tests.support.benchmarking import machine, pin, ratio_of, told
+
+if TYPE_CHECKING:
+    from backend.settings import Settings
+    from backend.training.config import TrainConfig
+
+ROWS = 6_000
+ALONE = """
+import json, sys, time
+started = time.perf_counter()
+from pathlib import Path
+from backend.catalogue.snapshot import open_snapshot
+from backend.progress import NullProgress
+from backend.training.config import TrainConfig
+from backend.training.fit import train
+from backend.training.preparation import ModelPlace, Workers
+from backend.training.tracking import NullTracker
+
+class Clock(NullProgress):
+    first = 0.0
+    def report(self, done, total, *, unit="", note=""):
+        if unit == "steps" and not self.first:
+            self.first = time.perf_counter() - started
+
+class Speed(NullTracker):
+    def log(self, metrics, *, step):
+        self.rate = metrics["examples_per_second"]
+
+home, config, name = Path(sys.argv[1]), TrainConfig.from_dict(json.loads(sys.argv[2])), sys.argv[3]
+clock, speed = Clock(), Speed()
+train(open_snapshot(home / "catalogues", "bench"), config, place=ModelPlace(home / "models", name),
+      tracker=speed, progress=clock, workers=Workers(threads=1, device="cpu"))
+print(json.dumps({"rate": speed.rate, "first_step_s": clock.first}))
+"""
+
+
+def alone(home: Path, config: TrainConfig, name: str) -> dict[str, float]:
+    """Train in one process on one core."""
+    core = min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(home), json.dumps(config.as_dict()), name],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def run(settings: Settings, rounds: int, steps: int) -> dict[str, Any]:
+    """Let the arms take turns."""
+    pin()
+    config = preset("resnet", epochs=1, steps_per_epoch=steps)
+    with tempfile.TemporaryDirectory(prefix="twinset-bench-") as place:
+        settings = replace(settings, home=Path(place), spark_master="local[2]")
+        source = First(fashion_mnist_source(settings), ROWS)
+        with open_spark(settings, app_name="bench distributed") as spark:
+            ingest(spark, source, settings, catalogue="bench", progress=NullProgress())
+            snapshot = open_snapshot(settings.catalogues_dir, "bench")
+            one, two, proofs = [], [], []
+            for number in range(rounds):
+                one.append(alone(settings.home, config, f"one-{number}"))
+                _, proof = train_on_spark(
+                    spark,
+                    snapshot,
+                    config,
+                    place=ModelPlace(settings.models_dir, f"two-{number}"),
+                    tracker=NullTracker(),
+                    progress=NullProgress(),
+                    workers=Workers(2, threads=1, device="cpu"),
+                )
+                proofs.append(proof)
+                two.append(sum(proof.examples_per_second))
+    ratio, interval = ratio_of([1 / found["rate"] for found in one], [1 / rate for rate in two])
+    return {
+        "bench": "distributed",
+        "ratio": ratio,
+        "ci95": interval,
+        "correct": all(proof.holds for proof in proofs),
+        "figures": {
+            "one_process_pictures_per_second": round(float(np.median([found["rate"] for found in one])), 1),
+            "two_ranks_pictures_per_second": round(float(np.median(two)), 1),
+            "one_process_first_step_s": round(float(np.median([found["first_step_s"] for found in one])), 1),
+            "two_ranks_first_step_s": round(float(np.median([proof.first_step_s for proof in proofs])), 1),
+            "waiting_share": max(max(proof.waiting_share) for proof in proofs),
+        },
+        "machine": machine(),
+    }
+
+
+def fashion_mnist_source(settings: Settings) -> Any:
+    """Return the official files as a source."""
+    from backend.catalogue.sources import FashionMnistSource
+
+    return FashionMnistSource(fashion_mnist.obtain(settings, NullProgress()))
+
+
+def main() -> int:
+    """Run from the command line; the last line is the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=60, help="steps that each arm takes in a round")
+    options = parser.parse_args()
+    print(told(run(load_settings(), options.rounds, options.steps), as_json=options.json))
+    return 0
+
+
+if __name__ == "__main__":
+    # Under its own name, so that what is shipped to the executors by value is its source of rows.
+    from pyspark import cloudpickle
+
+    from tests.benchmarks import distributed as itself
+    from tests.benchmarks import ingest as rows
+
+    cloudpickle.register_pickle_by_value(rows)
+    sys.exit(itself.main())

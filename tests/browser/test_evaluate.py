@@ -1,0 +1,45 @@
+"""The evaluate page in a real browser: every view on a phone, and a click on the matrix opens the pairs of that cell."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.evaluation.answers import load_answers
+from backend.evaluation.report import load_report
+from tests.browser.test_find_similar import assert_fits
+from tests.support.browsing import app_running
+
+pytestmark = pytest.mark.browser
+VIEWS = ("Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "New kinds", "Match or not", "Two models")
+
+
+@pytest.fixture(scope="module")
+def judged(evaluated_home):
+    """The app over two evaluated models; yields its address."""
+    with app_running(evaluated_home) as (address, _):
+        yield address
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_fits_a_phone(phone, judged, view):
+    phone.goto(f"{judged}/evaluate?model=large&view={view}")
+    phone.get_by_role("tab", name=view, selected=True).wait_for()
+    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    assert_fits(phone)
+    assert phone.get_by_test_id("stAlertContentError").count() == 0
+
+
+def test_a_click_on_a_cell_of_the_matrix_opens_its_pairs(page, judged, evaluated_home):
+    folder = evaluated_home.models_dir / "small"
+    cells, answers = load_report(folder).confusion, load_answers(folder)
+    position = next(at for at, cell in enumerate(cells) if cell.label == cell.nearest == "Disc")
+    page.goto(f"{judged}/evaluate?model=small&view=Mistakes")
+    marks = page.locator(".js-plotly-plot .scatterlayer path.point")
+    marks.nth(len(cells) - 1).wait_for()
+    box = marks.nth(position).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expected = answers.cell("Disc", "Disc")
+    page.locator(f"ol.grid > li[data-product-id='{expected[0]}']").wait_for()
+    shown = page.locator("ol.grid > li").evaluate_all("items => items.map(item => item.dataset.productId)")
+    assert shown == list(expected)
+    assert all(page.locator("ol.grid img").evaluate_all("images => images.map(image => image.naturalWidth > 0)"))

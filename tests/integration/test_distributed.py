@@ -1,0 +1,285 @@
+"""Trainings on the ranks of Horovod, each a process of its own: as right as one process with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend import bundle
+from backend.errors import Cancelled, ConfigurationError, TrainingError
+from backend.feeding.batches import GlobalFeed
+from backend.training.config import TrainConfig
+from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
+from tests.fixtures.base import settings_for
+from tests.fixtures.models import Diary, Listener
+from tests.support.standalone import CONF, standalone
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.tf,
+    pytest.mark.slow,
+    # Horovod's own threads raise again what it has reported, and write to pipes that it has closed.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+# Adam, no dropout, no batch statistics, and batches that the seed alone decides.
+PLAIN = TrainConfig(
+    preset="seed-cnn",
+    backbone="seed-cnn",
+    height=16,
+    width=16,
+    channels=3,
+    background="light",
+    embedding_size=16,
+    schedule="constant",
+    learning_rate=0.001,
+    weight_decay=0.0,
+    epochs=6,
+    steps_per_epoch=50,
+    classes_per_batch=3,
+    examples_per_class=3,
+    augmentation="flip-shift",
+    dropout=0.0,
+)
+LARGEST_DIFFERENCE = 1e-5
+
+
+def distributed(
+    spark, snapshot, models, *, config=PLAIN, name="two", progress=None, tracker=None, resume=False, count=2
+):
+    from backend.training.distributed import train_on_spark
+
+    return train_on_spark(
+        spark,
+        snapshot,
+        config,
+        place=ModelPlace(models, name, resume),
+        tracker=tracker or Diary(),
+        progress=progress or Listener(),
+        workers=Workers(count, threads=1, device="cpu"),
+    )
+
+
+def on_one_process(snapshot, folder, config):
+    """Train an epoch of the doubled batch on one process, with the feeds that two ranks would have."""
+    from backend.training.data import prepare_data
+    from backend.training.runtime import prepare_similarity, prepare_tensorflow
+    from backend.training.trainer import Trainer
+
+    tf = prepare_tensorflow(2)
+    prepare_similarity()
+    tf.config.experimental.enable_op_determinism()
+    parts = []
+    for rank in (0, 1):
+        (folder / str(rank)).mkdir()
+        parts.append(prepare_data(snapshot, config, folder / str(rank), progress=Listener(), rank=rank, ranks=2))
+    trainer = Trainer(config, len(parts[0].resolved.classes), GlobalFeed([part.feed for part in parts]), tf)
+    trainer.run_epoch(0, progress=Listener(), note="alone")
+    return trainer.arrays()
+
+
+def weights_after(models, epoch, *, name="two"):
+    from backend.training import weights
+
+    return weights.unpack(models / f"{name}.checkpoints" / f"epoch-{epoch:03d}.npz")
+
+
+def difference(one, other):
+    assert [array.shape for array in one] == [array.shape for array in other]
+    return max(float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark, small_snapshot, tmp_path_factory):
+    """Two ranks, six epochs of fifty steps, and everything they said."""
+    models, tracker, progress = tmp_path_factory.mktemp("models"), Diary(), Listener()
+    manifest, proof = distributed(spark, small_snapshot, models, tracker=tracker, progress=progress)
+    return models, manifest, proof, tracker, progress
+
+
+def test_two_ranks_learn_what_one_process_learns_from_the_doubled_batch(undisturbed, small_snapshot, tmp_path):
+    together = weights_after(undisturbed[0], 1)
+    alone = on_one_process(small_snapshot, make(tmp_path / "alone"), PLAIN)
+    assert difference(alone, together) <= LARGEST_DIFFERENCE
+    idle = on_one_process(small_snapshot, make(tmp_path / "idle"), replace(PLAIN, learning_rate=1e-6))
+    assert difference(idle, together) > 100 * LARGEST_DIFFERENCE  # there was something to learn
+
+
+def make(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_the_proof_of_a_run_is_measured_and_kept(undisturbed, small_products):
+    models, manifest, proof, _, _ = undisturbed
+    assert proof.holds
+    assert (proof.workers, proof.ranks_equal, proof.shards_as_planned) == (2, True, True)
+    assert sum(proof.rows) == sum(product.split == "train" for product in small_products)
+    assert proof.global_batch == 2 * PLAIN.batch_size
+    assert all(rate > 0 for rate in proof.examples_per_second)
+    assert proof.first_step_s > 0
+    stored = json.loads((models / "two" / "proof.json").read_text())
+    assert stored == json.loads(json.dumps(proof.as_dict()))
+    assert bundle.verify(models / "two") == manifest
+
+
+def test_rank_0_tells_its_figures_to_the_job_and_to_the_run(undisturbed):
+    _, manifest, _, tracker, progress = undisturbed
+    (_, params, _) = tracker.started[0]
+    assert (params["workers"], tracker.finished) == (2, ["FINISHED"])
+    assert [step for _, step in tracker.logged] == [1, 2, 3, 4, 5, 6]
+    assert manifest.metrics["val.map_at_r"] in {metrics["val.map_at_r"] for metrics, _ in tracker.logged}
+    assert {name for name, _, _ in progress.metrics} == {"loss", "val.precision_at_1", "val.map_at_r"}
+    assert max(done for done, _, unit, _ in progress.reports if unit == "steps") == PLAIN.epochs * PLAIN.steps_per_epoch
+
+
+def test_batch_statistics_are_those_of_the_global_batch(spark, small_snapshot, tmp_path):
+    # Adam would make steps of equal size out of gradients that are nothing but rounding.
+    config = replace(PLAIN, backbone="resnet", optimizer="sgd", learning_rate=0.01, epochs=1, steps_per_epoch=5)
+    manifest, proof = distributed(spark, small_snapshot, tmp_path / "models", config=config)
+    alone = on_one_process(small_snapshot, make(tmp_path / "alone"), config)
+    assert proof.ranks_equal
+    together = weights_after(tmp_path / "models", 1)
+    assert difference(alone, together) <= 1e-4
+    idle = on_one_process(small_snapshot, make(tmp_path / "idle"), replace(config, learning_rate=1e-6))
+    assert difference(idle, together) > 0.01
+    assert manifest.config["backbone"] == "resnet"
+
+
+class Killer(Listener):
+    """Kills rank 1 once the second epoch is under way."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.victim = folder, None
+
+    def report(self, done, total, *, unit="", note=""):
+        super().report(done, total, unit=unit, note=note)
+        if unit == "steps" and done > PLAIN.steps_per_epoch and self.victim is None:
+            self.victim = pids(self.folder)[1]
+            os.kill(self.victim, signal.SIGKILL)
+
+
+def test_a_killed_rank_ends_the_run_and_a_resumed_one_comes_to_the_same_weights(
+    undisturbed, spark, small_snapshot, tmp_path
+):
+    folder = tmp_path / "two.checkpoints" / "ranks"
+    killer = Killer(folder)
+    with pytest.raises(TrainingError, match=r"Rank 1 of 2 was killed or crashed at step \d+ of 300") as raised:
+        distributed(spark, small_snapshot, tmp_path, progress=killer)
+    assert "epoch 1 of 6" in raised.value.message  # its last lines
+    assert "Resume" in raised.value.next_step
+    assert killer.victim is not None
+    assert not (tmp_path / "two").exists()
+    wait_until_gone(folder)
+    (left,) = unfinished_trainings(tmp_path)
+    assert (left.name, left.workers, left.config) == ("two", 2, PLAIN)
+    assert 1 <= left.epochs_done < PLAIN.epochs
+
+    manifest, proof = distributed(spark, small_snapshot, tmp_path, resume=True)
+    assert proof.holds
+    assert manifest.weights_hash == undisturbed[1].weights_hash
+    assert difference(weights_after(tmp_path, 6), weights_after(undisturbed[0], 6)) == 0.0
+    assert unfinished_trainings(tmp_path) == []
+    with pytest.raises(ConfigurationError, match="no training 'two'"):
+        unfinished_training(tmp_path, "two")
+
+
+def pids(folder):
+    """The processes of all ranks, in their order."""
+    return [json.loads(path.read_text())["pid"] for path in sorted(folder.glob("rank-*.json"))]
+
+
+def wait_until_gone(folder):
+    """Wait for the end of all ranks; a process that is not ours tells it in no other way than by not being there."""
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids(folder) if pid):
+        assert time.monotonic() < deadline, "a rank was left behind"
+        time.sleep(0.05)
+
+
+def test_cancel_ends_every_rank(spark, small_snapshot, tmp_path):
+    with pytest.raises(Cancelled):
+        distributed(spark, small_snapshot, tmp_path, progress=Listener(cancel_at=10), tracker=(diary := Diary()))
+    assert diary.finished == ["KILLED"]
+    folder = tmp_path / "two.checkpoints" / "ranks"
+    assert len(pids(folder)) == 2
+    wait_until_gone(folder)
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "count", "said"),
+    [
+        ({}, 3, "3 workers were asked for, and Spark on local.2. has 2 slots"),
+        ({}, 0, "0 workers were asked for"),
+        (
+            {"backbone": "mobilenet-v2", "height": 32, "width": 32},
+            2,
+            "mobilenet-v2 normalises by statistics of its batch",
+        ),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_starts(spark, small_snapshot, tmp_path, changes, count, said):
+    with pytest.raises(ConfigurationError, match=said):
+        distributed(spark, small_snapshot, tmp_path, config=replace(PLAIN, **changes), count=count)
+    assert not tmp_path.joinpath("two.checkpoints").exists()
+
+
+def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, tmp_path):
+    from backend.errors import EnvironmentUnready
+    from backend.training.distributed import train_on_spark
+
+    with pytest.raises(EnvironmentUnready, match="Rank 0: A GPU was asked for, and TensorFlow sees none"):
+        train_on_spark(
+            spark,
+            small_snapshot,
+            PLAIN,
+            place=ModelPlace(tmp_path, "gpu"),
+            tracker=Diary(),
+            progress=Listener(),
+            workers=Workers(2, threads=1, device="gpu"),
+        )
+
+
+STANDALONE = """
+import json, sys
+from pathlib import Path
+from backend.requests import TrainRequest
+from backend.settings import load_settings
+from backend.progress import NullProgress
+from backend.steps import run_request
+from backend.training.config import TrainConfig
+config = TrainConfig.from_dict(json.loads(sys.argv[1]))
+request = TrainRequest("small", None, config, "far", workers=2)
+print(json.dumps(run_request(request, load_settings(), NullProgress())))
+"""
+
+
+def test_ranks_run_on_a_standalone_master_whose_workers_know_nothing_of_the_repository(
+    small_snapshot, undisturbed, repository, tmp_path
+):
+    settings = settings_for(tmp_path / "home")
+    settings.catalogues_dir.parent.mkdir(parents=True, exist_ok=True)
+    settings.catalogues_dir.symlink_to(small_snapshot.catalogues_dir)
+    config = replace(PLAIN, epochs=1)
+    with standalone(tmp_path) as address:
+        environ = {**os.environ, **settings.environment(), "TWINSET_SPARK_MASTER": address, "TWINSET_SPARK_CONF": CONF}
+        environ |= {"TWINSET_THREADS": "1", "TWINSET_DEVICE": "cpu"}
+        command = [sys.executable, "-c", STANDALONE, json.dumps(config.as_dict())]
+        done = subprocess.run(command, cwd=repository, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["proof"]["holds"]
+    assert difference(weights_after(settings.models_dir, 1, name="far"), weights_after(undisturbed[0], 1)) == 0.0
+    for name in ("one", "two"):
+        assert list((tmp_path / name).glob("app-*/*")), f"worker {name} had no part in it"

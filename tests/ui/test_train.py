@@ -1,0 +1,143 @@
+"""The Train page: the form, what is said under it while it is filled, and the preview."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from app.components import train_fields, train_preview
+from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
+from tests.ui.conftest import add_version, assert_calm, press, shop_row, texts, write_catalogue
+
+
+@pytest.fixture
+def shop(screen):
+    """A catalogue of three kinds, each with products to train with, to validate and to test."""
+    write_catalogue(screen.settings, "shop")
+    ids = [row for row in _ids(screen) if int(row[1:]) >= 18]
+    add_version(screen.settings, "shop", *(shop_row(product_id, split="validation") for product_id in ids))
+    return "shop"
+
+
+def _ids(screen) -> list[str]:
+    from backend.catalogue.snapshot import open_snapshot
+
+    snapshot = open_snapshot(screen.settings.catalogues_dir, "shop")
+    return snapshot.columns(["product_id"], splits=["train"])["product_id"].to_pylist()
+
+
+def button(test):
+    return next(found for found in test.button if found.label == "Train")
+
+
+def test_the_button_asks_for_what_the_form_says_once_however_often_it_is_pressed(screen, shop):
+    test = screen.open("train")
+    assert_calm(test)
+    test.number_input(key="resnet_epochs").set_value(2).run()
+    test.selectbox(key="resnet_augmentation").select("flip-crop").run()
+    press(test, "Train")
+    (job,) = screen.runner.list()
+    assert (job.kind, job.request["catalogue"], job.request["version"]) == ("train", "shop", 5)
+    assert job.request["config"] == preset("resnet", epochs=2, augmentation="flip-crop").as_dict()
+
+
+def test_another_preset_brings_its_own_values(screen, shop):
+    test = screen.open("train")
+    test.selectbox(key="preset_for_resnet").select("seed-cnn").run()
+    assert test.number_input(key="seed-cnn_epochs").value == PRESETS["seed-cnn"].epochs
+    assert test.number_input(key="seed-cnn_dropout").value == PRESETS["seed-cnn"].dropout
+    press(test, "Train")
+    assert screen.runner.list()[0].request["config"] == PRESETS["seed-cnn"].as_dict()
+
+
+def test_every_field_is_on_the_form_once_with_its_help_and_its_choices_in_words():
+    shown = [*train_fields.MAIN, *train_fields.MORE]
+    assert sorted(shown) == sorted(item.name for item in fields(TrainConfig) if item.name != "preset")
+    assert set(shown) == set(train_fields.HELP)
+    assert {name: set(words) for name, words in train_fields.WORDS.items()} == {
+        name: set(choices) for name, choices in CHOICES.items()
+    }
+
+
+def test_what_a_training_would_take_is_said_and_follows_the_fields(screen, shop):
+    test = screen.open("train")
+    assert "of memory" in texts(test)
+    first = next(caption.value for caption in test.caption if "of memory" in caption.value)
+    test.number_input(key="resnet_epochs").set_value(200).run()
+    assert first not in texts(test)
+
+
+def test_what_differs_from_what_was_asked_is_said_before_anything_starts(screen, shop):
+    test = screen.open("train")
+    assert "A batch holds 3 classes instead of 10" in texts(test)
+    test.number_input(key="resnet_classes_per_batch").set_value(3).run()
+    assert "instead of 10" not in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("resnet_backbone", "mobilenet-v2", "sees colour pictures only"),
+        ("resnet_pretrained", "imagenet", "no imagenet weights for the network resnet"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_said_and_nothing_can_be_started(screen, shop, key, value, said):
+    test = screen.open("train")
+    assert not button(test).disabled
+    test.selectbox(key=key).select(value).run()
+    assert not test.exception
+    assert said in texts(test)
+    assert button(test).disabled
+
+
+def test_mixed_precision_without_a_gpu_is_said(screen, shop, monkeypatch):
+    from app import training_checks
+    from backend.training.preflight import Machine
+
+    monkeypatch.setattr(training_checks, "machine", lambda: Machine(cores=2))
+    test = screen.open("train")
+    test.toggle(key="resnet_mixed_precision").set_value(True).run()
+    assert "Mixed precision needs a GPU" in texts(test)
+    assert button(test).disabled
+
+
+def test_a_catalogue_without_validation_products_cannot_be_trained_on_and_says_why(screen, shop_catalogue):
+    test = screen.open("train")
+    assert_calm(test)
+    assert "no products in its validation split" in texts(test)
+    assert "validation share above 0" in texts(test)
+    assert button(test).disabled
+
+
+def test_more_workers_than_the_labels_have_pairs_for_are_refused(screen, shop):
+    test = screen.open("train")
+    test.number_input(key="workers").set_value(20).run()
+    assert "With 20 workers every label needs 40 products" in texts(test)
+    assert button(test).disabled
+
+
+def test_the_preview_shows_real_products_as_the_network_sees_them(screen, shop):
+    test = screen.open("train")
+    (image,) = test.get("image")
+    assert "From the top: blob, checks, stripes" in image.proto.imgs[0].caption
+    assert "28 x 28 pixels to the network" in texts(test)
+    test.selectbox(key="resnet_augmentation").select("none").run()
+    assert "Pictures are learnt from as they are" in texts(test)
+
+
+def test_the_sheet_holds_each_picture_and_its_changed_versions():
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 28, 28, 1), dtype=np.uint8)
+    sheet = train_preview.contact_sheet(pixels, preset("resnet", augmentation="flip"))
+    cell = 3 * 28 + train_preview.GAP
+    assert sheet.shape == (2 * cell, (1 + train_preview.VERSIONS) * cell, 1)
+    for row, picture in enumerate(pixels):
+        enlarged = picture.repeat(3, axis=0).repeat(3, axis=1)
+        cells = [
+            sheet[row * cell : row * cell + 84, column * cell : column * cell + 84]
+            for column in range(1 + train_preview.VERSIONS)
+        ]
+        np.testing.assert_array_equal(cells[0], enlarged)
+        assert all(np.array_equal(c, enlarged) or np.array_equal(c, enlarged[:, ::-1]) for c in cells)
+    assert train_preview.contact_sheet(pixels, preset("resnet", augmentation="none")).shape == (2 * cell, cell, 1)

@@ -1,0 +1,99 @@
+"""Similarity to probability: rising, honest where the truth is known, with a threshold that keeps its word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.errors import BundleError, EvaluationError
+from backend.evaluation import calibrate
+from backend.retrieval.calibration import CALIBRATION, Calibration
+
+
+def answers(count, seed):
+    """Similarities in [0.5, 1], right with a probability that is their own square."""
+    rng = np.random.default_rng(seed)
+    similarity = rng.uniform(0.5, 1.0, count).astype(np.float32)
+    return similarity, rng.random(count) < similarity**2
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return calibrate.fit(*answers(6_000, 1), precision_target=0.75, weights_hash="w")
+
+
+def test_probabilities_rise_and_come_true_on_others(fitted):
+    assert list(fitted.probabilities) == sorted(fitted.probabilities)
+    for similarity in (0.6, 0.75, 0.9):
+        assert fitted.probability(similarity) == pytest.approx(similarity**2, abs=0.05)
+    similarity, is_right = answers(6_000, 2)
+    bins = calibrate.reliability(fitted.probabilities_of(similarity), is_right)
+    assert sum(found.queries for found in bins) == 6_000
+    assert calibrate.expected_calibration_error(bins) < 0.03
+
+
+def test_beyond_the_knots_nothing_is_certain(fitted):
+    assert 0 < fitted.probability(-1.0) < fitted.probability(1.0) < 1
+
+
+def test_the_threshold_is_the_smallest_that_keeps_its_word(fitted):
+    similarity, is_right = answers(6_000, 1)
+    above = similarity >= fitted.threshold
+    assert is_right[above].mean() >= 0.75
+    assert is_right[similarity >= fitted.threshold - 0.02].mean() < 0.75
+    assert fitted.is_match(fitted.threshold)
+    assert not fitted.is_match(fitted.threshold - 1e-4)
+
+
+def test_without_a_threshold_nothing_is_a_match():
+    calibration = calibrate.fit(np.linspace(0, 1, 50, dtype=np.float32), np.zeros(50, bool), precision_target=0.9)
+    assert calibration.threshold is None
+    assert not calibration.is_match(1.0)
+
+
+def test_equal_similarities_stand_or_fall_together():
+    similarity = np.array([0.9] * 20 + [0.5] * 20, dtype=np.float32)
+    is_right = np.array([True] * 20 + [True] * 10 + [False] * 10)
+    assert calibrate.threshold(similarity, is_right, 0.75) == pytest.approx(0.5)  # 30 of 40
+    assert calibrate.threshold(similarity, is_right, 0.76) == pytest.approx(0.9)
+
+
+def test_too_few_lucky_answers_make_no_threshold():
+    assert calibrate.threshold(np.linspace(0, 1, 9, dtype=np.float32), np.ones(9, bool), 0.9) is None
+
+
+def test_a_constant_similarity_has_one_probability():
+    calibration = calibrate.fit(np.full(90, 0.7, dtype=np.float32), np.arange(90) < 60, precision_target=0.9)
+    assert len(calibration.similarities) == 1
+    assert 0 < calibration.probability(0.7) < 1
+
+
+def test_too_few_products_are_said():
+    with pytest.raises(EvaluationError, match="Only 5 validation products"):
+        calibrate.fit(*answers(5, 1), precision_target=0.9)
+
+
+def test_pooling_gives_the_nearest_rising_values():
+    falling = np.array([0.9, 0.5, 0.1])
+    assert calibrate.pooled(falling, np.array([1.0, 1.0, 2.0])) == pytest.approx(np.full(3, 0.4))
+    assert calibrate.pooled(np.array([0.1, 0.2]), np.ones(2)).tolist() == [0.1, 0.2]
+
+
+def test_auroc_equals_counting_pairs():
+    rng = np.random.default_rng(5)
+    known, unknown = rng.integers(0, 9, 40) / 9, rng.integers(0, 7, 30) / 9
+    counted = np.mean([(k > u) + 0.5 * (k == u) for k in known for u in unknown])
+    assert calibrate.auroc(known, unknown) == pytest.approx(counted)
+
+
+def test_a_calibration_survives_its_file(fitted, tmp_path):
+    assert Calibration.load(tmp_path) is None
+    (tmp_path / CALIBRATION).write_text(fitted.to_json(), encoding="utf-8")
+    assert Calibration.load(tmp_path) == fitted
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 9}', '{"format_version": 1, "similarities": []}'])
+def test_what_is_no_calibration_is_refused(tmp_path, text):
+    (tmp_path / CALIBRATION).write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError, match="cannot be read"):
+        Calibration.load(tmp_path)

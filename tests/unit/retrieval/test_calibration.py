@@ -1,0 +1,86 @@
+"""A calibrated model says how likely its answers are, and when none of them is a match."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from app.components import product_grid
+from backend import bundle
+from backend.errors import BundleError
+from backend.retrieval.calibration import CALIBRATION, Calibration
+from backend.retrieval.recommend import Recommender
+from backend.serving.client import EndpointClient
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from tests.fixtures.endpoint import encoded, http_to, load_projection, picture, served
+
+KNOWN = Calibration((0.0, 0.5, 1.0), (0.1, 0.4, 0.9), 0.8, 0.9, 100, weights_hash="w")
+PHOTO = encoded(picture("checks", 3))
+
+
+@pytest.fixture
+def calibrated(projection_bundle, tmp_path):
+    """Builds a recommender whose bundle has a calibration."""
+
+    def build(calibration, *, weights_hash="w"):
+        folder = tmp_path / f"m{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(projection_bundle, folder)
+        (folder / CALIBRATION).write_text(calibration.to_json(), encoding="utf-8")
+        bundle.write_manifest(folder, replace(bundle.read_manifest(folder), weights_hash=weights_hash))
+        return Recommender.load(folder, embedder_loader=load_projection)
+
+    return build
+
+
+def test_similarities_come_with_what_they_are_worth(calibrated):
+    (answer,) = calibrated(KNOWN).recommend([PHOTO], k=5)
+    assert [n.probability for n in answer.neighbours] == [KNOWN.probability(n.similarity) for n in answer.neighbours]
+    assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)  # the picture itself is in the gallery
+    assert (answer.has_match, answer.notes) == (True, ())
+
+
+def test_below_the_threshold_the_honest_answer_is_no_good_match(calibrated):
+    (answer,) = calibrated(replace(KNOWN, threshold=1.5)).recommend([PHOTO], k=2)
+    assert answer.has_match is False
+    assert len(answer.neighbours) == 2  # they are shown all the same
+    assert answer.notes == ("No good match: the nearest product is 1.000 similar, and a match starts at 1.500.",)
+
+
+def test_without_a_threshold_nothing_is_claimed(calibrated):
+    (answer,) = calibrated(replace(KNOWN, threshold=None)).recommend([PHOTO], k=2)
+    assert (answer.has_match, answer.notes) == (None, ())
+    assert answer.neighbours[0].probability is not None
+
+
+def test_the_calibration_of_another_network_is_not_used(calibrated):
+    (answer,) = calibrated(KNOWN, weights_hash="another").recommend([PHOTO], k=2)
+    assert (answer.has_match, answer.neighbours[0].probability) == (None, None)
+
+
+def test_without_a_calibration_nothing_is_claimed(projection_recommender):
+    (answer,) = projection_recommender.recommend([PHOTO], k=2)
+    assert (answer.has_match, answer.neighbours[0].probability) == (None, None)
+
+
+def test_a_damaged_calibration_is_said(projection_bundle, tmp_path):
+    folder = tmp_path / "m"
+    shutil.copytree(projection_bundle, folder)
+    (folder / CALIBRATION).write_text("{}", encoding="utf-8")
+    bundle.write_manifest(folder, bundle.read_manifest(folder))
+    with pytest.raises(BundleError, match="cannot be read"):
+        Recommender.load(folder, embedder_loader=load_projection)
+
+
+def test_it_travels_to_the_card_on_the_screen(calibrated, settings):
+    app = build_app(settings, load=lambda: served(calibrated(replace(KNOWN, threshold=1.5))))
+    with http_to(app) as http:
+        client = EndpointClient(str(http.base_url).rstrip("/"), ensure_app_token(settings))
+        answer = client.recommend(PHOTO, k=1)
+        client.close()
+    assert answer.match is False
+    assert answer.notes[-1].startswith("No good match")
+    assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)
+    assert product_grid.neighbour_card(answer.neighbours[0]).lines[-1] == "90% likely the same kind"
