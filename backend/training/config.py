@@ -25,7 +25,7 @@ _NEXT = "Correct the field."
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How a network is built and trained; the defaults are the preset ``resnet``.
+    """How a network is built and trained; the defaults are the preset ``resnet`` without early features.
 
     Attributes:
         backbone: The network below the embedding; see :mod:`backend.training.network`.
@@ -218,7 +218,8 @@ def _check_together(config: TrainConfig) -> None:
 _DEFAULTS = TrainConfig()
 
 PRESETS: dict[str, TrainConfig] = {
-    "resnet": _DEFAULTS,
+    # 0.4 costs a little MAP@R on labels that are trained on, and keeps those apart that are not.
+    "resnet": replace(_DEFAULTS, detail_share=0.4),
     "seed-cnn": TrainConfig(
         preset="seed-cnn",
         backbone="seed-cnn",
@@ -239,6 +240,19 @@ PRESETS: dict[str, TrainConfig] = {
         epochs=14,
         classes_per_batch=18,
         examples_per_class=6,
+    ),
+    # A few hundred photos make few steps an epoch, and must be seen from many sides.
+    "resnet-photos": TrainConfig(
+        preset="resnet-photos",
+        height=48,
+        width=48,
+        channels=3,
+        background="light",
+        detail_share=0.3,
+        epochs=40,
+        classes_per_batch=10,
+        examples_per_class=10,
+        augmentation="flip-crop",
     ),
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _START_TIMEOUT_S = 300
+_ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 @dataclass
@@ -55,7 +56,6 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
         raise EnvironmentUnready("Horovod cannot be imported.", next_step="Run `make setup`.") from error
     running, run = Running(), horovod.spark.run
     entry = _entry(str(archive), str(folder))
-    environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def work() -> None:
         try:
@@ -65,7 +65,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
                     num_proc=ranks,
                     start_timeout=_START_TIMEOUT_S,
                     use_gloo=True,
-                    env=environment,
+                    env=dict(_ENVIRONMENT),
                     stdout=_Logged(),
                     stderr=_Logged(),
                     verbose=0,

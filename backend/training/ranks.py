@@ -182,6 +182,7 @@ def _own_cores(local_rank: int, local_size: int) -> int:
         return 1
     share = cores[local_rank::local_size]
     os.sched_setaffinity(0, share)
+    logger.info("rank %d of %d on this machine keeps to the cores %s", local_rank, local_size, share)
     return len(share)
 
 

@@ -33,7 +33,9 @@ def synchronised(hvd: Any, tf: Any) -> Callable[[], Any]:
             moments = hvd.allreduce(moments, op=hvd.Average, name=f"moments.{self.name}")
             mean, variance = moments[0] + shift, tf.maximum(moments[1] - tf.square(moments[0]), 0.0)
             self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
-            self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1.0 - self.momentum))
+            count = tf.cast(tf.reduce_prod(tf.gather(tf.shape(x), axes)) * hvd.size(), tf.float32)
+            unbiased = variance * count / tf.maximum(count - 1.0, 1.0)  # as Keras keeps it
+            self.moving_variance.assign(self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum))
             scaled = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
             return tf.cast(scaled, inputs.dtype)
 

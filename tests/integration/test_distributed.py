@@ -143,15 +143,15 @@ def test_rank_0_tells_its_figures_to_the_job_and_to_the_run(undisturbed):
 
 
 def test_batch_statistics_are_those_of_the_global_batch(spark, small_snapshot, tmp_path):
-    # Adam would make steps of equal size out of gradients that are nothing but rounding.
-    config = replace(PLAIN, backbone="resnet", optimizer="sgd", learning_rate=0.01, epochs=1, steps_per_epoch=5)
+    # One step of plain size: Adam would make steps of equal size out of gradients that are nothing but rounding.
+    config = replace(PLAIN, backbone="resnet", optimizer="sgd", learning_rate=0.1, epochs=1, steps_per_epoch=1)
     manifest, proof = distributed(spark, small_snapshot, tmp_path / "models", config=config)
     alone = on_one_process(small_snapshot, make(tmp_path / "alone"), config)
     assert proof.ranks_equal
     together = weights_after(tmp_path / "models", 1)
-    assert difference(alone, together) <= 1e-4
     idle = on_one_process(small_snapshot, make(tmp_path / "idle"), replace(config, learning_rate=1e-6))
-    assert difference(idle, together) > 0.01
+    assert difference(alone, together) <= LARGEST_DIFFERENCE
+    assert difference(idle, together) > 100 * LARGEST_DIFFERENCE
     assert manifest.config["backbone"] == "resnet"
 
 
@@ -280,6 +280,7 @@ def test_ranks_run_on_a_standalone_master_whose_workers_know_nothing_of_the_repo
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["proof"]["holds"]
-    assert difference(weights_after(settings.models_dir, 1, name="far"), weights_after(undisturbed[0], 1)) == 0.0
+    far = weights_after(settings.models_dir, 1, name="far")
+    assert difference(far, weights_after(undisturbed[0], 1)) <= LARGEST_DIFFERENCE
     for name in ("one", "two"):
         assert list((tmp_path / name).glob("app-*/*")), f"worker {name} had no part in it"

@@ -28,8 +28,8 @@ def test_a_preset_is_valid_carries_its_name_and_survives_json(name):
     assert TrainConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
 
 
-def test_the_default_is_the_preset_resnet():
-    assert TrainConfig() == preset("resnet")
+def test_the_default_is_the_preset_resnet_without_early_features():
+    assert replace(preset("resnet"), detail_share=0.0) == TrainConfig()
 
 
 def test_the_seed_preset_is_the_network_of_the_original_design():
@@ -109,7 +109,7 @@ def test_every_loss_says_which_distances_it_takes():
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_of_keras_needs_colour_and_a_least_size(name):
     with pytest.raises(ConfigurationError, match="colour pictures only"):
-        preset("resnet", backbone=name, height=96, width=96)
+        preset("resnet", backbone=name, height=96, width=96, detail_share=0.0)
     with pytest.raises(ConfigurationError, match="at least 32 x 32"):
         preset("resnet-colour", backbone=name, height=31)
     assert preset("resnet-colour", backbone=name, pretrained="imagenet").pretrained == "imagenet"
