@@ -190,11 +190,16 @@ def _check_together(config: TrainConfig) -> None:
             f"The loss {config.loss} cannot work with the distance {config.distance}.",
             next_step=f"Use {' or '.join(LOSS_DISTANCES[config.loss])}.",
         )
+    _check_network(config)
     if config.detail_share and config.backbone != "resnet":
         raise ConfigurationError(
             f"The network {config.backbone} has no early features to keep, and detail_share is {config.detail_share:g}.",
             next_step="Set detail_share to 0, or use the network resnet.",
         )
+
+
+def _check_network(config: TrainConfig) -> None:
+    """Check what a network needs of the pictures and has for weights."""
     if config.backbone not in APPLICATIONS:
         if config.pretrained != "none":
             raise ConfigurationError(
