@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PRESET_WORDS = {
     "resnet": "Small grey pictures, as in Fashion-MNIST: a small residual network.",
     "resnet-colour": "Photos in colour: the same network on larger pictures.",
+    "resnet-photos": "A few hundred photos: more passes, and pictures cut and mirrored as they are learnt from.",
     "seed-cnn": "The original design: a network of one convolution.",
 }
 

@@ -52,6 +52,14 @@ def test_another_preset_brings_its_own_values(screen, shop):
     assert screen.runner.list()[0].request["config"] == PRESETS["seed-cnn"].as_dict()
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_chosen_and_says_what_it_is_for(screen, shop, name):
+    test = screen.open("train")
+    test.selectbox(key="preset_for_resnet").select(name).run()
+    assert_calm(test)
+    assert test.number_input(key=f"{name}_epochs").value == PRESETS[name].epochs
+
+
 def test_every_field_is_on_the_form_once_with_its_help_and_its_choices_in_words():
     shown = [*train_fields.MAIN, *train_fields.MORE]
     assert sorted(shown) == sorted(item.name for item in fields(TrainConfig) if item.name != "preset")
