@@ -119,3 +119,25 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.0f} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.1f} GB"
+
+
+def rate_titles(k: int) -> dict[str, str]:
+    """Return the rates of retrieval as people read them, by name and in order of weight; k neighbours are counted."""
+    return {
+        "precision_at_1": "Precision@1",
+        "precision_at_k": f"Precision@{k}",
+        "hit_rate_at_k": f"Hit rate@{k}",
+        "r_precision": "R-precision",
+        "map_at_r": "MAP@R",
+    }
+
+
+def rate_help(k: int) -> dict[str, str]:
+    """Return what each rate means, by name."""
+    return {
+        "precision_at_1": "How often the nearest product has the right label.",
+        "precision_at_k": f"The share of the {k} nearest products that have the right label.",
+        "hit_rate_at_k": f"How often at least one of the {k} nearest products has the right label.",
+        "r_precision": "The share of right labels among as many neighbours as there are right products.",
+        "map_at_r": "As R-precision, but right products count more the nearer they stand.",
+    }

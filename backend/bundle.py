@@ -17,7 +17,9 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,7 @@ from backend.errors import BundleError
 from backend.pixel_spec import PixelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +181,22 @@ def verify(folder: Path) -> Manifest:
             expected = manifest.files[name]
             raise BundleError(f"{name} of {folder.name} is damaged: {expected=:.12}, {found=:.12}.", next_step=_NEXT)
     return manifest
+
+
+@contextmanager
+def workplace(folder: Path, purpose: str) -> Iterator[Path]:
+    """Give a folder beside a bundle, on the same disk, gone afterwards; so are those of processes that were killed.
+
+    Args:
+        folder: The bundle, which need not exist yet.
+        purpose: What the folder is for, e.g. ``index``; one work of a kind is done at a time.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.{purpose}-"
+    for stale in folder.parent.glob(f"{prefix}*"):
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as place:
+        yield Path(place)
 
 
 def sha256_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backend import cli_handlers as handlers
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
-from backend.cli_train import add_training
+from backend.cli_training import add_training
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings

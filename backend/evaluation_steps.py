@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle, models
@@ -14,7 +10,8 @@ from backend.errors import BundleError, EvaluationError
 from backend.evaluation.options import STANDARD_K
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from backend.bundle import Manifest
     from backend.evaluation.contenders import Ground, OtherModel
@@ -43,7 +40,7 @@ def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progre
     if manifest.index is None:
         raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
     progress.report(0, 100, unit="%", note="Loading the model")
-    with _workplace(folder) as place:
+    with bundle.workplace(folder, "evaluation") as place:
         ground = _ground(folder, manifest, settings, place)
         outcome = evaluate_model(
             Subject(manifest, models.load_network(folder, manifest, settings), load_vectors(folder)),
@@ -194,13 +191,3 @@ def _rows(rows: Sequence[ScoreRow]) -> list[dict[str, Any]]:
         | {name: asdict(rate) for name, rate in row.rates.items()}
         for row in rows
     ]
-
-
-@contextmanager
-def _workplace(folder: Path) -> Iterator[Path]:
-    """A folder beside the bundle, gone afterwards; so are those of evaluations that were killed."""
-    prefix = f".{folder.name}.evaluation-"
-    for stale in folder.parent.glob(f"{prefix}*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as place:
-        yield Path(place)

@@ -1,5 +1,7 @@
 """Evaluate: how often a model's nearest products are the right ones, on products it never saw."""
 
+from functools import partial
+
 import streamlit as st
 
 from app.components import (
@@ -31,29 +33,18 @@ job_panel.show_latest("evaluate", page="evaluate")
 report = evaluate_state.report(model)
 if report is None:
     st.stop()
-views = ["Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "New kinds", "Match or not", "Two models"]
-overview, labels, mistakes, worst, changed, new, match, two = st.tabs(views, key="view", bind="query-params")
-if overview.open:
-    with overview:
-        evaluate_tables.show_overview(report)
-if labels.open:
-    with labels:
-        evaluate_tables.show_labels(report)
-if mistakes.open:
-    with mistakes:
-        evaluate_pairs.show(model, report)
-if worst.open:
-    with worst:
-        evaluate_queries.show(model, report)
-if changed.open:
-    with changed:
-        evaluate_tables.show_robustness(report)
-if new.open:
-    with new:
-        evaluate_tables.show_unseen(report)
-if match.open:
-    with match:
-        evaluate_calibration.show(report)
-if two.open:
-    with two:
-        evaluate_compare.show(model, report)
+views = {
+    "Overview": partial(evaluate_tables.show_overview, report),
+    "Labels": partial(evaluate_tables.show_labels, report),
+    "Mistakes": partial(evaluate_pairs.show, model, report),
+    "Worst": partial(evaluate_queries.show, model, report),
+    "Changed pictures": partial(evaluate_tables.show_robustness, report),
+    "New kinds": partial(evaluate_tables.show_unseen, report),
+    "Match or not": partial(evaluate_calibration.show, report),
+    "Two models": partial(evaluate_compare.show, model, report),
+}
+tabs = st.tabs(list(views), key="view", bind="query-params")
+for tab, show in zip(tabs, views.values(), strict=True):
+    if tab.open:
+        with tab:
+            show()

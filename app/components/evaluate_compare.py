@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from app import evaluation_services, state, words
-from app.components import charts, evaluate_queries, evaluate_tables, product_grid
+from app.components import charts, evaluate_queries, product_grid
 from backend.evaluation.compare import marked
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def rows(found: Comparison, k: int) -> list[dict[str, str]]:
             found.second: words.percent(found.rates[name].second.value, digits=1),
             "Difference in points": _points(found, name),
         }
-        for name, title in evaluate_tables.rate_titles(k).items()
+        for name, title in words.rate_titles(k).items()
     ]
 
 

@@ -23,25 +23,7 @@ CHANGE_TITLES = {
     "darker": "Darker (0.6 times as bright)",
     "jpeg": "Poor JPEG (quality 30)",
 }
-RATE_HELP = {
-    "precision_at_1": "How often the nearest product has the right label.",
-    "precision_at_k": "The share of the k nearest products that have the right label.",
-    "hit_rate_at_k": "How often at least one of the k nearest products has the right label.",
-    "r_precision": "The share of right labels among as many neighbours as there are right products.",
-    "map_at_r": "As R-precision, but right products count more the nearer they stand.",
-}
 _SURE = "In 95 of 100 such tests the figure lies between these two."
-
-
-def rate_titles(k: int) -> dict[str, str]:
-    """Return the rates as people read them, in order of weight."""
-    return {
-        "precision_at_1": "Precision@1",
-        "precision_at_k": f"Precision@{k}",
-        "hit_rate_at_k": f"Hit rate@{k}",
-        "r_precision": "R-precision",
-        "map_at_r": "MAP@R",
-    }
 
 
 def span(rate: Estimate, *, digits: int = 1) -> str:
@@ -51,11 +33,13 @@ def span(rate: Estimate, *, digits: int = 1) -> str:
 
 def show_overview(report: Evaluation) -> None:
     """Show the model's own figures with their intervals, and below them the table with what stands beside it."""
-    titles, row = rate_titles(report.options.k), report.model_row
+    titles, row = words.rate_titles(report.options.k), report.model_row
     with st.container(horizontal=True):
         for name, title in titles.items():
             with st.container(border=True, width=170, gap="xsmall"):
-                st.metric(title, words.percent(row.rates[name].value, digits=1), help=RATE_HELP[name])
+                st.metric(
+                    title, words.percent(row.rates[name].value, digits=1), help=words.rate_help(report.options.k)[name]
+                )
                 st.caption(span(row.rates[name]), help=_SURE)
     st.caption(
         f"{words.count(row.queries, 'test product')} asked about, {words.count(row.gallery, 'product')} searched."
@@ -84,7 +68,7 @@ def verdict(rows: Sequence[ScoreRow]) -> str:
 
 def show_rows(rows: Iterable[ScoreRow], k: int, *, key: str) -> None:
     """Show who answered how well, one line each."""
-    titles = rate_titles(k)
+    titles = words.rate_titles(k)
     charts.table(
         [
             {"Who": row.name, **{title: _cell(row.rates[name]) for name, title in titles.items()}, "Asked": row.queries}
@@ -127,7 +111,7 @@ def show_robustness(report: Evaluation) -> None:
         )
         return
     st.caption("The same test products, their pictures changed as customers' photos differ from a shop's.")
-    titles = {name: rate_titles(report.options.k)[name] for name in ("precision_at_1", "map_at_r")}
+    titles = {name: words.rate_titles(report.options.k)[name] for name in ("precision_at_1", "map_at_r")}
     charts.table(_robustness_rows(report.robustness, titles), key="robustness")
 
 

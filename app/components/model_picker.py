@@ -7,30 +7,16 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import navigation, services, words
+from backend.evaluation.options import STANDARD_K
 
 if TYPE_CHECKING:
     from backend.bundle import Manifest
 
 COMPARED = 6  # models side by side
 # Metrics as people read them, in order of weight; ``test.`` is measured against the gallery, ``val.`` during training.
-METRIC_TITLES = {
-    "precision_at_1": "Precision@1",
-    "precision_at_k": "Precision@10",
-    "precision_at_10": "Precision@10",
-    "hit_rate_at_k": "Hit rate@10",
-    "hit_rate_at_10": "Hit rate@10",
-    "r_precision": "R-precision",
-    "map_at_r": "MAP@R",
-}
-
-
-METRIC_HELP = {
-    "Precision@1": "How often the nearest product has the right label.",
-    "Precision@10": "The share of the ten nearest products that have the right label.",
-    "Hit rate@10": "How often at least one of the ten nearest products has the right label.",
-    "R-precision": "The share of right labels among as many neighbours as there are right products.",
-    "MAP@R": "As R-precision, but right products count more the nearer they stand.",
-}
+_RATES = words.rate_titles(STANDARD_K)
+METRIC_TITLES = {**_RATES, "precision_at_10": _RATES["precision_at_k"], "hit_rate_at_10": _RATES["hit_rate_at_k"]}
+METRIC_HELP = {_RATES[name]: text for name, text in words.rate_help(STANDARD_K).items()}
 
 
 def scores(model: Manifest) -> dict[str, float]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from backend.training.preparation import Unfinished
 
 MOST = 64
-_PHASES = {"working": "working", "done": "done", "failed": "failed"}
 _CLAIMS = (
     ("ranks_equal", "Weights equal on all workers, bit for bit"),
     ("disjoint", "No product on two workers"),
@@ -70,7 +69,7 @@ def show(job: Job) -> None:
 def _row(worker: training_services.Worker) -> dict[str, Any]:
     state = worker.state
     done = f"{state.done:,.0f} of {state.total:,.0f} {state.unit}" if state.total else ""
-    return {"Worker": state.rank, "Is": _PHASES.get(state.phase, state.phase), "At": done, "Note": state.note}
+    return {"Worker": state.rank, "Is": state.phase, "At": done, "Note": state.note}
 
 
 def _logs(workers: list[training_services.Worker]) -> None:

@@ -123,12 +123,13 @@ def spark_errors(catalogue: str, progress: Progress) -> Iterator[None]:
         StorageFull: The disk is full.
         CatalogueError: Anything else, with Spark's own first words.
     """
+    from deltalake.exceptions import DeltaError
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     try:
         yield
-    except (PySparkException, Py4JError, OSError) as error:
+    except (PySparkException, Py4JError, DeltaError, OSError) as error:
         progress.check_cancelled()
         raise _translated(_text(error), catalogue) from error
 

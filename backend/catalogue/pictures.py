@@ -18,7 +18,7 @@ from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA
 from backend.catalogue.executors import spare_zip_imports
 from backend.catalogue.items import PRODUCT_COLUMNS
 from backend.catalogue.product_files import GroupedWriter
-from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema
+from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema, ddl
 from backend.errors import ImageRejected
 from backend.imaging import ImageInfo, verify
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Rows as they are staged: a product's columns, its row as the source gave it, and the reason that keeps it out.
 STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))
 STAGED_SCHEMA = arrow_schema(STAGED_COLUMNS)
-STAGED_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in STAGED_COLUMNS)
+STAGED_DDL = ddl(STAGED_COLUMNS)
 # What comes back of every entry, in the order of the entries. ``file`` is null where no row was staged, because the
 # catalogue holds the very same picture.
 FACT_SCHEMA = pa.schema(

@@ -9,6 +9,7 @@ from backend.catalogue import delta_table
 from backend.catalogue.items import DETAIL_COLUMNS, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
 from backend.catalogue.load_plan import DELETE, DETAILS, INSERT, MARK, PICTURE
 from backend.catalogue.product_files import append_files
+from backend.catalogue.schemas import ddl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from backend.catalogue.staging import StagedLoad
 
 _NAMES = [name for name, _, _ in PRODUCT_COLUMNS]
-_DDL = ", ".join(f"{name} {kind}" for name, kind, _ in PRODUCT_COLUMNS)
 _BROADCAST_ROWS = 2_000_000  # ids and actions; about 100 bytes each
 
 
@@ -88,7 +88,7 @@ def _changes(spark: SparkSession, load: StagedLoad, plan: LoadPlan) -> DataFrame
         decided: DataFrame = spark.createDataFrame(with_picture.select(["product_id", "action"]))
         if with_picture.num_rows <= _BROADCAST_ROWS:
             decided = F.broadcast(decided)
-        pictures = spark.read.schema(_DDL).parquet(*load.files)
+        pictures = spark.read.schema(ddl(PRODUCT_COLUMNS)).parquet(*load.files)
         parts.append(pictures.join(decided, "product_id").select(*_NAMES, "action"))
     return parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
 

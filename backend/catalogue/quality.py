@@ -18,7 +18,7 @@ from backend.catalogue import delta_log, delta_table
 from backend.catalogue.items import PRODUCTS, QUALITY, QUALITY_COLUMNS
 from backend.catalogue.locks import commit_lock
 from backend.catalogue.quality_measures import measure_batches
-from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA
+from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, ddl
 from backend.catalogue.watch import Watch
 from backend.errors import CatalogueNotFound
 from backend.imaging import MAX_PIXELS
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _KEY = "image_sha256"
 _NAMES = [name for name, _, _ in QUALITY_COLUMNS]
-_MEASURED_DDL = ", ".join([*(f"{name} {kind}" for name, kind, _ in QUALITY_COLUMNS), "reason string"])
+_MEASURED_DDL = ddl((*QUALITY_COLUMNS, ("reason", "string", True)))
 _AT_ONCE = 1_000_000  # pictures of one commit; their hashes are sent to every executor
 _PICTURES_A_BATCH = 256  # held by a worker at once; a picture of a shop has some 100 kB
 _PARTS_A_CORE = 4  # so that the progress moves and the last core does not wait long

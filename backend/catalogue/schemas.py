@@ -21,6 +21,11 @@ def arrow_schema(columns: tuple[tuple[str, str, bool], ...]) -> pa.Schema:
     return pa.schema([(name, _TYPES[kind]) for name, kind, _ in columns])
 
 
+def ddl(columns: tuple[tuple[str, str, bool], ...]) -> str:
+    """Return columns (name, Spark SQL type, may be null) as the DDL of a schema that Spark reads."""
+    return ", ".join(f"{name} {kind}" for name, kind, _ in columns)
+
+
 PRODUCT_SCHEMA = arrow_schema(PRODUCT_COLUMNS)
 # As a file of the table has it: what may not be null is marked so.
 STORED_PRODUCT_SCHEMA = pa.schema([pa.field(name, _TYPES[kind], nullable) for name, kind, nullable in PRODUCT_COLUMNS])

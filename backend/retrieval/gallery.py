@@ -6,11 +6,7 @@ ids and vectors of all.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +21,8 @@ from backend.retrieval.filters import check_filters
 from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, decoded_ahead, write_sorted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -209,7 +206,7 @@ def build_gallery(
     """
     manifest = bundle.read_manifest(folder)
     try:
-        with _workplace(folder) as place:
+        with bundle.workplace(folder, "index") as place:
             spill = place / "spill.arrow"
             with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
                 embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)
@@ -276,13 +273,3 @@ def _embed(
             next_step="Look at the catalogue page: is the catalogue loaded, and are its splits what you expect?",
         )
     return found
-
-
-@contextmanager
-def _workplace(folder: Path) -> Iterator[Path]:
-    """A folder beside the bundle, on the same disk, gone afterwards; so are those of builds that were killed."""
-    prefix = f".{folder.name}.index-"
-    for stale in folder.parent.glob(f"{prefix}*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as place:
-        yield Path(place)

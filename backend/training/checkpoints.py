@@ -12,6 +12,7 @@ from backend.errors import StorageFull, is_disk_full
 from backend.training import weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import Any
 
@@ -46,8 +47,13 @@ class EpochResult:
 class EpochResults:
     """What the epochs of a training came to so far; kept in memory, as every rank but the first does."""
 
-    def __init__(self) -> None:
-        self._results: list[EpochResult] = []
+    def __init__(self, earlier: Iterable[EpochResult] = ()) -> None:
+        self._results = list(earlier)
+
+    @property
+    def results(self) -> tuple[EpochResult, ...]:
+        """All of them, in their order."""
+        return tuple(self._results)
 
     @property
     def done(self) -> int:
@@ -77,13 +83,11 @@ class Checkpoints(EpochResults):
     """
 
     def __init__(self, folder: Path, *, resume: bool = False) -> None:
-        super().__init__()
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(_epochs_of(folder))
         self._folder = folder
-        if resume:
-            self._results = _epochs_of(folder)
-            return
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
 
     def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:
         """Keep an epoch's weights, figures and state; a reader sees a whole file or none.
@@ -125,6 +129,5 @@ class Checkpoints(EpochResults):
 def _epochs_of(folder: Path) -> list[EpochResult]:
     """Read the figures of the epochs whose state is there; none where nothing was kept yet."""
     if not (folder / EPOCHS_FILE).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         return []
     return [EpochResult(**figures) for figures in json.loads((folder / EPOCHS_FILE).read_text("utf-8"))]

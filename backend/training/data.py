@@ -74,40 +74,31 @@ def prepare_data(
         StorageFull: There is no space for the pixels.
         Cancelled: The user asked to stop.
     """
-    whole = check_catalogue(snapshot, config)
-    shard = Shard(rank, ranks, seed=config.seed, classes=whole.classes) if ranks > 1 else None
+    # Ranks must agree, so that they go by the catalogue's labels; a rank on its own goes by what can be read.
+    agreed = check_catalogue(snapshot, config) if ranks > 1 else None
+    shard = Shard(rank, ranks, seed=config.seed, classes=agreed.classes) if agreed else None
     decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader)
     train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
     validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
-    # Ranks must agree, so that they go by the catalogue's labels; a rank on its own goes by what can be read.
-    resolved = whole if shard else resolve(config, train.labels.tolist(), validation.labels.tolist())
+    resolved = agreed or resolve(config, train.labels.tolist(), validation.labels.tolist())
     unreadable = len(train.unreadable) + len(validation.unreadable)
     if unreadable:
         note = f"{unreadable} products were left out: their pictures cannot be read."
         resolved = replace(resolved, notes=(*resolved.notes, note))
-    feed = _feed(train, resolved, rank, _steps(snapshot, resolved, ranks) if shard else resolved.config.steps_per_epoch)
+    feed = _feed(train, resolved, rank, ranks)
     validator = Validator(train, validation, seed=config.seed, rank=rank, ranks=ranks)
     return TrainingData(resolved, feed, validator, train)
 
 
-def _steps(snapshot: Snapshot, resolved: Resolved, ranks: int) -> int:
-    """Return the steps of an epoch, the same on all ranks: one pass over the split, whoever holds which row."""
-    config = resolved.config
-    if config.steps_per_epoch:
-        return config.steps_per_epoch
-    labels = snapshot.columns(["label"], splits=[TRAIN]).column("label").to_pylist()
-    usable = sum(label in set(resolved.classes) for label in labels)
-    return max(1, usable // (ranks * config.batch_size))
-
-
-def _feed(table: PixelTable, resolved: Resolved, rank: int, steps: int) -> Prefetched:
+def _feed(table: PixelTable, resolved: Resolved, rank: int, ranks: int) -> Prefetched:
     places = np.searchsorted(resolved.classes, table.labels).clip(max=len(resolved.classes) - 1)
     known = np.asarray(resolved.classes)[places] == table.labels
     config = resolved.config
     plan = BatchPlan(
         classes=config.classes_per_batch,
         examples=config.examples_per_class,
-        steps=steps,
+        # One pass over the split, and the same number on all ranks, whoever holds which row.
+        steps=config.steps_per_epoch or max(1, resolved.examples // (ranks * config.batch_size)),
         augmentation=config.augmentation,
         seed=config.seed + rank * _RANK_SEEDS,
     )

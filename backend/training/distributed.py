@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 PROOF = "proof.json"
 _LOOK_EVERY_S = 0.25
+_LOST_PEER = "HorovodInternalError"
 _STOPPED_WITHIN_S = 20.0
 
 
@@ -106,7 +107,6 @@ def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: 
         checkpoints=str(place.checkpoints.absolute()),
         threads=workers.threads,
         device=workers.device,
-        resume=place.resume,
         log_level=workers.log_level,
     )
 
@@ -192,7 +192,8 @@ class _Run:
         if told:
             return _as_told(told[0])
         silent = [state for state in states if state.phase == "working"]
-        broken = [state for state in states if state.phase == "failed"]
+        # Where a rank is gone, the others fail in Horovod; what failed otherwise came first.
+        broken = sorted((s for s in states if s.phase == "failed"), key=lambda state: state.error == _LOST_PEER)
         if not silent and not broken:
             return EnvironmentUnready(
                 f"Horovod could not run on Spark: {error}", next_step="See the job's log; run `make doctor`."

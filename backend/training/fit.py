@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backend import bundle
 from backend.training.checkpoints import Checkpoints
 from backend.training.config import validate
 from backend.training.data import check_catalogue, prepare_data
 from backend.training.epochs import run_epochs
 from backend.training.package import describe, write_bundle
-from backend.training.preparation import Workers, check_name, note_training, tracked, workplace
+from backend.training.preparation import Workers, check_name, note_training, tracked
 from backend.training.pretrained import check_pretrained
-from backend.training.runtime import prepare_similarity, prepare_tensorflow, use_device
+from backend.training.runtime import prepare_training
 from backend.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -62,13 +63,9 @@ def train(
     check_name(place)
     check_catalogue(snapshot, config)
     progress.report(0, 1, note="starting TensorFlow")
-    tf = prepare_tensorflow(workers.threads)
-    use_device(tf, workers.device, config)
-    prepare_similarity()
+    tf = prepare_training(config, threads=workers.threads, device=workers.device)
     check_pretrained(config)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    with workplace(place) as pixels:
+    with bundle.workplace(place.bundle, "pixels") as pixels:
         data = prepare_data(snapshot, config, pixels, progress=progress)
         with tracked(tracker, snapshot, data.resolved, place.name) as run_id:
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)

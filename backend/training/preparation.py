@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.bundle import MANIFEST, CatalogueRef, write_atomically
@@ -19,6 +16,7 @@ from backend.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from backend.catalogue.snapshot import Snapshot
     from backend.training.resolve import Resolved
@@ -184,15 +182,3 @@ def tracked(tracker: Tracker, snapshot: Snapshot, resolved: Resolved, name: str,
         raise
     finally:
         tracker.finish(status=status)
-
-
-@contextmanager
-def workplace(place: ModelPlace) -> Iterator[Path]:
-    """A folder for decoded pixels, on the disk of the models, gone afterwards; so is one of a training that died."""
-    models_dir = place.models_dir
-    models_dir.mkdir(parents=True, exist_ok=True)
-    prefix = f".{place.name}.pixels-"
-    for stale in models_dir.glob(f"{prefix}*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=models_dir, prefix=prefix) as folder:
-        yield Path(folder)

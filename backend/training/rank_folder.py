@@ -34,7 +34,7 @@ class RankState:
 
     Attributes:
         rank: Its number.
-        phase: ``working``, or how it ended: ``done`` or ``failed``.
+        phase: ``working``, or how it ended: ``done``, ``failed``, or ``stopped`` because it was asked to.
         done, total, unit, note: Its progress.
         host, pid: Where it runs.
         error: Name of the error that ended it, and ``message`` and ``next_step`` of it.

@@ -22,7 +22,7 @@ from backend.training.data import prepare_data
 from backend.training.epochs import run_epochs
 from backend.training.proof import RankReport, are_equal, ids_hash
 from backend.training.rank_folder import RankFolder, RankProgress
-from backend.training.runtime import prepare_similarity, prepare_tensorflow, use_device
+from backend.training.runtime import prepare_training
 from backend.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class RankOrder:
         checkpoints: Folder of the checkpoints; rank 0 writes there.
         threads: Threads for one operation on each rank; 0 means this machine's cores, shared among its ranks.
         device: What each rank computes on.
-        resume: Whether to go on from the last checkpoint.
         log_level: Of the rank's log.
     """
 
@@ -56,7 +55,6 @@ class RankOrder:
     checkpoints: str
     threads: int
     device: Any
-    resume: bool
     log_level: str = "INFO"
 
 
@@ -71,7 +69,7 @@ def run_rank(folder: str) -> dict[str, Any]:
     place, rank = RankFolder(Path(folder)), int(os.environ["HOROVOD_RANK"])
     order = RankOrder(**place.order())
     _log_to(place.log(rank), order.log_level)
-    _end_when_asked(place)
+    _end_when_asked(place, rank)
     try:
         report = _trained(order, place)
     except BaseException as error:
@@ -94,18 +92,17 @@ def _trained(order: RankOrder, place: RankFolder) -> dict[str, Any]:
     progress = RankProgress(place, int(hvd.rank()))
     progress.report(0, 1, note="starting TensorFlow")
     cores = _own_cores(int(hvd.local_rank()), int(hvd.local_size()))
-    tf = prepare_tensorflow(order.threads or cores)
-    config = TrainConfig.from_dict(order.config)
-    use_device(tf, order.device, config, place=_gpu_place(int(hvd.local_rank())))
-    prepare_similarity()
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
+    config, gpu = TrainConfig.from_dict(order.config), _gpu_place(int(hvd.local_rank()))
+    tf = prepare_training(config, threads=order.threads or cores, device=order.device, place=gpu)
     ranks = HorovodRanks(hvd, tf)
     snapshot = open_snapshot(Path(order.catalogues_dir), order.catalogue, order.version)
     with tempfile.TemporaryDirectory(prefix="twinset-rank-") as pixels:
         data = prepare_data(snapshot, config, Path(pixels), progress=progress, rank=ranks.rank, ranks=ranks.size)
         trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf, ranks)
-        results = _results(order, trainer, ranks)
+        earlier = Checkpoints(Path(order.checkpoints), resume=True)  # none are there unless it is resumed
+        if earlier.done:
+            trainer.restore(earlier.state(), epochs=earlier.done)
+        results = _Compared(ranks, earlier)
         run_epochs(trainer, data, results, told=progress.epoch, progress=progress, ranks=ranks)
         report = _report(data, trainer, results, ranks, bool(tf.config.get_visible_devices("GPU")))
     hvd.shutdown()
@@ -135,32 +132,15 @@ def _report(
 class _Compared(EpochResults):
     """Results that compare the weights of all ranks after every epoch; rank 0 also keeps them on disk."""
 
-    def __init__(self, ranks: HorovodRanks, kept: Checkpoints | None) -> None:
-        super().__init__()
-        self._ranks, self._kept, self.ranks_equal = ranks, kept, True
+    def __init__(self, ranks: HorovodRanks, earlier: Checkpoints) -> None:
+        super().__init__(earlier.results)
+        self._ranks, self._kept, self.ranks_equal = ranks, earlier if ranks.rank == 0 else None, True
 
     def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:
         super().save(result, arrays, state)
         self.ranks_equal &= are_equal(state, self._ranks)
         if self._kept is not None:
             self._kept.save(result, arrays, state)
-
-    def begin_with(self, earlier: EpochResults) -> None:
-        """Take over what was reached before this process began."""
-        self._results = list(earlier._results)  # noqa: SLF001 - of its own base class
-
-
-def _results(order: RankOrder, trainer: Trainer, ranks: HorovodRanks) -> _Compared:
-    """Begin, or go on from the last checkpoint, which every rank reads."""
-    folder = Path(order.checkpoints)
-    if not order.resume:
-        return _Compared(ranks, Checkpoints(folder, resume=True) if ranks.rank == 0 else None)
-    earlier = Checkpoints(folder, resume=True)
-    results = _Compared(ranks, earlier if ranks.rank == 0 else None)
-    results.begin_with(earlier)
-    if earlier.done:
-        trainer.restore(earlier.state(), epochs=earlier.done)
-    return results
 
 
 def _horovod() -> Any:
@@ -209,13 +189,14 @@ def _log_to(path: Path, level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
 
 
-def _end_when_asked(place: RankFolder) -> None:
+def _end_when_asked(place: RankFolder, rank: int) -> None:
     """End this process when the driver says so, also from within an operation that waits for other ranks."""
 
     def look() -> None:
         while not place.is_asked_to_stop:
             time.sleep(_LOOK_EVERY_S)
         logger.info("asked to stop")
+        place.write_state(replace(place.state(rank), phase="stopped"))
         os._exit(_STOPPED)
 
     threading.Thread(target=look, name="stop", daemon=True).start()

@@ -25,12 +25,14 @@ class Resolved:
     Attributes:
         config: The configuration, with batches that this catalogue can fill.
         classes: Labels that are trained on, sorted; a label's place is its class number.
+        examples: Train products with these labels.
         notes: Sentences for the user about everything that differs from what was asked for.
     """
 
     config: TrainConfig
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    examples: int
 
 
 def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels: Iterable[str]) -> Resolved:
@@ -74,7 +76,8 @@ def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Ma
         examples_per_class=min(config.examples_per_class, max(counts.values())),
     )
     rare = sorted(counts.keys() - set(classes))
-    return Resolved(fitted, classes, (*_notes(config, fitted, rare), *_missing_note(missing)))
+    notes = (*_notes(config, fitted, rare), *_missing_note(missing))
+    return Resolved(fitted, classes, notes, sum(counts[label] for label in classes))
 
 
 def _check_validation(labels: set[str], classes: tuple[str, ...]) -> None:

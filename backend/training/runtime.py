@@ -80,6 +80,27 @@ def _set_threads(tf: Any, threads: int) -> None:
         logger.warning("TensorFlow already runs; it goes on with its own number of threads instead of %d.", threads)
 
 
+def prepare_training(config: TrainConfig, *, threads: int, device: Device, place: int = 0) -> Any:
+    """Make this process ready to train a configuration, and return TensorFlow.
+
+    Args:
+        config: Says whether the same bits are wanted every time.
+        threads: As :func:`prepare_tensorflow`.
+        device: As :func:`use_device`.
+        place: As there.
+
+    Raises:
+        EnvironmentUnready: TensorFlow, TensorFlow Similarity or the device is missing.
+        ConfigurationError: As :func:`use_device`.
+    """
+    tf = prepare_tensorflow(threads)
+    use_device(tf, device, config, place=place)
+    prepare_similarity()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return tf
+
+
 def use_device(tf: Any, device: Device, config: TrainConfig, *, place: int = 0) -> None:
     """Choose what this process computes on: one GPU, or none.
 

@@ -298,7 +298,7 @@ def gives_the_same_again(whole: Pictures, tf: Any) -> bool:
     with tempfile.TemporaryDirectory() as place:
         described = describe(
             "probe",
-            Resolved(config, tuple(np.unique(small.labels).tolist()), ()),
+            Resolved(config, tuple(np.unique(small.labels).tolist()), (), len(small.labels)),
             EpochResult(1, 0.0, 0.0, 0.0),
             catalogue=CatalogueRef("bench", 1),
             run_id="",

@@ -17,10 +17,9 @@ import pytest
 from backend import bundle
 from backend.errors import Cancelled, ConfigurationError, TrainingError
 from backend.feeding.batches import GlobalFeed
-from backend.training.config import TrainConfig
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.base import settings_for
-from tests.fixtures.models import Diary, Listener
+from tests.fixtures.models import TINY, Diary, Listener
 from tests.support.standalone import CONF, standalone
 
 pytestmark = [
@@ -32,24 +31,7 @@ pytestmark = [
 ]
 
 # Adam, no dropout, no batch statistics, and batches that the seed alone decides.
-PLAIN = TrainConfig(
-    preset="seed-cnn",
-    backbone="seed-cnn",
-    height=16,
-    width=16,
-    channels=3,
-    background="light",
-    embedding_size=16,
-    schedule="constant",
-    learning_rate=0.001,
-    weight_decay=0.0,
-    epochs=6,
-    steps_per_epoch=50,
-    classes_per_batch=3,
-    examples_per_class=3,
-    augmentation="flip-shift",
-    dropout=0.0,
-)
+PLAIN = replace(TINY, weight_decay=0.0, epochs=6, steps_per_epoch=50, examples_per_class=3, dropout=0.0)
 LARGEST_DIFFERENCE = 1e-5
 
 

@@ -11,28 +11,11 @@ import pytest
 from backend import bundle, imaging
 from backend.errors import BundleError, Cancelled, ConfigurationError, RetrievalError, TrainingError
 from backend.feeding.batches import BatchPlan, PixelFeed
-from backend.training.config import TrainConfig
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
-from tests.fixtures.models import SMALL_LABELS, Diary, Listener, StoredProduct, store_catalogue
+from tests.fixtures.models import SMALL_LABELS, TINY, Diary, Listener, StoredProduct, store_catalogue
 
 pytestmark = pytest.mark.tf
 
-TINY = TrainConfig(
-    preset="seed-cnn",
-    backbone="seed-cnn",
-    height=16,
-    width=16,
-    channels=3,
-    background="light",
-    embedding_size=16,
-    schedule="constant",
-    learning_rate=0.001,
-    epochs=2,
-    classes_per_batch=3,
-    examples_per_class=4,
-    augmentation="flip-shift",
-    dropout=0.3,
-)
 PLAN = BatchPlan(classes=3, examples=4, steps=2, augmentation="none", seed=7)
 
 
