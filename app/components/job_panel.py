@@ -95,7 +95,10 @@ def panel(job_id: str, *, page: str = "") -> None:
         if not job.state.is_finished:
             _progress(job)
         elif job.error:
-            st.error(notices.sentence(job.error, job.next_step), icon=":material/error:")
+            said, _, lines = job.error.partition("\n")
+            st.error(notices.sentence(said, job.next_step), icon=":material/error:")
+            if lines:  # of a log, which are no sentence
+                st.code(lines, language=None)
         elif job.result is not None:
             job_result.show(job.kind, job.result, page=page)
         if job.kind == "train":

@@ -62,14 +62,16 @@ def show(job: Job) -> None:
         _proof(proof)
     workers = training_services.workers(job)
     if workers and (not job.state.is_finished or job.error):
-        charts.table([_row(worker) for worker in workers], key=f"workers-{job.id}")
+        rows = [_row(worker, has_ended=job.state.is_finished) for worker in workers]
+        charts.table(rows, key=f"workers-{job.id}")
         _logs(workers)
 
 
-def _row(worker: training_services.Worker) -> dict[str, Any]:
+def _row(worker: training_services.Worker, *, has_ended: bool) -> dict[str, Any]:
     state = worker.state
+    phase = "gone" if has_ended and state.phase == "working" else state.phase
     done = f"{state.done:,.0f} of {state.total:,.0f} {state.unit}" if state.total else ""
-    return {"Worker": state.rank, "Is": state.phase, "At": done, "Note": state.note}
+    return {"Worker": state.rank, "Is": phase, "At": done, "Note": state.note}
 
 
 def _logs(workers: list[training_services.Worker]) -> None:

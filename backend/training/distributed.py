@@ -202,7 +202,7 @@ class _Run:
         how = "was killed or crashed" if silent else f"failed with {first.error}: {first.message.splitlines()[0]}"
         at = f" at step {first.done:g} of {first.total:g}" if first.unit == "steps" else ""
         return TrainingError(
-            f"Rank {first.rank} of {self.ranks} {how}{at}. Its last lines:\n{self.folder.last_lines(first.rank)}",
+            f"Rank {first.rank} of {self.ranks} {how}{at}.\nIts last lines:\n{self.folder.last_lines(first.rank)}",
             next_step="Resume the training; it goes on from its last checkpoint.",
         )
 

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from app.components import train_fields, train_preview
+from backend.bundle import CatalogueRef
+from backend.jobs.states import JobState
+from backend.jobs.store import JobStore
+from backend.requests import TrainRequest, to_json
 from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
-from tests.ui.conftest import add_version, assert_calm, press, shop_row, texts, write_catalogue
+from backend.training.preparation import ModelPlace, note_training
+from backend.training.rank_folder import RankFolder, RankState
+from tests.ui.conftest import add_version, assert_calm, finished, press, shop_row, texts, write_catalogue
 
 
 @pytest.fixture
@@ -149,3 +155,63 @@ def test_the_sheet_holds_each_picture_and_its_changed_versions():
         np.testing.assert_array_equal(cells[0], enlarged)
         assert all(np.array_equal(c, enlarged) or np.array_equal(c, enlarged[:, ::-1]) for c in cells)
     assert train_preview.contact_sheet(pixels, preset("resnet", augmentation="none")).shape == (2 * cell, cell, 1)
+
+
+TWO = TrainRequest("shop", 5, preset("resnet", epochs=4), "pair", workers=2)
+PROOF = {
+    "workers": 2,
+    "ranks_equal": True,
+    "shards_as_planned": True,
+    "disjoint": True,
+    "covering": True,
+    "every_class_everywhere": False,
+    "shard_mode": "rows",
+    "rows": [12, 12],
+    "global_batch": 24,
+    "examples_per_second": [80.4, 81.2],
+    "waiting_share": [0.001, 0.002],
+    "first_step_s": 12.0,
+    "reader": "arrow",
+}
+
+
+def ended_early(screen):
+    """A training of two workers, the second of which was killed in its second epoch."""
+    place = ModelPlace(screen.settings.models_dir, TWO.name)
+    folder = RankFolder(place.checkpoints / "ranks")
+    folder.begin({})
+    folder.write_state(RankState(0, "failed", 15, 56, "steps", "epoch 2 of 4", error="HorovodInternalError"))
+    folder.write_state(RankState(1, "working", 15, 56, "steps", "epoch 2 of 4"))
+    folder.log(1).write_text("epoch 1 of 4: loss 3.0\n", "utf-8")
+    note_training(place, CatalogueRef("shop", 5), TWO.config, workers=2)
+    (place.checkpoints / "state-001.npz").touch()
+    store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
+    job, _ = store.add("train", to_json(TWO))
+    store.start(job.id, pid=1)
+    said = "Rank 1 of 2 was killed or crashed at step 15 of 56.\nIts last lines:\nepoch 1 of 4: loss 3.0"
+    store.finish(job.id, JobState.FAILED, error=said, next_step="Resume the training.")
+
+
+def test_a_killed_worker_is_a_sentence_its_log_stands_below_and_the_training_can_be_resumed(screen, shop):
+    ended_early(screen)
+    test = screen.open("train")
+    assert not test.exception
+    sentence = "Rank 1 of 2 was killed or crashed at step 15 of 56.\n\nResume the training."
+    assert [error.value for error in test.error] == [sentence]
+    assert "Its last lines:\nepoch 1 of 4: loss 3.0" in [code.value for code in test.code]
+    assert [frame.value["Is"].tolist() for frame in test.dataframe] == [["failed", "gone"]]
+    press(test, "Resume")
+    job = screen.runner.list()[0]
+    assert (job.request["name"], job.request["resume"], job.request["workers"]) == ("pair", True, 2)
+    assert job.request["config"] == TWO.config.as_dict()
+
+
+def test_the_card_says_what_holds_and_what_does_not(screen, shop):
+    finished(screen, TWO, {"model": "pair", "metrics": {}, "seconds": 9.0, "workers": 2, "proof": PROOF})
+    test = screen.open("train")
+    assert_calm(test)
+    said = texts(test)
+    assert "**2 workers, one model**" in said
+    assert ":green-badge[:material/check: Weights equal on all workers, bit for bit]" in said
+    assert ":red-badge[:material/close: Every label on every worker]" in said
+    assert test.dataframe[0].value["Products"].tolist() == [12, 12]
