@@ -10,9 +10,11 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import zipfile
@@ -230,7 +232,8 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
 
     builder: Any = SparkSession.builder
     try:
-        return builder.config(map=dict(conf)).getOrCreate()
+        with _own_interrupt():
+            return builder.config(map=dict(conf)).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
         _shut_down()
@@ -238,6 +241,17 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
             f"Spark does not start on {conf['spark.master']}: {said}",
             next_step="Run `make doctor`; what Java says about it stands above in the log.",
         ) from error
+
+
+@contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """Let whoever listens to Ctrl-C already go on doing so: a context takes SIGINT for itself when it is made."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before not in {signal.default_int_handler, None}:
+            signal.signal(signal.SIGINT, before)
 
 
 def _first_line(error: BaseException) -> str:

@@ -65,14 +65,17 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
             import backend.imaging
             return backend.imaging.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable
         before, path = dict(os.environ), list(sys.path)
+        presses = []
+        signal.signal(signal.SIGINT, lambda *_: presses.append("heard"))
         with open_spark(settings, app_name="one") as spark:
+            os.kill(os.getpid(), signal.SIGINT)
             pid = jvm(spark)
             answers = spark.sparkContext.parallelize(range(2), 2).map(where).collect()
             with open_spark(settings, app_name="two") as inner:
                 shared = inner is spark
             spark.range(3).write.format("delta").save(str(settings.home / "t"))
             rows = spark.read.format("delta").load(str(settings.home / "t")).count()
-        print(json.dumps({"answers": answers, "shared": shared, "rows": rows, "jvm lives": lives(pid),
+        print(json.dumps({"answers": answers, "shared": shared, "rows": rows, "jvm lives": lives(pid), "ctrl-c": presses,
                           "same variables": before == dict(os.environ), "same path": path == sys.path}))
         """,
         PYTHONSAFEPATH="1",
@@ -81,6 +84,7 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
         assert file.endswith("/backend.zip/backend/imaging.py")
         assert not file.startswith(str(repository))
         assert (keras, python) == ("1", sys.executable)
+    assert told.pop("ctrl-c") == ["heard"]  # and not by Spark, which would end the process with a trace
     assert told == {"shared": True, "rows": 3, "jvm lives": False, "same variables": True, "same path": True}
     assert [entry.name for entry in (tmp_path / "cwd").iterdir()] == ["backend"]
     assert list((tmp_path / "tmp").iterdir()) == []
