@@ -595,15 +595,15 @@ def test_reading_starts_no_jvm_and_loads_no_heavy_library(sample_snapshot, share
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from backend.catalogue.snapshot import list_catalogues, open_snapshot\n"
+        "from backend.catalogue.snapshot import open_snapshot\n"
         "folder = Path(sys.argv[1])\n"
-        "snapshot = open_snapshot(folder, list_catalogues(folder)[0])\n"
+        "snapshot = open_snapshot(folder, sys.argv[2])\n"
         "products, total = snapshot.page(offset=0, limit=24, search='a')\n"
         "snapshot.summary(), snapshot.rejected(limit=5), snapshot.product(products[0].product_id)\n"
         "rows = sum(b.num_rows for b in snapshot.batches(splits=None, columns=['image'], batch_size=64))\n"
         "print(rows, [m for m in ('pyspark', 'py4j', 'tensorflow', 'mlflow', 'streamlit') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(shared_settings.catalogues_dir)], capture_output=True, text=True, check=True
-    )
+    # By name: in this shared home, catalogues of other tests may stand before the sample in the alphabet.
+    arguments = [str(shared_settings.catalogues_dir), sample_snapshot.name]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "240 []"
