@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
+from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _START_TIMEOUT_S = 300
-_ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 @dataclass
@@ -65,7 +65,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
                     num_proc=ranks,
                     start_timeout=_START_TIMEOUT_S,
                     use_gloo=True,
-                    env=dict(_ENVIRONMENT),
+                    env=dict(TENSORFLOW_ENVIRONMENT),
                     stdout=_Logged(),
                     stderr=_Logged(),
                     verbose=0,

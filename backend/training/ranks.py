@@ -22,7 +22,7 @@ from backend.training.data import prepare_data
 from backend.training.epochs import run_epochs
 from backend.training.proof import RankReport, are_equal, ids_hash
 from backend.training.rank_folder import RankFolder, RankProgress
-from backend.training.runtime import prepare_training
+from backend.training.runtime import prepare_training, set_environment
 from backend.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class _Compared(EpochResults):
 
 
 def _horovod() -> Any:
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    set_environment()
     try:
         import horovod.tensorflow as hvd
     except ImportError as error:

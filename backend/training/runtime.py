@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "gpu"]
 logger = logging.getLogger(__name__)
+_LEGACY_KERAS = {"TF_USE_LEGACY_KERAS": "1"}
+TENSORFLOW_ENVIRONMENT = {
+    **_LEGACY_KERAS,
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    # TensorFlow leaves oneDNN off on some processors that gain by it: a training step takes half the time, as exactly.
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
 
 
 def prepare_tensorflow(threads: int) -> Any:
@@ -28,10 +35,7 @@ def prepare_tensorflow(threads: int) -> Any:
     Raises:
         EnvironmentUnready: TensorFlow is missing, or was used before with another Keras.
     """
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # TensorFlow leaves oneDNN off on some processors that gain by it: a training step takes half the time, as exactly.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    set_environment()
     try:
         import tensorflow as tf
     except ImportError as error:
@@ -43,6 +47,13 @@ def prepare_tensorflow(threads: int) -> Any:
         )
     _set_threads(tf, threads)
     return tf
+
+
+def set_environment() -> None:
+    """Set what TensorFlow reads when it is imported; whoever imports it by way of another package calls this before."""
+    os.environ.update(_LEGACY_KERAS)
+    for name, value in TENSORFLOW_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def prepare_similarity() -> Any:

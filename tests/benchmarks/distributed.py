@@ -84,10 +84,10 @@ def alone(home: Path, config: TrainConfig, name: str) -> dict[str, float]:
     return found
 
 
-def run(settings: Settings, rounds: int, steps: int) -> dict[str, Any]:
+def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, Any]:
     """Let the arms take turns."""
     pin()
-    config = preset("resnet", epochs=1, steps_per_epoch=steps)
+    config = preset(network, epochs=1, steps_per_epoch=steps)
     with tempfile.TemporaryDirectory(prefix="twinset-bench-") as place:
         settings = replace(settings, home=Path(place), spark_master="local[2]")
         source = First(fashion_mnist_source(settings), ROWS)
@@ -138,8 +138,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60, help="steps that each arm takes in a round")
+    parser.add_argument("--preset", default="resnet", help="the network, by its training preset")
     options = parser.parse_args()
-    print(told(run(load_settings(), options.rounds, options.steps), as_json=options.json))
+    print(told(run(load_settings(), options.rounds, options.steps, options.preset), as_json=options.json))
     return 0
 
 
