@@ -4,10 +4,12 @@ The loss is a mean over the pairs of the *global* batch. Embeddings are therefor
 rank the same, and what flows back is chosen so that the sum over ranks is the gradient that one process with the whole
 batch would have had:
 
-* Horovod's gradient of ``allgather`` averages what the ranks send back. All ranks compute the same loss of the same
-  gathered batch, so that the average is the gradient itself.
+* All ranks compute the same loss of the same gathered batch, so that each takes its own part of the gradient of what was
+  gathered; there is nothing to exchange. (Horovod's own gradient of ``allgather`` would average what is equal.)
 * A rank's network saw only its own part of the batch: gradients of the network's variables are summed.
 * Variables of the loss (proxies) saw the whole batch on every rank: their gradients are equal, and averaged.
+
+Every message is a wait for the slowest rank, and a step has little else to wait for: the two kinds travel in one.
 
 Source: Sergeev, Del Balso, "Horovod: fast and easy distributed deep learning in TensorFlow", 2018, arXiv:1802.05799.
 """
@@ -42,11 +44,8 @@ class Communicator(Protocol):
     def gather(self, tensor: Any) -> Any:
         """Concatenate the tensors of all ranks along the first axis, in the order of ranks, with gradients."""
 
-    def summed(self, gradients: Sequence[Any]) -> list[Any]:
-        """Sum each gradient over ranks."""
-
-    def averaged(self, gradients: Sequence[Any]) -> list[Any]:
-        """Average each gradient over ranks."""
+    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """Sum each gradient of what saw its rank's part over ranks, average those of what saw the whole, in order."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all ranks the values that rank 0 has."""
@@ -64,13 +63,9 @@ class Alone:
         """Return it."""
         return tensor
 
-    def summed(self, gradients: Sequence[Any]) -> list[Any]:
+    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """Return them."""
-        return list(gradients)
-
-    def averaged(self, gradients: Sequence[Any]) -> list[Any]:
-        """Return them."""
-        return list(gradients)
+        return [*own, *shared]
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """There is nobody to tell."""
@@ -101,15 +96,22 @@ class HorovodRanks:
 
     def gather(self, tensor: Any) -> Any:
         """Concatenate over ranks; every rank's part has the same size."""
-        return self._hvd.allgather(tensor, name=f"gather.{tensor.dtype.name}.{tensor.shape.rank}")
+        hvd, tf, name = self._hvd, self._tf, f"gather.{tensor.dtype.name}.{tensor.shape.rank}"
 
-    def summed(self, gradients: Sequence[Any]) -> list[Any]:
-        """Sum over ranks, all in one message."""
-        return list(self._hvd.grouped_allreduce(list(gradients), op=self._hvd.Sum)) if gradients else []
+        @tf.custom_gradient
+        def gathered(part: Any) -> tuple[Any, Callable[[Any], Any]]:
+            def own_part(gradient: Any) -> Any:
+                size = tf.shape(part)[0]
+                return gradient[self.rank * size : (self.rank + 1) * size]
 
-    def averaged(self, gradients: Sequence[Any]) -> list[Any]:
-        """Average over ranks."""
-        return list(self._hvd.grouped_allreduce(list(gradients), op=self._hvd.Average)) if gradients else []
+            return hvd.allgather(part, name=name), own_part
+
+        return gathered(tensor)
+
+    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """Sum the first over ranks and average the second, all in one message."""
+        parts = [*own, *(self._tf.convert_to_tensor(gradient) / self.size for gradient in shared)]
+        return list(self._hvd.grouped_allreduce(parts, op=self._hvd.Sum)) if parts else []
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all ranks the values that rank 0 has."""

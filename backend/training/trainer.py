@@ -174,7 +174,7 @@ class Trainer:
                 terms = self._loss.terms(self._ranks.gather(labels), embeddings)
                 loss = tf.add_n(list(terms.values()))
             gradients = tape.gradient(loss, self._learnt)
-            gradients = [*self._ranks.summed(gradients[:own]), *self._ranks.averaged(gradients[own:])]
+            gradients = self._ranks.reduced(gradients[:own], gradients[own:])
             self._optimizer.apply_gradients(zip(gradients, self._learnt, strict=True))
             return terms
 
