@@ -1,7 +1,8 @@
 # Twinset: `make run` to use it, `make test` to check it; both set everything up first.
 PYTHON ?= python3.11
 BIN := .venv/bin
-FAST := not spark and not tf and not mlflow and not browser and not slow
+FAST := not spark and not tf and not mlflow and not browser and not slow and not ui
+PAGES := ui and not spark and not tf and not mlflow and not browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo doctor check format test fast bench requirements clean
@@ -32,8 +33,9 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/lint-imports --config pyproject.toml
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(FAST)"
 
-test: check ## everything: also Spark, TensorFlow, MLflow and a real browser
-	$(BIN)/python -m pytest -q -m "not ($(FAST))"
+test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)"
+	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES))"
 
 bench: setup ## upload to painted neighbours, in a real browser
 	@$(BIN)/python -m tests.benchmarks.find_similar --json

@@ -82,7 +82,7 @@ class Trained:
     seconds: float
 
 
-def original(seed: int, epochs: int = 1_000) -> TrainConfig:
+def original(seed: int, epochs: int = 200) -> TrainConfig:
     """The original's network, loss and optimizer, its double scaling included."""
     return preset("seed-cnn", backbone="seed-cnn-as-published", seed=seed, epochs=epochs)
 

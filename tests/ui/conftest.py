@@ -71,6 +71,17 @@ class Screen:
         return test.run()
 
 
+PAGES_IN_SHORT = "test_pages.py"  # every page once; runs before each commit
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what draws whole pages time and again: `make test` runs it on all cores, `make check` leaves it out."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.parent == folder and item.path.name != PAGES_IN_SHORT:
+            item.add_marker(pytest.mark.ui)
+
+
 @pytest.fixture
 def screen(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """The app in an empty home, where nobody answers at the endpoint's address."""

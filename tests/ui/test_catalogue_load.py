@@ -15,8 +15,6 @@ from backend.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
 from tests.ui.conftest import assert_calm, finished, grid, press, texts, write_catalogue
 
-pytestmark = pytest.mark.slow  # a page of pictures for every test; `make test` runs them
-
 STAGED = "0123456789abcdef"
 REPORT = IngestReport(
     catalogue="shop",

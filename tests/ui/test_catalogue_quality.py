@@ -11,8 +11,6 @@ from PIL import Image
 from app.components import quality_charts
 from tests.ui.conftest import add_version, assert_calm, grid, press, shop_row, texts, write_quality
 
-pytestmark = pytest.mark.slow  # a page of pictures for every test; `make test` runs them
-
 PREFIX = "quality-shop-5-1"
 
 
