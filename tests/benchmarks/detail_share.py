@@ -5,8 +5,8 @@ pictures are not looked at, and the classes that are kept out are not grouped as
 ``resnet`` is trained once on all classes, and once for each group of classes without it; one training answers for every
 share, because a share only weighs two parts of an embedding that are learnt without it.
 
-The rule: the largest share that keeps the MAP@R of seen classes at :data:`FLOOR` after a training of full length. Unseen
-classes gain by every share that was tried, and can be of any kind, so that they get all that the seen ones can spare.
+The rule: the largest share that costs the seen classes no more than :data:`COST` of their MAP@R after a training of full
+length. Unseen classes gain by every share that was tried, and can be of any kind, so that they get what is cheap to give.
 Beside them stand the original's network as published, in the same training time, and raw pixels.
 ``ratio`` is the chosen share's MAP@R of unseen classes among themselves over that of the original's network. Correct means that the parts, blended again at
 the share that the network was built with, give the network's own embeddings.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.training import Pictures, Trained
 
 RAW = "Raw pixels"
-FLOOR = 0.82  # 0.80 is asked for on test pictures, which a model knows a little less well
+COST = 0.02
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 GROUPS = (("Trouser", "Coat", "Sandal"), ("T-shirt/top", "Sneaker", "Bag"))
 
@@ -114,8 +114,9 @@ def scored(vectors: NDArray[np.float32], labels: NDArray[np.str_], left_out: tup
 
 
 def chosen_from(seen: dict[float, dict[str, Any]]) -> float:
-    """Apply the rule; no early features at all where even these would cost too much."""
-    return max((share for share in SHARES if seen[share]["map_at_r"][0] >= FLOOR), default=0.0)
+    """Apply the rule."""
+    rates = {share: seen[share]["map_at_r"][0] for share in SHARES}
+    return max(share for share in SHARES if rates[share] >= rates[0.0] - COST)
 
 
 def run(settings: Settings, epochs: int, unseen_epochs: int) -> dict[str, Any]:
