@@ -43,7 +43,7 @@ class Cost:
 COSTS: dict[Backbone, Cost] = {
     "seed-cnn": Cost(1.0e-7, 550, 320, 0),
     "seed-cnn-as-published": Cost(1.0e-7, 550, 320, 0),
-    "resnet": Cost(5.5e-7, 1_050, 308_000, 128),
+    "resnet": Cost(5.0e-7, 1_050, 308_000, 128),
     "mobilenet-v2": Cost(6.0e-7, 1_700, 2_258_000, 1_280),
     "efficientnet-v2-b0": Cost(7.0e-7, 1_800, 5_919_000, 1_280),
     "resnet50": Cost(3.0e-6, 1_800, 23_588_000, 2_048),

@@ -32,11 +32,11 @@ def test_the_default_on_fashion_mnist_raises_nothing():
 
 
 def test_its_estimate_is_near_what_was_measured():
-    """Three minutes on two cores, 47 MB of pixels, well below a gigabyte of memory."""
+    """Six minutes on two cores, 47 MB of pixels, well below a gigabyte of memory."""
     needs = preflight(TrainConfig(), FASHION, MACHINE).estimate
     assert needs.steps == 225
     assert needs.disk_bytes == 60_000 * 784
-    assert 90 < needs.seconds < 400
+    assert 180 < needs.seconds < 720
     assert 0.6e9 < needs.memory_bytes < 1.2e9
 
 
