@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.training import Pictures, Trained
 
 RAW = "Raw pixels"
-COST = 0.02
+COST = 0.04
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 GROUPS = (("Trouser", "Coat", "Sandal"), ("T-shirt/top", "Sneaker", "Bag"))
 
