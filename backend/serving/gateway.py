@@ -6,6 +6,7 @@ import base64
 import os
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
 from backend.serving.guard import Guard, http_error
+from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import check_answer_size, read_invocation, read_question
 from backend.serving.served import Showcase, load_champion
@@ -35,11 +37,21 @@ if TYPE_CHECKING:
     from backend.retrieval.recommend import Neighbour
     from backend.serving.payload import Question
     from backend.serving.served import Served
-    from backend.serving.tokens import TokenStore
+    from backend.serving.tokens import Scope, TokenStore
     from backend.settings import Settings
 
+ANSWERING = ("/v1/recommend", "/invocations")
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
+# What a token must be good for, by path; a path that is not listed here or in ``guard.OPEN`` is closed to all.
+NEEDS: dict[str, Scope] = {
+    "/health": "watch",
+    "/version": "watch",
+    "/metrics": "watch",
+    "/invocations": "ask",
+    "/v1/recommend": "ask",
+    "/v1/reload": "all",
+}
 
 
 def build_app(
@@ -69,9 +81,9 @@ def build_app(
         Guard,
         tokens=tokens or token_store(settings),
         extra_token=settings.endpoint_token,
-        max_body=settings.max_upload_bytes,
+        limits=Limits.of(settings),
         metrics=gateway.counted,
-        routes=frozenset(route.path for route in routes),
+        needs=NEEDS,
     )
     return Starlette(
         routes=routes,
@@ -112,7 +124,12 @@ class _Gateway:
         """Say whether there is a model to answer with."""
         served = self._showcase.current()
         return JSONResponse(
-            {"status": "ok", "model": _model(served), "uptime_s": round(time.time() - self._started, 1)}
+            {
+                "status": "ok",
+                "model": _model(served),
+                "uptime_s": round(time.time() - self._started, 1),
+                "answers": asdict(self.counted.answers(ANSWERING)),
+            }
         )
 
     async def version(self, _request: Request) -> Response:
@@ -161,7 +178,9 @@ class _Gateway:
         question = read_question(request.query_params.multi_items())
         image = await _picture(request)
         served = self._showcase.current()
-        body = await anyio.to_thread.run_sync(_recommend, served, image, question, limiter=self._workers)
+        body = await anyio.to_thread.run_sync(
+            _recommend, served, image, question, limiter=self._workers, abandon_on_cancel=True
+        )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return JSONResponse(body)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from backend import imaging
 from backend.errors import RegistryError
-from backend.registry.model_registry import ModelVersion
+from backend.registry.fetching import ModelVersion
 from backend.retrieval.recommend import NOTHING_FITS
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
