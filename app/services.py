@@ -21,8 +21,7 @@ from backend.bundle import CatalogueRef
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.jobs.runner import JobRunner
-from backend.serving.client import EndpointClient
-from backend.serving.tokens import ensure_app_token
+from backend.serving.client import EndpointClient, client_of
 from backend.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -160,17 +159,12 @@ def models() -> list[bundle.Manifest]:
 @st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
 def endpoint() -> EndpointClient:
     """The client that asks for neighbours."""
-    return _client(settings().endpoint_timeout_s)
+    return client_of(settings(), timeout_s=settings().endpoint_timeout_s, retries=settings().endpoint_retries)
 
 
 @st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
 def _status_client() -> EndpointClient:
-    return _client(STATUS_TIMEOUT_S)
-
-
-def _client(timeout_s: float) -> EndpointClient:
-    found = settings()
-    return EndpointClient(found.effective_endpoint_url, ensure_app_token(found), timeout_s=timeout_s)
+    return client_of(settings(), timeout_s=STATUS_TIMEOUT_S)
 
 
 @st.cache_resource(ttl=FRESH_S, max_entries=1, show_spinner=False)

@@ -68,7 +68,10 @@ def _told(done: Promotion, settings: Settings) -> dict[str, Any]:
 def _taken_up(settings: Settings) -> str:
     """Have the endpoint take up the alias, and say where that was."""
     from backend.serving.client import local_client
+    from backend.serving.scoring_client import is_scoring_url
 
+    if is_scoring_url(settings.effective_endpoint_url):
+        return "takes up versions by its own rules"
     try:
         local_client(settings).reload()
     except EndpointUnreachable:
