@@ -78,7 +78,7 @@ class ModelCard:
         """
         try:
             return cls.from_dict(json.loads(text))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RegistryError("The card of a version is damaged.", next_step="Deploy the model again.") from error
 
     @classmethod

@@ -149,11 +149,12 @@ def _bundle_in(model_folder: Path) -> Path:
     """Find the bundle in a logged model by what its MLmodel file says."""
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
+    from yaml import YAMLError
 
     try:
         flavour = Model.load(str(model_folder)).flavors["python_function"]
         named = Path(flavour["artifacts"]["bundle"]["path"])
-    except (OSError, KeyError, TypeError, ValueError, MlflowException) as error:
+    except (OSError, KeyError, TypeError, ValueError, YAMLError, MlflowException) as error:
         raise BundleError(
             f"The registered model is not to be found at {model_folder}.", next_step="Deploy the model again."
         ) from error

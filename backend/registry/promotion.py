@@ -55,7 +55,8 @@ def promote(
         checks = judge(settings, folder, champion) if alias == CHAMPION else ()
         progress.check_cancelled()
         is_clear = all(check.passed for check in checks)
-        note_checks(client, settings, number, checks, "" if is_clear else reason)
+        if checks:
+            note_checks(client, settings, number, checks, "" if is_clear else reason)
         if not is_clear and not reason:
             synchronise(client, settings)
             raise _refused(number, alias, checks)
