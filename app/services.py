@@ -163,7 +163,8 @@ def endpoint() -> EndpointClient:
 
 
 @st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
-def _status_client() -> EndpointClient:
+def status_client() -> EndpointClient:
+    """The client that asks how the endpoint is, and does not wait long."""
     return client_of(settings(), timeout_s=STATUS_TIMEOUT_S)
 
 
@@ -174,7 +175,7 @@ def serving() -> Serving:
     Raises:
         EndpointError: Nobody answers, the token is wrong, or no model is served yet.
     """
-    raw = _status_client().version()
+    raw = status_client().version()
     model, catalogue = raw["model"], raw["catalogue"]
     return Serving(
         model_name=model["name"],

@@ -5,6 +5,7 @@ The gate reads figures of the test split to refuse a model, never to choose one:
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from backend import bundle
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 METRICS, FIDELITY, GOLDEN = "metrics", "fidelity", "golden queries"
 RATES = {"precision_at_1": "precision@1", "map_at_r": "MAP@R"}
-LEAST_FIDELITY = 0.99
+FIDELITY_FILE, LEAST_FIDELITY = "fidelity.json", 0.99
 _SHOWN = 3
 
 
@@ -39,7 +40,7 @@ def judge(settings: Settings, candidate: Path, champion: Path | None) -> tuple[C
     manifest = bundle.read_manifest(candidate)
     return (
         _metrics(settings, candidate, champion),
-        _fidelity(manifest),
+        _fidelity(candidate, manifest),
         _golden(replay_on(settings, candidate)),
     )
 
@@ -98,9 +99,11 @@ def _evaluated(settings: Settings, folder: Path) -> Path | None:
     return None
 
 
-def _fidelity(manifest: Manifest) -> Check:
+def _fidelity(folder: Path, manifest: Manifest) -> Check:
     """An approximate index must find nearly what an exact one finds, where that was measured."""
     measured = {name: value for name, value in manifest.metrics.items() if "fidelity" in name}
+    if FIDELITY_FILE in manifest.files:
+        measured["fidelity"] = float(json.loads((folder / FIDELITY_FILE).read_text(encoding="utf-8"))["fidelity"])
     if manifest.index is not None and manifest.index.kind == "exact":
         return Check(FIDELITY, passed=True, says="The index is exact.")
     if not measured:

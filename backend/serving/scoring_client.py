@@ -30,16 +30,22 @@ class ScoringClient(EndpointClient):
     """Asks one scoring URL; see :class:`EndpointClient` for its arguments."""
 
     def recommend(
-        self, image: bytes, *, k: int, filters: Mapping[str, Any] | None = None, include_images: bool = True
+        self,
+        image: bytes,
+        *,
+        k: int,
+        filters: Mapping[str, Any] | None = None,
+        include_images: bool = True,
+        **further: Any,
     ) -> Answer:
-        """Ask for the k products that look like a picture.
+        """Ask for the k products that look like a picture; whatever else is asked for is refused.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters:
+        if filters or any(further.values()):
             raise EndpointRejected(
-                "This endpoint is a plain MLflow server, which cannot filter.",
+                "This endpoint is a plain MLflow server, which knows no filters.",
                 code="no_filters",
                 status=422,
                 next_step="Remove the filters, or set TWINSET_ENDPOINT_URL to a Twinset endpoint.",
