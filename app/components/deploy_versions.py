@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -26,29 +26,14 @@ def show() -> None:
         st.info("Nothing is registered yet. Deploy a model above.", icon=":material/rocket_launch:")
         return
     charts.table([_row(one) for one in ledger.versions], key="versions")
-    by_number = {one.version: one for one in ledger.versions}
+    by_number = {str(one.version): one for one in ledger.versions}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        number = st.selectbox(
-            "Version",
-            list(by_number),
-            key="registered",
-            bind="query-params",
-            format_func=_title_of(by_number),
-            width=420,
-        )
+        number = st.selectbox("Version", list(by_number), key="registered", bind="query-params", width=160)
         _show_rollback(ledger)
     chosen = by_number[number]
     _show_promotion(ledger, chosen)
     _show_card(ledger, chosen)
     _show_history(ledger)
-
-
-def _title_of(by_number: dict[int, RegisteredVersion]) -> Any:
-    def title(number: int) -> str:
-        one = by_number[number]
-        return " · ".join(part for part in (f"{number}", one.model, *one.aliases) if part)
-
-    return title
 
 
 def _verdict(version: RegisteredVersion) -> bool | None:
