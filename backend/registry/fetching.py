@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import yaml
+
 from backend import bundle
 from backend.errors import BundleError, RegistryError
 from backend.registry.ledger import CHAMPION
+from backend.registry.quick_look import look
 from backend.registry.store import open_store
 
 if TYPE_CHECKING:
@@ -49,6 +52,9 @@ def fetch_champion(settings: Settings, alias: str = CHAMPION) -> tuple[ModelVers
     """
     if not settings.tracking_uri and not (settings.home / "mlflow.db").is_file():
         raise no_model(settings, alias)
+    found = look(settings, alias)
+    if found is not None:
+        return _verified(found, found.uri, settings, alias)
     with open_store(settings) as client:
         return fetch(client, settings, version_at(client, settings, alias), alias)
 
@@ -59,12 +65,21 @@ def fetch(client: MlflowClient, settings: Settings, found: Any, alias: str = "")
     Raises:
         BundleError: What is stored is damaged or not what was registered.
     """
+    _check_ours(found)  # before a byte of it is brought here
+    uri = client.get_model_version_download_uri(found.name, found.version)
+    return _verified(found, uri, settings, alias)
+
+
+def _check_ours(found: Any) -> None:
     if not found.tags.get(MANIFEST_TAG):
         raise BundleError(
             f"Version {found.version} of {found.name} was not registered by Twinset, and is not loaded.",
             next_step="Deploy a model of Twinset: `python -m backend deploy`.",
         )
-    uri = client.get_model_version_download_uri(found.name, found.version)
+
+
+def _verified(found: Any, uri: str, settings: Settings, alias: str) -> tuple[ModelVersion, Path]:
+    _check_ours(found)
     folder = _bundle_in(_at_hand(uri, settings, f"{found.name}-{found.version}"))
     bundle.read_manifest(folder)
     if bundle.sha256_of(folder / bundle.MANIFEST) != found.tags[MANIFEST_TAG]:
@@ -147,14 +162,10 @@ def _local_path(uri: str) -> Path | None:
 
 def _bundle_in(model_folder: Path) -> Path:
     """Find the bundle in a logged model by what its MLmodel file says."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import Model
-    from yaml import YAMLError
-
     try:
-        flavour = Model.load(str(model_folder)).flavors["python_function"]
-        named = Path(flavour["artifacts"]["bundle"]["path"])
-    except (OSError, KeyError, TypeError, ValueError, YAMLError, MlflowException) as error:
+        text = (model_folder / "MLmodel").read_text(encoding="utf-8")
+        named = Path(yaml.safe_load(text)["flavors"]["python_function"]["artifacts"]["bundle"]["path"])
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise BundleError(
             f"The registered model is not to be found at {model_folder}.", next_step="Deploy the model again."
         ) from error

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -67,7 +68,8 @@ def build_app(
         tokens: Tokens that are accepted, besides the setting ``endpoint_token``; those of the home when left out.
         load: Loads what is to be served; the champion of the registry when left out.
     """
-    gateway = _Gateway(settings, Showcase(load or partial(load_champion, settings)))
+    showcase = Showcase(load or partial(load_champion, settings))
+    gateway = _Gateway(settings, showcase, prepares=load is None)
     routes = [
         Route("/ping", gateway.ping),
         Route("/health", gateway.health),
@@ -94,26 +96,37 @@ def build_app(
 
 
 class _Gateway:
-    """The routes; each takes what is served once and answers from that alone."""
+    """The routes; each takes what is served once and answers from that alone.
 
-    def __init__(self, settings: Settings, showcase: Showcase) -> None:
-        self._settings, self._showcase = settings, showcase
+    ``prepares`` says whether MLflow's server is made ready once requests are accepted, so that the first that needs it
+    does not wait for its import.
+    """
+
+    def __init__(self, settings: Settings, showcase: Showcase, *, prepares: bool) -> None:
+        self._settings, self._showcase, self._prepares = settings, showcase, prepares
+        self._making = Lock()
         self._started = time.time()
         self._workers = anyio.CapacityLimiter(min(len(os.sched_getaffinity(0)), _MAX_WORKERS))
         self.counted = Metrics()
 
     @cached_property
     def _scoring(self) -> Scoring:
-        """MLflow's server, made on first use."""
         from backend.registry.scoring import Scoring
 
         return Scoring()
+
+    def _made(self) -> Scoring:
+        """MLflow's server, made on first use, and once."""
+        with self._making:
+            return self._scoring
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Load the model before the first request is accepted."""
         with suppress(WorkbenchError):  # the showcase logs it, and says why with every answer until a reload succeeds
             await anyio.to_thread.run_sync(self._showcase.reload)
+        if self._prepares:
+            Thread(target=self._made, name="mlflow", daemon=True).start()
         yield
 
     async def ping(self, _request: Request) -> Response:
@@ -167,7 +180,7 @@ class _Gateway:
         asked = read_invocation(await request.body(), max_rows=self._settings.max_rows)
         served = self._showcase.current()
         check_answer_size(asked, served.recommender.manifest.pixels)
-        scoring = await anyio.to_thread.run_sync(lambda: self._scoring)
+        scoring = await anyio.to_thread.run_sync(self._made)
         async with self._workers:
             answer = await scoring.invoke(served.recommender, asked.as_json())
         return Response(answer, media_type="application/json")

@@ -205,6 +205,7 @@ def run(settings: Settings, *, rounds: int, clients: int, each: int) -> dict[str
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         path = write_original(stage, Path(place))
         os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for the original's process
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # uvicorn, by name
         started = time.perf_counter()
         stack.enter_context(running(endpoint_service(settings), settings))
         ready_s = time.perf_counter() - started

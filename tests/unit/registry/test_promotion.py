@@ -112,6 +112,25 @@ def test_a_version_that_is_not_there_is_said(home):
         to(home, 9)
 
 
+def test_what_stands_at_an_alias_is_the_same_with_and_without_mlflow(home):
+    from dataclasses import replace
+
+    from backend.registry.quick_look import look
+
+    assert look(home, "champion") is None
+    to(home, 1)
+    to(home, 3)
+    found = look(home, "champion")
+    with open_store(home) as client:
+        told = client.get_model_version_by_alias("twinset", "champion")
+        uri = client.get_model_version_download_uri("twinset", "3")
+    assert (found.version, found.run_id, found.tags) == (int(told.version), told.run_id or "", told.tags)
+    assert found.uri == uri
+    assert look(replace(home, tracking_uri="http://elsewhere"), "champion") is None
+    (home.home / "mlflow.db").write_bytes(b"no database at all" * 100)
+    assert look(home, "champion") is None
+
+
 def test_the_steps_say_what_moved_and_what_the_gate_said(home):
     promoted = run_request(PromoteRequest(1), home, NullProgress())
     assert promoted == {
