@@ -34,6 +34,7 @@ FACET_VALUES = 200  # more than that cannot be chosen from
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be
 TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
 STATUS_TIMEOUT_S = 3.0
+UNKNOWN = "unknown"  # the catalogue of an endpoint that does not say; there is none of that name and version 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def serving() -> Serving:
         model_name=model["name"],
         model_version=model["version"],
         model=model["bundle"],
-        catalogue=CatalogueRef(catalogue["name"], catalogue["version"]),
+        catalogue=CatalogueRef(catalogue["name"] or UNKNOWN, catalogue["version"]),
         gallery_size=raw["gallery_size"],
     )
 

@@ -23,7 +23,11 @@ def show() -> None:
     """Show the versions, newest first, and what can be done with the one that is chosen."""
     ledger = deploy_services.ledger()
     if not ledger.versions:
-        st.info("Nothing is registered yet. Deploy a model above.", icon=":material/rocket_launch:")
+        st.info(
+            "No registered version is known here yet. Deploy a model above; if others have registered some, "
+            "`python -m backend models` reads them.",
+            icon=":material/rocket_launch:",
+        )
         return
     charts.table([_row(one) for one in ledger.versions], key="versions")
     by_number = {str(one.version): one for one in ledger.versions}

@@ -94,7 +94,7 @@ def show_figures(served: Serving) -> None:
             border=True,
             help=f"Made of {words.plain(served.model)}" if served.model else None,
         )
-        if not served.catalogue.name:
+        if not served.gallery_size:
             return
         st.metric("Catalogue", f"{served.catalogue.name} {served.catalogue.version}", border=True)
         st.metric("Products searched", words.count(served.gallery_size), border=True)

@@ -16,7 +16,7 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from backend.errors import EndpointDenied, EndpointRejected, WorkbenchError
+from backend.errors import EndpointDenied, EndpointRejected, SettingsError, WorkbenchError
 from backend.serving.limits import Pace, TooFast
 from backend.serving.tokens import TokenEntry
 
@@ -133,7 +133,14 @@ class Guard:
             )
         self._pace.admit(entry.name)
         if entry.sha256 and self._tokens.is_use_due(entry.name):
-            await anyio.to_thread.run_sync(self._tokens.note_use, entry.name)
+            await anyio.to_thread.run_sync(self._note_use, entry.name)
+
+    def _note_use(self, name: str) -> None:
+        """Note when a token was used; a disk that is full does not keep an answer back."""
+        try:
+            self._tokens.note_use(name)
+        except (OSError, SettingsError) as error:
+            _log.warning("the last use of the token %s was not noted: %s", name, error)
 
     def _holder(self, token: str) -> TokenEntry | None:
         known = self._tokens.find(token)

@@ -50,7 +50,7 @@ def only_job(screen):
 def test_before_anything_is_registered_it_says_what_to_do(screen, shop_model):
     test = screen.open("deploy")
     assert_calm(test)
-    assert "Nothing is registered yet" in texts(test)
+    assert "No registered version is known here yet" in texts(test)
 
 
 def test_the_newest_version_is_shown_with_what_the_gate_said(screen, registry):
@@ -157,6 +157,19 @@ def test_a_plain_mlflow_server_gets_its_own_recipe_and_no_figures(screen, shop_m
     assert "A plain MLflow server answers" in texts(test)
     assert [code.value.count("http://127.0.0.1:9/invocations") for code in test.code] == [1]
     assert "tokens are made where it runs" in texts(screen.open("deploy", view="Tokens"))
+
+
+@pytest.mark.mlflow
+def test_find_similar_is_answered_by_a_plain_mlflow_server(screen, shop_endpoint, shop_model):
+    screen.settings = replace(screen.settings, endpoint_url=f"{shop_endpoint}/invocations")
+    test = screen.open()
+    assert_calm(test)
+    assert "upload a photo instead" in texts(test)
+    test.file_uploader[0].upload("photo.png", PHOTO, "image/png").run()
+    assert_calm(test)
+    assert grid(test)[0]["id"] == "c017"
+    assert "Approve this answer" not in [one.label for one in test.button]
+    assert "searched" not in texts(test)
 
 
 # ------------------------------------------------------------------------------------------------- tokens

@@ -153,6 +153,12 @@ def test_the_last_use_of_a_token_is_noted(settings, http):
     assert token_store(settings).last_used().keys() == {"app"}
 
 
+def test_an_answer_does_not_wait_for_a_note_that_cannot_be_made(settings, http, caplog):
+    (settings.home / "tokens-used.json").write_text("damaged")
+    assert http.get("/health").status_code == 200
+    assert "last use of the token app was not noted" in caplog.text
+
+
 def test_a_token_that_asks_too_often_is_told_when_to_come_back(settings, projection_recommender, headers):
     slow = replace(settings, endpoint_rate=0.5)
     with http_to(build_app(slow, load=lambda: served(projection_recommender)), headers=headers) as client:
