@@ -28,8 +28,18 @@ def show_health() -> None:
             st.metric("Running for", words.duration(found.uptime_s), border=True)
             st.metric("Questions", words.count(found.requests), border=True, help="Since it was started")
             st.metric("Refused or failed", words.count(found.errors), border=True, help="Since it was started")
-            st.metric("Answers, middle", _time(found.p50_ms), border=True, help="p50 of the newest 1,000 answers")
-            st.metric("Answers, slow", _time(found.p95_ms), border=True, help="p95 of the newest 1,000 answers")
+            st.metric(
+                "Answer time, p50",
+                _time(found.p50_ms),
+                border=True,
+                help="Half of the newest 1,000 answers took no longer",
+            )
+            st.metric(
+                "Answer time, p95",
+                _time(found.p95_ms),
+                border=True,
+                help="19 of 20 of the newest 1,000 answers took no longer",
+            )
 
 
 def _time(ms: float | None) -> str:

@@ -45,7 +45,7 @@ def _row(row: deploy_services.TokenRow) -> dict[str, Any]:
         "Name": entry.name,
         "May": SCOPE_TITLES[entry.scope],
         "Made": words.moment(entry.created_at),
-        "Good until": words.moment(entry.expires_at) if entry.expires_at else "revoked",
+        "Good until": words.moment(entry.expires_at) if entry.expires_at else "no end",
         "Last used": words.moment(row.last_used_at) if row.last_used_at else "never",
         "State": "good" if row.is_good else "over",
     }

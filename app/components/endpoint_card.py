@@ -104,7 +104,7 @@ def show_recipes() -> None:
     """Show how to ask from a shell and from Python; the token is left to the reader."""
     url = services.settings().effective_endpoint_url
     st.caption(
-        f"`TOKEN` stands for the token. This app's own lies in the file `{APP_TOKEN_FILE}` "
+        f"`TOKEN` stands for the token: make one under Tokens. This app's own lies in the file `{APP_TOKEN_FILE}` "
         "in the home folder, unless the settings name one."
     )
     base = url.rstrip("/").removesuffix("/invocations")

@@ -121,8 +121,8 @@ def test_health_shows_how_it_answers(screen, shop_endpoint, shop_model):
     shown = texts(screen.open("deploy"))
     assert "Questions 1" in shown
     assert "Refused or failed 0" in shown
-    assert "Answers, middle " in shown
-    assert "Answers, middle –" not in shown
+    assert "Answer time, p50 " in shown
+    assert "Answer time, p50 –" not in shown
 
 
 def test_a_picture_is_tried_and_answered(screen, shop_endpoint, shop_model):
