@@ -31,7 +31,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     actions = models.add_subparsers(metavar="ACTION")
     command(actions, "list", "The same.", list_models)
     showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
-    showing.add_argument("which", metavar="VERSION", help="number of a registered version, or name of a model")
+    showing.add_argument("which", metavar="VERSION", help="number or alias of a registered version, or name of a model")
     showing.add_argument("--markdown", action="store_true", help="as the model card that people read")
     showing.set_defaults(show=_card_as_lines)
     promoting = command(actions, "promote", "Move an alias to a registered version, through the gate.", promote)
@@ -71,13 +71,13 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.registry.card import as_markdown, card_of, lineage
     from backend.registry.history import load_ledger
 
-    if not options.which.isdecimal():
+    ledger = load_ledger(settings)
+    version = ledger.version(int(options.which)) if options.which.isdecimal() else ledger.at(options.which)
+    if version is None:
         folder = model_folder(settings, options.which)
         card = card_of(folder, verify(folder))
         text = as_markdown(card) if options.markdown else ""
         return {"card": asdict(card), "lineage": lineage(card), "markdown": text}
-    ledger = load_ledger(settings)
-    version = ledger.version(int(options.which))
     if version.card is None:
         raise RegistryError(f"Version {version.version} has no card.", next_step="It was not registered by Twinset.")
     endpoint = settings.effective_endpoint_url if "champion" in version.aliases else ""

@@ -54,7 +54,7 @@ class GoldenQuery:
     @property
     def id(self) -> str:
         """The picture's hash, shortened."""
-        return hashlib.sha256(self.image).hexdigest()[:_ID_LENGTH]
+        return _id_of(self.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,16 @@ def golden_queries(home: Path, catalogue: str | None = None) -> list[GoldenQuery
     )
 
 
+def golden_query_of(home: Path, image: bytes) -> GoldenQuery | None:
+    """Return the golden query with this very picture; None where it was not approved.
+
+    Raises:
+        RegistryError: Its file is damaged.
+    """
+    path = home / FOLDER / f"{_id_of(image)}.json"
+    return _read(path) if path.is_file() else None
+
+
 def remove(home: Path, query_id: str) -> None:
     """Expect nothing of this picture any more.
 
@@ -125,6 +135,10 @@ def replay(recommender: Recommender, queries: Sequence[GoldenQuery]) -> list[Rep
     answers = recommender.recommend([query.image for query in queries], k=max(query.k for query in queries))
     held = set(recommender.gallery.ids)
     return [_judged(query, answer, held) for query, answer in zip(queries, answers, strict=True)]
+
+
+def _id_of(image: bytes) -> str:
+    return hashlib.sha256(image).hexdigest()[:_ID_LENGTH]
 
 
 def _judged(query: GoldenQuery, answer: Recommendation, held: set[str]) -> Replayed:

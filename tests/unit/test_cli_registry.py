@@ -67,6 +67,9 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(home, capfd):
     assert shown["card"]["rates"]["precision_at_1"]
     assert [check["passed"] for check in shown["checks"]] == [False, True, True]
 
+    assert told(capfd, "models", "show", "champion")[1]["version"] == 2
+    assert told(capfd, "models", "show", "large")[1]["card"]["model"] == "large"
+
     assert told(capfd, "models", "rollback")[1]["version"] == 1
     status, nothing = told(capfd, "models", "rollback")
     assert (status, nothing["error"]["code"]) == (1, "registry_error")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import RegistryError
-from backend.registry.golden import FOLDER, GoldenQuery, approve, golden_queries, remove, replay
+from backend.registry.golden import FOLDER, GoldenQuery, approve, golden_queries, golden_query_of, remove, replay
 from tests.fixtures.endpoint import encoded, picture
 
 PHOTO = encoded(picture("checks", 3))
@@ -22,6 +22,8 @@ def test_an_approved_query_is_listed_until_it_is_given_up(tmp_path):
     assert golden_queries(tmp_path, "another") == []
     again = approve(tmp_path, replace(QUERY, name="The same picture", products=("c016", "c017")))
     assert golden_queries(tmp_path) == [again]
+    assert golden_query_of(tmp_path, PHOTO) == again
+    assert golden_query_of(tmp_path, PHOTO + b" ") is None
     remove(tmp_path, again.id)
     assert golden_queries(tmp_path) == []
     with pytest.raises(RegistryError, match="no golden query"):
