@@ -49,8 +49,11 @@ def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Chec
     """Compare with the champion on the test products that both were asked about, by the intervals of the differences."""
     if champion is None:
         return Check(METRICS, passed=True, says="There is no champion to compare with.")
-    if _is_same(bundle.read_manifest(candidate), bundle.read_manifest(champion)):
+    mine_manifest, their_manifest = bundle.read_manifest(candidate), bundle.read_manifest(champion)
+    if _is_same(mine_manifest, their_manifest):
         return Check(METRICS, passed=True, says="Network and index are the champion's own.")
+    if _is_refreshed(mine_manifest, their_manifest):
+        return Check(METRICS, passed=True, says="The network is the champion's own; only its products are others.")
     mine, theirs = _evaluated(settings, candidate), _evaluated(settings, champion)
     if mine is None:
         return Check(
@@ -81,6 +84,12 @@ def _is_same(candidate: Manifest, champion: Manifest) -> bool:
     """Whether two bundles answer alike: the same network, and the same vectors of the same gallery."""
     answering = (bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY)
     return all(candidate.files.get(name) == champion.files.get(name) for name in answering)
+
+
+def _is_refreshed(candidate: Manifest, champion: Manifest) -> bool:
+    """Whether a candidate is the champion's network over other products of the same catalogue."""
+    same_weights = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
+    return same_weights and candidate.catalogue.name == champion.catalogue.name
 
 
 def _evaluated(settings: Settings, folder: Path) -> Path | None:

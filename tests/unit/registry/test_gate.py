@@ -62,6 +62,16 @@ def test_the_champions_own_network_and_index_pass_evaluated_or_not(home):
     assert checks(home, "small", "small")["metrics"].passed
 
 
+def test_the_champions_network_over_fresh_products_need_not_be_evaluated_again(home):
+    fresh = folder(home, "fresh")
+    shutil.copytree(folder(home, "large"), fresh)
+    (fresh / bundle.VECTORS).write_bytes(b"other products")
+    bundle.write_manifest(fresh, replace(bundle.read_manifest(fresh), name="fresh"))
+    without_report(home, "fresh")
+    found = checks(home, "fresh", "large")["metrics"]
+    assert (found.passed, "only its products are others" in found.says) == (True, True)
+
+
 def test_a_model_that_was_not_evaluated_with_this_index_is_refused(home):
     change(home, "large", weights_hash="another")
     found = checks(home, "large", "small")["metrics"]
