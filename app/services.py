@@ -21,8 +21,7 @@ from backend.bundle import CatalogueRef
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.jobs.runner import JobRunner
-from backend.serving.client import EndpointClient
-from backend.serving.tokens import ensure_app_token
+from backend.serving.client import EndpointClient, client_of
 from backend.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ FACET_VALUES = 200  # more than that cannot be chosen from
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be
 TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
 STATUS_TIMEOUT_S = 3.0
+UNKNOWN = "unknown"  # the catalogue of an endpoint that does not say; there is none of that name and version 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +160,13 @@ def models() -> list[bundle.Manifest]:
 @st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
 def endpoint() -> EndpointClient:
     """The client that asks for neighbours."""
-    return _client(settings().endpoint_timeout_s)
+    return client_of(settings(), timeout_s=settings().endpoint_timeout_s, retries=settings().endpoint_retries)
 
 
 @st.cache_resource(ttl=TOKEN_FRESH_S, show_spinner=False)
-def _status_client() -> EndpointClient:
-    return _client(STATUS_TIMEOUT_S)
-
-
-def _client(timeout_s: float) -> EndpointClient:
-    found = settings()
-    return EndpointClient(found.effective_endpoint_url, ensure_app_token(found), timeout_s=timeout_s)
+def status_client() -> EndpointClient:
+    """The client that asks how the endpoint is, and does not wait long."""
+    return client_of(settings(), timeout_s=STATUS_TIMEOUT_S)
 
 
 @st.cache_resource(ttl=FRESH_S, max_entries=1, show_spinner=False)
@@ -180,13 +176,13 @@ def serving() -> Serving:
     Raises:
         EndpointError: Nobody answers, the token is wrong, or no model is served yet.
     """
-    raw = _status_client().version()
+    raw = status_client().version()
     model, catalogue = raw["model"], raw["catalogue"]
     return Serving(
         model_name=model["name"],
         model_version=model["version"],
         model=model["bundle"],
-        catalogue=CatalogueRef(catalogue["name"], catalogue["version"]),
+        catalogue=CatalogueRef(catalogue["name"] or UNKNOWN, catalogue["version"]),
         gallery_size=raw["gallery_size"],
     )
 

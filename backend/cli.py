@@ -14,8 +14,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from backend import cli_handlers as handlers
+from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
+from backend.cli_registry import add_registry
 from backend.cli_training import add_training
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
@@ -86,16 +88,11 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 def _add_models(commands: Any) -> None:
     add_training(commands, _command)
-    for name, help_text, handler in (
-        ("index", "Embed the whole gallery into a model's bundle.", handlers.index),
-        ("deploy", "Register a model and have the endpoint serve it.", handlers.deploy),
-    ):
-        command = _command(commands, name, help_text, handler)
-        command.add_argument("--model", default="", help="name of the model; the newest when left out")
-        if name == "deploy":
-            command.add_argument("--alias", default="champion")
+    command = _command(commands, "index", "Embed the whole gallery into a model's bundle.", handlers.index)
+    command.add_argument("--model", default="", help="name of the model; the newest when left out")
     add_evaluation(commands, _command)
-    _command(commands, "models", "List the models, newest first.", handlers.models)
+    add_registry(commands, _command)
+    add_access(commands, _command)
 
 
 def _add_recommend(commands: Any) -> None:

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import steps
-from backend.bundle import list_bundles
 from backend.console import ConsoleProgress
 from backend.errors import Cancelled, ImageRejected, JobError, RegistryError
 from backend.requests import (
     DemoRequest,
-    DeployRequest,
     IndexRequest,
     Request,
 )
@@ -37,18 +35,6 @@ def carry_out(request: Request, settings: Settings) -> Result:
 def index(options: argparse.Namespace, settings: Settings) -> Result:
     """``index``."""
     return carry_out(IndexRequest(options.model), settings)
-
-
-def deploy(options: argparse.Namespace, settings: Settings) -> Result:
-    """``deploy``."""
-    return carry_out(DeployRequest(options.model, options.alias), settings)
-
-
-def models(_options: argparse.Namespace, settings: Settings) -> Result:
-    """``models``."""
-    shown = ("name", "created_at", "metrics", "run_id")
-    found = [{name: getattr(manifest, name) for name in shown} for manifest in list_bundles(settings.models_dir)]
-    return {"models": found}
 
 
 def recommend(options: argparse.Namespace, settings: Settings) -> Result:
@@ -177,7 +163,7 @@ def follow(request: Request, settings: Settings) -> Result:
 
 
 def _has_champion(settings: Settings) -> bool:
-    from backend.registry.model_registry import fetch_champion
+    from backend.registry.fetching import fetch_champion
 
     try:
         fetch_champion(settings)

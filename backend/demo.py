@@ -37,7 +37,7 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
 
     The fixed query is the first test product by id, asked through the real endpoint with the app's token.
     """
-    from backend import catalogue_steps, evaluation_steps, steps
+    from backend import catalogue_steps, evaluation_steps, registry_steps, steps
 
     started = time.monotonic()
     source, note = choose_source(request, settings, progress)
@@ -48,7 +48,8 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
     model = trained["model"]
     indexed = steps.index_step(IndexRequest(model), settings, spans["index"])
     scored = evaluation_steps.evaluate_step(EvaluateRequest(model, baselines=False), settings, spans["evaluate"])
-    deployed = steps.deploy_step(DeployRequest(model), settings, spans["deploy"])
+    deploying = DeployRequest(model, reason="The demo was asked for.")
+    deployed = registry_steps.deploy_step(deploying, settings, spans["deploy"])
     query, answer = ask(source, settings, spans["recommend"])
     return {
         "source": source,

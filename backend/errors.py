@@ -17,6 +17,7 @@ WorkbenchError
 ├── RetrievalError            a question the index or gallery cannot answer
 ├── BundleError               a model folder that is incomplete, damaged or not ours
 ├── RegistryError             MLflow refused, or has no such model
+│   └── PromotionRefused      a model that the gate in front of an alias does not let through
 ├── EndpointError
 │   ├── EndpointUnreachable   nobody answers at the address
 │   ├── EndpointDenied        the token is wrong or missing
@@ -158,6 +159,13 @@ class RegistryError(WorkbenchError):
     """MLflow refused, or has no such model, version or alias."""
 
     code = "registry_error"
+
+
+class PromotionRefused(RegistryError):
+    """The gate in front of an alias does not let a version through; the message says why."""
+
+    code = "promotion_refused"
+    status = 409
 
 
 class EndpointError(WorkbenchError):

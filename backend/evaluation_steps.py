@@ -31,7 +31,7 @@ ORIGINALS = {
 def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Ask the test split against the bundle's own index; the report goes into the bundle, figures into manifest and run."""
     from backend.evaluation.study import Places, Subject, evaluate_model
-    from backend.registry.model_registry import log_metrics_to_run
+    from backend.registry.tracking import log_metrics_to_run
     from backend.retrieval.gallery import load_vectors
 
     request.options.check()

@@ -187,11 +187,49 @@ class EvaluateRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """Log, register and alias a bundle, so that the endpoint serves it."""
+    """Log and register a bundle, and move the alias to it if the gate lets it through, so that the endpoint serves it.
+
+    ``reason`` overrules the gate.
+    """
 
     kind: ClassVar[str] = "deploy"
     model: str = ""
     alias: str = "champion"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteRequest:
+    """Move an alias to a registered version; ``reason`` overrules the gate."""
+
+    kind: ClassVar[str] = "promote"
+    version: int = 1
+    alias: str = "champion"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    """Move an alias back to the version that stood there before."""
+
+    kind: ClassVar[str] = "rollback"
+    alias: str = "champion"
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildRequest:
+    """Train and index a model anew as its card says, and compare.
+
+    Attributes:
+        version: Registered version whose card is replayed; 0 means ``model``'s own.
+        model: Name of a bundle; the newest when neither is given.
+        name: Of the new model; made from the old one's and the time when empty.
+    """
+
+    kind: ClassVar[str] = "rebuild"
+    version: int = 0
+    model: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +255,9 @@ Request = (
     | IndexRequest
     | EvaluateRequest
     | DeployRequest
+    | PromoteRequest
+    | RollbackRequest
+    | RebuildRequest
     | DemoRequest
 )
 KINDS: dict[str, type[Request]] = {cls.kind: cls for cls in get_args(Request)}

@@ -74,9 +74,14 @@ class Settings:
     app_port: int = _setting(8501, "Port of the app.")
     endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
     mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
-    endpoint_url: str = _setting("", "Address of the endpoint that the app asks; empty means the local one.")
+    endpoint_url: str = _setting(
+        "", "Address of the endpoint, or any MLflow scoring URL, that the app asks; empty means the local one."
+    )
     endpoint_token: SecretStr = _setting(SecretStr(""), "Bearer token of the app; empty means the one made locally.")
     endpoint_timeout_s: float = _setting(15.0, "Seconds the app waits for an answer of the endpoint.")
+    endpoint_retries: int = _setting(2, "Times the app asks again when the endpoint is busy or cannot be reached.")
+    endpoint_answer_s: float = _setting(30.0, "Seconds the endpoint works on one request.")
+    endpoint_rate: float = _setting(50.0, "Requests a second that one token may make; 0 means no limit.")
     max_upload_mb: int = _setting(5, "Largest picture or request body that is accepted, in megabytes.")
     max_megapixels: int = _setting(40, "Largest picture that is decoded, in millions of pixels.")
     max_rows: int = _setting(128, "Most pictures in one request to the endpoint.")
@@ -217,6 +222,7 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
                 next_step="Set it to a positive whole number.",
             )
+    _check_endpoint(settings)
     if settings.device not in {"auto", "cpu", "gpu"}:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
@@ -224,6 +230,15 @@ def _checked(settings: Settings) -> Settings:
             f"{PREFIX}LOG_LEVEL is {settings.log_level!r}.", next_step="Use DEBUG, INFO, WARNING or ERROR."
         )
     return settings
+
+
+def _check_endpoint(settings: Settings) -> None:
+    for name, least in (("endpoint_rate", 0.0), ("endpoint_retries", 0.0), ("endpoint_answer_s", 0.1)):
+        if not getattr(settings, name) >= least:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} must be at least {least:g}, got {getattr(settings, name)}.",
+                next_step="Set it to such a number, or remove it.",
+            )
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

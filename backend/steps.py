@@ -14,6 +14,7 @@ from backend.catalogue_steps import commit_step, ingest_step, quality_step, rest
 from backend.errors import JobError, StorageFull, is_disk_full
 from backend.evaluation_steps import evaluate_step
 from backend.models import load_network, model_folder, trained_on
+from backend.registry_steps import deploy_step, promote_step, rollback_step
 from backend.requests import (
     CommitRequest,
     DemoRequest,
@@ -21,9 +22,12 @@ from backend.requests import (
     EvaluateRequest,
     IndexRequest,
     IngestRequest,
+    PromoteRequest,
     QualityRequest,
+    RebuildRequest,
     Request,
     RestoreRequest,
+    RollbackRequest,
     SplitsRequest,
     TidyRequest,
     TrainRequest,
@@ -43,6 +47,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         Cancelled: The user asked to stop.
     """
     from backend.demo import run_demo
+    from backend.rebuild import rebuild_step
 
     steps: dict[type[Any], Any] = {
         IngestRequest: ingest_step,
@@ -55,6 +60,9 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         IndexRequest: index_step,
         EvaluateRequest: evaluate_step,
         DeployRequest: deploy_step,
+        PromoteRequest: promote_step,
+        RollbackRequest: rollback_step,
+        RebuildRequest: rebuild_step,
         DemoRequest: run_demo,
     }
     if type(request) not in steps:
@@ -91,20 +99,3 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
         "index": info.kind,
         "seconds": round(time.monotonic() - started, 3),
     }
-
-
-def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Register the bundle, move the alias to it, and have a running local endpoint take it up."""
-    from backend.errors import EndpointUnreachable
-    from backend.registry.model_registry import register_bundle
-    from backend.serving.client import local_client
-
-    folder = model_folder(settings, request.model)
-    version = register_bundle(settings, folder, alias=request.alias, progress=progress)
-    result = {"model": folder.name, "registered_model": version.name, "version": version.version}
-    try:
-        local_client(settings).reload()
-    except EndpointUnreachable:
-        # Nothing to reload: the endpoint reads the alias when it starts.
-        return {**result, "alias": request.alias, "endpoint": "not running"}
-    return {**result, "alias": request.alias, "endpoint": settings.effective_endpoint_url}

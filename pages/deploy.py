@@ -1,9 +1,18 @@
-"""Deploy: which model answers, and how to ask it."""
+"""Deploy: which model answers, who may ask it, and how."""
 
 import streamlit as st
 
-from app import services
-from app.components import charts, endpoint_card, job_panel, model_picker
+from app import notices, services
+from app.components import (
+    charts,
+    deploy_endpoint,
+    deploy_golden,
+    deploy_tokens,
+    deploy_versions,
+    endpoint_card,
+    job_panel,
+    model_picker,
+)
 from backend.requests import DeployRequest, IndexRequest
 
 st.title("Deploy")
@@ -13,6 +22,7 @@ st.subheader("What answers now")
 served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
+    deploy_endpoint.show_health()
 
 st.subheader("Models")
 model = model_picker.choose()
@@ -30,14 +40,24 @@ if model is not None:
             type="secondary" if model.index is None else "primary",
             icon=":material/rocket_launch:",
             disabled=model.index is None,
-            help="Registers the model; the endpoint takes it up at once, without a pause.",
+            help="Registers the model; if it is no worse than the champion, the endpoint takes it up without a pause.",
         )
     if build:
         job_panel.submit(IndexRequest(model=model.name))
     if deploy:
         job_panel.submit(DeployRequest(model=model.name))
     job_panel.show_latest("index")
-    job_panel.show_latest("deploy")
+job_panel.show_latest("deploy", "promote", "rollback", "rebuild", page="deploy")
 
-st.subheader("Ask from your own program")
-endpoint_card.show_recipes()
+views = {
+    "Versions": deploy_versions.show,
+    "Golden queries": deploy_golden.show,
+    "Tokens": deploy_tokens.show,
+    "Try it": deploy_endpoint.show_try,
+    "From your program": endpoint_card.show_recipes,
+}
+tabs = st.tabs(list(views), key="view", bind="query-params")
+for tab, show in zip(tabs, views.values(), strict=True):
+    if tab.open:
+        with tab, notices.guarded():
+            show()

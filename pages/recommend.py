@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import navigation, notices, services, state
-from app.components import answer_view, endpoint_card, examples, filters_panel, query_panel
+from app.components import answer_view, deploy_golden, endpoint_card, examples, filters_panel, query_panel
 
 st.title("Find similar")
 st.caption("Upload a product photo and see which products look most like it.")
@@ -34,6 +34,7 @@ with main:
         answered = services.recommend(query.image, k=k, filters=filters)
         with toolbar:
             answer_view.show_download(query, answered.answer)
+            deploy_golden.show_approval(query.name, query.image, answered.answer)
         answer_view.show_facts(answered)
         answer_view.show_neighbours(answered.answer)
         with picture:

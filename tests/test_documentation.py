@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_every_command_in_the_readme_can_be_parsed(readme):
     commands = re.findall(r"python -m backend ([^`\n#]+)", readme)
     assert len(commands) >= 8
     for command in commands:
-        words = [word for word in command.split() if word != "…"]
+        words = [word for word in shlex.split(command) if word != "…"]
         parser().parse_args(words)
 
 

@@ -28,7 +28,8 @@ def show_picture(query: Query, answer: Answer) -> None:
     """Show the picture beside what the model saw of it, and what had to be done to it."""
     pair = st.grid(2, min_column_width=90, gap="small")
     pair.image(query.image, caption="Your picture", width="stretch")
-    pair.image(answer.seen, caption="The model saw", width="stretch")
+    if answer.seen:  # a plain MLflow server does not say
+        pair.image(answer.seen, caption="The model saw", width="stretch")
     for note in answer.notes:
         st.caption(f":material/info: {words.plain(note)}")
 
@@ -41,10 +42,11 @@ def show_facts(answered: Answered) -> None:
             words.plain(part)
             for part in (
                 f"Answered in {words.duration(answered.seconds)}",
-                f"Model {answer.model_name} version {answer.model_version}",
-                f"Catalogue {answer.catalogue} version {answer.catalogue_version}",
-                f"{words.count(answer.gallery_size, 'product')} searched",
+                f"Model {answer.model_name} version {answer.model_version}" if answer.model_version else "",
+                f"Catalogue {answer.catalogue} version {answer.catalogue_version}" if answer.catalogue else "",
+                f"{words.count(answer.gallery_size, 'product')} searched" if answer.gallery_size else "",
             )
+            if part
         )
     )
 

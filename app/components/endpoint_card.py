@@ -35,6 +35,26 @@ for neighbour in answer.json()["neighbours"]:
 """
 
 
+INVOKE = """import base64
+import os
+from pathlib import Path
+
+import requests
+
+photos = [Path("first.jpg"), Path("second.jpg")]
+rows = [[base64.b64encode(photo.read_bytes()).decode()] for photo in photos]
+answer = requests.post(
+    "{url}/invocations",
+    json={{"dataframe_split": {{"columns": ["input"], "data": rows}}, "params": {{"k": 10, "include_images": ""}}}},
+    headers={{"Authorization": f"Bearer {{os.environ['TOKEN']}}"}},
+    timeout=15,
+)
+answer.raise_for_status()
+for row in answer.json()["predictions"]:
+    print(row["query_row"], row["rank"], row["product_id"], row["similarity"])
+"""
+
+
 def current() -> Serving | None:
     """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
     try:
@@ -70,10 +90,12 @@ def show_figures(served: Serving) -> None:
     with st.container(horizontal=True):
         st.metric(
             "Model",
-            f"{served.model_name} {served.model_version}",
+            f"{served.model_name} {served.model_version or ''}".strip(),
             border=True,
-            help=f"Made of {words.plain(served.model)}",
+            help=f"Made of {words.plain(served.model)}" if served.model else None,
         )
+        if not served.gallery_size:
+            return
         st.metric("Catalogue", f"{served.catalogue.name} {served.catalogue.version}", border=True)
         st.metric("Products searched", words.count(served.gallery_size), border=True)
 
@@ -82,9 +104,12 @@ def show_recipes() -> None:
     """Show how to ask from a shell and from Python; the token is left to the reader."""
     url = services.settings().effective_endpoint_url
     st.caption(
-        f"`TOKEN` stands for the token. This app's own lies in the file `{APP_TOKEN_FILE}` "
+        f"`TOKEN` stands for the token: make one under Tokens. This app's own lies in the file `{APP_TOKEN_FILE}` "
         "in the home folder, unless the settings name one."
     )
-    shell, python = st.tabs(["Shell", "Python"])
-    shell.code(CURL.format(url=url), language="bash")
-    python.code(PYTHON.format(url=url), language="python")
+    base = url.rstrip("/").removesuffix("/invocations")
+    recipes = {"Shell": (CURL, "bash"), "Python": (PYTHON, "python"), "MLflow's protocol": (INVOKE, "python")}
+    if base != url.rstrip("/"):  # a plain MLflow server knows its own protocol only
+        recipes = {name: recipe for name, recipe in recipes.items() if recipe[0] is INVOKE}
+    for tab, (text, language) in zip(st.tabs(list(recipes)), recipes.values(), strict=True):
+        tab.code(text.format(url=base), language=language)

@@ -33,6 +33,9 @@ KIND_TITLES = {
     "index": "Building the index",
     "evaluate": "Evaluating",
     "deploy": "Deploying",
+    "promote": "Moving an alias",
+    "rollback": "Going back",
+    "rebuild": "Rebuilding",
     "demo": "Running the demo",
 }
 STATES: dict[JobState, tuple[str, str, Any]] = {

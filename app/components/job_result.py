@@ -30,6 +30,9 @@ NEXT = {
     "index": _Next("evaluate", "Next: see how good its answers are", "model"),
     "evaluate": _Next("deploy", "Next: deploy it", "model"),
     "deploy": _Next("recommend", "Next: find similar products"),
+    "promote": _Next("recommend", "Next: find similar products"),
+    "rollback": _Next("recommend", "Next: find similar products"),
+    "rebuild": _Next("evaluate", "See how good its answers are", "model"),
     "demo": _Next("recommend", "Next: find similar products"),
 }
 _REVIEW = _Next("catalogue", "Review it and decide", "catalogue")

@@ -1,22 +1,23 @@
-"""Registered models: a bundle goes in as an MLflow pyfunc, gets an alias, and comes out verified."""
+"""Registered models: a bundle goes in as an MLflow pyfunc, is tried in a fresh process, and becomes a version."""
 
 from __future__ import annotations
 
 import base64
-import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from backend import bundle
-from backend.errors import BundleError, RegistryError
+from backend.errors import BundleError
+from backend.registry.card import as_markdown, card_of
+from backend.registry.fetching import ABSENT, BUNDLE_TAG, MANIFEST_TAG, ModelVersion
+from backend.registry.history import CARD_TAG, synchronise
+from backend.registry.smoke import try_in_fresh_process
 from backend.registry.store import open_store, quiet_mlflow
-from backend.registry.tracking import ensure_experiment, log_metrics_to_run
-from backend.retrieval.recommend import Recommender, example_picture
+from backend.registry.tracking import ensure_experiment
+from backend.retrieval.recommend import example_picture
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from backend.progress import Progress
     from backend.settings import Settings
 
-__all__ = ["CHAMPION", "ModelVersion", "fetch_champion", "log_metrics_to_run", "register_bundle"]
-
-CHAMPION = "champion"
-_BUNDLE_TAG, _MANIFEST_TAG = "twinset.bundle", "twinset.manifest_sha256"
 _BACKEND = Path(__file__).resolve().parents[1]
 # What a process needs to serve the model from its artifacts alone; pinned to what made it.
 _REQUIRED = (
@@ -41,83 +38,36 @@ _REQUIRED = (
     "pyarrow",
     "pillow",
 )
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One version of the registered model; ``model`` is the name of its bundle."""
+def register_bundle(settings: Settings, folder: Path, *, progress: Progress) -> ModelVersion:
+    """Log a bundle as an MLflow pyfunc in its training run, try it in a fresh process, and register it.
 
-    name: str
-    version: int
-    alias: str
-    run_id: str
-    model: str
-
-
-def register_bundle(settings: Settings, folder: Path, *, alias: str = CHAMPION, progress: Progress) -> ModelVersion:
-    """Log a bundle as an MLflow pyfunc in its training run, register it, and move the alias to it.
+    No alias moves: see ``backend.registry.promotion``.
 
     Raises:
-        BundleError: The bundle is damaged, or has no index yet.
+        BundleError: The bundle is damaged, has no index yet, or does not answer.
         RegistryError: MLflow refuses, or the store cannot be reached.
         StorageFull: There is no space for the copy.
     """
     manifest = bundle.verify(folder)
     if manifest.index is None:
         raise BundleError(f"{folder.name} has no index yet.", next_step="Build it: `python -m backend index`.")
-    progress.report(0, 4, note="Trying the model")
-    _try(folder, settings)
-    progress.check_cancelled()
-    progress.report(1, 4, note="Logging the model")
+    progress.report(0, 3, note="Logging the model")
     with open_store(settings) as client:
         run_id = _run_for(client, settings, manifest)
         model_uri = _log(run_id, settings, folder, manifest)
-        progress.check_cancelled()
-        progress.report(2, 4, note="Registering it")
+        try:
+            progress.report(1, 3, note="Trying it in a process of its own")
+            try_in_fresh_process(settings, model_uri, progress)
+        except BaseException:
+            client.delete_logged_model(model_uri.removeprefix("models:/"))
+            raise
+        progress.report(2, 3, note="Registering it")
         number = _register(client, settings, folder, manifest, model_uri, run_id)
-        progress.report(3, 4, note=f"Moving the alias {alias}")
-        client.set_registered_model_alias(settings.model_name, alias, str(number))
-    progress.report(4, 4, note=f"Version {number} is {alias}")
-    return ModelVersion(settings.model_name, number, alias, run_id, manifest.name)
-
-
-def fetch_champion(settings: Settings, alias: str = CHAMPION) -> tuple[ModelVersion, Path]:
-    """Return the version that the alias stands at, and the folder of its bundle, verified.
-
-    Artifacts on this machine are used where they lie; remote ones are downloaded below the home folder once.
-
-    Raises:
-        RegistryError: Nothing is registered under that alias, or the store cannot be reached.
-        BundleError: What is stored is damaged or not what was registered.
-    """
-    if not settings.tracking_uri and not (settings.home / "mlflow.db").is_file():
-        raise _no_model(settings, alias)
-    with open_store(settings) as client:
-        found = _version_at(client, settings, alias)
-        uri = client.get_model_version_download_uri(found.name, found.version)
-        model_folder = _at_hand(uri, settings, f"{found.name}-{found.version}")
-    folder = _bundle_in(model_folder)
-    bundle.verify(folder)
-    if bundle.sha256_of(folder / bundle.MANIFEST) != found.tags.get(_MANIFEST_TAG):
-        raise BundleError(
-            f"Version {found.version} of {found.name} is not what was registered.", next_step="Deploy the model again."
-        )
-    return (
-        ModelVersion(found.name, int(found.version), alias, found.run_id or "", found.tags.get(_BUNDLE_TAG, "")),
-        folder,
-    )
-
-
-# ---------------------------------------------------------------------------------------------- in
-
-
-def _try(folder: Path, settings: Settings) -> None:
-    """Answer one picture with the bundle: MLflow only warns of a model that cannot."""
-    from backend.training.embedder import load_embedder
-
-    recommender = Recommender.load(folder, embedder_loader=load_embedder, threads=settings.threads)
-    recommender.warm_up()
+        synchronise(client, settings)
+    progress.report(3, 3, note=f"Registered as version {number}")
+    return ModelVersion(settings.model_name, number, "", run_id, manifest.name)
 
 
 def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest) -> str:
@@ -127,7 +77,7 @@ def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest) -> st
     try:
         return str(client.get_run(manifest.run_id).info.run_id)
     except MlflowException as error:
-        if error.error_code not in _ABSENT:
+        if error.error_code not in ABSENT:
             raise
     experiment = ensure_experiment(client, settings, manifest.catalogue.name)
     tags = {"catalogue": manifest.catalogue.name, "catalogue_version": str(manifest.catalogue.version)}
@@ -158,6 +108,7 @@ def _log(run_id: str, settings: Settings, folder: Path, manifest: Manifest) -> s
 
 
 def signature() -> Any:
+    """What goes in and comes out, as MLflow checks it: the same for every model."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -192,73 +143,20 @@ def _register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    card = card_of(folder, manifest)
     tags = {
-        _BUNDLE_TAG: manifest.name,
-        _MANIFEST_TAG: bundle.sha256_of(folder / bundle.MANIFEST),
+        BUNDLE_TAG: manifest.name,
+        MANIFEST_TAG: bundle.sha256_of(folder / bundle.MANIFEST),
         "catalogue": manifest.catalogue.name,
         "catalogue_version": str(manifest.catalogue.version),
+        CARD_TAG: card.to_json(),
     }
     made = client.create_model_version(
-        settings.model_name, model_uri, run_id, tags=tags, model_id=model_uri.removeprefix("models:/")
+        settings.model_name,
+        model_uri,
+        run_id,
+        tags=tags,
+        description=as_markdown(card),
+        model_id=model_uri.removeprefix("models:/"),
     )
     return int(made.version)
-
-
-# ---------------------------------------------------------------------------------------------- out
-
-
-def _version_at(client: MlflowClient, settings: Settings, alias: str) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(settings.model_name, alias)
-    except MlflowException as error:
-        if error.error_code in _ABSENT:
-            raise _no_model(settings, alias) from error
-        raise
-
-
-def _no_model(settings: Settings, alias: str) -> RegistryError:
-    return RegistryError(
-        f"No version of {settings.model_name} has the alias {alias} yet.",
-        next_step="Deploy a model: `python -m backend deploy`, or the page Deploy.",
-    )
-
-
-def _at_hand(uri: str, settings: Settings, name: str) -> Path:
-    """Return the folder of a logged model on this machine."""
-    local = _local_path(uri)
-    if local is not None:
-        return local
-    from mlflow.artifacts import download_artifacts
-
-    target = settings.home / "downloads" / name
-    if not (target / "MLmodel").is_file():
-        partial = target.with_name(f".{name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(partial)))
-        fetched.replace(target)
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
-
-
-def _local_path(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(uri) if parts.scheme == "" else None
-
-
-def _bundle_in(model_folder: Path) -> Path:
-    """Find the bundle in a logged model by what its MLmodel file says."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import Model
-
-    try:
-        flavour = Model.load(str(model_folder)).flavors["python_function"]
-        return model_folder / str(flavour["artifacts"]["bundle"]["path"])
-    except (OSError, KeyError, MlflowException) as error:
-        raise BundleError(
-            f"The registered model is not to be found at {model_folder}.", next_step="Deploy the model again."
-        ) from error

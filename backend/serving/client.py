@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 
-from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable
+from backend.errors import EndpointDenied, EndpointRejected
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
 from backend.serving.tokens import ensure_app_token
+from backend.serving.transport import CONNECT_TIMEOUT_S, Transport, is_loopback
+from backend.settings import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from backend.settings import SecretStr, Settings
+    from backend.settings import Settings
 
-__all__ = ["Answer", "AnswerNeighbour", "EndpointClient", "InvokedRow", "decode_response_image", "local_client"]
+__all__ = [
+    "Answer",
+    "AnswerNeighbour",
+    "EndpointClient",
+    "InvokedRow",
+    "client_of",
+    "decode_response_image",
+    "local_client",
+]
 
 T = TypeVar("T")
 RELOAD_TIMEOUT_S = 180.0
-_CONNECT_TIMEOUT_S = 3.0
-_UNAUTHORISED = 401
-_START_IT = "Start it with `make run` or `python -m backend serve`; it may still be starting."
+UNAUTHORISED = 401
 
 
 class EndpointClient:
@@ -35,14 +40,13 @@ class EndpointClient:
         url: Address of the endpoint, e.g. ``http://127.0.0.1:8601``.
         token: Its bearer token.
         timeout_s: Seconds to wait for an answer.
+        retries: Times it is asked again when nobody is there, or all are busy.
     """
 
-    def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0) -> None:
+    def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0, retries: int = 0) -> None:
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
-        self._session = requests.Session()
-        self._session.auth = _Bearer(token)  # set as auth, so that a .netrc file cannot replace it
-        self._session.trust_env = not _is_loopback(self.url)  # no proxy stands between us and ourselves
+        self._transport = Transport(self.url, token, timeout_s=timeout_s, retries=retries)
 
     def recommend(
         self, image: bytes, *, k: int, filters: Mapping[str, Any] | None = None, include_images: bool = True
@@ -62,7 +66,7 @@ class EndpointClient:
         query = {"k": k, "include_images": include_images, **(filters or {})}
         headers = {"Content-Type": "application/octet-stream"}
         raw = self._ask("POST", "/v1/recommend", params=_query(query), data=image, headers=headers)
-        return _understood(_answer, raw)
+        return understood(_answer, raw)
 
     def invoke(
         self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
@@ -77,7 +81,7 @@ class EndpointClient:
             "params": {"k": k, "include_images": include_images},
         }
         raw = self._ask("POST", "/invocations", json=payload)
-        return _understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
+        return understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
 
     def health(self) -> dict[str, Any]:
         """Return what the endpoint says of its state; EndpointRejected ``no_model`` while it has nothing to serve."""
@@ -93,24 +97,17 @@ class EndpointClient:
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        return self._ask("POST", "/v1/reload", timeout=(_CONNECT_TIMEOUT_S, max(self._timeout_s, RELOAD_TIMEOUT_S)))
+        timeout = (CONNECT_TIMEOUT_S, max(self._timeout_s, RELOAD_TIMEOUT_S))
+        return self._ask("POST", "/v1/reload", again=False, timeout=timeout)
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._session.close()
+        self._transport.close()
 
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        options.setdefault("timeout", (_CONNECT_TIMEOUT_S, self._timeout_s))
-        try:
-            response = self._session.request(method, self.url + path, allow_redirects=False, **options)
-        except requests.Timeout as error:
-            raise EndpointUnreachable(
-                f"The endpoint at {self.url} did not answer in time.", next_step=_START_IT
-            ) from error
-        except requests.RequestException as error:
-            raise EndpointUnreachable(f"Nobody answers at {self.url}.", next_step=_START_IT) from error
-        body = _json(response)
-        if response.status_code == _UNAUTHORISED:
+        response = self._transport.ask(method, path, **options)
+        body = json_of(response)
+        if response.status_code == UNAUTHORISED:
             raise EndpointDenied(
                 "The endpoint does not accept the token.",
                 next_step="Set TWINSET_ENDPOINT_TOKEN to a token of this endpoint, or leave it empty for the local one.",
@@ -122,26 +119,23 @@ class EndpointClient:
 
 def local_client(settings: Settings) -> EndpointClient:
     """The client of the endpoint that the settings name, with the app's token."""
-    return EndpointClient(
-        settings.effective_endpoint_url, ensure_app_token(settings), timeout_s=settings.endpoint_timeout_s
-    )
+    return client_of(settings, timeout_s=settings.endpoint_timeout_s, retries=settings.endpoint_retries)
 
 
-class _Bearer(AuthBase):
-    def __init__(self, token: SecretStr) -> None:
-        self._token = token
+def client_of(settings: Settings, *, timeout_s: float, retries: int = 0) -> EndpointClient:
+    """The same, with patience of one's own; an address that ends in ``/invocations`` is any MLflow server's."""
+    from backend.serving.scoring_client import ScoringClient, is_scoring_url
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        return request
+    url = settings.effective_endpoint_url
+    kind = ScoringClient if is_scoring_url(url) else EndpointClient
+    return kind(url, token_for(settings), timeout_s=timeout_s, retries=retries)
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def token_for(settings: Settings) -> SecretStr:
+    """The token for the endpoint of the settings; the one made here is not sent to other machines."""
+    if settings.endpoint_token or not settings.endpoint_url or is_loopback(settings.endpoint_url):
+        return ensure_app_token(settings)
+    return SecretStr("")
 
 
 def _query(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -153,7 +147,8 @@ def _query(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _json(response: requests.Response) -> dict[str, Any] | None:
+def json_of(response: requests.Response) -> dict[str, Any] | None:
+    """Return the JSON object of an answer; None where it is none."""
     try:
         body = response.json()
     except requests.JSONDecodeError:
@@ -178,7 +173,8 @@ def _rejection(response: requests.Response, body: dict[str, Any] | None) -> Endp
     )
 
 
-def _understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
+def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
+    """Read an answer; one that does not fit is an error of its own."""
     try:
         return read(body)
     except (KeyError, TypeError, ValueError) as error:

@@ -6,8 +6,10 @@ import base64
 import os
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
 from backend.serving.guard import Guard, http_error
+from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import check_answer_size, read_invocation, read_question
 from backend.serving.served import Showcase, load_champion
@@ -35,11 +38,21 @@ if TYPE_CHECKING:
     from backend.retrieval.recommend import Neighbour
     from backend.serving.payload import Question
     from backend.serving.served import Served
-    from backend.serving.tokens import TokenStore
+    from backend.serving.tokens import Scope, TokenStore
     from backend.settings import Settings
 
+ANSWERING = ("/v1/recommend", "/invocations")
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
+# What a token must be good for, by path; a path that is not listed here or in ``guard.OPEN`` is closed to all.
+NEEDS: dict[str, Scope] = {
+    "/health": "watch",
+    "/version": "watch",
+    "/metrics": "watch",
+    "/invocations": "ask",
+    "/v1/recommend": "ask",
+    "/v1/reload": "all",
+}
 
 
 def build_app(
@@ -55,7 +68,8 @@ def build_app(
         tokens: Tokens that are accepted, besides the setting ``endpoint_token``; those of the home when left out.
         load: Loads what is to be served; the champion of the registry when left out.
     """
-    gateway = _Gateway(settings, Showcase(load or partial(load_champion, settings)))
+    showcase = Showcase(load or partial(load_champion, settings))
+    gateway = _Gateway(settings, showcase, prepares=load is None)
     routes = [
         Route("/ping", gateway.ping),
         Route("/health", gateway.health),
@@ -69,9 +83,9 @@ def build_app(
         Guard,
         tokens=tokens or token_store(settings),
         extra_token=settings.endpoint_token,
-        max_body=settings.max_upload_bytes,
+        limits=Limits.of(settings),
         metrics=gateway.counted,
-        routes=frozenset(route.path for route in routes),
+        needs=NEEDS,
     )
     return Starlette(
         routes=routes,
@@ -82,26 +96,37 @@ def build_app(
 
 
 class _Gateway:
-    """The routes; each takes what is served once and answers from that alone."""
+    """The routes; each takes what is served once and answers from that alone.
 
-    def __init__(self, settings: Settings, showcase: Showcase) -> None:
-        self._settings, self._showcase = settings, showcase
+    ``prepares`` says whether MLflow's server is made ready once requests are accepted, so that the first that needs it
+    does not wait for its import.
+    """
+
+    def __init__(self, settings: Settings, showcase: Showcase, *, prepares: bool) -> None:
+        self._settings, self._showcase, self._prepares = settings, showcase, prepares
+        self._making = Lock()
         self._started = time.time()
         self._workers = anyio.CapacityLimiter(min(len(os.sched_getaffinity(0)), _MAX_WORKERS))
         self.counted = Metrics()
 
     @cached_property
     def _scoring(self) -> Scoring:
-        """MLflow's server, made on first use."""
         from backend.registry.scoring import Scoring
 
         return Scoring()
+
+    def _made(self) -> Scoring:
+        """MLflow's server, made on first use, and once."""
+        with self._making:
+            return self._scoring
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Load the model before the first request is accepted."""
         with suppress(WorkbenchError):  # the showcase logs it, and says why with every answer until a reload succeeds
             await anyio.to_thread.run_sync(self._showcase.reload)
+        if self._prepares:
+            Thread(target=self._made, name="mlflow", daemon=True).start()
         yield
 
     async def ping(self, _request: Request) -> Response:
@@ -112,7 +137,12 @@ class _Gateway:
         """Say whether there is a model to answer with."""
         served = self._showcase.current()
         return JSONResponse(
-            {"status": "ok", "model": _model(served), "uptime_s": round(time.time() - self._started, 1)}
+            {
+                "status": "ok",
+                "model": _model(served),
+                "uptime_s": round(time.time() - self._started, 1),
+                "answers": asdict(self.counted.answers(ANSWERING)),
+            }
         )
 
     async def version(self, _request: Request) -> Response:
@@ -150,7 +180,7 @@ class _Gateway:
         asked = read_invocation(await request.body(), max_rows=self._settings.max_rows)
         served = self._showcase.current()
         check_answer_size(asked, served.recommender.manifest.pixels)
-        scoring = await anyio.to_thread.run_sync(lambda: self._scoring)
+        scoring = await anyio.to_thread.run_sync(self._made)
         async with self._workers:
             answer = await scoring.invoke(served.recommender, asked.as_json())
         return Response(answer, media_type="application/json")
@@ -161,7 +191,9 @@ class _Gateway:
         question = read_question(request.query_params.multi_items())
         image = await _picture(request)
         served = self._showcase.current()
-        body = await anyio.to_thread.run_sync(_recommend, served, image, question, limiter=self._workers)
+        body = await anyio.to_thread.run_sync(
+            _recommend, served, image, question, limiter=self._workers, abandon_on_cancel=True
+        )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return JSONResponse(body)
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import statistics
+from collections import Counter, deque
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ERROR = 400
+_RECENT = 1_000  # requests whose times are remembered one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How the newest good answers were: how many are looked at, and the middle and the slow of their times in ms.
+
+    ``requests`` and ``errors`` count all since the start; both percentiles are None before the first answer.
+    """
+
+    requests: int
+    errors: int
+    recent: int
+    p50_ms: float | None
+    p95_ms: float | None
 
 
 class Metrics:
@@ -24,6 +41,7 @@ class Metrics:
         self._buckets: Counter[tuple[str, float]] = Counter()
         self._seconds: Counter[str] = Counter()
         self._taken: dict[str, float] = {}
+        self._recent: dict[str, deque[float]] = {}
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is one of a fixed few, never a path somebody made up."""
@@ -31,9 +49,25 @@ class Metrics:
             self._requests[route, method, status] += 1
             self._seconds[route] += 1
             self._taken[route] = self._taken.get(route, 0.0) + seconds
+            if status < _ERROR:
+                self._recent.setdefault(route, deque(maxlen=_RECENT)).append(seconds)
             for bucket in BUCKETS_S:
                 if seconds <= bucket:
                     self._buckets[route, bucket] += 1
+
+    def answers(self, routes: Iterable[str]) -> Answers:
+        """Say how some routes answer."""
+        chosen = set(routes)
+        with self._lock:
+            counts = [(status, n) for (route, _, status), n in self._requests.items() if route in chosen]
+            times = sorted(seconds * 1e3 for route in chosen for seconds in self._recent.get(route, ()))
+        return Answers(
+            requests=sum(n for _, n in counts),
+            errors=sum(n for status, n in counts if status >= _ERROR),
+            recent=len(times),
+            p50_ms=round(statistics.median(times), 2) if times else None,
+            p95_ms=round(times[min(len(times) - 1, int(0.95 * len(times)))], 2) if times else None,
+        )
 
     def as_text(self, gauges: Mapping[str, float], info: Mapping[str, str]) -> str:
         """Return everything counted, some figures of now, and the labels of what is served."""

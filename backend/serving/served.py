@@ -12,7 +12,7 @@ from backend.errors import EndpointRejected, WorkbenchError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backend.registry.model_registry import ModelVersion
+    from backend.registry.fetching import ModelVersion
     from backend.retrieval.recommend import Recommender
     from backend.settings import Settings
 
@@ -34,7 +34,7 @@ def load_champion(settings: Settings) -> Served:
         RegistryError: Nothing is registered yet, or the store cannot be reached.
         BundleError: What is registered is damaged.
     """
-    from backend.registry.model_registry import fetch_champion
+    from backend.registry.fetching import fetch_champion
     from backend.retrieval.recommend import Recommender
     from backend.training.embedder import load_embedder
 

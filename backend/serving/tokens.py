@@ -1,4 +1,6 @@
-"""Bearer tokens: made here, shown once, kept only as hashes.
+"""Bearer tokens: made here, shown once, kept only as hashes; each with a name, a scope, and perhaps an end.
+
+When a token was last used is kept to the minute, in a file beside them: a request must not wait for a disk.
 
 A token is 256 random bits, so that its SHA-256 cannot be turned back by guessing; the slow hashes made for passwords,
 which people choose, would only slow down every request.
@@ -11,76 +13,163 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.bundle import write_atomically
 from backend.errors import SettingsError
 from backend.settings import SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from backend.settings import Settings
 
+Scope = Literal["watch", "ask", "all"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)  # each may do what those before it may
 APP = "app"
-TOKENS_FILE, APP_TOKEN_FILE = "tokens.json", "app-token"
+TOKENS_FILE, USED_FILE, APP_TOKEN_FILE = "tokens.json", "tokens-used.json", "app-token"
+MAX_DAYS = 3650
 _FORMAT = 1
 _RANDOM_BYTES = 32
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """A token as it is kept: who has it, since when, and the SHA-256 of it."""
+    """A token as it is kept.
+
+    Attributes:
+        name: Who has it.
+        created_at: ISO time.
+        sha256: Of the token; the token itself is kept nowhere.
+        scope: What it may do: ``watch`` reads health, version and counts, ``ask`` also asks for products, ``all`` also
+            has the endpoint take up another model.
+        expires_at: ISO time from which on it is void; empty for never.
+    """
 
     name: str
     created_at: str
     sha256: str
+    scope: Scope = "all"
+    expires_at: str = ""
+
+    def may(self, needed: Scope) -> bool:
+        """Whether its scope covers another."""
+        return SCOPES.index(self.scope) >= SCOPES.index(needed)
+
+    def is_void(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return bool(self.expires_at) and now >= datetime.fromisoformat(self.expires_at)
 
 
 class TokenStore:
     """The tokens an endpoint accepts, in a JSON file that only its owner can read.
 
     Changes made by another process count from the next question on.
+
+    Args:
+        path: The file.
+        now: What time it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._path, self._now = path, now
+        self._used_path = path.with_name(USED_FILE)
         self._stamp: tuple[int, ...] = ()
         self._entries: tuple[TokenEntry, ...] = ()
+        self._noted: dict[str, datetime] = {}
 
-    def issue(self, name: str) -> SecretStr:
-        """Make a token for a name and return it, this once; a token that the name had before is void."""
-        token = secrets.token_urlsafe(_RANDOM_BYTES)
-        self._replace(name, TokenEntry(name, datetime.now(UTC).isoformat(timespec="seconds"), _hash(token)))
+    def issue(self, name: str, *, scope: Scope = "all", days: float | None = None) -> SecretStr:
+        """Make a token for a name and return it, this once; a token that the name had before is void.
+
+        Args:
+            name: Who gets it: letters, digits, dots, dashes, at most 60.
+            scope: What it may do.
+            days: How long it is good for; None means until it is revoked.
+
+        Raises:
+            SettingsError: Name, scope or days cannot be used.
+        """
+        if not _NAME.fullmatch(name):
+            raise SettingsError(
+                "A token's name has letters, digits, dots and dashes, at most 60.", next_step="For example `web-shop`."
+            )
+        if scope not in SCOPES:
+            raise SettingsError(f"A token's scope is one of {', '.join(SCOPES)}.", next_step="For example `ask`.")
+        if days is not None and not 0 < days <= MAX_DAYS:
+            raise SettingsError(f"A token is good for up to {MAX_DAYS} days.", next_step="For example 90.")
+        token, now = secrets.token_urlsafe(_RANDOM_BYTES), self._now()
+        until = "" if days is None else _iso(now + timedelta(days=days))
+        self._replace(name, TokenEntry(name, _iso(now), _hash(token), scope, until))
         return SecretStr(token)
 
-    def revoke(self, name: str) -> None:
-        """Void the token of a name; without one, nothing happens."""
+    def revoke(self, name: str) -> bool:
+        """Void the token of a name; returns whether there was one."""
+        known = any(entry.name == name for entry in self._current())
         self._replace(name, None)
+        return known
+
+    def entries(self) -> tuple[TokenEntry, ...]:
+        """All tokens, those whose time is over, too."""
+        return self._current()
 
     def names(self) -> tuple[str, ...]:
-        """Names that have a token."""
-        return tuple(entry.name for entry in self._current())
+        """Names that have a token that is good now."""
+        now = self._now()
+        return tuple(entry.name for entry in self._current() if not entry.is_void(now))
 
-    def verify(self, text: str) -> str | None:
-        """Return the name whose token this is, or None; every entry is compared, in constant time."""
+    def find(self, text: str) -> TokenEntry | None:
+        """Return whose token this is, if it is good now; every entry is compared, in constant time."""
         hashed = _hash(text)
-        found: str | None = None
+        found: TokenEntry | None = None
         for entry in self._current():
             if hmac.compare_digest(entry.sha256, hashed):
-                found = entry.name
-        return found
+                found = entry
+        return None if found is None or found.is_void(self._now()) else found
+
+    def verify(self, text: str) -> str | None:
+        """Return the name whose token this is, or None."""
+        found = self.find(text)
+        return None if found is None else found.name
+
+    def is_use_due(self, name: str) -> bool:
+        """Whether the use of a token was not noted in the last minute."""
+        noted = self._noted.get(name)
+        return noted is None or self._now() - noted >= _NOTED_EVERY
+
+    def note_use(self, name: str) -> None:
+        """Note that the token of a name was used now."""
+        now = self._noted[name] = self._now()
+        with _locked(self._used_path):
+            write_private(self._used_path, json.dumps({**self.last_used(), name: _iso(now)}, indent=2))
+
+    def last_used(self) -> dict[str, str]:
+        """When the token of each name was last used, ISO times; a name whose token was never used is missing."""
+        try:
+            raw = json.loads(self._used_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise _unreadable(self._used_path) from error
+        return {str(name): str(when) for name, when in raw.items()}
 
     def _replace(self, name: str, entry: TokenEntry | None) -> None:
         with _locked(self._path):
             kept = [other for other in self._read() if other.name != name] + ([entry] if entry else [])
-            tokens = [{"name": e.name, "created_at": e.created_at, "sha256": e.sha256} for e in kept]
+            tokens = [asdict(one) for one in kept]
             write_private(self._path, json.dumps({"format": _FORMAT, "tokens": tokens}, indent=2))
+        self._noted.pop(name, None)
+        with _locked(self._used_path):
+            used = self.last_used()
+            if used.pop(name, None):
+                write_private(self._used_path, json.dumps(used, indent=2))
 
     def _current(self) -> tuple[TokenEntry, ...]:
         stamp = _stamp(self._path)
@@ -91,14 +180,30 @@ class TokenStore:
     def _read(self) -> tuple[TokenEntry, ...]:
         try:
             raw = json.loads(self._path.read_text(encoding="utf-8"))
-            return tuple(TokenEntry(**item) for item in raw["tokens"])
+            return tuple(_entry(item) for item in raw["tokens"])
         except FileNotFoundError:
             return ()
         except (ValueError, TypeError, KeyError) as error:
-            raise SettingsError(
-                f"{self._path.name} is not readable as a list of tokens.",
-                next_step=f"Delete {self._path}; new tokens are made on the next start.",
-            ) from error
+            raise _unreadable(self._path) from error
+
+
+def _entry(item: dict[str, Any]) -> TokenEntry:
+    """Read one token; what is damaged must not become a token that never ends or may do everything."""
+    entry = TokenEntry(**item)
+    SCOPES.index(entry.scope)
+    entry.is_void(datetime.now(UTC))
+    return entry
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _unreadable(path: Path) -> SettingsError:
+    return SettingsError(
+        f"{path.name} is not readable as a list of tokens.",
+        next_step=f"Delete {path}; new tokens are made on the next start.",
+    )
 
 
 def token_store(settings: Settings) -> TokenStore:

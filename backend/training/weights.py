@@ -37,9 +37,16 @@ def unpack(path: Path) -> list[NDArray[np.float32]]:
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return [stored[name] for name in sorted(stored.files)]
+            return [_array(stored[name]) for name in sorted(stored.files)]
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path.name} of {path.parent.name} cannot be read as weights.", next_step=_NEXT) from error
+
+
+def _array(value: object) -> NDArray[np.float32]:
+    """Of any other zip file, say one of Keras, the members come back as bytes."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(type(value))
+    return value
 
 
 def values_hash(arrays: Arrays) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.browser.test_find_similar import answers, ids, upload
+from tests.fixtures.endpoint import deploy
 from tests.support.browsing import app_running, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow]
@@ -16,13 +17,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.spark, pytest.mark.tf, pytest.mar
 @pytest.fixture
 def deployed(mlflow_settings, shared_settings, sample_snapshot, bundle_with_index):
     """A home with the sample catalogue and a champion, and the endpoint process that serves it."""
-    from backend.progress import NullProgress
-    from backend.registry.model_registry import register_bundle
     from backend.supervisor import endpoint_service, running
 
     settings = replace(mlflow_settings, endpoint_port=free_port())
     shutil.copytree(shared_settings.catalogues_dir, settings.catalogues_dir)
-    register_bundle(settings, bundle_with_index, alias="champion", progress=NullProgress())
+    deploy(settings, bundle_with_index)
     with running(endpoint_service(settings), settings):
         yield settings
 

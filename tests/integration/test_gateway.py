@@ -23,15 +23,13 @@ from PIL import Image
 
 from backend import imaging
 from backend.errors import EndpointRejected, EndpointUnreachable
-from backend.progress import NullProgress
-from backend.registry.model_registry import register_bundle
 from backend.registry.store import open_store
 from backend.serving.client import EndpointClient, decode_response_image
 from backend.serving.gateway import build_app
 from backend.serving.served import load_champion
 from backend.serving.tokens import ensure_app_token
 from tests.fixtures.base import settings_for
-from tests.fixtures.endpoint import encoded, http_to
+from tests.fixtures.endpoint import deploy, encoded, http_to
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark.slow]
 
@@ -40,7 +38,7 @@ pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark
 def deployed(bundle_with_index, tmp_path_factory):
     """Settings whose champion is the trained bundle."""
     settings = settings_for(tmp_path_factory.mktemp("deployed") / "home")
-    register_bundle(settings, bundle_with_index, progress=NullProgress())
+    deploy(settings, bundle_with_index)
     return settings
 
 
@@ -280,11 +278,11 @@ def test_a_real_process_starts_empty_takes_up_a_deployment_and_ends_when_told(
             client.reload()
         assert (caught.value.code, caught.value.status) == ("registry_error", 409)
 
-        register_bundle(mlflow_settings, bundle_with_index, progress=NullProgress())
+        deploy(mlflow_settings, bundle_with_index)
         assert client.reload()["model"]["version"] == 1
         first = client.recommend(photos[0], k=3)
         assert len(first.neighbours) == 3
-        register_bundle(mlflow_settings, bundle_with_index, progress=NullProgress())
+        deploy(mlflow_settings, bundle_with_index)
         assert client.recommend(photos[0], k=3).model_version == 1
         assert client.reload()["model"]["version"] == 2
         second = client.recommend(photos[0], k=3)

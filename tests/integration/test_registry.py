@@ -17,14 +17,16 @@ import pytest
 from backend import bundle
 from backend.errors import BundleError, RegistryError
 from backend.progress import NullProgress
-from backend.registry.model_registry import fetch_champion, register_bundle
+from backend.registry.fetching import fetch_champion
+from backend.registry.model_registry import register_bundle
+from backend.registry.promotion import promote
 from backend.registry.store import open_store
 from backend.registry.tracking import MlflowTracker
 from backend.registry.usage import versions_in_use
 from backend.retrieval.recommend import Recommender
 from backend.serving.server import _bound
 from backend.supervisor import Service, running
-from tests.fixtures.endpoint import write_projection_bundle
+from tests.fixtures.endpoint import deploy, write_projection_bundle
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark.slow]
 
@@ -32,7 +34,7 @@ pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark
 @pytest.fixture
 def registered(mlflow_settings, bundle_with_index):
     """Settings whose champion is the bundle."""
-    register_bundle(mlflow_settings, bundle_with_index, progress=NullProgress())
+    deploy(mlflow_settings, bundle_with_index)
     return mlflow_settings
 
 
@@ -64,7 +66,7 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
     run_id = MlflowTracker(mlflow_settings).start(name="training", params={}, tags={"catalogue": "sample"})
     folder = shutil.copytree(bundle_with_index, tmp_path / "m")
     bundle.write_manifest(folder, replace(bundle.read_manifest(folder), run_id=run_id))
-    version = register_bundle(mlflow_settings, folder, progress=NullProgress())
+    version = deploy(mlflow_settings, folder)
     assert version.run_id == run_id
 
     with open_store(mlflow_settings) as client:
@@ -126,19 +128,21 @@ print(json.dumps({"backend": backend.__file__, "rows": found.to_dict(orient="rec
 
 
 def test_an_alias_moves_and_other_aliases_stay(registered, bundle_with_index):
-    second = register_bundle(registered, bundle_with_index, alias="challenger", progress=NullProgress())
+    second = register_bundle(registered, bundle_with_index, progress=NullProgress())
+    promote(registered, second.version, alias="challenger", progress=NullProgress())
     assert second.version == 2
     assert fetch_champion(registered)[0].version == 1
     assert fetch_champion(registered, "challenger")[0].version == 2
-    assert register_bundle(registered, bundle_with_index, progress=NullProgress()).version == 3
+    assert deploy(registered, bundle_with_index).version == 3
     assert fetch_champion(registered)[0].version == 3
+    assert fetch_champion(registered, "challenger")[0].version == 2
 
 
 def test_a_moved_home_still_serves(registered, bundle_with_index, tmp_path):
     moved = replace(registered, home=registered.home.rename(tmp_path / "moved"))
     _, folder = fetch_champion(moved)
     assert moved.home in folder.parents
-    register_bundle(moved, bundle_with_index, progress=NullProgress())
+    deploy(moved, bundle_with_index)
     assert moved.home in fetch_champion(moved)[1].parents
     assert not registered.home.exists()
 
@@ -205,7 +209,7 @@ def test_a_remote_store_is_used_and_downloaded_from_once(settings, fresh_store, 
     )
     with running(Service("mlflow", "MLflow", port, command, "/health"), server):
         remote = replace(settings, tracking_uri=f"http://127.0.0.1:{port}")
-        register_bundle(remote, bundle_with_index, progress=NullProgress())
+        deploy(remote, bundle_with_index)
         _, folder = fetch_champion(remote)
         assert folder.is_relative_to(settings.home / "downloads" / "twinset-1")
         assert bundle.verify(folder) == bundle.verify(bundle_with_index)

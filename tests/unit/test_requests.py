@@ -15,8 +15,11 @@ from backend.requests import (
     EvaluateRequest,
     IndexRequest,
     IngestRequest,
+    PromoteRequest,
     QualityRequest,
+    RebuildRequest,
     RestoreRequest,
+    RollbackRequest,
     SplitsRequest,
     TidyRequest,
     TrainRequest,
@@ -39,7 +42,10 @@ from backend.training.config import preset
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
         IndexRequest("m"),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
-        DeployRequest("m", "challenger"),
+        DeployRequest("m", "challenger", "We want it."),
+        PromoteRequest(3, "champion", "We want it."),
+        RollbackRequest("champion"),
+        RebuildRequest(3, "", "again"),
         DemoRequest("sample", "seed-cnn"),
     ],
     ids=lambda r: r.kind,
@@ -50,7 +56,9 @@ def test_every_kind_survives_json(request_):
 
 def test_kinds_are_the_words_of_the_flow():
     flow = {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
-    assert set(KINDS) == flow | {"commit", "quality", "splits", "restore", "tidy"}  # what keeps a catalogue
+    keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
+    standing = {"promote", "rollback", "rebuild"}  # registered models
+    assert set(KINDS) == flow | keeping | standing
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import RegistryError, StorageFull
-from backend.registry.model_registry import log_metrics_to_run
 from backend.registry.store import open_store
-from backend.registry.tracking import MlflowTracker
+from backend.registry.tracking import MlflowTracker, log_metrics_to_run
 
 pytestmark = pytest.mark.mlflow
 

@@ -6,19 +6,22 @@ import base64
 import json
 import logging
 import re
+import socket
 import threading
 from dataclasses import replace
 from functools import cache
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from backend import imaging
 from backend.errors import RegistryError
-from backend.registry.model_registry import ModelVersion
+from backend.registry.fetching import ModelVersion
 from backend.retrieval.recommend import NOTHING_FITS
-from backend.serving.gateway import build_app
+from backend.serving.gateway import NEEDS, build_app
+from backend.serving.guard import OPEN
 from backend.serving.tokens import ensure_app_token
 from backend.settings import SecretStr
 from tests.fixtures.endpoint import Served, encoded, http_to, picture, served
@@ -66,7 +69,9 @@ def error_of(response):
 
 def test_only_ping_is_open(app, stranger):
     paths = {route.path for route in app.routes}
-    assert paths == {"/ping", "/health", "/version", "/metrics", "/invocations", "/v1/recommend", "/v1/reload"}
+    assert paths == NEEDS.keys() | OPEN, "a route must name the scope it needs, or be listed as open"
+    assert {"/ping"} == OPEN
+    assert not NEEDS.keys() & OPEN
     for path in [*paths, "/", "/docs", "/openapi.json", "/redoc", "/ping/", "/PING", "//ping"]:
         for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
             status = stranger.request(method, path).status_code
@@ -113,6 +118,128 @@ def test_a_revoked_token_is_refused_at_once(http, settings):
     assert http.get("/health").status_code == 200
     token_store(settings).revoke("app")
     assert http.get("/health").status_code == 401
+
+
+def test_a_token_does_what_its_scope_covers_and_nothing_more(settings, app, stranger):
+    from backend.serving.tokens import SCOPES, token_store
+
+    for scope in SCOPES:
+        token = token_store(settings).issue(scope, scope=scope).reveal()
+        for path, needed in NEEDS.items():
+            method = "GET" if needed == "watch" else "POST"
+            response = stranger.request(method, path, content=PHOTO, headers={"Authorization": f"Bearer {token}"})
+            covered = SCOPES.index(scope) >= SCOPES.index(needed)
+            assert (response.status_code != 403) == covered, f"{scope} at {path}: {response.status_code}"
+            if not covered:
+                assert error_of(response) == (403, "out_of_scope")
+    nowhere = stranger.get(
+        "/made-up", headers={"Authorization": f"Bearer {token_store(settings).issue('x', scope='ask').reveal()}"}
+    )
+    assert nowhere.status_code == 403
+
+
+def test_a_token_whose_time_is_over_is_refused(settings, stranger):
+    from backend.serving.tokens import token_store
+
+    token = token_store(settings).issue("guest", days=1e-9).reveal()
+    assert stranger.get("/health", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_the_last_use_of_a_token_is_noted(settings, http):
+    from backend.serving.tokens import token_store
+
+    assert token_store(settings).last_used() == {}
+    http.get("/health")
+    assert token_store(settings).last_used().keys() == {"app"}
+
+
+def test_an_answer_does_not_wait_for_a_note_that_cannot_be_made(settings, http, caplog):
+    (settings.home / "tokens-used.json").write_text("damaged")
+    assert http.get("/health").status_code == 200
+    assert "last use of the token app was not noted" in caplog.text
+
+
+def test_a_token_that_asks_too_often_is_told_when_to_come_back(settings, projection_recommender, headers):
+    slow = replace(settings, endpoint_rate=0.5)
+    with http_to(build_app(slow, load=lambda: served(projection_recommender)), headers=headers) as client:
+        answers = [client.get("/health") for _ in range(3)]
+        assert answers[0].status_code == 200
+        assert error_of(answers[-1]) == (429, "too_fast")
+        assert answers[-1].headers["retry-after"] == "2"
+        assert client.get("/ping").status_code == 200
+
+
+def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_answered(settings, projection_recommender, headers):
+    hanging, may_end = threading.Event(), threading.Event()
+
+    class Slow:
+        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
+
+        def recommend(self, images, **options):
+            if not hanging.is_set():
+                hanging.set()
+                assert may_end.wait(20)
+            return projection_recommender.recommend(images, **options)
+
+    hurried = replace(settings, endpoint_answer_s=0.2)
+    loaded = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Slow())
+    with http_to(build_app(hurried, load=lambda: loaded), headers=headers) as client:
+        assert error_of(client.post("/v1/recommend?k=1", content=PHOTO)) == (504, "timeout")
+        may_end.set()
+        assert client.post("/v1/recommend?k=1", content=PHOTO).status_code == 200
+
+
+def test_an_answer_under_way_is_finished_when_the_server_is_told_to_end(settings, projection_recommender, headers):
+    asked, may_end = threading.Event(), threading.Event()
+
+    class Slow:
+        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
+
+        def recommend(self, images, **options):
+            asked.set()
+            assert may_end.wait(20)
+            return projection_recommender.recommend(images, **options)
+
+    loaded = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Slow())
+    answers = []
+
+    def ask(address):
+        answers.append(
+            httpx.post(f"{address}/v1/recommend?k=1", content=PHOTO, headers=headers, timeout=30).status_code
+        )
+
+    def let_go_once_it_ends(port):
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except OSError:
+                may_end.set()  # it takes no new connection: it has begun to end
+                return
+
+    with http_to(build_app(settings, load=lambda: loaded)) as client:
+        asking = threading.Thread(target=ask, args=(str(client.base_url).rstrip("/"),))
+        watching = threading.Thread(target=let_go_once_it_ends, args=(client.base_url.port,))
+        asking.start()
+        assert asked.wait(20)
+        watching.start()
+    asking.join(20)
+    watching.join(20)
+    assert answers == [200]
+
+
+def test_health_says_how_it_answers(http):
+    assert http.get("/health").json()["answers"] == {
+        "requests": 0,
+        "errors": 0,
+        "recent": 0,
+        "p50_ms": None,
+        "p95_ms": None,
+    }
+    for content in (PHOTO, PHOTO, b"?"):
+        http.post("/v1/recommend?k=1", content=content)
+    answers = http.get("/health").json()["answers"]
+    assert (answers["requests"], answers["errors"], answers["recent"]) == (3, 1, 2)
+    assert 0 < answers["p50_ms"] <= answers["p95_ms"]
 
 
 # ------------------------------------------------------------------------------------------- right answers

@@ -55,6 +55,12 @@ def test_an_open_address_without_any_token_is_refused(settings):
     assert not settings.home.exists()
 
 
+def test_a_token_whose_time_is_over_does_not_open_an_address(settings):
+    token_store(settings).issue("guest", days=1e-9)
+    with pytest.raises(SettingsError, match="without any token"):
+        serve(replace(settings, host="0.0.0.0"), app=app_that_must_not_start(settings))
+
+
 def test_a_weak_token_is_refused_without_being_quoted(settings):
     weak = replace(settings, endpoint_token=SecretStr("password1"))
     with pytest.raises(SettingsError, match="fewer than 16") as caught:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from backend.errors import SettingsError
-from backend.serving.tokens import APP_TOKEN_FILE, TOKENS_FILE, TokenStore, ensure_app_token, token_store
+from backend.serving.tokens import APP_TOKEN_FILE, TOKENS_FILE, USED_FILE, TokenStore, ensure_app_token, token_store
 from backend.settings import SecretStr
 
 
@@ -103,4 +105,109 @@ def test_the_file_is_readable_json(store, tmp_path):
     store.issue("app")
     raw = json.loads((tmp_path / "home" / "tokens.json").read_text())
     assert raw["format"] == 1
-    assert raw["tokens"][0].keys() == {"name", "created_at", "sha256"}
+    assert raw["tokens"][0].keys() == {"name", "created_at", "sha256", "scope", "expires_at"}
+
+
+class Clock:
+    def __init__(self):
+        self.now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def timed(tmp_path, clock):
+    return TokenStore(tmp_path / "home" / "tokens.json", now=clock)
+
+
+def test_a_token_ends_when_its_days_are_over(timed, clock):
+    short, endless = timed.issue("guest", days=2), timed.issue("till")
+    clock.pass_by(days=1, hours=23)
+    assert timed.verify(short.reveal()) == "guest"
+    clock.pass_by(hours=1)
+    assert timed.verify(short.reveal()) is None
+    assert timed.verify(endless.reveal()) == "till"
+    assert timed.names() == ("till",)
+    assert [entry.name for entry in timed.entries()] == ["guest", "till"]
+
+
+def test_a_scope_covers_those_below_it(store):
+    for scope, may in (("watch", "watch"), ("ask", "watch ask"), ("all", "watch ask all")):
+        entry = store.find(store.issue("shop", scope=scope).reveal())
+        assert [one for one in ("watch", "ask", "all") if entry.may(one)] == may.split()
+
+
+def test_a_token_from_before_there_were_scopes_may_do_everything(store, tmp_path):
+    token = store.issue("old", scope="ask")
+    path = tmp_path / "home" / "tokens.json"
+    raw = json.loads(path.read_text())
+    raw["tokens"] = [{name: raw["tokens"][0][name] for name in ("name", "created_at", "sha256")}]
+    path.write_text(json.dumps(raw))
+    assert store.find(token.reveal()).scope == "all"
+
+
+@pytest.mark.parametrize("wrong", [{"scope": "everything"}, {"expires_at": "some day"}])
+def test_a_damaged_entry_is_refused_rather_than_read_as_more_than_it_was(store, tmp_path, wrong):
+    token = store.issue("shop")
+    path = tmp_path / "home" / "tokens.json"
+    raw = json.loads(path.read_text())
+    raw["tokens"][0] |= wrong
+    path.write_text(json.dumps(raw))
+    with pytest.raises(SettingsError, match="not readable"):
+        store.verify(token.reveal())
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up", "x" * 61, "-dash", "name\n"])
+def test_a_name_that_could_be_something_else_is_refused(store, name):
+    with pytest.raises(SettingsError, match="name"):
+        store.issue(name)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scope": "root"}, {"days": 0}, {"days": -1}, {"days": 1e9}, {"days": float("nan")}]
+)
+def test_what_cannot_be_a_scope_or_a_time_is_refused(store, options):
+    with pytest.raises(SettingsError):
+        store.issue("shop", **options)
+
+
+def test_the_last_use_is_noted_to_the_minute_and_forgotten_with_the_token(timed, clock, tmp_path):
+    token = timed.issue("till")
+    assert timed.last_used() == {}
+    assert timed.is_use_due("till")
+    timed.note_use("till")
+    assert not timed.is_use_due("till")
+    assert timed.last_used() == {"till": "2026-11-25T12:00:00+00:00"}
+    assert mode(tmp_path / "home" / USED_FILE) == 0o600
+    assert token.reveal() not in (tmp_path / "home" / USED_FILE).read_text()
+    clock.pass_by(seconds=61)
+    assert timed.is_use_due("till")
+    assert timed.revoke("till")
+    assert timed.last_used() == {}
+    assert not timed.revoke("till")
+
+
+def test_every_entry_is_compared_in_constant_time_whoever_matches(store, monkeypatch):
+    first = store.issue("first")
+    for name in ("second", "third"):
+        store.issue(name)
+    compared = []
+    real = hmac.compare_digest
+
+    def counting(a, b):
+        compared.append((a, b))
+        return real(a, b)
+
+    monkeypatch.setattr("backend.serving.tokens.hmac.compare_digest", counting)
+    assert store.verify(first.reveal()) == "first"
+    assert len(compared) == 3
+    assert not any(first.reveal() in pair for pair in compared)

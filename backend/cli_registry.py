@@ -1,0 +1,132 @@
+"""The commands about models: ``models`` lists, shows, promotes, rolls back and rebuilds; ``deploy`` registers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from backend.bundle import list_bundles
+from backend.cli_handlers import as_lines, carry_out
+from backend.errors import RegistryError
+from backend.requests import DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from backend.registry.ledger import RegisteredVersion
+    from backend.settings import Settings
+
+Result = dict[str, Any]
+_REASON = "why the gate is overruled; kept with the version and in the history"
+
+
+def add_registry(commands: Any, command: Callable[..., Any]) -> None:
+    """Add the commands; ``command`` makes one that has ``--json``."""
+    deploying = command(commands, "deploy", "Register a model and have the endpoint serve it.", deploy)
+    deploying.add_argument("--model", default="", help="name of the model; the newest when left out")
+    deploying.add_argument("--alias", default="champion")
+    deploying.add_argument("--reason", default="", help=_REASON)
+    models = command(commands, "models", "List the models and the registered versions, newest first.", list_models)
+    actions = models.add_subparsers(metavar="ACTION")
+    command(actions, "list", "The same.", list_models)
+    showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
+    showing.add_argument("which", metavar="VERSION", help="number or alias of a registered version, or name of a model")
+    showing.add_argument("--markdown", action="store_true", help="as the model card that people read")
+    showing.set_defaults(show=_card_as_lines)
+    promoting = command(actions, "promote", "Move an alias to a registered version, through the gate.", promote)
+    promoting.add_argument("version", type=int, metavar="VERSION")
+    promoting.add_argument("--alias", default="champion")
+    promoting.add_argument("--reason", default="", help=_REASON)
+    back = command(actions, "rollback", "Move an alias back to the version that stood there before.", roll_back)
+    back.add_argument("--alias", default="champion")
+    again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
+    again.add_argument("which", nargs="?", default="", metavar="VERSION", help="a version or a model; else the newest")
+    again.add_argument("--name", default="", help="of the new model; made from the old one's when left out")
+
+
+def deploy(options: argparse.Namespace, settings: Settings) -> Result:
+    """``deploy``."""
+    return carry_out(DeployRequest(options.model, options.alias, options.reason), settings)
+
+
+def list_models(_options: argparse.Namespace, settings: Settings) -> Result:
+    """``models`` and ``models list``."""
+    from backend.registry.history import load_ledger
+
+    shown = ("name", "created_at", "metrics", "run_id")
+    found = [{name: getattr(manifest, name) for name in shown} for manifest in list_bundles(settings.models_dir)]
+    ledger = load_ledger(settings)
+    return {
+        "models": found,
+        "versions": [_version(one) for one in ledger.versions],
+        "history": [asdict(event) for event in ledger.events],
+    }
+
+
+def show(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models show``."""
+    from backend.bundle import verify
+    from backend.models import model_folder
+    from backend.registry.card import as_markdown, card_of, lineage
+    from backend.registry.history import load_ledger
+
+    ledger = load_ledger(settings)
+    version = ledger.version(int(options.which)) if options.which.isdecimal() else ledger.at(options.which)
+    if version is None:
+        folder = model_folder(settings, options.which)
+        card = card_of(folder, verify(folder))
+        text = as_markdown(card) if options.markdown else ""
+        return {"card": asdict(card), "lineage": lineage(card), "markdown": text}
+    if version.card is None:
+        raise RegistryError(f"Version {version.version} has no card.", next_step="It was not registered by Twinset.")
+    endpoint = settings.effective_endpoint_url if "champion" in version.aliases else ""
+    text = as_markdown(version.card, name=ledger.name, version=version.version, endpoint=endpoint)
+    return {
+        **_version(version),
+        "checks": [asdict(check) for check in version.checks],
+        "card": asdict(version.card),
+        "lineage": lineage(version.card, endpoint=endpoint),
+        "markdown": text if options.markdown else "",
+    }
+
+
+def promote(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models promote``."""
+    return carry_out(PromoteRequest(options.version, options.alias, options.reason), settings)
+
+
+def roll_back(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models rollback``."""
+    return carry_out(RollbackRequest(options.alias), settings)
+
+
+def rebuild(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models rebuild``."""
+    is_version = options.which.isdecimal()
+    number, model = (int(options.which), "") if is_version else (0, options.which)
+    return carry_out(RebuildRequest(version=number, model=model, name=options.name), settings)
+
+
+def _version(found: RegisteredVersion) -> Result:
+    return {
+        "version": found.version,
+        "model": found.model,
+        "aliases": ", ".join(found.aliases),
+        "registered_at": found.registered_at,
+        "gate": _gate(found),
+        "reason": found.reason,
+    }
+
+
+def _gate(found: RegisteredVersion) -> str:
+    if not found.checks:
+        return "not asked"
+    return "passed" if all(check.passed for check in found.checks) else "refused"
+
+
+def _card_as_lines(result: Result) -> str:
+    if result["markdown"]:
+        return str(result["markdown"])
+    shown = {name: value for name, value in result.items() if name not in {"card", "markdown", "lineage"}}
+    return as_lines({**shown, **result["lineage"], **{f"metric {k}": v for k, v in result["card"]["metrics"].items()}})

@@ -1,0 +1,101 @@
+"""A model's card replayed: the same catalogue version, configuration and seed, trained, indexed and evaluated anew.
+
+What comes out need not be the same to the last bit: threads add up in another order. What differs is said.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backend import bundle
+from backend.errors import RegistryError
+from backend.models import model_folder
+from backend.progress import Span
+from backend.registry.card import ModelCard, card_of
+from backend.requests import EvaluateRequest, IndexRequest, TrainRequest
+from backend.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from backend.progress import Progress
+    from backend.requests import RebuildRequest
+    from backend.settings import Settings
+
+_WEIGHTS = (("train", 80), ("index", 10), ("evaluate", 10))
+
+
+def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Replay a card and return what differs: the network, the figures, the code and the libraries.
+
+    Raises:
+        RegistryError: There is no such version, or it has no card.
+        CatalogueNotFound: The catalogue version is not there any more.
+    """
+    from backend import steps
+
+    card = _card(request, settings)
+    name = request.name or f"{card.model}-rebuilt-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    training = TrainRequest(
+        catalogue=card.catalogue.name,
+        version=card.catalogue.version,
+        config=TrainConfig.from_dict(card.config),
+        name=name,
+        workers=card.workers,
+    )
+    work = (training, IndexRequest(name), EvaluateRequest(name, baselines=False))
+    needed = work if card.rates else work[: 2 if card.index else 1]
+    spans = Span.split(progress, _WEIGHTS[: len(needed)])
+    for asked, span in zip(needed, spans, strict=True):
+        steps.run_request(asked, settings, span)
+    folder = settings.models_dir / name
+    rebuilt = card_of(folder, bundle.read_manifest(folder))
+    return {
+        "model": name,
+        "original": card.model,
+        "same_network": rebuilt.weights_hash == card.weights_hash,
+        "differs": differences(card, rebuilt),
+    }
+
+
+def _card(request: RebuildRequest, settings: Settings) -> ModelCard:
+    from backend.registry.history import load_ledger
+
+    if not request.version:
+        folder = model_folder(settings, request.model)
+        return card_of(folder, bundle.verify(folder))
+    card = load_ledger(settings).version(request.version).card
+    if card is None:
+        raise RegistryError(
+            f"Version {request.version} has no card.",
+            next_step="It was not registered by Twinset; deploy a model of ours.",
+        )
+    return card
+
+
+def differences(original: ModelCard, rebuilt: ModelCard) -> list[dict[str, str]]:
+    """Return what differs between two cards of the same recipe: what it is, before and after."""
+    pairs: list[tuple[str, object, object]] = [
+        ("network", original.weights_hash[:12], rebuilt.weights_hash[:12]),
+        ("code", original.git_commit, rebuilt.git_commit),
+        ("products in the index", original.index.get("size"), rebuilt.index.get("size")),
+        ("kind of index", original.index.get("kind"), rebuilt.index.get("kind")),
+    ]
+    pairs += _by_name(original.libraries, rebuilt.libraries)
+    pairs += _by_name(_rounded(original.metrics), _rounded(rebuilt.metrics))
+    return [
+        {"what": what, "original": _text(before), "rebuilt": _text(after)}
+        for what, before, after in pairs
+        if before != after
+    ]
+
+
+def _by_name(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, object, object]]:
+    return [(name, before.get(name), after.get(name)) for name in sorted(before.keys() & after.keys())]
+
+
+def _rounded(metrics: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:.4f}" for name, value in metrics.items()}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,149 @@
+"""What a version must pass before the alias moves to it: figures no worse than the champion's, and approved answers.
+
+The gate reads figures of the test split to refuse a model, never to choose one: nothing is tried again until it passes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from backend import bundle
+from backend.errors import EvaluationError
+from backend.evaluation.compare import compare_bundles
+from backend.evaluation.report import load_report
+from backend.registry.golden import golden_queries, replay
+from backend.registry.ledger import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from backend.bundle import Manifest
+    from backend.evaluation.compare import Difference
+    from backend.registry.golden import Replayed
+    from backend.settings import Settings
+
+METRICS, FIDELITY, GOLDEN = "metrics", "fidelity", "golden queries"
+RATES = {"precision_at_1": "precision@1", "map_at_r": "MAP@R"}
+FIDELITY_FILE, LEAST_FIDELITY = "fidelity.json", 0.99
+_SHOWN = 3
+
+
+def judge(settings: Settings, candidate: Path, champion: Path | None) -> tuple[Check, ...]:
+    """Ask everything about a candidate; both folders are of registered versions, verified.
+
+    Raises:
+        RegistryError: A golden query is damaged.
+        BundleError: The candidate cannot answer.
+    """
+    manifest = bundle.read_manifest(candidate)
+    return (
+        _metrics(settings, candidate, champion),
+        _fidelity(candidate, manifest),
+        _golden(replay_on(settings, candidate)),
+    )
+
+
+def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Check:
+    """Compare with the champion on the test products that both were asked about, by the intervals of the differences."""
+    if champion is None:
+        return Check(METRICS, passed=True, says="There is no champion to compare with.")
+    mine_manifest, their_manifest = bundle.read_manifest(candidate), bundle.read_manifest(champion)
+    if _is_same(mine_manifest, their_manifest):
+        return Check(METRICS, passed=True, says="Network and index are the champion's own.")
+    if _is_refreshed(mine_manifest, their_manifest):
+        return Check(METRICS, passed=True, says="The network is the champion's own; only its products are others.")
+    mine, theirs = _evaluated(settings, candidate), _evaluated(settings, champion)
+    if mine is None:
+        return Check(
+            METRICS, passed=False, says="It was not evaluated with this index, so nothing says it is no worse."
+        )
+    if theirs is None:
+        return Check(METRICS, passed=True, says="The champion was not evaluated, so that it sets no measure.")
+    return _compared(theirs, mine)
+
+
+def _compared(champion: Path, candidate: Path) -> Check:
+    try:
+        found = compare_bundles(champion, candidate)
+    except EvaluationError as error:
+        return Check(METRICS, passed=False, says=f"It cannot be compared with the champion: {error.message}")
+    worse = [name for name in RATES if found.rates[name].difference.high < 0]
+    told = ", ".join(_told(RATES[name], found.rates[name]) for name in worse or RATES)
+    start = "Worse" if worse else "No worse"
+    return Check(METRICS, passed=not worse, says=f"{start} than the champion on {found.queries:,} products: {told}.")
+
+
+def _told(title: str, rate: Difference) -> str:
+    apart = rate.difference
+    return f"{title} {rate.second.value:.3f} against {rate.first.value:.3f} ({apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}])"
+
+
+def _is_same(candidate: Manifest, champion: Manifest) -> bool:
+    """Whether two bundles answer alike: the same network, and the same vectors of the same gallery."""
+    answering = (bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY)
+    return all(candidate.files.get(name) == champion.files.get(name) for name in answering)
+
+
+def _is_refreshed(candidate: Manifest, champion: Manifest) -> bool:
+    """Whether a candidate is the champion's network over other products of the same catalogue."""
+    same_weights = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
+    return same_weights and candidate.catalogue.name == champion.catalogue.name
+
+
+def _evaluated(settings: Settings, folder: Path) -> Path | None:
+    """Return a folder with the evaluation of a registered bundle: itself, or the original, if that was evaluated later."""
+    manifest = bundle.read_manifest(folder)
+    original = settings.models_dir / manifest.name
+    for place in (folder, original):
+        if place is original and not (
+            (place / bundle.MANIFEST).is_file() and _is_same(bundle.read_manifest(place), manifest)
+        ):
+            continue
+        report = load_report(place)
+        size = manifest.index.size if manifest.index else None
+        if report is not None and (report.weights_hash, report.gallery) == (manifest.weights_hash, size):
+            return place
+    return None
+
+
+def _fidelity(folder: Path, manifest: Manifest) -> Check:
+    """An approximate index must find nearly what an exact one finds, where that was measured."""
+    measured = {name: value for name, value in manifest.metrics.items() if "fidelity" in name}
+    if FIDELITY_FILE in manifest.files:
+        measured["fidelity"] = float(json.loads((folder / FIDELITY_FILE).read_text(encoding="utf-8"))["fidelity"])
+    if manifest.index is not None and manifest.index.kind == "exact":
+        return Check(FIDELITY, passed=True, says="The index is exact.")
+    if not measured:
+        return Check(FIDELITY, passed=True, says="The fidelity of the index was not measured.")
+    name, least = min(measured.items(), key=lambda item: item[1])
+    says = f"{name} is {least:.4f}, and {LEAST_FIDELITY} is asked."
+    return Check(FIDELITY, passed=least >= LEAST_FIDELITY, says=says)
+
+
+def replay_on(settings: Settings, folder: Path) -> list[Replayed]:
+    """Ask a bundle all golden queries of its catalogue; it is loaded for that only where there are any.
+
+    Raises:
+        RegistryError: A golden query is damaged.
+        BundleError: The bundle cannot answer.
+    """
+    queries = golden_queries(settings.home, bundle.read_manifest(folder).catalogue.name)
+    if not queries:
+        return []
+    from backend.retrieval.recommend import Recommender
+    from backend.training.embedder import load_embedder
+
+    return replay(Recommender.load(folder, embedder_loader=load_embedder, threads=settings.threads), queries)
+
+
+def _golden(replayed: Sequence[Replayed]) -> Check:
+    failures, asked = [one.says for one in replayed if not one.passed], len(replayed)
+    if not asked:
+        return Check(GOLDEN, passed=True, says="No golden query was approved for its catalogue.")
+    if not failures:
+        return Check(GOLDEN, passed=True, says=f"All {asked} are answered as approved.")
+    rest = f" And {len(failures) - _SHOWN} more." if len(failures) > _SHOWN else ""
+    says = f"{len(failures)} of {asked} are not answered as approved: {' '.join(failures[:_SHOWN])}{rest}"
+    return Check(GOLDEN, passed=False, says=says)

@@ -1,0 +1,160 @@
+"""What the registry holds, as a file in the home: screens read it, and need no MLflow for that.
+
+MLflow has the truth; whoever changes something there through Twinset writes this file anew. It can be deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from backend.bundle import write_atomically
+from backend.errors import RegistryError
+from backend.registry.card import ModelCard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEDGER = "registry.json"
+CHAMPION, CHALLENGER = "champion", "challenger"
+Action = Literal["promote", "rollback"]
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question that the gate asked about a version; ``says`` is the answer in a sentence."""
+
+    name: str
+    passed: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An alias moved.
+
+    Attributes:
+        at: ISO time.
+        action: Whether it moved on, or back.
+        alias, version: What stands where since.
+        before: Version at which it stood; None where it stood nowhere.
+        reason: Why the gate was overruled; empty where it was not.
+    """
+
+    at: str
+    action: Action
+    alias: str
+    version: int
+    before: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """One version of the registered model; ``checks`` is what the gate last said about it."""
+
+    version: int
+    model: str
+    aliases: tuple[str, ...]
+    registered_at: str
+    run_id: str
+    card: ModelCard | None
+    checks: tuple[Check, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All versions, newest first, and how the aliases moved, newest first."""
+
+    name: str
+    versions: tuple[RegisteredVersion, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    def at(self, alias: str) -> RegisteredVersion | None:
+        """Return the version that an alias stands at."""
+        return next((one for one in self.versions if alias in one.aliases), None)
+
+    def version(self, number: int) -> RegisteredVersion:
+        """Return a version by its number.
+
+        Raises:
+            RegistryError: There is none.
+        """
+        found = next((one for one in self.versions if one.version == number), None)
+        if found is None:
+            known = ", ".join(str(one.version) for one in self.versions[:10]) or "none yet"
+            raise RegistryError(f"{self.name} has no version {number}.", next_step=f"Versions are: {known}.")
+        return found
+
+    def previous(self, alias: str) -> int | None:
+        """Return the version that an alias goes back to: the one in whose place the present one came."""
+        return previous_version(self.events, alias)
+
+
+def previous_version(events: tuple[Event, ...], alias: str) -> int | None:
+    """Return what a rollback brings back; ``events`` newest first.
+
+    Example:
+        >>> moved = [Event("t", "promote", "champion", v, b) for v, b in ((1, None), (2, 1), (3, 2))]
+        >>> back = Event("t", "rollback", "champion", 2, 3)
+        >>> previous_version(tuple(reversed(moved)), "champion"), previous_version((back, *reversed(moved)), "champion")
+        (2, 1)
+    """
+    stood: list[int] = []
+    for event in reversed(events):
+        if event.alias != alias:
+            continue
+        if event.action == "rollback":
+            while stood and stood[-1] != event.version:
+                stood.pop()
+        elif event.before is not None and stood[-1:] != [event.before]:
+            stood.append(event.before)  # it was moved by somebody else, or before moves were noted
+        if stood[-1:] != [event.version]:
+            stood.append(event.version)
+    return stood[-2] if len(stood) > 1 else None
+
+
+def read_ledger(home: Path, name: str) -> Ledger:
+    """Read what was last known of the registered model; empty before anything was registered.
+
+    Raises:
+        RegistryError: The file is damaged.
+    """
+    path = home / LEDGER
+    if not path.is_file():
+        return Ledger(name)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        found = _read(raw)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RegistryError(
+            f"{LEDGER} is damaged.", next_step="Write it anew: `python -m backend models list`."
+        ) from error
+    return found if found.name == name else Ledger(name)
+
+
+def write_ledger(home: Path, ledger: Ledger) -> None:
+    """Write what is known now."""
+    write_atomically(home / LEDGER, json.dumps({"format": _FORMAT, **asdict(ledger)}, indent=1).encode())
+
+
+def _read(raw: dict[str, Any]) -> Ledger:
+    return Ledger(
+        name=raw["name"],
+        versions=tuple(_version(item) for item in raw["versions"]),
+        events=tuple(Event(**item) for item in raw["events"]),
+    )
+
+
+def _version(item: dict[str, Any]) -> RegisteredVersion:
+    return RegisteredVersion(
+        **{
+            **item,
+            "aliases": tuple(item["aliases"]),
+            "card": None if item["card"] is None else ModelCard.from_dict(item["card"]),
+            "checks": tuple(Check(**check) for check in item["checks"]),
+        }
+    )

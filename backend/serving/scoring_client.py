@@ -1,0 +1,148 @@
+"""Any MLflow scoring URL as an endpoint: a stock ``mlflow models serve``, Databricks Model Serving, or another Twinset.
+
+Such a server answers pictures and says nothing about itself; what it does not say stays empty. It cannot filter.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from backend.errors import EndpointDenied, EndpointRejected
+from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
+from backend.serving.client import UNAUTHORISED, EndpointClient, json_of, understood
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_INVOCATIONS = "/invocations"
+_FORBIDDEN = 403
+_LONGEST = 300
+
+
+def is_scoring_url(url: str) -> bool:
+    """Whether an address is that of an MLflow scoring server, e.g. ``https://host/serving-endpoints/shop/invocations``."""
+    return urlsplit(url).path.rstrip("/").endswith(_INVOCATIONS)
+
+
+class ScoringClient(EndpointClient):
+    """Asks one scoring URL; see :class:`EndpointClient` for its arguments."""
+
+    def recommend(
+        self,
+        image: bytes,
+        *,
+        k: int,
+        filters: Mapping[str, Any] | None = None,
+        include_images: bool = True,
+        **further: Any,
+    ) -> Answer:
+        """Ask for the k products that look like a picture; whatever else is asked for is refused.
+
+        Raises:
+            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
+        """
+        if filters or any(further.values()):
+            raise EndpointRejected(
+                "This endpoint is a plain MLflow server, which knows no filters.",
+                code="no_filters",
+                status=422,
+                next_step="Remove the filters, or set TWINSET_ENDPOINT_URL to a Twinset endpoint.",
+            )
+        rows = self.invoke([image], k=k, include_images="png" if include_images else "")
+        return Answer(
+            neighbours=tuple(map(_neighbour, rows)),
+            seen=b"",
+            notes=(),
+            model_name=self._name,
+            model_version=0,
+            model="",
+            catalogue="",
+            catalogue_version=0,
+            gallery_size=0,
+            timings_ms={},
+        )
+
+    def invoke(
+        self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
+    ) -> list[InvokedRow]:
+        """Ask with any number of pictures; k rows a picture, in the order of the pictures.
+
+        Raises:
+            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
+        """
+        rows = [[base64.b64encode(image).decode("ascii")] for image in images]
+        payload = {
+            "dataframe_split": {"columns": ["input"], "data": rows},
+            "params": {"k": k, "include_images": include_images},
+        }
+        raw = self._ask("POST", "", json=payload)
+        return understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
+
+    def health(self) -> dict[str, Any]:
+        """Say that nothing is known; such a server is asked by asking it."""
+        return {"status": "unknown", **self.version()}
+
+    def version(self) -> dict[str, Any]:
+        """Return what the address gives away."""
+        return {
+            "model": {"name": self._name, "version": 0, "alias": "", "bundle": ""},
+            "catalogue": {"name": "", "version": 0},
+            "gallery_size": 0,
+            "libraries": {},
+        }
+
+    def reload(self) -> dict[str, Any]:
+        """Refuse: what such a server serves is decided where it runs.
+
+        Raises:
+            EndpointRejected: Always.
+        """
+        raise EndpointRejected(
+            "This endpoint takes up models by its own rules.",
+            code="not_ours",
+            status=501,
+            next_step="Change what it serves where it runs.",
+        )
+
+    @property
+    def _name(self) -> str:
+        """The name before ``/invocations``, as in Databricks' addresses; otherwise the host."""
+        parts = urlsplit(self.url)
+        steps = [step for step in parts.path.split("/") if step][:-1]
+        return steps[-1] if steps else parts.netloc
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._transport.ask(method, path, **options)
+        body = json_of(response)
+        if response.status_code in {UNAUTHORISED, _FORBIDDEN}:
+            raise EndpointDenied(
+                "The scoring server does not accept the token.",
+                next_step="Set TWINSET_ENDPOINT_TOKEN to a token that it accepts.",
+            )
+        if not response.ok or body is None:
+            told = body.get("error", body) if body else {}
+            message = str(told.get("message", "")) if isinstance(told, dict) else ""
+            reason = message.strip().splitlines()[0][:_LONGEST] if message.strip() else "it gives no reason"
+            code = told.get("code") or told.get("error_code") if isinstance(told, dict) else None
+            raise EndpointRejected(
+                f"The scoring server answered with status {response.status_code}: {reason}",
+                code=str(code or "not_an_endpoint").lower(),
+                status=response.status_code,
+                next_step="Check the picture, and TWINSET_ENDPOINT_URL.",
+            )
+        return body
+
+
+def _neighbour(row: InvokedRow) -> AnswerNeighbour:
+    empty = dict.fromkeys(("title", "category", "brand", "colour", "price", "stock"))
+    return AnswerNeighbour(
+        rank=row.rank,
+        product_id=row.product_id,
+        label=row.label,
+        distance=row.distance,
+        similarity=row.similarity,
+        image=base64.b64decode(row.image or ""),
+        **empty,
+    )

@@ -1,0 +1,248 @@
+"""Deploy: versions with their gate and card, aliases, golden queries, tokens, the endpoint's health, and trying it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backend import bundle
+from backend.registry.card import card_of
+from backend.registry.golden import golden_queries
+from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger
+from backend.serving.tokens import token_store
+from tests.fixtures.endpoint import encoded, picture
+from tests.ui.conftest import assert_calm, grid, press, texts
+
+PHOTO = encoded(picture("checks", 3))
+REFUSED = (Check("metrics", False, "Worse than the champion."), Check("fidelity", True, "The index is exact."))
+PASSED = tuple(replace(check, passed=True, says="Fine.") for check in REFUSED)
+
+
+@pytest.fixture
+def registry(screen, shop_model):
+    """A champion, an earlier version, and one that the gate refused."""
+    card = card_of(screen.settings.models_dir / shop_model.name, shop_model)
+    versions = (
+        RegisteredVersion(3, "shop-new", ("challenger",), "2026-11-25T12:00:00+00:00", "r3", card, REFUSED),
+        RegisteredVersion(
+            2, "shop-good", ("champion",), "2026-11-24T12:00:00+00:00", "r2", card, PASSED, "It was asked."
+        ),
+        RegisteredVersion(1, "", (), "2026-11-23T12:00:00+00:00", "", None),
+    )
+    events = (
+        Event("2026-11-24T12:01:00+00:00", "promote", "champion", 2, 1, "It was asked."),
+        Event("2026-11-23T12:01:00+00:00", "promote", "champion", 1, None),
+    )
+    write_ledger(screen.settings.home, Ledger("twinset", versions, events))
+    return versions
+
+
+def button(test, label):
+    return next(one for one in test.button if one.label == label)
+
+
+def only_job(screen):
+    (job,) = screen.runner.list()
+    return job.kind, job.request
+
+
+def test_before_anything_is_registered_it_says_what_to_do(screen, shop_model):
+    test = screen.open("deploy")
+    assert_calm(test)
+    assert "No registered version is known here yet" in texts(test)
+
+
+def test_the_newest_version_is_shown_with_what_the_gate_said(screen, registry):
+    test = screen.open("deploy")
+    assert_calm(test)
+    assert "**Metrics**: Worse than the champion." in texts(test)
+    table = next(frame.value for frame in test.dataframe if "Stands as" in frame.value)
+    assert table["Gate"].tolist() == ["refused", "passed, overruled", "not asked"]
+    assert table["Stands as"].tolist() == ["challenger", "champion", ""]
+
+
+def test_a_refused_version_is_promoted_with_a_written_reason_only(screen, registry):
+    test = screen.open("deploy")
+    assert button(test, "Make it champion").disabled
+    test.text_input(key="reason-3").set_value("  The photographer changed. ").run()
+    assert not button(test, "Make it champion").disabled
+    press(test, "Make it champion")
+    reason = "The photographer changed."
+    assert only_job(screen) == ("promote", {"version": 3, "alias": "champion", "reason": reason})
+
+
+def test_one_click_goes_back(screen, registry):
+    press(screen.open("deploy"), "Back to version 1")
+    assert only_job(screen) == ("rollback", {"alias": "champion"})
+
+
+def test_a_card_is_replayed_by_a_click(screen, registry):
+    press(screen.open("deploy", registered="2"), "Rebuild")
+    assert only_job(screen) == ("rebuild", {"version": 2, "model": "", "name": ""})
+
+
+def test_the_champion_shows_its_reason_card_and_history(screen, registry):
+    test = screen.open("deploy", registered="2")
+    assert_calm(test)
+    assert "The gate was overruled: It was asked." in texts(test)
+    assert "This version answers now." in texts(test)
+    assert "Make it champion" not in [one.label for one in test.button]
+    lineage = next(frame.value for frame in test.dataframe if "What" in frame.value and "Is" in frame.value)
+    told = dict(zip(lineage["What"], lineage["Is"], strict=True))
+    assert told["Catalogue"] == "shop, version 4"
+    assert told["Endpoint"] == screen.settings.effective_endpoint_url
+    assert [one.label for one in test.get("download_button")] == ["Model card"]
+    history = next(frame.value for frame in test.dataframe if "From" in frame.value)
+    assert history["What"].tolist() == ["Champion to version 2", "Champion to version 1"]
+
+
+def test_a_version_without_a_card_says_so(screen, registry):
+    test = screen.open("deploy", registered="1")
+    assert_calm(test)
+    assert "has no card" in texts(test)
+    assert button(test, "Rebuild").disabled
+
+
+def test_a_damaged_ledger_is_a_sentence(screen, shop_model):
+    (screen.settings.home / "registry.json").write_text("{")
+    test = screen.open("deploy")
+    assert not test.exception
+    assert "registry.json is damaged" in test.error[0].value.replace("\\", "")
+
+
+# ------------------------------------------------------------------------------------------- the endpoint
+
+
+def test_health_shows_how_it_answers(screen, shop_endpoint, shop_model):
+    from app import services
+
+    services.endpoint().recommend(PHOTO, k=3)
+    shown = texts(screen.open("deploy"))
+    assert "Questions 1" in shown
+    assert "Refused or failed 0" in shown
+    assert "Answer time, p50 " in shown
+    assert "Answer time, p50 –" not in shown
+
+
+def test_a_picture_is_tried_and_answered(screen, shop_endpoint, shop_model):
+    test = screen.open("deploy", view="Try it")
+    press(test, "Ask")
+    assert "Choose a picture first" in texts(test)
+    test.file_uploader[0].upload("photo.png", PHOTO, "image/png")
+    press(test, "Ask")
+    assert_calm(test)
+    assert grid(test)[0]["id"] == "c017"
+    assert "of it in the endpoint" in texts(test)
+    test.file_uploader[0].upload("photo.png", b"no picture", "image/png")
+    press(test, "Ask")
+    assert "not a PNG, JPEG or WEBP" in test.error[0].value
+
+
+def test_recipes_name_the_address_and_leave_the_token_out(screen, shop_endpoint, shop_model):
+    from backend.serving.tokens import ensure_app_token
+
+    test = screen.open("deploy", view="From your program")
+    shown = "\n".join(code.value for code in test.code)
+    assert f"{shop_endpoint}/v1/recommend" in shown
+    assert f"{shop_endpoint}/invocations" in shown
+    assert "$TOKEN" in shown
+    assert ensure_app_token(screen.settings).reveal() not in shown
+
+
+def test_a_plain_mlflow_server_gets_its_own_recipe_and_no_figures(screen, shop_model):
+    screen.settings = replace(screen.settings, endpoint_url="http://127.0.0.1:9/invocations")
+    test = screen.open("deploy", view="From your program")
+    assert_calm(test)
+    assert "A plain MLflow server answers" in texts(test)
+    assert [code.value.count("http://127.0.0.1:9/invocations") for code in test.code] == [1]
+    assert "tokens are made where it runs" in texts(screen.open("deploy", view="Tokens"))
+
+
+@pytest.mark.mlflow
+def test_find_similar_is_answered_by_a_plain_mlflow_server(screen, shop_endpoint, shop_model):
+    screen.settings = replace(screen.settings, endpoint_url=f"{shop_endpoint}/invocations")
+    test = screen.open()
+    assert_calm(test)
+    assert "upload a photo instead" in texts(test)
+    test.file_uploader[0].upload("photo.png", PHOTO, "image/png").run()
+    assert_calm(test)
+    assert grid(test)[0]["id"] == "c017"
+    assert "Approve this answer" not in [one.label for one in test.button]
+    assert "searched" not in texts(test)
+
+
+# ------------------------------------------------------------------------------------------------- tokens
+
+
+def test_a_token_is_shown_once_and_listed_without_itself(screen, shop_model):
+    test = screen.open("deploy", view="Tokens")
+    test.text_input(key="token_name").set_value("web-shop")
+    test.number_input(key="token_days").set_value(30)
+    press(test, "Make a token")
+    assert_calm(test)
+    (token,) = [code.value for code in test.code]
+    entry = token_store(screen.settings).find(token)
+    assert (entry.name, entry.scope) == ("web-shop", "ask")
+    assert entry.expires_at
+    assert token not in str(test.session_state._state.filtered_state)
+
+    test.run()
+    assert token not in texts(test)
+    table = next(frame.value for frame in test.dataframe if "Last used" in frame.value)
+    rows = table[["Name", "Last used", "State"]].to_numpy().tolist()
+    assert rows == [["web-shop", "never", "good"], ["app", "never", "good"]]
+
+    press(test, "Revoke")
+    assert token_store(screen.settings).find(token) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("", "letters, digits"), ("a b", "letters, digits"), ("app", "its own token")]
+)
+def test_a_name_that_cannot_be_is_said(screen, shop_model, name, says):
+    test = screen.open("deploy", view="Tokens")
+    test.text_input(key="token_name").set_value(name)
+    press(test, "Make a token")
+    assert not test.exception
+    assert says in texts(test)
+    assert token_store(screen.settings).names() == ("app",)
+
+
+# ------------------------------------------------------------------------------------------ golden queries
+
+
+def test_an_answer_is_approved_where_it_is_shown_and_given_up_on_the_deploy_page(screen, shop_endpoint, shop_model):
+    test = screen.open()
+    test.file_uploader[0].upload("photo.png", PHOTO, "image/png").run()
+    nearest = [card["id"] for card in grid(test)]
+    test.text_input(key="golden_name").set_value("The checked one")
+    test.multiselect(key="golden_labels").set_value(["checks"])
+    press(test, "Approve this answer")
+    assert_calm(test)
+    (query,) = golden_queries(screen.settings.home)
+    assert (query.name, query.catalogue, query.k, query.image) == ("The checked one", "shop", 12, PHOTO)
+    assert (list(query.products), query.labels) == (nearest[:3], ("checks",))
+    assert query.approved_with == "twinset version 1"
+
+    test = screen.open("deploy", view="Golden queries")
+    assert_calm(test)
+    assert grid(test)[0]["title"] == "The checked one"
+    press(test, "Give it up")
+    assert golden_queries(screen.settings.home) == []
+    assert "No answer is approved yet" in texts(screen.open("deploy", view="Golden queries"))
+
+
+def test_an_approval_that_expects_nothing_is_refused_with_a_sentence(screen, shop_endpoint, shop_model):
+    test = screen.open()
+    test.file_uploader[0].upload("photo.png", PHOTO, "image/png").run()
+    test.multiselect(key="golden_products").set_value([])
+    press(test, "Approve this answer")
+    assert "needs an expected product or label" in test.error[0].value
+    assert golden_queries(screen.settings.home) == []
+
+
+def test_the_ledger_of_the_tests_is_the_one_that_is_written(shop_model, screen):
+    """What the page reads is what a registration leaves: the card of a real bundle."""
+    folder = screen.settings.models_dir / shop_model.name
+    assert card_of(folder, bundle.read_manifest(folder)).metrics == shop_model.metrics

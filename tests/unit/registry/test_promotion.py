@@ -1,0 +1,168 @@
+"""Aliases of a real registry move through the gate, past it with a reason that is kept, and back."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from backend.errors import PromotionRefused, RegistryError
+from backend.progress import NullProgress
+from backend.registry.fetching import fetch_champion
+from backend.registry.history import REASON_TAG, load_ledger
+from backend.registry.ledger import read_ledger
+from backend.registry.promotion import promote, roll_back
+from backend.registry.store import open_store
+from backend.requests import DeployRequest, PromoteRequest, RollbackRequest
+from backend.steps import run_request
+from tests.fixtures.registry import register_projection
+
+pytestmark = pytest.mark.mlflow
+
+
+@pytest.fixture
+def home(mlflow_settings, evaluated_home):
+    """A registry with three versions: a good model, a worse one, and the good one again."""
+    shutil.copytree(evaluated_home.models_dir, mlflow_settings.models_dir)
+    for name in ("large", "small", "large"):
+        register_projection(mlflow_settings, mlflow_settings.models_dir / name)
+    return mlflow_settings
+
+
+def to(home, number, **options):
+    return promote(home, number, progress=NullProgress(), **options)
+
+
+def champion(home):
+    return fetch_champion(home)[0].version
+
+
+def test_a_version_that_passes_becomes_champion_and_that_is_noted(home):
+    done = to(home, 1)
+    assert (done.before, done.reason, champion(home)) == (None, "", 1)
+    ledger = read_ledger(home.home, "twinset")
+    assert ledger == load_ledger(home)
+    assert ledger.at("champion").version == 1
+    assert [check.passed for check in ledger.version(1).checks] == [True, True, True]
+    assert [(event.action, event.version, event.before) for event in ledger.events] == [("promote", 1, None)]
+
+
+def test_a_worse_version_is_refused_with_its_figures_and_the_champion_stays(home):
+    to(home, 1)
+    with pytest.raises(PromotionRefused, match=r"Version 2 does not become champion\. metrics: Worse") as caught:
+        to(home, 2)
+    assert "models promote 2 --reason" in caught.value.next_step
+    assert champion(home) == 1
+    ledger = read_ledger(home.home, "twinset")
+    assert [check.passed for check in ledger.version(2).checks] == [False, True, True]
+    assert len(ledger.events) == 1
+
+
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_an_empty_reason_is_none(home, reason):
+    to(home, 1)
+    with pytest.raises(PromotionRefused):
+        to(home, 2, reason=reason)
+
+
+def test_a_written_reason_overrules_the_gate_and_is_kept_as_a_tag_and_in_the_history(home):
+    to(home, 1)
+    assert to(home, 2, reason=" The photographer changed. ").reason == "The photographer changed."
+    assert champion(home) == 2
+    with open_store(home) as client:
+        assert client.get_model_version("twinset", "2").tags[REASON_TAG] == "The photographer changed."
+    ledger = load_ledger(home)
+    assert (ledger.version(2).reason, ledger.events[0].reason) == ("The photographer changed.",) * 2
+
+
+def test_a_reason_that_was_not_needed_is_not_kept_as_an_overruling(home):
+    to(home, 1)
+    assert to(home, 3, reason="Just in case.").reason == ""
+    assert load_ledger(home).version(3).reason == ""
+
+
+def test_it_goes_back_step_by_step_and_says_when_there_is_nothing_left(home):
+    to(home, 1)
+    to(home, 3)
+    to(home, 2, reason="Trying.")
+    assert roll_back(home, progress=NullProgress()).version.version == 3
+    assert roll_back(home, progress=NullProgress()).version.version == 1
+    with pytest.raises(RegistryError, match="No other version was champion before version 1"):
+        roll_back(home, progress=NullProgress())
+    assert champion(home) == 1
+    assert [event.action for event in load_ledger(home).events] == ["rollback"] * 2 + ["promote"] * 3
+
+
+def test_there_is_nothing_to_go_back_to_before_there_is_a_champion(home):
+    with pytest.raises(RegistryError, match="has the alias champion yet"):
+        roll_back(home, progress=NullProgress())
+
+
+def test_a_challenger_has_no_gate_and_is_none_any_more_once_it_is_champion(home):
+    to(home, 1)
+    assert to(home, 2, alias="challenger").checks == ()
+    assert load_ledger(home).at("challenger").version == 2
+    to(home, 2, reason="It may.")
+    assert load_ledger(home).at("challenger") is None
+    assert champion(home) == 2
+
+
+def test_a_version_that_is_not_there_is_said(home):
+    with pytest.raises(RegistryError, match="no version 9"):
+        to(home, 9)
+
+
+def test_what_stands_at_an_alias_is_the_same_with_and_without_mlflow(home):
+    from dataclasses import replace
+
+    from backend.registry.quick_look import look
+
+    assert look(home, "champion") is None
+    to(home, 1)
+    to(home, 3)
+    found = look(home, "champion")
+    with open_store(home) as client:
+        told = client.get_model_version_by_alias("twinset", "champion")
+        uri = client.get_model_version_download_uri("twinset", "3")
+    assert (found.version, found.run_id, found.tags) == (int(told.version), told.run_id or "", told.tags)
+    assert found.uri == uri
+    assert look(replace(home, tracking_uri="http://elsewhere"), "champion") is None
+    (home.home / "mlflow.db").write_bytes(b"no database at all" * 100)
+    assert look(home, "champion") is None
+
+
+def test_the_steps_say_what_moved_and_what_the_gate_said(home):
+    promoted = run_request(PromoteRequest(1), home, NullProgress())
+    assert promoted == {
+        "model": "large",
+        "registered_model": "twinset",
+        "version": 1,
+        "alias": "champion",
+        "before": None,
+        "checks": [
+            "metrics: There is no champion to compare with.",
+            "fidelity: The index is exact.",
+            "golden queries: No golden query was approved for its catalogue.",
+        ],
+        "reason": "",
+        "endpoint": "not running",
+    }
+    run_request(PromoteRequest(3), home, NullProgress())
+    assert run_request(RollbackRequest(), home, NullProgress())["version"] == 1
+
+
+def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, monkeypatch):
+    from backend.registry.fetching import ModelVersion
+
+    def register(settings, folder, *, progress):
+        number = register_projection(settings, folder)
+        return ModelVersion("twinset", number, "", "", folder.name)
+
+    monkeypatch.setattr("backend.registry.model_registry.register_bundle", register)
+    to(home, 1)
+    with pytest.raises(PromotionRefused, match="is the challenger now"):
+        run_request(DeployRequest("small"), home, NullProgress())
+    ledger = load_ledger(home)
+    assert (ledger.at("champion").version, ledger.at("challenger").version) == (1, 4)
+    assert [check.passed for check in ledger.version(4).checks] == [False, True, True]
+    assert run_request(DeployRequest("small", reason="Asked for."), home, NullProgress())["version"] == 5
