@@ -4,11 +4,13 @@
     weights.npz       the network's arrays, in order; no code, no pickle
     vectors.npy       the gallery's embeddings, float32 (N, D), L2-normalised      (once indexed)
     gallery.parquet   the gallery's product columns and thumbnails, in the same order (once indexed)
+    cells.npz         which part of the gallery an approximate search looks at    (if the index is approximate)
     evaluation.json   what an evaluation found; evaluation.parquet: its answer to every test query  (once evaluated)
     calibration.json  what a similarity is worth, and from where on an answer is a match            (once evaluated)
     proof.json        what a training on several workers can show for having been right             (if it was one)
 
 A bundle is complete in itself: whoever has the folder can answer. Loading verifies every hash before anything is read.
+A new index takes the place of an old one as a whole folder, so that files and manifest agree at every moment.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"
 VECTORS = "vectors.npy"
 GALLERY = "gallery.parquet"
+CELLS = "cells.npz"
 _NEXT = "Train or deploy the model again, or restore the folder from a copy."
 
 
@@ -50,12 +53,21 @@ class CatalogueRef:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What the index of a bundle holds."""
+    """What the index of a bundle holds.
+
+    Attributes:
+        kind: ``exact`` or ``approximate``.
+        size: Number of items.
+        splits: Splits of the catalogue that they are of.
+        catalogue: The version that they were read from: the one trained on, or a newer one.
+        generation: 1 when it was built, one more for every refresh since.
+    """
 
     kind: str
     size: int
     splits: tuple[str, ...]
     catalogue: CatalogueRef
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,15 @@ MAX_DISTANCE = 2.0
 # and so is every answer short enough to be read, so that it is the same, alone and in a batch, to the last bit.
 NEAR_TIE = 1e-6
 _EXACT_UP_TO = 1_024
-_CHUNK_CELLS = 16_000_000  # distances held at once: 64 MB
+_CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB
 _RESCORE_ROWS = 65_536
 _NORM_TOLERANCE = 1e-3
+# The k-th largest of many is bounded from below by the k-th largest of the maxima of groups; to find those is a
+# twentieth of the work of sorting the row apart.
+_GROUP = 64
+_GROUPS_PER_NEIGHBOUR = 4
+# Where no more than this share of the items is allowed, their rows are copied out and compared alone.
+FEW = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,9 @@ class Index(Protocol):
             RetrievalError: k is below 1, a shape does not fit, or a query is not L2-normalised.
         """
 
+    def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings of the items at these positions, float32 (P, D)."""
+
 
 class ExactIndex:
     """Compares a query with every embedding by one matrix product.
@@ -85,53 +94,106 @@ class ExactIndex:
         """Dimensions D of an embedding."""
         return int(self._vectors.shape[1])
 
+    def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings of the items at these positions; see :class:`Index`."""
+        found: NDArray[np.float32] = np.asarray(self._vectors[positions])
+        return found
+
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
         """Find the k nearest items of every query; see :class:`Index`."""
         check_search(self, queries, k=k, allowed=allowed)
-        wanted = min(k, self.size if allowed is None else int(np.count_nonzero(allowed)))
-        positions = np.empty((len(queries), wanted), dtype=np.int64)
-        distances = np.empty((len(queries), wanted), dtype=np.float32)
+        open_to = self.size if allowed is None else int(np.count_nonzero(allowed))
+        if allowed is not None and open_to <= self.size * FEW:
+            return self._among(queries, np.flatnonzero(allowed), min(k, open_to))
+        return self._among_all(queries, allowed, min(k, open_to))
+
+    def _among(self, queries: NDArray[np.float32], positions: NDArray[np.int64], k: int) -> Neighbours:
+        """Search a few items, as an index of their own; their order stays, and so does that of ties."""
+        if not k:
+            return _no_neighbours(len(queries))
+        found = ExactIndex(self.embeddings(positions))._among_all(queries, None, k)  # noqa: SLF001 - its own kind
+        return Neighbours(positions[found.positions], found.distances)
+
+    def _among_all(self, queries: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> Neighbours:
+        positions = np.empty((len(queries), k), dtype=np.int64)
+        distances = np.empty((len(queries), k), dtype=np.float32)
         step = max(1, _CHUNK_CELLS // max(1, self.size))
-        for start in range(0, len(queries) if wanted else 0, step):
+        for start in range(0, len(queries) if k else 0, step):
             chunk = queries[start : start + step]
-            table = self._distances(chunk, allowed)  # (q, N)
-            for row, (query, to_all) in enumerate(zip(chunk, table, strict=True), start):
-                positions[row], distances[row] = self._nearest(query, to_all, wanted)
+            table = np.matmul(chunk, self._vectors.T)  # (q, N)
+            if allowed is not None:
+                table[:, ~allowed] = -np.inf
+            borders = _borders(table, k)
+            for row, query in enumerate(chunk):
+                found = np.flatnonzero(table[row] >= borders[row])
+                near = rank(query, self._vectors, found, table[row][found])
+                positions[start + row], distances[start + row] = near[0][:k], near[1][:k]
         return Neighbours(positions=positions, distances=distances)
 
-    def _distances(self, queries: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.float32]:
-        table = np.empty((len(queries), self.size), dtype=np.float32)
-        np.matmul(queries, self._vectors.T, out=table)
-        np.subtract(np.float32(1.0), table, out=table)
-        if allowed is not None:
-            table[:, ~allowed] = np.inf
-        return table
 
-    def _nearest(
-        self, query: NDArray[np.float32], to_all: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rank one row of distances (N,) by (distance, position); ties reach across the k-th place."""
-        border = np.partition(to_all, k - 1)[k - 1] + np.float32(NEAR_TIE)
-        found = np.flatnonzero(to_all <= border)
-        distances = to_all[found]
+def _borders(table: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Return, for every row of similarities (q, N), one that the k nearest reach, all ties included."""
+    lowest = np.float32(-MAX_DISTANCE)  # what is not allowed lies below
+    groups = table.shape[1] // _GROUP
+    if groups < _GROUPS_PER_NEIGHBOUR * k:
+        kth = np.partition(table, -k, axis=1)[:, -k]
+    else:
+        body = table[:, : groups * _GROUP].reshape(len(table), _GROUP, groups)
+        best = body.max(axis=1)
+        rest = table[:, groups * _GROUP :]
+        np.maximum(best[:, : rest.shape[1]], rest, out=best[:, : rest.shape[1]])
+        kth = np.partition(best, -k, axis=1)[:, -k]
+    found: NDArray[np.float32] = np.maximum(kth - np.float32(NEAR_TIE), lowest)
+    return found
+
+
+def rank(
+    query: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    positions: NDArray[np.int64],
+    similarities: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Order items (P,) by (distance, position), with distances that equal vectors share to the last bit.
+
+    Args:
+        query: What is asked, (D,).
+        vectors: Embeddings of the whole gallery, (N, D).
+        positions: The items, ascending.
+        similarities: To the query, as BLAS gives them, (P,); where left out, all are computed here.
+
+    Returns:
+        Positions and cosine distances, nearest first.
+    """
+    if similarities is None or len(positions) <= _EXACT_UP_TO:
+        distances = _distances(query, vectors, positions)
         order = np.argsort(distances, kind="stable")
-        found, distances = found[order], distances[order]
-        again = np.full(len(found), len(found) <= _EXACT_UP_TO)
-        close = np.diff(distances) < NEAR_TIE
-        again[1:] |= close
-        again[:-1] |= close
-        if again.any():
-            distances[again] = self._rescored(query, found[again])
-            order = np.lexsort((found, distances))
-            found, distances = found[order], distances[order]
-        return found[:k], distances[:k].clip(0.0, MAX_DISTANCE)
+        return positions[order], distances[order]
+    distances = np.float32(1.0) - similarities
+    order = np.argsort(distances, kind="stable")
+    positions, distances = positions[order], distances[order]
+    again = np.zeros(len(positions), dtype=np.bool_)
+    close = np.diff(distances) < NEAR_TIE
+    again[1:] |= close
+    again[:-1] |= close
+    if again.any():
+        distances[again] = _distances(query, vectors, positions[again])
+        order = np.lexsort((positions, distances))
+        positions, distances = positions[order], distances[order]
+    return positions, distances.clip(0.0, MAX_DISTANCE)
 
-    def _rescored(self, query: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Compute distances so that equal vectors get equal ones, whatever row they stand in."""
-        wide = query.astype(np.float64)
-        parts = (positions[at : at + _RESCORE_ROWS] for at in range(0, len(positions), _RESCORE_ROWS))
-        distances: NDArray[np.float64] = np.concatenate([1.0 - (self._vectors[p] * wide).sum(axis=1) for p in parts])
-        return distances.astype(np.float32)
+
+def _distances(
+    query: NDArray[np.float32], vectors: NDArray[np.float32], positions: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Compute distances so that equal vectors get equal ones, whatever row they stand in."""
+    wide = query.astype(np.float64)
+    parts = (positions[at : at + _RESCORE_ROWS] for at in range(0, max(len(positions), 1), _RESCORE_ROWS))
+    distances: NDArray[np.float64] = np.concatenate([1.0 - (vectors[p] * wide).sum(axis=1) for p in parts])
+    return distances.astype(np.float32).clip(0.0, MAX_DISTANCE)
+
+
+def _no_neighbours(queries: int) -> Neighbours:
+    return Neighbours(np.empty((queries, 0), dtype=np.int64), np.empty((queries, 0), dtype=np.float32))
 
 
 def check_search(index: Index, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None) -> None:

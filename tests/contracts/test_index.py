@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.errors import RetrievalError
+from backend.retrieval.approximate import ApproximateIndex
 from backend.retrieval.index import ExactIndex, Neighbours, check_search
 
 
@@ -36,7 +37,7 @@ class BruteForceIndex:
         return Neighbours(positions.reshape(shape), distances.reshape(shape).clip(0, 2))
 
 
-@pytest.fixture(params=[ExactIndex, BruteForceIndex], ids=["exact", "fake"])
+@pytest.fixture(params=[ExactIndex, ApproximateIndex, BruteForceIndex], ids=["exact", "approximate", "fake"])
 def kind(request):
     return request.param
 
