@@ -1,22 +1,26 @@
 """The approximate kind of index: a search looks at the cells around the query, and ranks what it finds there exactly.
 
-faiss walks the cells (``IndexIVFFlat``), from arrays that we made and keep; no file of its own is read.
+Its file holds arrays only; what walks the cells is :mod:`backend.retrieval.cell_lists`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.retrieval.cell_lists import CellLists
 from backend.retrieval.cells import Cells, find_centres, owners_of
-from backend.retrieval.index import FEW, NEAR_TIE, ExactIndex, Neighbours, check_search, rank
+from backend.retrieval.index import FEW, NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backend.retrieval.index import Neighbours, Ranked
+
 TARGET = 0.998  # share of the exact ten nearest that the number of probes is chosen for
-_SPARE = 6  # candidates beyond the k-th, so that a tie across it is seen
+# Candidates beyond the k-th: they are found with rounded numbers, and a tie across the k-th is to be seen.
+_SPARE, _SPARE_SHARE = 50, 0.5
 _USUAL_K = 10
 _ASKED = 1_000
 
@@ -34,9 +38,9 @@ class ApproximateIndex:
 
     def __init__(self, vectors: NDArray[np.float32], cells: Cells | None = None) -> None:
         self._exact = ExactIndex(vectors)
-        self._vectors = vectors
+        self._vectors = vectors.view(np.ndarray)
         self.cells = make_cells(vectors) if cells is None else cells
-        self._faiss = _opened(vectors, self.cells)
+        self._lists = CellLists(vectors, self.cells)
 
     @property
     def size(self) -> int:
@@ -61,13 +65,12 @@ class ApproximateIndex:
         check_search(self, queries, k=k, allowed=allowed)
         open_to = self.size if allowed is None else int(np.count_nonzero(allowed))
         wanted = min(k, open_to)
-        if open_to <= self.size * FEW or wanted + _SPARE > open_to * FEW:
+        if open_to <= self.size * FEW or wanted + _spare(wanted) > open_to * FEW:
             return self._exact.search(queries, k=k, allowed=allowed)
         probes = self._probes(k, open_to / self.size)
-        found = [self._one(query, wanted, probes, allowed) for query in queries]
-        if not found:
-            return Neighbours(np.empty((0, wanted), dtype=np.int64), np.empty((0, wanted), dtype=np.float32))
-        return Neighbours(np.stack([one[0] for one in found]), np.stack([one[1] for one in found]))
+        if not len(queries):
+            return self._exact.search(queries, k=k, allowed=allowed)
+        return one_by_one(queries, lambda query: self._one(query, wanted, probes, allowed))
 
     def _probes(self, k: int, share: float) -> int:
         """Say how many cells to look at: more of them for more neighbours, and where fewer items are allowed."""
@@ -77,29 +80,17 @@ class ApproximateIndex:
 
     def _one(
         self, query: NDArray[np.float32], k: int, probes: int, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        similarities, positions = self._candidates(query, k + _SPARE, probes, allowed)
+    ) -> Ranked:
+        similarities, positions = self._lists.search(query, k + _spare(k), probes, allowed)
         # Copies of one item reach beyond the candidates, or the cells hold too few: then all items are compared.
         if positions[-1] < 0 or similarities[k - 1] - similarities[-1] <= NEAR_TIE:
             found = self._exact.search(query[None], k=k, allowed=allowed)
             return found.positions[0], found.distances[0]
-        positions, distances = rank(query, self._vectors, np.sort(positions))
-        return positions[:k], distances[:k]
+        return nearest(query, self._vectors, positions, k)
 
-    def _candidates(
-        self, query: NDArray[np.float32], count: int, probes: int, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        import faiss
 
-        faiss.omp_set_num_threads(1)  # of this thread: one query is answered faster by one
-        if allowed is None:
-            options = faiss.SearchParametersIVF(nprobe=probes)
-        else:
-            bits = np.packbits(allowed, bitorder="little")
-            chosen = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-            options = faiss.SearchParametersIVF(nprobe=probes, sel=chosen)
-        similarities, positions = self._faiss.search(query[None], count, params=options)
-        return similarities[0], positions[0]
+def _spare(k: int) -> int:
+    return max(_SPARE, int(k * _SPARE_SHARE))
 
 
 def make_cells(vectors: NDArray[np.float32], before: Cells | None = None, *, moved: int = 0) -> Cells:
@@ -141,17 +132,3 @@ def made_up_queries(vectors: NDArray[np.float32], count: int, *, seed: int = 11)
     between = items + others
     found: NDArray[np.float32] = between / np.linalg.norm(between, axis=1, keepdims=True)
     return found
-
-
-def _opened(vectors: NDArray[np.float32], cells: Cells) -> Any:
-    """Put embeddings into faiss's lists as the cells say."""
-    import faiss
-
-    quantizer = faiss.IndexFlatIP(vectors.shape[1])
-    quantizer.add(np.ascontiguousarray(cells.centres))
-    index = faiss.IndexIVFFlat(quantizer, vectors.shape[1], len(cells.centres), faiss.METRIC_INNER_PRODUCT)
-    index.is_trained = True
-    rows = np.ascontiguousarray(vectors)
-    ids, owners = np.arange(len(rows), dtype=np.int64), cells.owners.astype(np.int64)
-    index.add_core(len(rows), *(faiss.swig_ptr(array) for array in (rows, ids, owners)))
-    return index

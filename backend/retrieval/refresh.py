@@ -24,7 +24,7 @@ from backend.retrieval.gallery_rows import SCHEMA, merged_rows
 from backend.retrieval.kinds import load_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,12 +71,14 @@ class Refreshed:
         }
 
 
-def refresh_gallery(snapshot: Snapshot, embedder: Embedder, folder: Path, *, progress: Progress) -> Refreshed:
+def refresh_gallery(
+    snapshot: Snapshot, network: Callable[[], Embedder], folder: Path, *, progress: Progress
+) -> Refreshed:
     """Bring the index of a bundle to the version of a snapshot; the bundle changes at the very end, in one step.
 
     Args:
         snapshot: The index's catalogue, at the version to reach.
-        embedder: The bundle's network.
+        network: Gives the bundle's network; asked only where there is a picture to embed.
         folder: The bundle.
         progress: Told the pictures done, asked whether to stop.
 
@@ -91,7 +93,7 @@ def refresh_gallery(snapshot: Snapshot, embedder: Embedder, folder: Path, *, pro
     if not changes.total:
         return Refreshed(_note_version(folder, info, snapshot), info.catalogue.version, 0, 0, 0)
     with disk_watched(), bundle.workplace(folder, "index") as place:
-        fresh = _fresh_rows(snapshot, embedder, changes, folder, progress)
+        fresh = _fresh_rows(snapshot, network, changes, folder, progress)
         removed = _merge(folder, place, fresh, changes, progress)
         size = pq.read_metadata(place / bundle.GALLERY).num_rows
         if not size:
@@ -143,7 +145,7 @@ class _Fresh:
 
 
 def _fresh_rows(
-    snapshot: Snapshot, embedder: Embedder, changes: GalleryChanges, folder: Path, progress: Progress
+    snapshot: Snapshot, network: Callable[[], Embedder], changes: GalleryChanges, folder: Path, progress: Progress
 ) -> _Fresh:
     """Embed what has another picture, and give what has other details its old thumbnail."""
     held = pq.read_table(folder / bundle.GALLERY, columns=["product_id"])["product_id"].combine_chunks()
@@ -151,15 +153,25 @@ def _fresh_rows(
     known = [name for name, here in zip(changes.details, is_held, strict=True) if here]
     # What could not be read when the index was built is tried again, as a build would.
     wanted = [*changes.embed, *(name for name, here in zip(changes.details, is_held, strict=True) if not here)]
-    kept: list[pa.RecordBatch] = []
-    batches = _batches_of(snapshot, wanted)
-    found = embed_batches(batches, embedder, SCHEMA, total=len(wanted), progress=progress, keep=kept.append)
-    embedded = pa.Table.from_batches(kept, SCHEMA)
+    embedded, vectors = _embedded(snapshot, network, wanted, progress)
     rows = pa.concat_tables([embedded, _with_thumbnails(snapshot, known, folder)])
     order = np.asarray(pc.sort_indices(rows["product_id"]), dtype=np.int64)
     is_embedded = order < len(embedded)
-    matrix = np.concatenate(found.vectors) if found.vectors else np.empty((0, embedder.size), dtype=np.float32)
-    return _Fresh(rows.take(pa.array(order)).combine_chunks(), matrix[order[is_embedded]], is_embedded)
+    return _Fresh(rows.take(pa.array(order)).combine_chunks(), vectors[order[is_embedded]], is_embedded)
+
+
+def _embedded(
+    snapshot: Snapshot, network: Callable[[], Embedder], ids: Sequence[str], progress: Progress
+) -> tuple[pa.Table, NDArray[np.float32]]:
+    """Return rows and embeddings of those of some products whose pictures can be read."""
+    kept: list[pa.RecordBatch] = []
+    if not ids:
+        return SCHEMA.empty_table(), np.empty((0, 0), dtype=np.float32)
+    embedder = network()
+    batches = _batches_of(snapshot, ids)
+    found = embed_batches(batches, embedder, SCHEMA, total=len(ids), progress=progress, keep=kept.append)
+    vectors = np.concatenate([np.empty((0, embedder.size), dtype=np.float32), *found.vectors])
+    return pa.Table.from_batches(kept, SCHEMA), vectors
 
 
 def _batches_of(snapshot: Snapshot, ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
