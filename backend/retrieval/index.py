@@ -258,8 +258,7 @@ def check_search(index: Index, queries: NDArray[np.float32], *, k: int, allowed:
         raise RetrievalError(f"Queries must be (Q, {index.dimensions}), got {queries.shape}.")
     if allowed is not None and (allowed.shape != (index.size,) or allowed.dtype != np.bool_):
         raise RetrievalError(f"The mask must be bool ({index.size},), got {allowed.dtype} {allowed.shape}.")
-    squares = [float(query @ query) for query in queries]
-    if squares and not (min(squares) >= _SQUARES[0] and max(squares) <= _SQUARES[1]):
+    if not all(_SQUARES[0] <= float(query @ query) <= _SQUARES[1] for query in queries):
         raise RetrievalError(
             "The network made nothing of the picture: its embedding does not have length 1.",
             next_step="Use a picture that shows something.",
