@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from backend import cli_handlers as handlers
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
+from backend.cli_index import add_index
+from backend.cli_recommend import add_recommend
 from backend.cli_training import add_training
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
@@ -86,22 +88,16 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 def _add_models(commands: Any) -> None:
     add_training(commands, _command)
-    for name, help_text, handler in (
-        ("index", "Embed the whole gallery into a model's bundle.", handlers.index),
-        ("deploy", "Register a model and have the endpoint serve it.", handlers.deploy),
-    ):
-        command = _command(commands, name, help_text, handler)
-        command.add_argument("--model", default="", help="name of the model; the newest when left out")
-        if name == "deploy":
-            command.add_argument("--alias", default="champion")
+    add_index(commands, _command)
+    deploy = _command(commands, "deploy", "Register a model and have the endpoint serve it.", handlers.deploy)
+    deploy.add_argument("--model", default="", help="name of the model; the newest when left out")
+    deploy.add_argument("--alias", default="champion")
     add_evaluation(commands, _command)
     _command(commands, "models", "List the models, newest first.", handlers.models)
 
 
 def _add_recommend(commands: Any) -> None:
-    recommend = _command(commands, "recommend", "Find the products that look like a photo.", handlers.recommend)
-    recommend.add_argument("photo", help="a PNG, JPEG or WEBP file")
-    recommend.add_argument("-k", type=int, default=10, help="how many products, default 10")
+    add_recommend(commands, _command)
     demo = _command(commands, "demo", "Run the whole path in one go.", handlers.demo)
     demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
     demo.add_argument("--preset", default="", help="training preset; the one made for the source when left out")

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from backend import steps
 from backend.bundle import list_bundles
 from backend.console import ConsoleProgress
-from backend.errors import Cancelled, ImageRejected, JobError, RegistryError
+from backend.errors import Cancelled, JobError, RegistryError
 from backend.requests import (
     DemoRequest,
     DeployRequest,
-    IndexRequest,
     Request,
 )
 
@@ -34,11 +33,6 @@ def carry_out(request: Request, settings: Settings) -> Result:
         return steps.run_request(request, settings, progress)
 
 
-def index(options: argparse.Namespace, settings: Settings) -> Result:
-    """``index``."""
-    return carry_out(IndexRequest(options.model), settings)
-
-
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:
     """``deploy``."""
     return carry_out(DeployRequest(options.model, options.alias), settings)
@@ -49,29 +43,6 @@ def models(_options: argparse.Namespace, settings: Settings) -> Result:
     shown = ("name", "created_at", "metrics", "run_id")
     found = [{name: getattr(manifest, name) for name in shown} for manifest in list_bundles(settings.models_dir)]
     return {"models": found}
-
-
-def recommend(options: argparse.Namespace, settings: Settings) -> Result:
-    """``recommend``: ask the running endpoint, or one started for this question."""
-    from backend.demo import neighbours_as_json
-    from backend.serving.client import local_client
-    from backend.supervisor import endpoint_running
-
-    photo = Path(options.photo)
-    if not photo.is_file():
-        raise ImageRejected(f"There is no file {photo}.", code="not_found", next_step="Check the path.")
-    with endpoint_running(settings):
-        answer = local_client(settings).recommend(photo.read_bytes(), k=options.k)
-    return {
-        "photo": str(photo),
-        "neighbours": neighbours_as_json(answer),
-        "notes": list(answer.notes),
-        "model": answer.model_name,
-        "model_version": answer.model_version,
-        "catalogue": answer.catalogue,
-        "catalogue_version": answer.catalogue_version,
-        "timings_ms": answer.timings_ms,
-    }
 
 
 def demo(options: argparse.Namespace, settings: Settings) -> Result:

@@ -78,9 +78,7 @@ class ApproximateIndex:
         wide = self.cells.probes + max(0, k - _USUAL_K) / held
         return min(len(self.cells.centres), int(np.ceil(wide / share)))
 
-    def _one(
-        self, query: NDArray[np.float32], k: int, probes: int, allowed: NDArray[np.bool_] | None
-    ) -> Ranked:
+    def _one(self, query: NDArray[np.float32], k: int, probes: int, allowed: NDArray[np.bool_] | None) -> Ranked:
         similarities, positions = self._lists.search(query, k + _spare(k), probes, allowed)
         # Copies of one item reach beyond the candidates, or the cells hold too few: then all items are compared.
         if positions[-1] < 0 or similarities[k - 1] - similarities[-1] <= NEAR_TIE:

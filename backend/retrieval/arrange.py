@@ -56,7 +56,8 @@ def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArr
             f"There are {len(weights)} weights for {len(liked)} pictures.", next_step="Give one weight a picture."
         )
     if len(liked) == 1:
-        return liked[0]
+        only: NDArray[np.float32] = liked[0]
+        return only
     return _unit(np.average(liked.astype(np.float64), axis=0, weights=list(weights) or None))
 
 
@@ -91,7 +92,8 @@ def arranged(
 
     Args:
         asked: What is searched for, a unit vector (D,).
-        index, gallery: What is searched in.
+        index: What is searched in.
+        gallery: What is shown of its items.
         spec: The pixels that two pictures are compared by.
         k: Products wanted; fewer where there are fewer that are different.
         allowed: Items that may be answered, bool (N,); all when left out.
@@ -128,7 +130,7 @@ def varied(
     """
     left = np.ones(len(similarities), dtype=np.bool_)
     likest = np.full(len(similarities), -1.0, dtype=np.float32)  # similarity to the likest that was chosen
-    chosen = []
+    chosen: list[int] = []
     for _ in range(min(k, len(similarities))):
         worth = (1.0 - diversity) * similarities - diversity * likest if chosen else similarities
         best = int(np.argmax(np.where(left, worth, -np.inf)))

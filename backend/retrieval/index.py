@@ -120,9 +120,7 @@ class ExactIndex:
         """Made when the first lone query comes."""
         return Head(self._vectors)
 
-    def _one(
-        self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int
-    ) -> Ranked:
+    def _one(self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, k: int) -> Ranked:
         candidates = self._head.candidates(query, self._vectors, k=k, allowed=allowed)
         if candidates is None:
             found = self._among_all(query[None], allowed, k)
@@ -177,9 +175,7 @@ def _borders(table: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     return found
 
 
-def nearest(
-    query: NDArray[np.float32], vectors: NDArray[np.float32], positions: NDArray[np.int64], k: int
-) -> Ranked:
+def nearest(query: NDArray[np.float32], vectors: NDArray[np.float32], positions: NDArray[np.int64], k: int) -> Ranked:
     """Return the k nearest among items (P,), P at least k, ranked as :func:`rank` does."""
     similarities = vectors[positions] @ query
     border = np.partition(similarities, -k)[-k] - np.float32(NEAR_TIE)

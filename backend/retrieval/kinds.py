@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -56,9 +56,10 @@ def check_kind(kind: str) -> Kind:
     Raises:
         RetrievalError: There is no such kind.
     """
-    if kind not in KINDS:
-        raise RetrievalError(f"There is no index of the kind {kind!r}.", next_step=f"Kinds are {' and '.join(KINDS)}.")
-    return cast("Kind", kind)
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise RetrievalError(f"There is no index of the kind {kind!r}.", next_step=f"Kinds are {' and '.join(KINDS)}.")
 
 
 def open_index(folder: Path, manifest: Manifest) -> Index:

@@ -191,7 +191,9 @@ def _with_thumbnails(snapshot: Snapshot, ids: Sequence[str], folder: Path) -> pa
     columns = [name for name in SCHEMA.names if name != "thumbnail"]
     details = snapshot.columns(columns)
     details = details.filter(pc.is_in(details["product_id"], value_set=wanted))
-    shown = pq.read_table(folder / bundle.GALLERY, columns=["product_id", "thumbnail"], filters=[("product_id", "in", ids)])
+    shown = pq.read_table(
+        folder / bundle.GALLERY, columns=["product_id", "thumbnail"], filters=[("product_id", "in", ids)]
+    )
     pictures = shown["thumbnail"].take(pc.index_in(details["product_id"], value_set=shown["product_id"]))
     return details.append_column("thumbnail", pictures).select(SCHEMA.names).cast(SCHEMA)
 
@@ -216,21 +218,17 @@ def _merge(folder: Path, place: Path, fresh: _Fresh, changes: GalleryChanges, pr
     return int(pc.sum(gone).as_py() or 0)
 
 
-def _places(
-    held: pa.Array, ids: pa.Array, is_embedded: NDArray[np.bool_], size: int
-) -> NDArray[np.int64]:
+def _places(held: pa.Array, ids: pa.Array, is_embedded: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
     """Return where the vector of each fresh row lies: in the old matrix, or behind it among the new ones."""
     places = np.asarray(pc.fill_null(pc.index_in(ids, value_set=held), -1), dtype=np.int64)
     places[is_embedded] = size + np.arange(np.count_nonzero(is_embedded))
     return places
 
 
-def _write_vectors(
-    path: Path, old: NDArray[np.float32], new: NDArray[np.float32], sources: NDArray[np.int64]
-) -> None:
+def _write_vectors(path: Path, old: NDArray[np.float32], new: NDArray[np.float32], sources: NDArray[np.int64]) -> None:
     """Write rows of two matrices, counted one behind the other, in the order of ``sources``; memory stays small."""
     shape = (len(sources), old.shape[1])
-    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    target: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)  # type: ignore[no-untyped-call]
     for start in range(0, len(sources), _COPIED_ROWS):
         part = sources[start : start + _COPIED_ROWS]
         is_old = part < len(old)
