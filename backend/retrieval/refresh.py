@@ -234,5 +234,6 @@ def _write_vectors(path: Path, old: NDArray[np.float32], new: NDArray[np.float32
         is_old = part < len(old)
         rows = target[start : start + len(part)]
         rows[is_old] = old[part[is_old]]
-        rows[~is_old] = new[part[~is_old] - len(old)]
+        if not is_old.all():
+            rows[~is_old] = new[part[~is_old] - len(old)]
     target.flush()

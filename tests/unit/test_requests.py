@@ -13,9 +13,11 @@ from backend.requests import (
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
+    FidelityRequest,
     IndexRequest,
     IngestRequest,
     QualityRequest,
+    RefreshRequest,
     RestoreRequest,
     SplitsRequest,
     TidyRequest,
@@ -37,7 +39,9 @@ from backend.training.config import preset
         RestoreRequest("shop", 3),
         TidyRequest("shop", vacuum=True, keep_days=2.5),
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
-        IndexRequest("m"),
+        IndexRequest("m", "approximate", newest=True),
+        RefreshRequest("m", deploy=False),
+        FidelityRequest("m", k=5),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
         DeployRequest("m", "challenger"),
         DemoRequest("sample", "seed-cnn"),
@@ -50,7 +54,15 @@ def test_every_kind_survives_json(request_):
 
 def test_kinds_are_the_words_of_the_flow():
     flow = {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
-    assert set(KINDS) == flow | {"commit", "quality", "splits", "restore", "tidy"}  # what keeps a catalogue
+    assert set(KINDS) == flow | {
+        "commit",
+        "quality",
+        "splits",
+        "restore",
+        "tidy",
+        "refresh",
+        "fidelity",
+    }  # what keeps it
 
 
 @pytest.mark.parametrize(
