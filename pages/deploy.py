@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import services
-from app.components import charts, endpoint_card, job_panel, model_picker
+from app.components import charts, endpoint_card, freshness, index_fidelity, job_panel, model_picker
 from backend.requests import DeployRequest, IndexRequest
 
 st.title("Deploy")
@@ -13,6 +13,7 @@ st.subheader("What answers now")
 served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
+    freshness.show(served.catalogue, served.model, page="deploy")
 
 st.subheader("Models")
 model = model_picker.choose()
@@ -36,6 +37,7 @@ if model is not None:
         job_panel.submit(IndexRequest(model=model.name))
     if deploy:
         job_panel.submit(DeployRequest(model=model.name))
+    index_fidelity.render(model.name)
     job_panel.show_latest("index")
     job_panel.show_latest("deploy")
 

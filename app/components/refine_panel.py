@@ -94,10 +94,10 @@ def _photos(title: str, name: str, *, most: int) -> Sequence[bytes]:
 
 
 def _count(number: int) -> float:
-    chosen = st.segmented_control(
+    chosen = st.select_slider(
         f"How much photo {number + 1} counts",
         list(COUNTS),
-        default="As much",
-        key=state.further_key(f"count-{number}"),
+        value="As much",
+        key=state.further_key(f"count_{number}"),
     )
-    return COUNTS[chosen or "As much"]
+    return COUNTS[chosen]
