@@ -22,6 +22,7 @@ from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.filters import check_filters
 from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
 from backend.retrieval.kinds import EXACT, load_vectors, no_index, write_index
+from backend.retrieval.thumbnails import Thumbnails
 
 __all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
 
@@ -58,16 +59,17 @@ class GalleryItem:
 
 
 class Gallery:
-    """The items of an index, by position.
+    """The items of an index, by position; threads may share it.
 
     Args:
-        table: Columns of ``SCHEMA``, one row an item.
+        file: Columns of ``SCHEMA``, one row an item. Pictures are read when they are asked for, the others at once.
     """
 
-    def __init__(self, table: pa.Table) -> None:
-        if table.schema.names != SCHEMA.names:
-            raise RetrievalError(f"The gallery has the columns {table.schema.names}.", next_step=_REBUILD)
-        self._table = table
+    def __init__(self, file: pq.ParquetFile) -> None:
+        if file.schema_arrow.names != SCHEMA.names:
+            raise RetrievalError(f"The gallery has the columns {file.schema_arrow.names}.", next_step=_REBUILD)
+        self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"])
+        self._thumbnails = Thumbnails(file)
         self._codes: dict[str, tuple[dict[str, int], NDArray[np.int32]]] = {}
 
     @classmethod
@@ -81,7 +83,7 @@ class Gallery:
         if not path.is_file():
             raise no_index(folder)
         try:
-            return cls(pq.read_table(path))
+            return cls(pq.ParquetFile(path, memory_map=True))
         except (pa.ArrowException, OSError) as error:
             raise RetrievalError(f"{path.name} of {folder.name} cannot be read.", next_step=_REBUILD) from error
 
@@ -97,7 +99,11 @@ class Gallery:
 
     def thumbnail(self, position: int) -> bytes:
         """Return an item's picture for screens: PNG or WEBP bytes."""
-        return bytes(self._table.column("thumbnail")[position].as_py())
+        return self._thumbnails.at(position)
+
+    def preload(self) -> None:
+        """Read all pictures, so that nobody waits for one later."""
+        self._thumbnails.preload()
 
     @property
     def labels(self) -> NDArray[np.str_]:

@@ -189,6 +189,7 @@ class Recommender:
 
     def warm_up(self) -> None:
         """Answer one picture made up here, so that the first real one does not pay for what is built on first use."""
+        self.gallery.preload()
         self.recommend([example_picture(self.manifest.pixels)], k=1)
 
     def _decode(self, images: Sequence[bytes]) -> tuple[list[DecodedImage], list[float]]:

@@ -28,8 +28,9 @@ from backend.models import load_network, model_folder, trained_on
 from backend.progress import NullProgress
 from backend.retrieval.approximate import ApproximateIndex
 from backend.retrieval.fidelity import share_found
-from backend.retrieval.gallery import embed_split, load_vectors
+from backend.retrieval.gallery import Gallery, embed_split, load_vectors
 from backend.retrieval.index import ExactIndex
+from backend.retrieval.kinds import open_index
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
@@ -40,7 +41,14 @@ if TYPE_CHECKING:
     from backend.catalogue.snapshot import Snapshot
 
 K, AT_ONCE, TURN = 10, 500, 100
-ASKED = {"approximate": 12.0, "fidelity": 0.995, "exact_one": 1.0, "exact_500": 1.0, "original": 1_000.0}
+ASKED = {
+    "first_answer_ms": 300,
+    "approximate": 12.0,
+    "fidelity": 0.995,
+    "exact_one": 1.0,
+    "exact_500": 1.0,
+    "original": 1_000.0,
+}
 
 
 @dataclass
@@ -125,6 +133,21 @@ def original(bench: Bench, manifest: Manifest, folder: Path, snapshot: Snapshot,
     }
 
 
+def first_answer(folder: Path, query: np.ndarray) -> dict[str, float]:
+    """Time, in ms, what a process does between its imports and its first answer; the network aside."""
+    marks = [time.perf_counter()]
+    manifest = bundle.verify(folder)
+    marks.append(time.perf_counter())
+    gallery, index = Gallery.load(folder), open_index(folder, manifest)
+    marks.append(time.perf_counter())
+    for position in index.search(query[None], k=K).positions[0].tolist():
+        assert gallery.item(position).product_id
+        assert gallery.thumbnail(position)
+    marks.append(time.perf_counter())
+    parts = dict(zip(("verified", "opened", "answered"), np.diff(marks) * 1e3, strict=True))
+    return {name: round(float(value), 1) for name, value in {**parts, "total": sum(parts.values())}.items()}
+
+
 def _median_us(seconds: list[float]) -> float:
     return round(float(np.median(seconds)) * 1e6, 1)
 
@@ -143,6 +166,8 @@ def main() -> None:
     network = load_network(folder, manifest, settings)
     snapshot = trained_on(manifest, settings)
     queries = embed_split(snapshot, network, progress=NullProgress()).vectors[:2_000]
+    first_answer(folder, queries[0])  # the first of a process is slower by what libraries set up
+    opening = first_answer(folder, queries[0])
     with threadpool_limits(1):
         bench = Bench(load_vectors(folder), queries)
         shares = bench.check()
@@ -158,6 +183,7 @@ def main() -> None:
         "exact_one": ratio_of(bench.one["flat"], bench.one["exact"]),
         "exact_500": ratio_of(bench.many["flat"], bench.many["exact"]),
         "original": bench_of_original,
+        "first_answer_ms": opening,
         "fidelity": {name: round(share, 5) for name, share in shares.items()},
         "cells": len(bench.cells.centres),
         "cells_looked_at": bench.cells.probes,

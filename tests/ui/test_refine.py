@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from backend.bundle import IndexInfo
 from backend.requests import FidelityRequest
 from backend.retrieval.fidelity import ArmReport, FidelityReport
 from backend.retrieval.freshness import Behind
@@ -106,7 +105,7 @@ def test_the_badge_says_what_it_can():
 
 
 def report(model, **changes):
-    index: IndexInfo = model.index
+    index = model.index
     arms = (ArmReport("exact", 1.0, 0.5, 0.7, True), ArmReport("approximate", 0.9966, 0.08, 0.1, False))
     values = {
         "model": model.name,
