@@ -31,7 +31,7 @@ def result(capsys):
 
 
 def test_how_far_an_index_is_behind_is_told(home, capsys):
-    home.drop(["b001", "b002"])
+    home.drop(["b002", "b003"])
     assert cli.main(["index", "behind", "--json"]) == 0
     told = result(capsys)
     assert (told["model"], told["version"], told["newest"]) == ("projection", 4, home.snapshot.version)
