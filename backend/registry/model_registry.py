@@ -197,6 +197,7 @@ def _register(
         _MANIFEST_TAG: bundle.sha256_of(folder / bundle.MANIFEST),
         "catalogue": manifest.catalogue.name,
         "catalogue_version": str(manifest.catalogue.version),
+        "index_version": str(manifest.index.catalogue.version) if manifest.index else "",
     }
     made = client.create_model_version(
         settings.model_name, model_uri, run_id, tags=tags, model_id=model_uri.removeprefix("models:/")
