@@ -29,7 +29,7 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
     manifest = bundle.verify(folder)
     had = manifest.index.kind if manifest.index is not None else EXACT
     kind = check_kind(request.index_kind or had)
-    snapshot = _newest(manifest, settings) if request.newest else models.trained_on(manifest, settings)
+    snapshot = _newest(manifest, settings) if request.newest else _same(manifest, settings)
     started = time.monotonic()
     build = _built_here if is_local(settings.spark_master) else _built_on_spark
     info = build(snapshot, manifest, folder, kind, settings, progress)
@@ -98,6 +98,15 @@ def fidelity_step(request: FidelityRequest, settings: Settings, progress: Progre
 
     folder = models.model_folder(settings, request.model)
     return measure_fidelity(folder, k=request.k, queries=request.queries, progress=progress).as_dict()
+
+
+def _same(manifest: Manifest, settings: Settings) -> Snapshot:
+    """Open the version that the model's index is of, and the one it was trained on while it has none."""
+    from backend.catalogue.snapshot import open_snapshot
+
+    if manifest.index is None:
+        return models.trained_on(manifest, settings)
+    return open_snapshot(settings.catalogues_dir, manifest.index.catalogue.name, manifest.index.catalogue.version)
 
 
 def _newest(manifest: Manifest, settings: Settings) -> Snapshot:

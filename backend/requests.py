@@ -162,7 +162,8 @@ class IndexRequest:
 
     Attributes:
         index_kind: ``exact`` or ``approximate``; empty keeps the kind that the model has, which is exact at first.
-        newest: Whether the newest version of the catalogue is taken instead of the one that was trained on.
+        newest: Whether the newest version of the catalogue is taken; else that of the index there is, or else the one
+            that was trained on.
     """
 
     kind: ClassVar[str] = "index"
