@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend import bundle
+from backend.catalogue.delta_table import spark_errors
 from backend.catalogue.executors import spare_zip_imports
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.spark_jobs import run_watched
@@ -84,11 +85,13 @@ def build_gallery_on_spark(
 
     Raises:
         RetrievalError, BundleError, StorageFull, Cancelled: As there.
+        CatalogueError: Spark cannot read the catalogue or run the network, with its own first words.
     """
     manifest = bundle.read_manifest(folder)
     network = Network((folder / bundle.WEIGHTS).read_bytes(), manifest.to_json())
     with disk_watched(), bundle.workplace(folder, "index") as place:
-        found = _embedded(spark, _pictures(spark, snapshot, splits), network, place, progress)
+        with spark_errors(snapshot.name, progress):
+            found = _embedded(spark, _pictures(spark, snapshot, splits), network, place, progress)
         if not len(found):
             raise RetrievalError(
                 f"{snapshot.name} has no readable picture in {', '.join(splits)}.",
