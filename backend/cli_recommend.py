@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from backend.serving.answers import Answer
     from backend.settings import Settings
 
 Result = dict[str, Any]
@@ -65,8 +66,18 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
         "model_version": answer.model_version,
         "catalogue": answer.catalogue,
         "catalogue_version": answer.catalogue_version,
+        "behind": _behind(answer, settings),
         "timings_ms": answer.timings_ms,
     }
+
+
+def _behind(answer: Answer, settings: Settings) -> str:
+    """Say how far the answer is behind the catalogue; empty where it is not, or the catalogue is elsewhere."""
+    from backend.bundle import CatalogueRef
+    from backend.retrieval.freshness import behind
+
+    found = behind(settings.catalogues_dir, CatalogueRef(answer.catalogue, answer.catalogue_version))
+    return found.text if found is not None and found.is_behind else ""
 
 
 def filters_of(pairs: list[str]) -> dict[str, Any]:

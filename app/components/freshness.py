@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, retrieval_services, words
+from app import notices, retrieval_services
 from app.components import job_panel
 from backend.requests import RefreshRequest
 
@@ -28,7 +28,7 @@ def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
         if found is None:
             return  # the catalogue of an endpoint elsewhere
         with st.container(horizontal=True, vertical_alignment="center", key="freshness"):
-            st.badge(badge_text(found), icon=_icon(found), color="orange" if found.is_behind else "green")
+            st.badge(found.text, icon=_icon(found), color="orange" if found.is_behind else "green")
             if found.is_behind and st.button(
                 "Refresh",
                 icon=":material/sync:",
@@ -37,16 +37,6 @@ def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
             ):
                 job_panel.submit(RefreshRequest(model=model))
         job_panel.show_latest("refresh", page=page)
-
-
-def badge_text(found: Behind) -> str:
-    """Say how far the answers are behind."""
-    if not found.is_behind:
-        return "Up to date"
-    versions = words.count(found.versions, "version")
-    if found.products is None:
-        return f"{versions} behind"
-    return f"{versions}, {words.count(found.products, 'product')} behind"
 
 
 def _icon(found: Behind) -> str:

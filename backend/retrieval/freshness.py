@@ -75,6 +75,16 @@ class Behind:
         """Whether an answer could be another one: a version that moves no product makes no difference."""
         return self.products != 0
 
+    @property
+    def text(self) -> str:
+        """How far it is behind, in words."""
+        if not self.is_behind:
+            return "Up to date"
+        versions = f"{self.versions:,} version{'s' * (self.versions != 1)}"
+        if self.products is None:
+            return f"{versions} behind"
+        return f"{versions}, {self.products:,} product{'s' * (self.products != 1)} behind"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
         return {

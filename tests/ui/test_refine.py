@@ -6,7 +6,6 @@ import pytest
 
 from backend.requests import FidelityRequest
 from backend.retrieval.fidelity import ArmReport, FidelityReport
-from backend.retrieval.freshness import Behind
 from tests.fixtures.endpoint import encoded, picture
 from tests.ui.conftest import add_version, assert_calm, finished, grid, press, shop_row, texts
 from tests.ui.test_recommend import upload
@@ -93,15 +92,6 @@ def test_an_answer_says_how_far_it_is_behind_and_can_be_brought_up_to_date(scree
     test = press(test, "Refresh")
     (job,) = screen.runner.list(kind="refresh")
     assert job.request["model"] == "projection"
-
-
-def test_the_badge_says_what_it_can():
-    from app.components.freshness import badge_text
-
-    assert badge_text(Behind("shop", 3, 5, 143)) == "2 versions, 143 products behind"
-    assert badge_text(Behind("shop", 4, 5, 1)) == "1 version, 1 product behind"
-    assert badge_text(Behind("shop", 4, 5, None)) == "1 version behind"
-    assert badge_text(Behind("shop", 4, 5, 0)) == "Up to date"
 
 
 def report(model, **changes):

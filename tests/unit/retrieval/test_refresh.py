@@ -12,7 +12,7 @@ import pytest
 from backend import bundle, bundle_renewal
 from backend.errors import BundleError, Cancelled, CatalogueNotFound, RetrievalError
 from backend.progress import NullProgress
-from backend.retrieval.freshness import behind, gallery_changes, index_behind
+from backend.retrieval.freshness import Behind, behind, gallery_changes, index_behind
 from backend.retrieval.gallery import Gallery, build_gallery, load_vectors
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.refresh import refresh_gallery
@@ -229,3 +229,10 @@ def test_an_index_whose_catalogue_is_elsewhere_or_whose_version_is_gone(shop, bu
     assert (lost.versions, lost.products, lost.is_behind) == (1, None, True)
     with pytest.raises(CatalogueNotFound, match="cannot be read any more"):
         gallery_changes(shop.folder, ref, shop.snapshot.version)
+
+
+def test_how_far_it_is_behind_is_said_in_words():
+    assert Behind("shop", 3, 5, 143).text == "2 versions, 143 products behind"
+    assert Behind("shop", 4, 5, 1).text == "1 version, 1 product behind"
+    assert Behind("shop", 4, 5, None).text == "1 version behind"
+    assert Behind("shop", 4, 5, 0).text == "Up to date"
