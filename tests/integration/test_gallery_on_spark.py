@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,18 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend import bundle
-from backend.catalogue.ingest import ingest
-from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources import SampleSource
 from backend.errors import RetrievalError
 from backend.gallery_on_spark import build_gallery_on_spark
-from backend.index_steps import index_step
 from backend.progress import NullProgress
-from backend.requests import IndexRequest
 from backend.retrieval.gallery import load_vectors
 from tests.fixtures.models import Listener
 from tests.support.standalone import CONF, standalone
 
+LIMIT_S = 240
 pytestmark = [pytest.mark.spark, pytest.mark.tf]
 
 
@@ -55,21 +55,25 @@ def test_splits_without_a_picture_make_no_gallery(spark, sample_snapshot, traine
 
 
 @pytest.mark.slow
-def test_on_a_cluster_the_step_embeds_there(settings, trained_bundle, tmp_path):
+def test_on_a_cluster_the_command_embeds_there(settings, sample_snapshot, bundle_with_index, repository, tmp_path):
     """A master with two workers, each in a working directory of its own; the home is a folder that all see."""
-    from backend.spark_session import open_spark
-
+    shutil.copytree(sample_snapshot.catalogues_dir / "sample", settings.catalogues_dir / "sample")
+    folder = settings.models_dir / bundle_with_index.name
+    shutil.copytree(bundle_with_index, folder)
+    (folder / bundle.VECTORS).unlink()
+    (folder / bundle.GALLERY).unlink()
+    bundle.write_manifest(folder, replace(bundle.read_manifest(folder), index=None))
     with standalone(tmp_path) as master:
-        on_cluster = replace(settings, spark_master=master, spark_conf=CONF)
-        with open_spark(on_cluster, app_name="test") as spark:
-            ingest(spark, SampleSource(60), on_cluster, catalogue="sample", progress=NullProgress())
-            snapshot = open_snapshot(settings.catalogues_dir, "sample")
-            for name in ("there", "here"):
-                folder = settings.models_dir / name
-                shutil.copytree(trained_bundle[0], folder)
-                manifest = replace(bundle.read_manifest(folder), name=name, catalogue=snapshot.ref)
-                bundle.write_manifest(folder, manifest)
-            result = index_step(IndexRequest("there"), on_cluster, NullProgress())
-    index_step(IndexRequest("here"), settings, NullProgress())
-    assert result["gallery_size"] == bundle.read_manifest(settings.models_dir / "here").index.size
-    assert_same(settings.models_dir / "there", settings.models_dir / "here")
+        there = replace(settings, spark_master=master, spark_conf=CONF)
+        done = subprocess.run(
+            [sys.executable, "-m", "backend", "index", "--model", folder.name, "--json"],
+            cwd=repository,
+            env={**os.environ, **there.environment()},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1])["gallery_size"] == bundle.read_manifest(folder).index.size
+    assert_same(folder, bundle_with_index)
