@@ -27,6 +27,8 @@ from backend.settings import Settings, load_settings
 if TYPE_CHECKING:
     from backend.catalogue.items import CatalogueSummary, Product
     from backend.doctor import Check
+    from backend.retrieval.wishes import Wishes
+    from backend.serving.further import Further
 
 FACET_TEXTS = ("label", "category", "brand", "colour")
 FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
@@ -187,18 +189,21 @@ def serving() -> Serving:
     )
 
 
-def recommend(image: bytes, *, k: int, filters: dict[str, Any]) -> state.Answered:
+def recommend(
+    image: bytes, *, k: int, filters: dict[str, Any], wishes: Wishes | None = None, further: Further | None = None
+) -> state.Answered:
     """Ask the endpoint for the k nearest items; the same question twice in a row is asked once.
 
     Raises:
         EndpointError: It could not answer, or refused the picture.
     """
-    question = f"{hashlib.sha256(image).hexdigest()} {k} {sorted(filters.items())}"
+    pictures = hashlib.sha256(repr((image, further)).encode()).hexdigest()
+    question = f"{pictures} {k} {sorted(filters.items())} {wishes}"
     known = state.answered(question)
     if known is not None:
         return known
     started = time.perf_counter()
-    answer = endpoint().recommend(image, k=k, filters=filters or None)
+    answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further)
     answered = state.Answered(question, answer, time.perf_counter() - started)
     state.keep(answered)
     return answered

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 NEWEST = 0  # as a version: whichever is the newest
 PRODUCT = "product"
 JOB = "job"
+_LESS = "less"
 _UPLOADS = "uploads_so_far"
+_TURNS = "questions_so_far"
 _PHOTO = "photo"
 _ANSWER = "last_answer"
 _SOURCE = "source"
@@ -67,7 +69,8 @@ def photo() -> Photo | None:
 
 
 def ask_about_product(product_id: str) -> None:
-    """Make a catalogue item the question; an uploaded photo is dropped."""
+    """Make a catalogue item the question; an uploaded photo is dropped, and so is what the last answer was to be."""
+    _turn()
     st.query_params[PRODUCT] = product_id
     st.session_state.pop(_PHOTO, None)
 
@@ -81,14 +84,42 @@ def ask_about_upload() -> None:
     if uploaded is not None:
         st.session_state[_PHOTO] = Photo(uploaded.name, uploaded.getvalue())
         st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
+        _turn()
         st.query_params.pop(PRODUCT, None)
 
 
 def start_again() -> None:
     """Ask about nothing."""
+    _turn()
     st.query_params.pop(PRODUCT, None)
     st.session_state.pop(_ANSWER, None)
     st.session_state.pop(_PHOTO, None)
+
+
+def _turn() -> None:
+    """Begin another question: further photos and what not to be like belonged to the last one."""
+    st.session_state[_TURNS] = st.session_state.get(_TURNS, 0) + 1
+    st.query_params.pop(_LESS, None)
+
+
+def further_key(name: str) -> str:
+    """The key of a widget that belongs to one question; the next question brings a new one."""
+    return f"{name}_{st.session_state.get(_TURNS, 0)}"
+
+
+def less_like() -> list[str]:
+    """Ids of the products that the answer is to be less like, in the order in which they were named."""
+    return list(dict.fromkeys(st.query_params.get_all(_LESS)))
+
+
+def ask_less_like(product_id: str) -> None:
+    """Have the answer be less like a product."""
+    st.query_params[_LESS] = [*less_like(), product_id]
+
+
+def forgive(product_id: str) -> None:
+    """Take back that the answer is to be less like a product."""
+    st.query_params[_LESS] = [name for name in less_like() if name != product_id]
 
 
 def uploader_key() -> str:
@@ -111,6 +142,12 @@ def picked(grid: str) -> str:
     """The product_id just clicked in a product grid; empty when none was."""
     value = st.session_state.get(grid)
     return (value.get("picked") or "") if value is not None else ""
+
+
+def dismissed(grid: str) -> str:
+    """The product_id whose second button was just clicked in a product grid; empty when none was."""
+    value = st.session_state.get(grid)
+    return (value.get("dismissed") or "") if value is not None else ""
 
 
 def page(pager: str) -> int:

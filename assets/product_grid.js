@@ -1,5 +1,6 @@
 // Cards of products, built from data with textContent only: nothing that comes from a catalogue is read as markup.
-// A click or Enter on a card sends its product_id to Python as the trigger "picked".
+// A click or Enter on a card sends its product_id to Python as the trigger "picked", one on the small button below it
+// as "dismissed".
 
 function element(tag, className, text) {
     const node = document.createElement(tag);
@@ -62,7 +63,16 @@ function body(card) {
     return block;
 }
 
-function tile(card, action, pick) {
+function secondButton(card, title, dismiss) {
+    const button = element("button", "second", title);
+    button.type = "button";
+    button.setAttribute("aria-label", `${title}: ${card.title}`);
+    button.onclick = () => dismiss(card.id);
+    return button;
+}
+
+function tile(card, data, grid) {
+    const { action, second } = data;
     const item = element("li");
     item.dataset.productId = card.id;
     const box = element(action ? "button" : "div", "card");
@@ -74,18 +84,19 @@ function tile(card, action, pick) {
         box.type = "button";
         box.title = action;
         box.setAttribute("aria-label", `${action}: ${card.title}`);
-        box.onclick = () => pick(card.id);
+        box.onclick = () => grid.pick(card.id);
     }
     item.append(box);
+    if (second) item.append(secondButton(card, second, (id) => grid.dismiss(id)));
     return item;
 }
 
-function tiles(data, pick) {
+function tiles(data, grid) {
     let group = "";
     return data.cards.flatMap((card) => {
         const heading = card.group && card.group !== group ? [element("li", "heading", card.group)] : [];
         group = card.group;
-        return [...heading, tile(card, data.action, pick)];
+        return [...heading, tile(card, data, grid)];
     });
 }
 
@@ -93,7 +104,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const grid = parentElement.querySelector(".grid");
     const shown = JSON.stringify(data);
     grid.pick = (id) => setTriggerValue("picked", id);
+    grid.dismiss = (id) => setTriggerValue("dismissed", id);
     if (grid.shown === shown) return; // Streamlit calls again without news; what stands there stays
     grid.shown = shown;
-    grid.replaceChildren(...tiles(data, (id) => grid.pick(id)));
+    grid.replaceChildren(...tiles(data, grid));
 }

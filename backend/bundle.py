@@ -4,11 +4,13 @@
     weights.npz       the network's arrays, in order; no code, no pickle
     vectors.npy       the gallery's embeddings, float32 (N, D), L2-normalised      (once indexed)
     gallery.parquet   the gallery's product columns and thumbnails, in the same order (once indexed)
+    cells.npz         which part of the gallery an approximate search looks at    (if the index is approximate)
     evaluation.json   what an evaluation found; evaluation.parquet: its answer to every test query  (once evaluated)
     calibration.json  what a similarity is worth, and from where on an answer is a match            (once evaluated)
     proof.json        what a training on several workers can show for having been right             (if it was one)
 
 A bundle is complete in itself: whoever has the folder can answer. Loading verifies every hash before anything is read.
+A new index takes the place of an old one as a whole folder, so that files and manifest agree at every moment.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"
 VECTORS = "vectors.npy"
 GALLERY = "gallery.parquet"
+CELLS = "cells.npz"
 _NEXT = "Train or deploy the model again, or restore the folder from a copy."
 
 
@@ -50,12 +53,24 @@ class CatalogueRef:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What the index of a bundle holds."""
+    """What the index of a bundle holds.
+
+    Attributes:
+        kind: ``exact`` or ``approximate``.
+        size: Number of items.
+        splits: Splits of the catalogue that they are of.
+        catalogue: The version that they were read from: the one trained on, or a newer one.
+        generation: 1 when it was built, one more for every refresh since.
+    """
 
     kind: str
     size: int
     splits: tuple[str, ...]
     catalogue: CatalogueRef
+    generation: int = 1
+
+
+INDEX_METRICS = "index."  # what names of figures of an index begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,11 @@ class Manifest:
     index: IndexInfo | None = None
     files: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def with_index(self, info: IndexInfo) -> Manifest:
+        """Return it with another index; what was measured of the one before is not said of this one."""
+        kept = {name: value for name, value in self.metrics.items() if not name.startswith(INDEX_METRICS)}
+        return replace(self, index=info, metrics=kept)
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON."""

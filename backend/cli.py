@@ -17,6 +17,8 @@ from backend import cli_handlers as handlers
 from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
+from backend.cli_index import add_index
+from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
 from backend.cli_training import add_training
 from backend.console import stdout_kept_clean
@@ -88,17 +90,14 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 def _add_models(commands: Any) -> None:
     add_training(commands, _command)
-    command = _command(commands, "index", "Embed the whole gallery into a model's bundle.", handlers.index)
-    command.add_argument("--model", default="", help="name of the model; the newest when left out")
+    add_index(commands, _command)
     add_evaluation(commands, _command)
     add_registry(commands, _command)
     add_access(commands, _command)
 
 
 def _add_recommend(commands: Any) -> None:
-    recommend = _command(commands, "recommend", "Find the products that look like a photo.", handlers.recommend)
-    recommend.add_argument("photo", help="a PNG, JPEG or WEBP file")
-    recommend.add_argument("-k", type=int, default=10, help="how many products, default 10")
+    add_recommend(commands, _command)
     demo = _command(commands, "demo", "Run the whole path in one go.", handlers.demo)
     demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
     demo.add_argument("--preset", default="", help="training preset; the one made for the source when left out")

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from backend import steps
 from backend.console import ConsoleProgress
-from backend.errors import Cancelled, ImageRejected, JobError, RegistryError
+from backend.errors import Cancelled, JobError, RegistryError
 from backend.requests import (
     DemoRequest,
-    IndexRequest,
     Request,
 )
 
@@ -30,34 +29,6 @@ def carry_out(request: Request, settings: Settings) -> Result:
     """Run a request here, with a bar; Ctrl-C cancels it."""
     with ConsoleProgress().cancelled_by_ctrl_c() as progress:
         return steps.run_request(request, settings, progress)
-
-
-def index(options: argparse.Namespace, settings: Settings) -> Result:
-    """``index``."""
-    return carry_out(IndexRequest(options.model), settings)
-
-
-def recommend(options: argparse.Namespace, settings: Settings) -> Result:
-    """``recommend``: ask the running endpoint, or one started for this question."""
-    from backend.demo import neighbours_as_json
-    from backend.serving.client import local_client
-    from backend.supervisor import endpoint_running
-
-    photo = Path(options.photo)
-    if not photo.is_file():
-        raise ImageRejected(f"There is no file {photo}.", code="not_found", next_step="Check the path.")
-    with endpoint_running(settings):
-        answer = local_client(settings).recommend(photo.read_bytes(), k=options.k)
-    return {
-        "photo": str(photo),
-        "neighbours": neighbours_as_json(answer),
-        "notes": list(answer.notes),
-        "model": answer.model_name,
-        "model_version": answer.model_version,
-        "catalogue": answer.catalogue,
-        "catalogue_version": answer.catalogue_version,
-        "timings_ms": answer.timings_ms,
-    }
 
 
 def demo(options: argparse.Namespace, settings: Settings) -> Result:

@@ -5,26 +5,27 @@ catalogue -> train -> index -> evaluate -> deploy; ``demo`` runs them in one go
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from backend import bundle
-from backend.catalogue.items import GALLERY_SPLITS
 from backend.catalogue_steps import commit_step, ingest_step, quality_step, restore_step, splits_step, tidy_step
 from backend.errors import JobError, StorageFull, is_disk_full
 from backend.evaluation_steps import evaluate_step
-from backend.models import load_network, model_folder, trained_on
+from backend.index_steps import fidelity_step, index_step, is_answered_with, refresh_index
+from backend.models import model_folder
+from backend.progress import Span
 from backend.registry_steps import deploy_step, promote_step, rollback_step
 from backend.requests import (
     CommitRequest,
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
+    FidelityRequest,
     IndexRequest,
     IngestRequest,
     PromoteRequest,
     QualityRequest,
     RebuildRequest,
+    RefreshRequest,
     Request,
     RestoreRequest,
     RollbackRequest,
@@ -33,6 +34,8 @@ from backend.requests import (
     TrainRequest,
 )
 from backend.training_steps import train_step
+
+__all__ = ["deploy_step", "disk_full", "index_step", "refresh_step", "run_request"]
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -58,6 +61,8 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         TidyRequest: tidy_step,
         TrainRequest: train_step,
         IndexRequest: index_step,
+        RefreshRequest: refresh_step,
+        FidelityRequest: fidelity_step,
         EvaluateRequest: evaluate_step,
         DeployRequest: deploy_step,
         PromoteRequest: promote_step,
@@ -84,18 +89,12 @@ def disk_full(settings: Settings) -> StorageFull:
     )
 
 
-def index_step(request: IndexRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Embed the whole gallery of the model's catalogue version into the bundle."""
-    from backend.retrieval.gallery import build_gallery
-
-    folder = model_folder(settings, request.model)
-    manifest = bundle.verify(folder)
-    embedder = load_network(folder, manifest, settings)
-    started = time.monotonic()
-    info = build_gallery(trained_on(manifest, settings), embedder, folder, splits=GALLERY_SPLITS, progress=progress)
-    return {
-        "model": folder.name,
-        "gallery_size": info.size,
-        "index": info.kind,
-        "seconds": round(time.monotonic() - started, 3),
-    }
+def refresh_step(request: RefreshRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Bring a model's index up to date; where it is what answers, deploy it again, so that the endpoint takes it up."""
+    refreshing, deploying = Span.split(progress, [("", 60), ("Deploying", 40)])
+    result = refresh_index(request, settings, refreshing)
+    folder = model_folder(settings, result["model"])
+    if request.deploy and is_answered_with(folder, settings, alias=request.alias):
+        deployed = deploy_step(DeployRequest(model=folder.name, alias=request.alias), settings, deploying)
+        return {**deployed, **result, "registered_version": deployed["version"]}
+    return result

@@ -10,6 +10,8 @@ from app.components import (
     deploy_tokens,
     deploy_versions,
     endpoint_card,
+    freshness,
+    index_fidelity,
     job_panel,
     model_picker,
 )
@@ -23,6 +25,7 @@ served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
     deploy_endpoint.show_health()
+    freshness.show(served.catalogue, served.model, page="deploy")
 
 st.subheader("Models")
 model = model_picker.choose()
@@ -46,6 +49,7 @@ if model is not None:
         job_panel.submit(IndexRequest(model=model.name))
     if deploy:
         job_panel.submit(DeployRequest(model=model.name))
+    index_fidelity.render(model.name)
     job_panel.show_latest("index")
 job_panel.show_latest("deploy", "promote", "rollback", "rebuild", page="deploy")
 

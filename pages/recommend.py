@@ -3,7 +3,16 @@
 import streamlit as st
 
 from app import navigation, notices, services, state
-from app.components import answer_view, deploy_golden, endpoint_card, examples, filters_panel, query_panel
+from app.components import (
+    answer_view,
+    deploy_golden,
+    endpoint_card,
+    examples,
+    filters_panel,
+    freshness,
+    query_panel,
+    refine_panel,
+)
 
 st.title("Find similar")
 st.caption("Upload a product photo and see which products look most like it.")
@@ -20,6 +29,7 @@ with side:
     picture = st.container()
 
 with main:
+    freshness.show(served.catalogue, served.model)
     if query is None:
         examples.show(served.catalogue)
         st.stop()
@@ -28,10 +38,12 @@ with main:
     with toolbar:
         k = st.slider("How many", 1, 48, 12, key="k", bind="query-params", width=260)
         filters = filters_panel.show(served.catalogue)
+        refined = refine_panel.show()
         st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
 
+    refine_panel.show_less_like()
     with notices.guarded(), st.spinner("Looking for similar products"):
-        answered = services.recommend(query.image, k=k, filters=filters)
+        answered = services.recommend(query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further)
         with toolbar:
             answer_view.show_download(query, answered.answer)
             deploy_golden.show_approval(query.name, query.image, answered.answer)

@@ -30,6 +30,8 @@ def show_picture(query: Query, answer: Answer) -> None:
     pair.image(query.image, caption="Your picture", width="stretch")
     if answer.seen:  # a plain MLflow server does not say
         pair.image(answer.seen, caption="The model saw", width="stretch")
+    for number, seen in enumerate(answer.seen_others, 2):
+        pair.image(seen, caption=f"Of photo {number}", width="stretch")
     for note in answer.notes:
         st.caption(f":material/info: {words.plain(note)}")
 
@@ -52,9 +54,16 @@ def show_facts(answered: Answered) -> None:
 
 
 def show_neighbours(answer: Answer) -> None:
-    """Show the neighbours as cards; a click asks about that item."""
+    """Show the neighbours as cards; a click asks about that item, the button below it for others that are less like it."""
     cards = map(product_grid.neighbour_card, answer.neighbours)
-    product_grid.show(cards, key="neighbours", action="Find similar", on_pick=state.ask_about_product)
+    product_grid.show(
+        cards,
+        key="neighbours",
+        action="Find similar",
+        on_pick=state.ask_about_product,
+        second="Less like this",
+        on_second=state.ask_less_like,
+    )
 
 
 def show_download(query: Query, answer: Answer) -> None:

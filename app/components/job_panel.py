@@ -31,6 +31,8 @@ KIND_TITLES = {
     "tidy": "Tidying up",
     "train": "Training",
     "index": "Building the index",
+    "refresh": "Bringing the index up to date",
+    "fidelity": "Measuring the search",
     "evaluate": "Evaluating",
     "deploy": "Deploying",
     "promote": "Moving an alias",

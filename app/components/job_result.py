@@ -28,6 +28,8 @@ NEXT = {
     "tidy": _Next("catalogue", "See its versions", "catalogue", "History"),
     "train": _Next("deploy", "Next: build its index and deploy it", "model"),
     "index": _Next("evaluate", "Next: see how good its answers are", "model"),
+    "refresh": _Next("recommend", "Find similar products"),
+    "fidelity": _Next("deploy", "See what was measured", "model"),
     "evaluate": _Next("deploy", "Next: deploy it", "model"),
     "deploy": _Next("recommend", "Next: find similar products"),
     "promote": _Next("recommend", "Next: find similar products"),

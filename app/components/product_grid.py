@@ -77,7 +77,13 @@ class Card:
 
 
 def show(
-    cards: Iterable[Card], *, key: str, action: str = "", on_pick: Callable[[str], None] | None = None
+    cards: Iterable[Card],
+    *,
+    key: str,
+    action: str = "",
+    on_pick: Callable[[str], None] | None = None,
+    second: str = "",
+    on_second: Callable[[str], None] | None = None,
 ) -> str | None:
     """Show the cards in order and return the product_id of the one just clicked.
 
@@ -86,6 +92,8 @@ def show(
         key: Name of the grid, unique on the page.
         action: What a click does, read by screen readers and shown on hover; without it cards cannot be clicked.
         on_pick: Called with the product_id before the page runs again, so that this run shows its effect already.
+        second: What a small button below each card does; none is shown without it.
+        on_second: Called as ``on_pick`` is.
     """
 
     def picked() -> None:
@@ -93,8 +101,14 @@ def show(
         if on_pick is not None and product_id:
             on_pick(product_id)
 
-    data = {"cards": [card.as_data() for card in cards], "action": action}
-    result: str | None = _component()(key=key, data=data, on_picked_change=picked).picked
+    def dismissed() -> None:
+        product_id = state.dismissed(key)
+        if on_second is not None and product_id:
+            on_second(product_id)
+
+    data = {"cards": [card.as_data() for card in cards], "action": action, "second": second}
+    component = _component()
+    result: str | None = component(key=key, data=data, on_picked_change=picked, on_dismissed_change=dismissed).picked
     return result
 
 
@@ -109,6 +123,7 @@ def neighbour_card(neighbour: AnswerNeighbour) -> Card:
         rank=neighbour.rank,
         similarity=neighbour.similarity,
         distance=neighbour.distance,
+        badges=(f"+{len(neighbour.hidden)} alike",) if neighbour.hidden else (),
     )
 
 

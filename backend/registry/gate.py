@@ -5,7 +5,6 @@ The gate reads figures of the test split to refuse a model, never to choose one:
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from backend import bundle
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 METRICS, FIDELITY, GOLDEN = "metrics", "fidelity", "golden queries"
 RATES = {"precision_at_1": "precision@1", "map_at_r": "MAP@R"}
-FIDELITY_FILE, LEAST_FIDELITY = "fidelity.json", 0.99
+LEAST_FIDELITY = 0.99
 _SHOWN = 3
 
 
@@ -40,7 +39,7 @@ def judge(settings: Settings, candidate: Path, champion: Path | None) -> tuple[C
     manifest = bundle.read_manifest(candidate)
     return (
         _metrics(settings, candidate, champion),
-        _fidelity(candidate, manifest),
+        _fidelity(manifest),
         _golden(replay_on(settings, candidate)),
     )
 
@@ -108,11 +107,10 @@ def _evaluated(settings: Settings, folder: Path) -> Path | None:
     return None
 
 
-def _fidelity(folder: Path, manifest: Manifest) -> Check:
+def _fidelity(manifest: Manifest) -> Check:
     """An approximate index must find nearly what an exact one finds, where that was measured."""
-    measured = {name: value for name, value in manifest.metrics.items() if "fidelity" in name}
-    if FIDELITY_FILE in manifest.files:
-        measured["fidelity"] = float(json.loads((folder / FIDELITY_FILE).read_text(encoding="utf-8"))["fidelity"])
+    begin = f"{bundle.INDEX_METRICS}fidelity"
+    measured = {name: value for name, value in manifest.metrics.items() if name.startswith(begin)}
     if manifest.index is not None and manifest.index.kind == "exact":
         return Check(FIDELITY, passed=True, says="The index is exact.")
     if not measured:

@@ -150,6 +150,7 @@ def _register(
         "catalogue": manifest.catalogue.name,
         "catalogue_version": str(manifest.catalogue.version),
         CARD_TAG: card.to_json(),
+        "index_version": str(manifest.index.catalogue.version) if manifest.index else "",
     }
     made = client.create_model_version(
         settings.model_name,

@@ -28,8 +28,10 @@ def _registered(settings: Settings, catalogue: str) -> list[tuple[int, str]]:
     with open_store(settings) as client:
         found = client.search_model_versions(f"name = '{settings.model_name}'", max_results=10_000)
         tags = [(model.tags, f"{model.name} version {model.version}") for model in found]
+    named = ("catalogue_version", "index_version")  # what was trained on, and what is searched
     return [
-        (int(tag["catalogue_version"]), name)
+        (int(tag[version]), name)
         for tag, name in tags
-        if tag.get("catalogue") == catalogue and tag.get("catalogue_version", "").isdecimal()
+        for version in named
+        if tag.get("catalogue") == catalogue and tag.get(version, "").isdecimal()
     ]

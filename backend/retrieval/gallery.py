@@ -1,12 +1,12 @@
 """The gallery of a bundle: what is shown of every item that can be answered, in the order of its vectors.
 
-:func:`build_gallery` makes it. Pictures stream through: in memory are, at any time, two batches of pictures, and the
-ids and vectors of all.
+:func:`build_gallery` makes it; :mod:`backend.retrieval.refresh` brings it up to date.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backend import bundle
+from backend.bundle_renewal import renew
 from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
 from backend.errors import RetrievalError, StorageFull, is_disk_full
+from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.filters import check_filters
-from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, decoded_ahead, write_sorted
+from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
+from backend.retrieval.kinds import EXACT, load_vectors, no_index, write_index
+from backend.retrieval.thumbnails import Thumbnails
+
+__all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,10 +35,12 @@ if TYPE_CHECKING:
     from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
+    from backend.retrieval.embedding import Embedded
     from backend.retrieval.filters import Filters
+    from backend.retrieval.kinds import Kind
 
 _REBUILD = "Build the index of this model again."
-BATCH = 512  # pictures decoded and embedded at once
+_SHOWN = 40  # characters of a foreign text that a message quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +59,17 @@ class GalleryItem:
 
 
 class Gallery:
-    """The items of an index, by position.
+    """The items of an index, by position; threads may share it.
 
     Args:
-        table: Columns of ``SCHEMA``, one row an item.
+        file: Columns of ``SCHEMA``, one row an item. Pictures are read when they are asked for, the others at once.
     """
 
-    def __init__(self, table: pa.Table) -> None:
-        if table.schema.names != SCHEMA.names:
-            raise RetrievalError(f"The gallery has the columns {table.schema.names}.", next_step=_REBUILD)
-        self._table = table
+    def __init__(self, file: pq.ParquetFile) -> None:
+        if file.schema_arrow.names != SCHEMA.names:
+            raise RetrievalError(f"The gallery has the columns {file.schema_arrow.names}.", next_step=_REBUILD)
+        self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"])
+        self._thumbnails = Thumbnails(file)
         self._codes: dict[str, tuple[dict[str, int], NDArray[np.int32]]] = {}
 
     @classmethod
@@ -72,9 +81,9 @@ class Gallery:
         """
         path = folder / bundle.GALLERY
         if not path.is_file():
-            raise _no_index(folder)
+            raise no_index(folder)
         try:
-            return cls(pq.read_table(path))
+            return cls(pq.ParquetFile(path, memory_map=True))
         except (pa.ArrowException, OSError) as error:
             raise RetrievalError(f"{path.name} of {folder.name} cannot be read.", next_step=_REBUILD) from error
 
@@ -90,7 +99,11 @@ class Gallery:
 
     def thumbnail(self, position: int) -> bytes:
         """Return an item's picture for screens: PNG or WEBP bytes."""
-        return bytes(self._table.column("thumbnail")[position].as_py())
+        return self._thumbnails.at(position)
+
+    def preload(self) -> None:
+        """Read all pictures, so that nobody waits for one later."""
+        self._thumbnails.preload()
 
     @property
     def labels(self) -> NDArray[np.str_]:
@@ -101,6 +114,20 @@ class Gallery:
     def ids(self) -> list[str]:
         """Product id of every item, ascending."""
         return list(self._table.column("product_id").to_pylist())
+
+    def position(self, product_id: str) -> int:
+        """Return where a product stands.
+
+        Raises:
+            RetrievalError: It is not in the gallery.
+        """
+        found = int(pc.index(self._table.column("product_id"), product_id).as_py())
+        if found < 0:
+            raise RetrievalError(
+                f"There is no product {product_id[:_SHOWN]!r} in the gallery.",
+                next_step="Name one that was answered before.",
+            )
+        return found
 
     def allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
         """Return which items pass all filters, bool (N,); None where there is no filter.
@@ -141,39 +168,7 @@ class Gallery:
         return self._codes[name]
 
 
-def load_vectors(folder: Path) -> NDArray[np.float32]:
-    """Open the embeddings of a bundle memory-mapped, float32 (N, D), in the order of its gallery.
-
-    Raises:
-        RetrievalError: The bundle has no index yet, or the file holds no float32 matrix.
-    """
-    path = folder / bundle.VECTORS
-    if not path.is_file():
-        raise _no_index(folder)
-    try:
-        vectors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise RetrievalError(f"{path.name} of {folder.name} cannot be read.", next_step=_REBUILD) from error
-    if vectors.ndim != 2 or vectors.dtype != np.float32:
-        raise RetrievalError(f"{path.name} of {folder.name} is no float32 matrix.", next_step=_REBUILD)
-    return vectors
-
-
-def _no_index(folder: Path) -> RetrievalError:
-    return RetrievalError(f"{folder.name} has no index yet.", next_step="Build it: `python -m backend index`.")
-
-
 # ---------------------------------------------------------------------------------------------- the use cases
-
-
-@dataclass(slots=True)
-class _Embedded:
-    """What is kept in memory of the pictures read so far."""
-
-    ids: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    vectors: list[NDArray[np.float32]] = field(default_factory=list)
-    places: list[tuple[int, int]] = field(default_factory=list)  # of each row: (batch, row in it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +186,7 @@ def build_gallery(
     folder: Path,
     *,
     splits: Sequence[str] = GALLERY_SPLITS,
+    kind: Kind = EXACT,
     progress: Progress,
 ) -> bundle.IndexInfo:
     """Embed the pictures of these splits and index them in the bundle, sorted by product id.
@@ -204,25 +200,54 @@ def build_gallery(
         StorageFull: There is no space for the index.
         Cancelled: The user asked to stop.
     """
-    manifest = bundle.read_manifest(folder)
+    bundle.read_manifest(folder)
+    with disk_watched(), bundle.workplace(folder, "index") as place:
+        spill = place / "spill.arrow"
+        with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)
+        order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
+        np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
+        write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
+        info = bundle.IndexInfo(kind, len(embedded.ids), tuple(splits), snapshot.ref)
+        return put_in_place(folder, place, info, progress=progress)
+
+
+def put_in_place(
+    folder: Path, place: Path, info: bundle.IndexInfo, *, moved: int | None = None, progress: Progress
+) -> bundle.IndexInfo:
+    """Finish an index whose vectors and gallery lie in ``place``, and swap it into the bundle.
+
+    Args:
+        folder: The bundle.
+        place: A folder on the same disk.
+        info: What the index holds.
+        moved: For a refresh, how many items came or went; what the bundle has is then built upon.
+        progress: Told what is done, asked whether to stop.
+
+    Raises:
+        Cancelled: The user asked to stop.
+    """
+    before = None if moved is None else folder
+    extra = write_index(place, info.kind, progress, before=before, moved=moved or 0)
+    progress.check_cancelled()
+    fresh = {name: place / name for name in (bundle.VECTORS, bundle.GALLERY, *extra)}
+    renew(folder, fresh, lambda manifest: manifest.with_index(info), drop=(bundle.CELLS,))
+    return info
+
+
+@contextmanager
+def disk_watched() -> Iterator[None]:
+    """Say it in words when the disk is full.
+
+    Raises:
+        StorageFull: There is no space for the index.
+    """
     try:
-        with bundle.workplace(folder, "index") as place:
-            spill = place / "spill.arrow"
-            with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-                embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)
-            order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
-            np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
-            write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
-            progress.check_cancelled()
-            for name in (bundle.VECTORS, bundle.GALLERY):
-                (place / name).replace(folder / name)
+        yield
     except (OSError, pa.ArrowException) as error:
         if is_disk_full(error):
             raise StorageFull("The disk is full.", next_step="Free some space and build the index again.") from error
         raise
-    info = bundle.IndexInfo("exact", len(embedded.ids), tuple(splits), snapshot.ref)
-    bundle.write_manifest(folder, replace(manifest, index=info))
-    return info
 
 
 def embed_split(
@@ -246,27 +271,13 @@ def _embed(
     progress: Progress,
     *,
     keep: Callable[[pa.RecordBatch], None] | None = None,
-) -> _Embedded:
+) -> Embedded:
     """Run all pictures of these splits through the network once; ``keep`` gets their rows as they come."""
     total = sum(count for split, count in snapshot.summary().by_split.items() if split in splits)
     columns = [*(name for name in schema.names if name != "thumbnail"), "image"]
     # A gallery holds what can be bought; a query may be anything.
     batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=keep is not None)
-    found = _Embedded()
-    skipped = 0
-    for number, part in enumerate(decoded_ahead(batches, embedder.spec, schema)):
-        progress.check_cancelled()
-        found.ids += part.rows.column("product_id").to_pylist()
-        found.labels += part.rows.column("label").to_pylist()
-        found.places += [(number, row) for row in range(part.rows.num_rows)]
-        if keep:
-            keep(part.rows)
-        if len(part.pixels):
-            found.vectors.append(embedder.embed(part.pixels))
-        skipped += len(part.unreadable)
-        done = len(found.ids) + skipped
-        note = f"{skipped:,} unreadable, left out" if skipped else ""
-        progress.report(done, max(total, done), unit="pictures", note=note)
+    found = embed_batches(batches, embedder, schema, total=total, progress=progress, keep=keep)
     if not found.ids:
         raise RetrievalError(
             f"{snapshot.name} has no readable picture in {', '.join(splits)}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from bisect import bisect_right
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -133,11 +134,49 @@ def write_sorted(spill: Path, places: list[tuple[int, int]], path: Path) -> None
         places: Where each row of the answer lies in the spill: (batch, row in it).
         path: The file to write.
     """
-    compression = {name: "none" if name == "thumbnail" else "zstd" for name in SCHEMA.names}
-    with pa.memory_map(str(spill)) as source, pq.ParquetWriter(path, SCHEMA, compression=compression) as writer:
+    with pa.memory_map(str(spill)) as source, _writer(path) as writer:
         batches = pa.ipc.open_file(source)
         for start in range(0, len(places), ROW_GROUP):
             writer.write_table(_gathered(batches, places[start : start + ROW_GROUP]))
+
+
+def merged_rows(source: Path, stays: NDArray[np.bool_], fresh: pa.Table, path: Path) -> None:
+    """Write a gallery without some of its rows and with others put in; at most two row groups are in memory.
+
+    Args:
+        source: The gallery, ordered by product id.
+        stays: Which of its N rows stay, bool (N,).
+        fresh: Rows of ``SCHEMA`` that are put in, ordered by product id; none of their products stays.
+        path: The file to write; row groups are cut as :func:`write_sorted` cuts them.
+    """
+    with pq.ParquetFile(source) as old, _writer(path) as writer:
+        pending = SCHEMA.empty_table()
+        for part in _interleaved(old, stays, fresh):
+            pending = pa.concat_tables([pending, part])
+            while len(pending) >= ROW_GROUP:
+                writer.write_table(pending.slice(0, ROW_GROUP).combine_chunks())
+                pending = pending.slice(ROW_GROUP)
+        if len(pending):
+            writer.write_table(pending.combine_chunks())
+
+
+def _writer(path: Path) -> pq.ParquetWriter:
+    compression = {name: "none" if name == "thumbnail" else "zstd" for name in SCHEMA.names}
+    return pq.ParquetWriter(path, SCHEMA, compression=compression)
+
+
+def _interleaved(old: pq.ParquetFile, stays: NDArray[np.bool_], fresh: pa.Table) -> Iterator[pa.Table]:
+    """Yield the old rows that stay, a row group at a time, each with the fresh ones up to its last product id."""
+    ids = fresh["product_id"].to_pylist()
+    start = taken = 0
+    for number in range(old.num_row_groups):
+        rows = old.read_row_group(number).cast(SCHEMA)
+        is_last = number == old.num_row_groups - 1
+        upto = len(ids) if is_last else bisect_right(ids, rows["product_id"][len(rows) - 1].as_py())
+        kept = rows.filter(pa.array(stays[start : start + len(rows)]))
+        part = pa.concat_tables([kept, fresh.slice(taken, upto - taken)])
+        yield part.sort_by("product_id") if upto > taken else part
+        start, taken = start + len(rows), upto
 
 
 def _gathered(batches: pa.ipc.RecordBatchFileReader, places: list[tuple[int, int]]) -> pa.Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,12 @@ import numpy as np
 
 from backend import bundle, imaging
 from backend.errors import BundleError, ImageRejected, RetrievalError
+from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
-from backend.retrieval.gallery import Gallery, load_vectors
-from backend.retrieval.index import ExactIndex
+from backend.retrieval.gallery import Gallery
+from backend.retrieval.kinds import open_index
+from backend.retrieval.recommendation import Neighbour, Recommendation
+from backend.retrieval.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,48 +42,9 @@ if TYPE_CHECKING:
 _EMBEDDED_AT_ONCE = 64
 _LARGE_PIXELS = 16_000_000
 NOTHING_FITS = "No product in the gallery fits the filters."
+_NO_WISHES = Wishes()
 
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
-
-    ``probability`` is what that similarity is worth: how likely the product is of the same kind as the picture, in
-    [0, 1]; None while the model is not calibrated.
-    """
-
-    rank: int
-    product_id: str
-    label: str
-    distance: float
-    similarity: float
-    title: str | None
-    category: str | None
-    brand: str | None
-    colour: str | None
-    price: float | None
-    stock: int | None
-    position: int
-    probability: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """The answer to one picture.
-
-    Attributes:
-        neighbours: Nearest first; fewer than asked for where fewer items pass the filters.
-        notes: Sentences for the user about what was done to the picture, or why there is no neighbour.
-        seen_png: The picture as the network saw it.
-        timings_ms: ``decode`` of this picture; ``embed`` and ``search`` of all pictures asked together.
-        has_match: Whether the nearest product is similar enough to be called a match; None while that is not known.
-    """
-
-    neighbours: tuple[Neighbour, ...]
-    notes: tuple[str, ...]
-    seen_png: bytes
-    timings_ms: dict[str, float]
-    has_match: bool | None = None
+__all__ = ["NOTHING_FITS", "Neighbour", "Recommendation", "Recommender", "example_picture"]
 
 
 class Recommender:
@@ -130,7 +93,7 @@ class Recommender:
         """
         manifest = bundle.verify(folder)
         gallery = Gallery.load(folder)
-        index = ExactIndex(load_vectors(folder))
+        index = open_index(folder, manifest)
         embedder = embedder_loader(folder, manifest, threads=threads)
         calibration = Calibration.load(folder)
         return cls(manifest, embedder, index, gallery, max_pixels=max_pixels, calibration=calibration)
@@ -165,12 +128,68 @@ class Recommender:
 
         shared = {"embed": (embedded - start) * 1e3, "search": (searched - embedded) * 1e3}
         return [
-            self._answer(image, found.positions[row], found.distances[row], {"decode": decode_ms[row], **shared})
-            for row, image in enumerate(decoded)
+            self._answer([image], list(map(Shown, positions)), distances, {"decode": decode_ms[row], **shared})
+            for row, (image, positions, distances) in enumerate(
+                zip(decoded, found.positions.tolist(), found.distances, strict=True)
+            )
         ]
+
+    def find(
+        self,
+        images: Sequence[bytes],
+        *,
+        k: int,
+        filters: Filters | None = None,
+        wishes: Wishes = _NO_WISHES,
+        unlike: Sequence[bytes] = (),
+    ) -> Recommendation:
+        """Answer one question that several pictures make together; see :class:`backend.retrieval.wishes.Wishes`.
+
+        Similarity is to what the pictures show together; where products are turned away from, or the answer is varied,
+        the order is another one.
+
+        Args:
+            images: Encoded pictures, at least one.
+            k: Neighbours wanted, at least 1.
+            filters: Which products may be answered; see ``backend.retrieval.filters``.
+            wishes: How the answer is to be.
+            unlike: Encoded pictures to stay away from.
+
+        Raises:
+            ImageRejected: A picture is not usable; with several, the message says which, those of ``unlike`` last.
+            RetrievalError: k, a filter or a wish cannot be used, a product is not in the gallery, or there is no picture.
+        """
+        if wishes.is_plain and len(images) == 1 and not unlike:
+            return self.recommend(images, k=k, filters=filters)[0]
+        if not images:
+            raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
+        allowed = self.gallery.allowed(filters)
+        decoded, decode_ms = self._decode([*images, *unlike])
+        started = time.perf_counter()
+        embedded = self._embed(decoded)
+        between = time.perf_counter()
+        liked, unliked = self._named(wishes.like), self._named(wishes.unlike)
+        weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
+        wanted = combined(np.concatenate([embedded[: len(images)], self._index.embeddings(liked)]), weights)
+        asked = away_from(wanted, np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)]))
+        if len(unliked):
+            allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
+            allowed[unliked] = False
+        shown = arranged(asked, self._index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
+        distances = 1.0 - self._index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64)) @ wanted
+        timings = {
+            "decode": sum(decode_ms),
+            "embed": (between - started) * 1e3,
+            "search": (time.perf_counter() - between) * 1e3,
+        }
+        return self._answer(decoded[: len(images)], shown, distances.clip(0.0, 2.0), timings)
+
+    def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
 
     def warm_up(self) -> None:
         """Answer one picture made up here, so that the first real one does not pay for what is built on first use."""
+        self.gallery.preload()
         self.recommend([example_picture(self.manifest.pixels)], k=1)
 
     def _decode(self, images: Sequence[bytes]) -> tuple[list[DecodedImage], list[float]]:
@@ -200,33 +219,36 @@ class Recommender:
 
     def _answer(
         self,
-        image: DecodedImage,
-        positions: NDArray[np.int64],
+        images: Sequence[DecodedImage],
+        shown: Sequence[Shown],
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
     ) -> Recommendation:
         neighbours = tuple(
-            self._neighbour(rank, int(position), float(distance))
-            for rank, (position, distance) in enumerate(zip(positions, distances, strict=True), 1)
+            self._neighbour(rank, one, float(distance))
+            for rank, (one, distance) in enumerate(zip(shown, distances, strict=True), 1)
         )
         has_match = self._has_match(neighbours)
-        notes = image.notes if neighbours else (*image.notes, NOTHING_FITS)
+        notes = tuple(dict.fromkeys(note for image in images for note in image.notes))
+        if not neighbours:
+            notes = (*notes, NOTHING_FITS)
         if has_match is False:
-            notes = (*notes, self._no_match(neighbours[0]))
-        return Recommendation(neighbours, notes, imaging.encode_png(image.pixels), timings_ms, has_match)
+            notes = (*notes, self._no_match(_nearest(neighbours)))
+        seen, *others = (imaging.encode_png(image.pixels) for image in images)
+        return Recommendation(neighbours, notes, seen, timings_ms, has_match, tuple(others))
 
     def _has_match(self, neighbours: tuple[Neighbour, ...]) -> bool | None:
         known = self.calibration
         if known is None or known.threshold is None or not neighbours:
             return None
-        return known.is_match(neighbours[0].similarity)
+        return known.is_match(_nearest(neighbours).similarity)
 
     def _no_match(self, nearest: Neighbour) -> str:
         threshold = (self.calibration.threshold if self.calibration else None) or 0.0
         return f"No good match: the nearest product is {nearest.similarity:.3f} similar, and a match starts at {threshold:.3f}."
 
-    def _neighbour(self, rank: int, position: int, distance: float) -> Neighbour:
-        item = self.gallery.item(position)
+    def _neighbour(self, rank: int, shown: Shown, distance: float) -> Neighbour:
+        item = self.gallery.item(shown.position)
         return Neighbour(
             rank=rank,
             product_id=item.product_id,
@@ -239,9 +261,14 @@ class Recommender:
             colour=item.colour,
             price=item.price,
             stock=item.stock,
-            position=position,
+            position=shown.position,
             probability=None if self.calibration is None else self.calibration.probability(1.0 - distance),
+            hidden=tuple(self.gallery.item(position).product_id for position in shown.hidden),
         )
+
+
+def _nearest(neighbours: tuple[Neighbour, ...]) -> Neighbour:
+    return max(neighbours, key=lambda neighbour: neighbour.similarity)
 
 
 def example_picture(spec: PixelSpec) -> bytes:

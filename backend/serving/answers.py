@@ -26,6 +26,7 @@ class AnswerNeighbour:
     """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
 
     ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
+    ``hidden`` are the ids of products that are the same and are not shown, where that was asked for.
     """
 
     rank: int
@@ -41,18 +42,21 @@ class AnswerNeighbour:
     price: float | None
     stock: int | None
     probability: float | None = None
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one picture, and which model gave it.
+    """The answer to one question, and which model gave it.
 
     Attributes:
-        neighbours: Nearest first.
-        seen: The picture as the network saw it, PNG.
+        neighbours: Nearest first, unless variety was asked for, or something to stay away from.
+        seen: The picture as the network saw it, PNG; the first of several.
+        seen_others: The further pictures of the question, as the network saw them.
         notes: Sentences for the user about the picture or the filters.
         model_name, model_version, model: Registered model, its version, and the name of its bundle.
-        catalogue, catalogue_version, gallery_size: What was searched.
+        catalogue, catalogue_version, gallery_size: What was searched; a refreshed index is of a newer version than the
+            one that was trained on.
         timings_ms: decode, embed, search, and total in the endpoint.
         match: Whether the nearest product is similar enough to be called a match; None while that is not known.
     """
@@ -68,6 +72,7 @@ class Answer:
     gallery_size: int
     timings_ms: dict[str, float]
     match: bool | None = None
+    seen_others: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import requests
 
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
+from backend.serving.further import Further, wishes_as_query
 from backend.serving.tokens import ensure_app_token
 from backend.serving.transport import CONNECT_TIMEOUT_S, Transport, is_loopback
 from backend.settings import SecretStr
@@ -16,6 +17,7 @@ from backend.settings import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backend.retrieval.wishes import Wishes
     from backend.settings import Settings
 
 __all__ = [
@@ -49,13 +51,22 @@ class EndpointClient:
         self._transport = Transport(self.url, token, timeout_s=timeout_s, retries=retries)
 
     def recommend(
-        self, image: bytes, *, k: int, filters: Mapping[str, Any] | None = None, include_images: bool = True
+        self,
+        image: bytes,
+        *,
+        k: int,
+        filters: Mapping[str, Any] | None = None,
+        include_images: bool = True,
+        wishes: Wishes | None = None,
+        further: Further | None = None,
     ) -> Answer:
-        """Ask for the k products that look like a picture.
+        """Ask for the k products that look like a picture, or like several together.
 
         Args:
             image: A PNG, JPEG or WEBP file.
             k: Neighbours wanted.
+            wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
+            further: More pictures of the same question.
             filters: Which products may be answered, by name: category, brand, colour, label (a text or several),
                 price_min, price_max, in_stock.
             include_images: Whether the neighbours come with their pictures.
@@ -63,10 +74,12 @@ class EndpointClient:
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        query = {"k": k, "include_images": include_images, **(filters or {})}
-        headers = {"Content-Type": "application/octet-stream"}
-        raw = self._ask("POST", "/v1/recommend", params=_query(query), data=image, headers=headers)
-        return understood(_answer, raw)
+        query = {"k": k, "include_images": include_images, **(filters or {}), **wishes_as_query(wishes)}
+        if further is None:
+            body: dict[str, Any] = {"data": image, "headers": {"Content-Type": "application/octet-stream"}}
+        else:
+            body = {"files": further.as_form(image)}
+        return understood(_answer, self._ask("POST", "/v1/recommend", params=_query(query), **body))
 
     def invoke(
         self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
@@ -189,7 +202,10 @@ def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
 def _answer(body: dict[str, Any]) -> Answer:
     return Answer(
         neighbours=tuple(
-            AnswerNeighbour(**{**row, "image": base64.b64decode(row["image"] or "")}) for row in body["neighbours"]
+            AnswerNeighbour(
+                **{**row, "image": base64.b64decode(row["image"] or ""), "hidden": tuple(row.get("hidden", ()))}
+            )
+            for row in body["neighbours"]
         ),
         seen=base64.b64decode(body["seen"]),
         notes=tuple(body["notes"]),
@@ -201,6 +217,7 @@ def _answer(body: dict[str, Any]) -> Answer:
         gallery_size=body["gallery_size"],
         timings_ms=body["timings_ms"],
         match=body.get("match"),
+        seen_others=tuple(base64.b64decode(png) for png in body.get("seen_others", ())),
     )
 
 

@@ -25,7 +25,15 @@ from backend.errors import EndpointRejected, WorkbenchError
 from backend.serving.guard import Guard, http_error
 from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
-from backend.serving.payload import check_answer_size, read_invocation, read_question
+from backend.serving.payload import (
+    MAX_PICTURES,
+    UNLIKE,
+    Pictures,
+    check_answer_size,
+    check_pictures,
+    read_invocation,
+    read_question,
+)
 from backend.serving.served import Showcase, load_champion
 from backend.serving.tokens import token_store
 
@@ -189,10 +197,10 @@ class _Gateway:
         """Answer one picture with everything a screen shows."""
         started = time.perf_counter()
         question = read_question(request.query_params.multi_items())
-        image = await _picture(request)
+        pictures = await _pictures(request)
         served = self._showcase.current()
         body = await anyio.to_thread.run_sync(
-            _recommend, served, image, question, limiter=self._workers, abandon_on_cancel=True
+            _recommend, served, pictures, question, limiter=self._workers, abandon_on_cancel=True
         )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return JSONResponse(body)
@@ -206,13 +214,15 @@ class _Gateway:
         return JSONResponse({"model": _model(served), **_searched(served)})
 
 
-def _recommend(served: Served, image: bytes, question: Question) -> dict[str, Any]:
+def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[str, Any]:
     """Run in a worker thread."""
-    recommender = served.recommender
-    (answer,) = recommender.recommend([image], k=question.k, filters=question.filters)
+    answer = served.recommender.find(
+        pictures.like, unlike=pictures.unlike, k=question.k, filters=question.filters, wishes=question.wishes
+    )
     return {
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
         "seen": _base64(answer.seen_png),
+        "seen_others": [_base64(png) for png in answer.seen_others],
         "notes": list(answer.notes),
         "match": answer.has_match,
         "model": _model(served),
@@ -222,7 +232,7 @@ def _recommend(served: Served, image: bytes, question: Question) -> dict[str, An
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    shown = ("rank", "product_id", "label", "distance", "similarity", "probability", *DISPLAY_COLUMNS)
+    shown = ("rank", "product_id", "label", "distance", "similarity", "probability", "hidden", *DISPLAY_COLUMNS)
     image = _base64(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
     return {**{name: getattr(neighbour, name) for name in shown}, "image": image}
 
@@ -233,27 +243,23 @@ def _model(served: Served) -> dict[str, Any]:
 
 
 def _searched(served: Served) -> dict[str, Any]:
-    catalogue = served.recommender.manifest.catalogue
+    manifest = served.recommender.manifest
+    catalogue = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
     return {
         "catalogue": {"name": catalogue.name, "version": catalogue.version},
         "gallery_size": served.recommender.size,
     }
 
 
-async def _picture(request: Request) -> bytes:
-    """Return the picture of a request: its body, or the one file of a form."""
+async def _pictures(request: Request) -> Pictures:
+    """Return the pictures of a request: its body, or the files of a form."""
     if _media_type(request) != "multipart/form-data":
-        return await request.body()
-    async with request.form(max_files=2, max_fields=8) as form:
-        files = [value for value in form.values() if isinstance(value, UploadFile)]
-        if len(files) != 1:
-            raise EndpointRejected(
-                f"The form holds {len(files)} files.",
-                code="bad_form",
-                status=422,
-                next_step="Send exactly one picture.",
-            )
-        return await files[0].read()
+        return Pictures((await request.body(),))
+    async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
+        files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+    return check_pictures(
+        [data for name, data in files if name != UNLIKE], [data for name, data in files if name == UNLIKE]
+    )
 
 
 def _media_type(request: Request) -> str:

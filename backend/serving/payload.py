@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from backend.errors import EndpointRejected
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read_wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from backend.pixel_spec import PixelSpec
 
 MAX_K = 200
+MAX_PICTURES = 8  # in one question
+UNLIKE = "unlike"  # the name of a form's files to stay away from
 DEFAULT_K = 10
 # The largest answer in MLflow's protocol, in bytes: what 128 pictures with 200 neighbours each come to, without images.
 MAX_ANSWER_BYTES = 64_000_000
@@ -32,6 +35,15 @@ class Question:
     k: int
     filters: dict[str, Any]
     include_images: bool
+    wishes: Wishes = field(default_factory=Wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures of a question: those that it is about, and those to stay away from."""
+
+    like: tuple[bytes, ...]
+    unlike: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +62,43 @@ class Invocation:
 
 
 def read_question(query: Iterable[tuple[str, str]]) -> Question:
-    """Read the query parameters of ``/v1/recommend``: k, include_images, and the filters.
+    """Read the query parameters of ``/v1/recommend``: k, include_images, the filters, and the wishes.
 
     Raises:
         EndpointRejected: A parameter is unknown, given twice, or has a value it cannot have.
-        RetrievalError: A filter has a value it cannot have.
+        RetrievalError: A filter or a wish has a value it cannot have.
     """
     values: dict[str, list[str]] = {}
     for name, value in query:
         values.setdefault(name, []).append(value)
-    known = ("k", "include_images", *FILTERS)
+    known = ("k", "include_images", *FILTERS, *SEVERAL_WISHES, *SINGLE_WISHES)
     if values.keys() - set(known):
         raise _bad("unknown_parameter", "There is a query parameter that is not known.", f"Use {', '.join(known)}.")
     for name, several in values.items():
-        if len(several) > 1 and name not in TEXT_FILTERS:
+        if len(several) > 1 and name not in {*TEXT_FILTERS, *SEVERAL_WISHES}:
             raise _bad("bad_parameter", f"{name} is given more than once.", "Give it once.")
     k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
     include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
     if include is None:
         raise _bad("bad_parameter", "include_images is either true or false.", "Write include_images=true.")
+    wishes = {name: values.pop(name) for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name in values}
     filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
-    return Question(k, check_filters(filters), include)
+    return Question(k, check_filters(filters), include, read_wishes(wishes))
+
+
+def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:
+    """Check the pictures of a form: files called ``unlike`` are to be stayed away from, all others are asked about.
+
+    Raises:
+        EndpointRejected: There is none to ask about, or there are too many.
+    """
+    if not like or len(like) + len(unlike) > MAX_PICTURES:
+        raise _bad(
+            "bad_form",
+            f"The form holds {len(like)} files to ask about and {len(unlike)} to stay away from.",
+            f"Send one or more to ask about, and {MAX_PICTURES} in all at most.",
+        )
+    return Pictures(tuple(like), tuple(unlike))
 
 
 def read_k(value: object) -> int:

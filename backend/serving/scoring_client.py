@@ -136,7 +136,6 @@ class ScoringClient(EndpointClient):
 
 
 def _neighbour(row: InvokedRow) -> AnswerNeighbour:
-    empty = dict.fromkeys(("title", "category", "brand", "colour", "price", "stock"))
     return AnswerNeighbour(
         rank=row.rank,
         product_id=row.product_id,
@@ -144,5 +143,10 @@ def _neighbour(row: InvokedRow) -> AnswerNeighbour:
         distance=row.distance,
         similarity=row.similarity,
         image=base64.b64decode(row.image or ""),
-        **empty,
+        title=None,
+        category=None,
+        brand=None,
+        colour=None,
+        price=None,
+        stock=None,
     )

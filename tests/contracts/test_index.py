@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from backend.errors import RetrievalError
+from backend.retrieval.approximate import ApproximateIndex
+from backend.retrieval.fidelity import share_found
 from backend.retrieval.index import ExactIndex, Neighbours, check_search
 
 
@@ -36,9 +38,33 @@ class BruteForceIndex:
         return Neighbours(positions.reshape(shape), distances.reshape(shape).clip(0, 2))
 
 
-@pytest.fixture(params=[ExactIndex, BruteForceIndex], ids=["exact", "fake"])
+def similarity_index(vectors):
+    from backend.training.similarity_index import SimilarityIndex
+
+    return SimilarityIndex(vectors)
+
+
+KINDS = [
+    pytest.param(ExactIndex, id="exact"),
+    pytest.param(ApproximateIndex, id="approximate"),
+    pytest.param(similarity_index, id="the original's", marks=pytest.mark.tf),
+    pytest.param(BruteForceIndex, id="fake"),
+]
+REAL = KINDS[:3]
+
+
+@pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    """6,000 embeddings in forty clumps, as training makes them, and 200 queries near them."""
+    rng = np.random.default_rng(21)
+    middles = rng.standard_normal((40, 32))
+    vectors, queries = (middles[rng.integers(0, 40, n)] + 0.3 * rng.standard_normal((n, 32)) for n in (6_000, 200))
+    return unit(vectors), unit(queries)
 
 
 def unit(rows):
@@ -144,6 +170,68 @@ def test_a_question_it_cannot_answer_is_refused(kind, arguments, says):
     queries = question.pop("queries")
     with pytest.raises(RetrievalError, match=says):
         kind(COMPASS).search(queries, **question)
+
+
+@pytest.fixture(scope="module", params=REAL)
+def large(request, clustered):
+    """Each kind over so many embeddings that it does what it is made for."""
+    return request.param(clustered[0])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.2, 0.05, 0.0005])
+def test_most_of_the_exact_neighbours_are_found_and_k_of_what_is_allowed(large, clustered, share):
+    vectors, queries = clustered
+    allowed = np.random.default_rng(5).random(len(vectors)) < share
+    truth = ExactIndex(vectors).search(queries, k=10, allowed=allowed)
+    found = large.search(queries, k=10, allowed=allowed)
+    assert found.positions.shape == truth.positions.shape == (200, min(10, int(allowed.sum())))
+    assert allowed[found.positions].all()
+    least = 0.98 if isinstance(large, ExactIndex | ApproximateIndex) else 0.9  # the original's graph has gaps
+    assert share_found(found.positions, truth.positions) >= least
+    for mine, right in zip(found.positions, truth.positions, strict=True):
+        assert len({*mine.tolist()}) == len(right)
+
+
+def test_distances_are_exact_to_the_last_bit_whatever_finds_them(large, clustered):
+    vectors, queries = clustered
+    found, truth = large.search(queries, k=10), ExactIndex(vectors).search(queries, k=10)
+    for row in range(len(queries)):
+        of = dict(zip(truth.positions[row].tolist(), truth.distances[row].tolist(), strict=True))
+        for position, distance in zip(found.positions[row].tolist(), found.distances[row].tolist(), strict=True):
+            assert of.get(position, distance) == distance
+    assert np.all(np.diff(found.distances, axis=1) >= 0)
+
+
+@pytest.mark.parametrize("make", REAL)
+def test_copies_rank_by_position_in_a_large_gallery(make, clustered):
+    vectors = clustered[0].copy()
+    vectors[1_000:1_400] = vectors[7]
+    found = make(vectors).search(vectors[7][None], k=5)
+    assert found.positions.tolist() == [[7, 1_000, 1_001, 1_002, 1_003]]
+    assert len({*found.distances[0].tolist()}) == 1
+
+
+def test_a_lone_query_is_answered_exactly_as_in_a_batch(clustered):
+    """Alone it takes the short cut by the heads, in a batch the matrix product."""
+    vectors, queries = clustered
+    index = ExactIndex(vectors)
+    for k in (1, 10, 200):
+        together = index.search(queries, k=k)
+        alone = [index.search(query[None], k=k) for query in queries]
+        np.testing.assert_array_equal(together.positions, np.concatenate([one.positions for one in alone]))
+        np.testing.assert_array_equal(together.distances, np.concatenate([one.distances for one in alone]))
+
+
+def test_heads_cut_nothing_short_where_embeddings_lie_in_all_directions():
+    vectors, queries = random_units(5_000, 24, seed=31), random_units(40, 24, seed=32)
+    index = ExactIndex(vectors)
+    alone = np.concatenate([index.search(query[None], k=7).positions for query in queries])
+    assert alone.tolist() == BruteForceIndex(vectors).search(queries, k=7).positions.tolist()
+
+
+def test_embeddings_are_given_by_position(kind):
+    if kind is not BruteForceIndex:
+        np.testing.assert_array_equal(kind(COMPASS).embeddings(np.array([2, 0])), COMPASS[[2, 0]])
 
 
 def test_the_exact_index_agrees_with_sorting_everything():

@@ -13,11 +13,13 @@ from backend.requests import (
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
+    FidelityRequest,
     IndexRequest,
     IngestRequest,
     PromoteRequest,
     QualityRequest,
     RebuildRequest,
+    RefreshRequest,
     RestoreRequest,
     RollbackRequest,
     SplitsRequest,
@@ -40,7 +42,9 @@ from backend.training.config import preset
         RestoreRequest("shop", 3),
         TidyRequest("shop", vacuum=True, keep_days=2.5),
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
-        IndexRequest("m"),
+        IndexRequest("m", "approximate", newest=True),
+        RefreshRequest("m", deploy=False),
+        FidelityRequest("m", k=5),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
         DeployRequest("m", "challenger", "We want it."),
         PromoteRequest(3, "champion", "We want it."),
@@ -58,7 +62,8 @@ def test_kinds_are_the_words_of_the_flow():
     flow = {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
     keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
-    assert set(KINDS) == flow | keeping | standing
+    tending = {"refresh", "fidelity"}  # an index
+    assert set(KINDS) == flow | keeping | standing | tending
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from backend import imaging
 from backend.errors import RegistryError
 from backend.registry.fetching import ModelVersion
 from backend.retrieval.recommend import NOTHING_FITS
+from backend.retrieval.wishes import Wishes
 from backend.serving.gateway import NEEDS, build_app
 from backend.serving.guard import OPEN
 from backend.serving.tokens import ensure_app_token
@@ -254,6 +255,7 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
     for got, neighbour in zip(body["neighbours"], expected.neighbours, strict=True):
         image = base64.b64decode(got.pop("image"))
         assert image == projection_recommender.gallery.thumbnail(neighbour.position)
+        assert got.pop("hidden") == []
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
         *("rank", "product_id", "label", "distance", "similarity", "probability"),
@@ -281,14 +283,37 @@ def test_a_form_with_one_picture_is_answered_as_the_picture(http):
     assert from_form.json()["neighbours"] == http.post("/v1/recommend?k=2", content=PHOTO).json()["neighbours"]
 
 
-def test_a_form_without_exactly_one_picture_is_refused(http):
-    two = [("a", ("a.png", PHOTO)), ("b", ("b.png", PHOTO))]
-    assert error_of(http.post("/v1/recommend", files=two)) == (422, "bad_form")
-    assert error_of(http.post("/v1/recommend", files=two * 2)) == (400, "bad_request")
+def test_a_form_without_a_picture_or_with_too_many_is_refused(http):
+    one = [("a", ("a.png", PHOTO))]
+    assert error_of(http.post("/v1/recommend", files=[("unlike", ("a.png", PHOTO))])) == (422, "bad_form")
+    assert error_of(http.post("/v1/recommend", files=one * 9)) == (422, "bad_form")
+    assert error_of(http.post("/v1/recommend", files=one * 10)) == (400, "bad_request")
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     assert error_of(http.post("/v1/recommend", content=b"no form at all", headers=broken))[0] in {400, 422}
     no_boundary = {"Content-Type": "multipart/form-data"}
     assert error_of(http.post("/v1/recommend", content=b"no form at all", headers=no_boundary))[0] in {400, 422}
+
+
+def test_several_pictures_make_one_question(http, projection_recommender):
+    other, away = (encoded(picture(kind, 5)) for kind in ("stripes", "blob"))
+    files = [("image", ("a", PHOTO)), ("image", ("b", other)), ("unlike", ("c", away))]
+    url = "/v1/recommend?k=4&weight=3&weight=1&unlike=b017&diversity=0.4&collapse=variants"
+    body = http.post(url, files=files).json()
+    wishes = Wishes((3.0, 1.0), unlike=("b017",), diversity=0.4, collapse="variants")
+    expected = projection_recommender.find([PHOTO, other], unlike=[away], k=4, wishes=wishes)
+    assert [n["product_id"] for n in body["neighbours"]] == [n.product_id for n in expected.neighbours]
+    assert [tuple(n["hidden"]) for n in body["neighbours"]] == [n.hidden for n in expected.neighbours]
+    assert [base64.b64decode(png) for png in body["seen_others"]] == list(expected.seen_others)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["weight=0", "weight=two", "diversity=1.5", "collapse=all", "unlike=nobody", "diversity=0.1&diversity=0.2"],
+)
+def test_a_wish_that_cannot_be_granted_is_refused_with_a_sentence(http, query):
+    response = http.post(f"/v1/recommend?{query}", content=PHOTO)
+    assert response.status_code == 422
+    assert response.json()["error"]["next_step"]
 
 
 def test_filters_and_images_are_as_asked(http):
@@ -409,7 +434,7 @@ def test_wrong_addresses_and_methods_are_typed(http):
 
 def test_an_error_nobody_expected_is_an_incident_in_the_log_and_a_number_in_the_answer(settings, headers, caplog):
     class Broken:
-        def recommend(self, *_, **__):
+        def find(self, *_, **__):
             raise ZeroDivisionError("the secret recipe")
 
     broken = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Broken())

@@ -1,0 +1,43 @@
+"""The badge that says how far what is searched is behind the catalogue, and the button that brings it up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, retrieval_services
+from app.components import job_panel
+from backend.requests import RefreshRequest
+
+if TYPE_CHECKING:
+    from backend.bundle import CatalogueRef
+    from backend.retrieval.freshness import Behind
+
+
+def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
+    """Show the badge, the button where there is something to bring in, and the refresh that runs or just ended.
+
+    Args:
+        searched: The version that answers come from.
+        model: Name of the bundle that answers.
+        page: The page that shows it.
+    """
+    with notices.guarded():
+        found = retrieval_services.behind(searched)
+        if found is None:
+            return  # the catalogue of an endpoint elsewhere
+        with st.container(horizontal=True, vertical_alignment="center", key="freshness"):
+            st.badge(found.text, icon=_icon(found), color="orange" if found.is_behind else "green")
+            if found.is_behind and st.button(
+                "Refresh",
+                icon=":material/sync:",
+                type="tertiary",
+                help="Looks at the new and changed products only, and answers with them from then on.",
+            ):
+                job_panel.submit(RefreshRequest(model=model))
+        job_panel.show_latest("refresh", page=page)
+
+
+def _icon(found: Behind) -> str:
+    return ":material/history:" if found.is_behind else ":material/check:"

@@ -1,0 +1,132 @@
+"""The approximate kind of index: a search looks at the cells around the query, and ranks what it finds there exactly.
+
+Its file holds arrays only; what walks the cells is :mod:`backend.retrieval.cell_lists`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.retrieval.cell_lists import CellLists
+from backend.retrieval.cells import Cells, find_centres, owners_of
+from backend.retrieval.index import FEW, NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backend.retrieval.index import Neighbours, Ranked
+
+TARGET = 0.998  # share of the exact ten nearest that the number of probes is chosen for
+# Candidates beyond the k-th: they are found with rounded numbers, and a tie across the k-th is to be seen.
+_SPARE, _SPARE_SHARE = 50, 0.5
+_USUAL_K = 10
+_ASKED = 1_000
+
+
+class ApproximateIndex:
+    """Compares a query with the embeddings in the cells nearest to it.
+
+    Distances are those of the exact kind to the last bit, and equal ones rank by position; now and then a near item is
+    missed, because it lies in a cell that was not looked at.
+
+    Args:
+        vectors: L2-normalised embeddings, float32 (N, D); may be memory-mapped.
+        cells: Where they lie.
+    """
+
+    def __init__(self, vectors: NDArray[np.float32], cells: Cells | None = None) -> None:
+        self._exact = ExactIndex(vectors)
+        self._vectors = vectors.view(np.ndarray)
+        self.cells = make_cells(vectors) if cells is None else cells
+        self._lists = CellLists(vectors, self.cells)
+
+    @property
+    def size(self) -> int:
+        """Number N of embeddings."""
+        return self._exact.size
+
+    @property
+    def dimensions(self) -> int:
+        """Dimensions D of an embedding."""
+        return self._exact.dimensions
+
+    def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the embeddings of the items at these positions; see :class:`backend.retrieval.index.Index`."""
+        return self._exact.embeddings(positions)
+
+    def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
+        """Find the k nearest items of every query; see :class:`backend.retrieval.index.Index`.
+
+        What is not allowed is passed over in the cells, and more cells are looked at for it. Where few items are
+        allowed, or a good part of the gallery is asked for, the search is exact.
+        """
+        check_search(self, queries, k=k, allowed=allowed)
+        open_to = self.size if allowed is None else int(np.count_nonzero(allowed))
+        wanted = min(k, open_to)
+        if open_to <= self.size * FEW or wanted + _spare(wanted) > open_to * FEW:
+            return self._exact.search(queries, k=k, allowed=allowed)
+        probes = self._probes(k, open_to / self.size)
+        if not len(queries):
+            return self._exact.search(queries, k=k, allowed=allowed)
+        return one_by_one(queries, lambda query: self._one(query, wanted, probes, allowed))
+
+    def _probes(self, k: int, share: float) -> int:
+        """Say how many cells to look at: more of them for more neighbours, and where fewer items are allowed."""
+        held = self.size / len(self.cells.centres)
+        wide = self.cells.probes + max(0, k - _USUAL_K) / held
+        return min(len(self.cells.centres), int(np.ceil(wide / share)))
+
+    def _one(self, query: NDArray[np.float32], k: int, probes: int, allowed: NDArray[np.bool_] | None) -> Ranked:
+        similarities, positions = self._lists.search(query, k + _spare(k), probes, allowed)
+        # Copies of one item reach beyond the candidates, or the cells hold too few: then all items are compared.
+        if positions[-1] < 0 or similarities[k - 1] - similarities[-1] <= NEAR_TIE:
+            found = self._exact.search(query[None], k=k, allowed=allowed)
+            return found.positions[0], found.distances[0]
+        return nearest(query, self._vectors, positions, k)
+
+
+def _spare(k: int) -> int:
+    return max(_SPARE, int(k * _SPARE_SHARE))
+
+
+def make_cells(vectors: NDArray[np.float32], before: Cells | None = None, *, moved: int = 0) -> Cells:
+    """Find the cells of embeddings (N, D), and how many a search has to look at.
+
+    That number is chosen so that :data:`TARGET` of the exact ten nearest are found, for queries that are made up
+    between items and their neighbours: an item itself would be found too easily.
+
+    Args:
+        vectors: The embeddings.
+        before: The cells of an earlier state of the same gallery, whose centres are to be kept.
+        moved: Items that came or went since then.
+    """
+    centres = find_centres(vectors) if before is None else before.centres
+    cells = Cells(centres, owners_of(vectors, centres), 1, 0 if before is None else before.moved + moved)
+    if len(centres) == 1:
+        return cells
+    return Cells(centres, cells.owners, _enough_probes(vectors, cells), cells.moved)
+
+
+def _enough_probes(vectors: NDArray[np.float32], cells: Cells) -> int:
+    queries = made_up_queries(vectors, _ASKED)
+    truth = ExactIndex(vectors).search(queries, k=_USUAL_K).positions
+    # The rank of a neighbour's cell among the cells nearest to the query: it is found with so many probes.
+    order = np.argsort(-(queries @ cells.centres.T), axis=1)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
+    needed = np.take_along_axis(ranks, cells.owners[truth].astype(np.int64), axis=1) + 1
+    return int(np.quantile(needed, TARGET, method="higher"))
+
+
+def made_up_queries(vectors: NDArray[np.float32], count: int, *, seed: int = 11) -> NDArray[np.float32]:
+    """Make up queries that are near items without being items: half-way between one and one of its neighbours."""
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(len(vectors), min(count, len(vectors)), replace=False))
+    items = np.asarray(vectors[rows])
+    near = ExactIndex(vectors).search(items, k=min(_USUAL_K, len(vectors))).positions
+    others = np.asarray(vectors[near[np.arange(len(near)), rng.integers(0, near.shape[1], len(near))]])
+    between = items + others
+    found: NDArray[np.float32] = between / np.linalg.norm(between, axis=1, keepdims=True)
+    return found

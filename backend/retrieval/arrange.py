@@ -1,0 +1,198 @@
+"""From pictures and wishes to what is searched for, and from the nearest products to those that are shown.
+
+Sources: Rocchio, "Relevance feedback in information retrieval", 1971 (staying away from what is not liked); Carbonell and
+Goldstein, "The use of MMR, diversity-based reranking", 1998 (variety).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend import imaging
+from backend.errors import RetrievalError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+    from backend.pixel_spec import PixelSpec
+    from backend.retrieval.gallery import Gallery, GalleryItem
+    from backend.retrieval.index import Index
+    from backend.retrieval.wishes import Collapse, Wishes
+
+# Candidates that are looked at where the answer is not simply the nearest: a few for each one shown, and at most so many.
+_CANDIDATES_EACH, _CANDIDATES, _MOST_CANDIDATES = 4, 60, 2_000
+AWAY = 0.5  # how much of what is not liked is taken off what is
+_SHORTEST = 1e-3  # of a mean of unit vectors that still points somewhere
+_SAME_LOOK = 4.0  # mean difference of two pictures, of 255, up to which nobody tells them apart
+_ALIKE = 0.9  # cosine similarity below which two pictures need not be compared
+_SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "xxxl"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One product of an answer, and those that are the same and are not shown: positions in the gallery."""
+
+    position: int
+    hidden: tuple[int, ...] = ()
+
+
+def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArray[np.float32]:
+    """Return the direction in which several embeddings (P, D) lie together, as a unit vector (D,).
+
+    Args:
+        liked: Unit vectors, one or more.
+        weights: How much each counts; all the same where empty.
+
+    Raises:
+        RetrievalError: There are not as many weights as embeddings, or the embeddings cancel each other out.
+    """
+    if weights and len(weights) != len(liked):
+        raise RetrievalError(
+            f"There are {len(weights)} weights for {len(liked)} pictures.", next_step="Give one weight a picture."
+        )
+    if len(liked) == 1:
+        only: NDArray[np.float32] = liked[0]
+        return only
+    return _unit(np.average(liked.astype(np.float64), axis=0, weights=list(weights) or None))
+
+
+def away_from(wanted: NDArray[np.float32], unliked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn a direction (D,) away from the mean of embeddings (U, D); as it was where there are none."""
+    if not len(unliked):
+        return wanted
+    return _unit(wanted.astype(np.float64) - AWAY * unliked.astype(np.float64).mean(axis=0))
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    if length < _SHORTEST:
+        raise RetrievalError(
+            "The pictures are so different that nothing lies between them.", next_step="Ask about fewer at once."
+        )
+    found: NDArray[np.float32] = (vector / length).astype(np.float32)
+    return found
+
+
+def arranged(
+    asked: NDArray[np.float32],
+    index: Index,
+    gallery: Gallery,
+    spec: PixelSpec,
+    *,
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    wishes: Wishes,
+) -> list[Shown]:
+    """Search for enough candidates, bring those together that are the same, and choose k among the rest.
+
+    Args:
+        asked: What is searched for, a unit vector (D,).
+        index: What is searched in.
+        gallery: What is shown of its items.
+        spec: The pixels that two pictures are compared by.
+        k: Products wanted; fewer where there are fewer that are different.
+        allowed: Items that may be answered, bool (N,); all when left out.
+        wishes: How varied the answer is to be, and what counts as the same.
+    """
+    wanted = max(_CANDIDATES_EACH * k, _CANDIDATES) if wishes.diversity else k
+    collapser = Collapser(gallery, spec, wishes.collapse)
+    fetched = wanted
+    while True:
+        positions = index.search(asked[None], k=fetched, allowed=allowed).positions[0]
+        shown = collapser.distinct(positions, index.embeddings(positions))[:wanted]
+        if len(shown) >= wanted or len(positions) < fetched or fetched >= _MOST_CANDIDATES:
+            break
+        fetched *= 2
+    if not wishes.diversity:
+        return shown
+    vectors = index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64))
+    return [shown[place] for place in varied(vectors @ asked, vectors, k=k, diversity=wishes.diversity)]
+
+
+def varied(
+    similarities: NDArray[np.float32], vectors: NDArray[np.float32], *, k: int, diversity: float
+) -> NDArray[np.int64]:
+    """Choose k of P candidates by maximal marginal relevance: near to what is asked, and unlike those chosen before.
+
+    Args:
+        similarities: Of the candidates to what is asked, (P,).
+        vectors: Their embeddings, (P, D).
+        k: How many to choose; all P where there are fewer.
+        diversity: 0 chooses the nearest, 1 looks at nothing but how unlike they are; the first is always the nearest.
+
+    Returns:
+        Their places among the candidates, in the order chosen.
+    """
+    left = np.ones(len(similarities), dtype=np.bool_)
+    likest = np.full(len(similarities), -1.0, dtype=np.float32)  # similarity to the likest that was chosen
+    chosen: list[int] = []
+    for _ in range(min(k, len(similarities))):
+        worth = (1.0 - diversity) * similarities - diversity * likest if chosen else similarities
+        best = int(np.argmax(np.where(left, worth, -np.inf)))
+        chosen.append(best)
+        left[best] = False
+        likest = np.maximum(likest, vectors @ vectors[best])
+    return np.asarray(chosen, dtype=np.int64)
+
+
+class Collapser:
+    """Brings products that are the same together, the nearest one first.
+
+    Args:
+        gallery: Where the products stand.
+        spec: The pixels that two pictures are compared by.
+        collapse: What counts as the same.
+    """
+
+    def __init__(self, gallery: Gallery, spec: PixelSpec, collapse: Collapse) -> None:
+        self._gallery, self._spec, self._collapse = gallery, spec, collapse
+        self._looks: dict[int, NDArray[np.float32]] = {}
+
+    def distinct(self, positions: NDArray[np.int64], vectors: NDArray[np.float32]) -> list[Shown]:
+        """Return products (P,) with embeddings (P, D) in their order, each with those that are the same."""
+        if self._collapse == "none":
+            return [Shown(int(position)) for position in positions]
+        alike = vectors @ vectors.T >= _ALIKE
+        leaders: list[int] = []  # places among the P
+        hidden: dict[int, list[int]] = {}
+        of_variant: dict[Hashable, int] = {}
+        for place, position in enumerate(positions.tolist()):
+            key = self._variant(position)
+            leader = of_variant.get(key) if key is not None else None
+            if leader is None:
+                near = (one for one in leaders if alike[place, one])
+                leader = next((one for one in near if self._look_the_same(position, int(positions[one]))), None)
+            if leader is None:
+                leaders.append(place)
+                hidden[place] = []
+            else:
+                hidden[leader].append(position)
+            if key is not None:
+                of_variant.setdefault(key, place if leader is None else leader)
+        return [Shown(int(positions[place]), tuple(hidden[place])) for place in leaders]
+
+    def _variant(self, position: int) -> Hashable:
+        return variant_of(self._gallery.item(position)) if self._collapse == "variants" else None
+
+    def _look_the_same(self, one: int, other: int) -> bool:
+        return bool(np.abs(self._look(one) - self._look(other)).mean() <= _SAME_LOOK)
+
+    def _look(self, position: int) -> NDArray[np.float32]:
+        if position not in self._looks:
+            pixels = imaging.decode(self._gallery.thumbnail(position), self._spec).pixels
+            self._looks[position] = pixels.astype(np.float32)
+        return self._looks[position]
+
+
+def variant_of(item: GalleryItem) -> Hashable:
+    """Return what the variants of one product share: label, brand, and title without colour and size; None untitled."""
+    if not item.title:
+        return None
+    left_out = {*(item.colour or "").casefold().split(), *_SIZES}
+    words = tuple(word for word in item.title.casefold().replace(",", " ").split() if word not in left_out)
+    return (item.label, (item.brand or "").casefold(), words) if words else None

@@ -1,0 +1,48 @@
+"""The small pictures of a gallery, read from its file a row group at a time, when they are first asked for."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_COLUMN = "thumbnail"
+
+
+class Thumbnails:
+    """Pictures by position; threads may share it.
+
+    Args:
+        file: A Parquet file with a column ``thumbnail``.
+    """
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self._file = file
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._read: dict[int, pa.ChunkedArray] = {}
+        self._lock = Lock()  # a Parquet file is read by one thread at a time
+
+    def at(self, position: int) -> bytes:
+        """Return the picture at a position: PNG or WEBP bytes."""
+        group = int(np.searchsorted(self._starts, position, side="right")) - 1
+        return bytes(self._group(group)[position - int(self._starts[group])].as_py())
+
+    def preload(self) -> None:
+        """Read all of them."""
+        for group in range(self._file.num_row_groups):
+            self._group(group)
+
+    def _group(self, number: int) -> pa.ChunkedArray:
+        found = self._read.get(number)
+        if found is None:
+            with self._lock:
+                found = self._read.get(number)
+                if found is None:
+                    found = self._read[number] = self._file.read_row_group(number, columns=[_COLUMN])[_COLUMN]
+        return found

@@ -1,0 +1,89 @@
+"""What a question may say besides its pictures and filters: how much each picture counts, what to stay away from, how
+varied the answer is to be, and whether products that are the same stand in it once.
+
+These are data; :mod:`backend.retrieval.arrange` carries them out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from backend.errors import RetrievalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Collapse = Literal["none", "duplicates", "variants"]
+COLLAPSES: tuple[Collapse, ...] = get_args(Collapse)
+# As parameters of a question: those that may be given several times, and those that may not.
+SEVERAL_WISHES = ("weight", "like", "unlike")
+SINGLE_WISHES = ("diversity", "collapse")
+MAX_PRODUCTS = 50  # named in one question
+MAX_WEIGHT = 1_000.0
+_SHOWN = 40  # characters of a foreign text that a message quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How an answer is to be.
+
+    Attributes:
+        weights: How much each picture counts, above 0, in the order of the pictures; all the same where empty.
+        like: Product ids whose pictures count as further pictures, each with weight 1.
+        unlike: Product ids to stay away from; they are not in the answer either.
+        diversity: From 0, the nearest products, to 1, products as unlike each other as there are among the near ones.
+        collapse: ``duplicates`` shows products that look the same once; ``variants`` also those that differ only in
+            colour or size.
+    """
+
+    weights: tuple[float, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    diversity: float = 0.0
+    collapse: Collapse = "none"
+
+    def __post_init__(self) -> None:
+        if any(not (0.0 < weight <= MAX_WEIGHT) for weight in self.weights):
+            raise RetrievalError("A weight must be a number above 0.", next_step="Write it as weight=2.")
+        if not 0.0 <= self.diversity <= 1.0:
+            raise RetrievalError("diversity must be between 0 and 1.", next_step="For example diversity=0.3.")
+        if self.collapse not in COLLAPSES:
+            raise RetrievalError(
+                "collapse has a value it cannot have.", next_step=f"Use one of {', '.join(COLLAPSES)}."
+            )
+        if len(self.like) + len(self.unlike) > MAX_PRODUCTS:
+            raise RetrievalError(
+                f"More than {MAX_PRODUCTS} products are named in one question.", next_step="Name fewer."
+            )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is wished: the answer is the nearest products, in their order."""
+        return self == Wishes(self.weights)
+
+
+def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
+    """Read wishes as they come in a query string, each parameter with all its values.
+
+    Raises:
+        RetrievalError: A value cannot be read as what it should be, or is out of range.
+    """
+    return Wishes(
+        weights=tuple(_number("weight", text) for text in values.get("weight", ())),
+        like=tuple(values.get("like", ())),
+        unlike=tuple(values.get("unlike", ())),
+        diversity=_number("diversity", values.get("diversity", ("0",))[0]),
+        collapse=cast("Collapse", values.get("collapse", ("none",))[0]),
+    )
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RetrievalError(f"{name} needs a number, got {text[:_SHOWN]!r}.", next_step=f"Write it as {name}=0.5.")
+    return number
