@@ -27,8 +27,10 @@ from backend.requests import (
     SplitsRequest,
     TidyRequest,
     TrainRequest,
+    TuneRequest,
 )
 from backend.training_steps import train_step
+from backend.tuning_steps import tune_step
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -52,6 +54,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         RestoreRequest: restore_step,
         TidyRequest: tidy_step,
         TrainRequest: train_step,
+        TuneRequest: tune_step,
         IndexRequest: index_step,
         EvaluateRequest: evaluate_step,
         DeployRequest: deploy_step,

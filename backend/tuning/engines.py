@@ -1,0 +1,185 @@
+"""Who runs the trials of a sweep: Spark tasks, or this process, one trial after the other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from backend.errors import ConfigurationError
+from backend.tuning import search
+from backend.tuning.gpus import count_gpus
+from backend.tuning.plan import MOST_AT_A_TIME
+from backend.tuning.worker_reuse import ReusingSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
+    from backend.tuning.records import TrialRecord
+    from backend.tuning.search import Suggestions
+    from backend.tuning.task import TrialTask
+
+logger = logging.getLogger(__name__)
+WITHOUT_EXECUTORS_S = 60.0  # how long a cluster may have none before it counts as gone
+
+
+class TrialEngine(Protocol):
+    """Runs the trials that Hyperopt suggests."""
+
+    @property
+    def slots(self) -> int:
+        """Trials that could run at a time."""
+
+    @property
+    def where(self) -> str:
+        """What runs them, in words."""
+
+    def search(
+        self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
+    ) -> None:
+        """Run trials until no further one is suggested and all have ended, going on from earlier records."""
+
+    def is_gone(self) -> bool:
+        """Whether nothing can run any more."""
+
+    def end(self) -> None:
+        """End what still runs, without waiting for it."""
+
+
+class SerialEngine:
+    """Runs trials in this process; no Spark takes part."""
+
+    slots = 1
+    where = "this process"
+
+    def search(
+        self,
+        task: TrialTask,
+        suggestions: Suggestions,
+        records: list[TrialRecord],
+        *,
+        parallelism: int,  # noqa: ARG002 - always 1
+    ) -> None:
+        """Run trials; see :class:`TrialEngine`."""
+        from hyperopt import Trials
+
+        search.minimise(task, suggestions, search.filled(Trials(), suggestions.plan, records))
+
+    def is_gone(self) -> bool:
+        """Never: it is this process."""
+        return False
+
+    def end(self) -> None:
+        """Do nothing: trials listen to the folder."""
+
+
+@dataclass
+class SparkEngine:
+    """Runs each trial in a task of a Spark session.
+
+    Attributes:
+        spark: The session.
+        device: What trials compute on.
+        patience_s: How long a cluster may be without executors.
+    """
+
+    spark: SparkSession
+    device: str = "auto"
+    patience_s: float = WITHOUT_EXECUTORS_S
+    _trials: Any = field(default=None, init=False)
+    _alone_since: float = field(default=0.0, init=False)
+
+    @property
+    def slots(self) -> int:
+        """Task slots; on one machine with GPUs no more than it has of these."""
+        context = self.spark.sparkContext
+        cores = int(context.defaultParallelism) // int(context.getConf().get("spark.task.cpus", "1") or 1)
+        gpus = count_gpus() if self.device != "cpu" and self._is_local else 0
+        return max(min(cores, gpus) if gpus else cores, 1)
+
+    @property
+    def where(self) -> str:
+        """The master."""
+        return f"Spark on {self.spark.sparkContext.master}"
+
+    def search(
+        self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
+    ) -> None:
+        """Run trials; see :class:`TrialEngine`."""
+        from hyperopt import SparkTrials
+
+        trials = SparkTrials(parallelism=parallelism, spark_session=ReusingSession(self.spark))
+        self._trials = search.filled(trials, suggestions.plan, records)
+        search.minimise(task, suggestions, self._trials)
+
+    def lost(self) -> list[int]:
+        """Return the numbers of trials that Spark gave up: their process died, or the cluster did."""
+        from hyperopt import base
+
+        docs = self._trials._dynamic_trials if self._trials is not None else []  # noqa: SLF001 - failed ones are only there
+        return [doc["tid"] + 1 for doc in list(docs) if doc["state"] == base.JOB_STATE_ERROR]
+
+    def is_gone(self) -> bool:
+        """Whether the session has stopped, its JVM is dead, or a cluster has had no executors for a while."""
+        executors = self._executors()
+        if executors is None:
+            return True
+        if executors or self._is_local:
+            self._alone_since = 0.0
+            return False
+        self._alone_since = self._alone_since or time.monotonic()
+        return time.monotonic() - self._alone_since >= self.patience_s
+
+    def end(self) -> None:
+        """Have Spark end all tasks of the sweep."""
+        from py4j.protocol import Py4JError
+
+        if self._trials is None:
+            return
+        self._trials._fmin_cancelled = True  # noqa: SLF001 - what Hyperopt looks at
+        try:
+            self.spark.sparkContext.cancelAllJobs()
+        except (Py4JError, OSError) as error:
+            logger.info("Spark could not be asked to end the trials: %s", type(error).__name__)
+
+    @property
+    def _is_local(self) -> bool:
+        return bool(self.spark.sparkContext.master.startswith("local"))
+
+    def _executors(self) -> int | None:
+        """Count the executors; None where there is no session any more."""
+        from py4j.protocol import Py4JError
+
+        context: Any = self.spark.sparkContext
+        if context._jsc is None:  # noqa: SLF001 - stopped in this process
+            return None
+        try:
+            scala = context._jsc.sc()  # noqa: SLF001 - PySpark does not tell
+            if scala.isStopped():
+                return None
+            return int(scala.getExecutorMemoryStatus().size()) - 1  # the driver counts itself
+        except (Py4JError, OSError):
+            return None
+
+
+def parallelism_of(asked: int, engine: TrialEngine) -> int:
+    """Return how many trials run at a time.
+
+    Raises:
+        ConfigurationError: More were asked for than there are slots.
+    """
+    if asked > engine.slots:
+        raise ConfigurationError(
+            f"{asked} trials at a time were asked for, and {engine.where} has {engine.slots} slots.",
+            next_step=f"Use a parallelism of 1 to {engine.slots}, or a larger Spark master.",
+        )
+    return asked or min(engine.slots, MOST_AT_A_TIME)
+
+
+def shipped_bytes(task: TrialTask, dumps: Callable[[Any], bytes], suggestions: Suggestions) -> int:
+    """Return the size of what travels with every trial: the task, the space, and a point of it."""
+    point = {**suggestions.plan.space.dimensions, "number": 1}
+    return len(dumps((task, search.search_space(suggestions.plan.space), point)))
