@@ -17,6 +17,7 @@ from backend import cli_handlers as handlers
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
 from backend.cli_training import add_training
+from backend.cli_tuning import add_tuning
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings
@@ -86,6 +87,7 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 def _add_models(commands: Any) -> None:
     add_training(commands, _command)
+    add_tuning(commands, _command)
     for name, help_text, handler in (
         ("index", "Embed the whole gallery into a model's bundle.", handlers.index),
         ("deploy", "Register a model and have the endpoint serve it.", handlers.deploy),

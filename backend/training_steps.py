@@ -47,8 +47,9 @@ def _resumed(request: TrainRequest, settings: Settings) -> TrainRequest:
     from backend.training.preparation import unfinished_training
 
     found = unfinished_training(settings.models_dir, request.name)
-    asked = {"config": found.config, "workers": found.workers, "origin": found.origin}
-    return replace(request, catalogue=found.catalogue.name, version=found.catalogue.version, **asked)
+    ref = found.catalogue
+    request = replace(request, catalogue=ref.name, version=ref.version, origin=found.origin)
+    return replace(request, config=found.config, workers=found.workers)
 
 
 def _keep_origin(request: TrainRequest, manifest: Manifest, settings: Settings) -> None:

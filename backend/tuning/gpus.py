@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
 
@@ -57,6 +57,5 @@ def assigned_by_spark() -> list[int]:
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    resources = context.resources() if context is not None else {}
-    addresses: list[str] = resources["gpu"].addresses if "gpu" in resources else []
-    return [int(address) for address in addresses]
+    given: Any = context.resources() if context is not None else {}
+    return [int(address) for address in given["gpu"].addresses] if "gpu" in given else []

@@ -121,8 +121,11 @@ class _Run:
         except BaseException as error:
             self._stop(error)
             raise
-        paused = self.folder.is_to_pause and not self.clock.is_over
-        return self._close("paused" if paused else "finished", self._ending or "The sweep was paused.")
+        if self.folder.is_to_pause and not self.clock.is_over:
+            if self.folder.is_to_stop:
+                return self._close("cancelled", "The sweep was cancelled.")
+            return self._close("paused", "The sweep was paused.")
+        return self._close("finished", self._ending)
 
     def _search(self, task: TrialTask, suggestions: Suggestions, parallelism: int) -> None:
         try:
