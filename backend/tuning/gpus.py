@@ -37,7 +37,8 @@ def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = N
     for number in _HELD:
         return number
     place = folder or Path(tempfile.gettempdir())
-    for number in dict.fromkeys([*(n for n in preferred if 0 <= n < gpus), *range(gpus)]):
+    order = [number for number in preferred if 0 <= number < gpus]
+    for number in (*order, *(other for other in range(gpus) if other not in order)):
         handle = os.open(place / f"twinset-gpu-{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
