@@ -27,6 +27,7 @@ NEXT = {
     "restore": _Next("catalogue", "See the catalogue", "catalogue"),
     "tidy": _Next("catalogue", "See its versions", "catalogue", "History"),
     "train": _Next("deploy", "Next: build its index and deploy it", "model"),
+    "tune": _Next("tune", "See its trials", "sweep", "Trials"),
     "index": _Next("evaluate", "Next: see how good its answers are", "model"),
     "evaluate": _Next("deploy", "Next: deploy it", "model"),
     "deploy": _Next("recommend", "Next: find similar products"),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.errors import ConfigurationError
+from backend.errors import ConfigurationError, EnvironmentUnready
 from backend.training.config import RANGES, TrainConfig
 from backend.training.preflight import Machine, preflight
 from backend.tuning.budget import planned_s
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from backend.training.costs import Estimate
-    from backend.tuning.plan import SweepPlan
+    from backend.tuning.plan import Algorithm, SweepPlan
 
     Counts = Mapping[str, Mapping[str, int]]
 
@@ -48,7 +49,7 @@ class SweepCheck:
         seconds: What the sweep would take; None when that cannot be said.
     """
 
-    problems: tuple[ConfigurationError, ...]
+    problems: tuple[ConfigurationError | EnvironmentUnready, ...]
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     estimate: Estimate | None = None
@@ -59,6 +60,7 @@ class SweepCheck:
 
         Raises:
             ConfigurationError: The first problem.
+            EnvironmentUnready: A package is missing.
         """
         if self.problems:
             raise self.problems[0]
@@ -75,11 +77,12 @@ def check_sweep(plan: SweepPlan, by_label: Counts, machine: Machine, *, slots: i
     """
     try:
         plan.check()
+        check_algorithm(plan.algorithm)
         unseen = held_out(plan.objective, by_label, seed=plan.seed)
         _check_slots(plan, slots)
         learnt = {label: counts for label, counts in by_label.items() if label not in unseen}
         largest = _check_combinations(plan, learnt, replace(machine, cores=1))
-    except ConfigurationError as error:
+    except (ConfigurationError, EnvironmentUnready) as error:
         return SweepCheck((error,))
     parallelism = plan.budget.parallelism or slots or 1
     trial_s = largest.seconds if largest is not None else None
@@ -94,6 +97,19 @@ def slots_of(master: str, cores: int) -> int:
         return 0
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return 1 if not inside else cores if inside == "*" else int(inside)
+
+
+def check_algorithm(name: Algorithm) -> None:
+    """Check that what an algorithm needs is installed.
+
+    Raises:
+        EnvironmentUnready: Adaptive TPE asks models of LightGBM for its settings, and that is not there.
+    """
+    if name == "adaptive-tpe" and find_spec("lightgbm") is None:
+        raise EnvironmentUnready(
+            "Adaptive TPE asks models of LightGBM for its settings, and the package lightgbm is not installed.",
+            next_step="Install it with `pip install lightgbm`, or use tpe.",
+        )
 
 
 def examples(plan: SweepPlan, count: int) -> list[dict[str, Any]]:

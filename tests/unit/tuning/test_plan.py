@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 
@@ -101,6 +102,16 @@ def test_labels_that_no_trial_learns_are_said_and_too_few_are_refused():
     few = {name: COUNTS[name] for name in "ab"}
     (problem,) = check_sweep(changed(objective={"labels": "unseen"}), few, MACHINE).problems
     assert "too few to keep 1 from learning" in problem.message
+
+
+def test_adaptive_tpe_without_its_package_says_what_to_install():
+    found = check_sweep(changed(algorithm="adaptive-tpe"), COUNTS, MACHINE)
+    if find_spec("lightgbm") is None:
+        (problem,) = found.problems
+        assert "lightgbm is not installed" in problem.message
+        assert "pip install lightgbm" in problem.next_step
+    else:
+        assert found.problems == ()
 
 
 def test_a_space_smaller_than_the_budget_is_said():
