@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from app import navigation, words
-from app.components import catalogue_results
+from app.components import catalogue_results, tune_words
 
 
 class _Next(NamedTuple):
@@ -38,7 +38,7 @@ _REVIEW = _Next("catalogue", "Review it and decide", "catalogue")
 
 def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
     """Show what a job brought, and a link to what comes next in the flow, unless that is the page that shows it."""
-    told = catalogue_results.sentences(kind, result)
+    told = tune_words.result(result) if kind == "tune" else catalogue_results.sentences(kind, result)
     for sentence in told:
         st.markdown(words.plain(sentence))
     if not told:

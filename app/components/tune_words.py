@@ -78,3 +78,13 @@ def values(given: dict[str, Any]) -> str:
 def figure(share: float | None) -> str:
     """Say what a trial came to."""
     return "" if share is None else words.percent(share, digits=2)
+
+
+def result(told: dict[str, Any]) -> list[str]:
+    """Say what a sweep brought."""
+    counts = [(STATES[state], told[str(state)]) for state in TrialState if told.get(str(state))]
+    trials = f"{words.count(told['trials'], 'trial')}: {', '.join(f'{n} {title.lower()}' for title, n in counts)}."
+    if not told["best_trial"]:
+        return [told["reason"], trials]
+    best = f"Trial {told['best_trial']} came to {figure(told['best_value'])}: {values(told['best_values'])}."
+    return [told["reason"], trials, best]

@@ -35,6 +35,7 @@ COUPLED = (
 )
 MOST_COMBINATIONS = 4_096
 _NAMED = 3
+_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,12 @@ def check_sweep(plan: SweepPlan, by_label: Counts, machine: Machine, *, slots: i
         unseen = held_out(plan.objective, by_label, seed=plan.seed)
         _check_slots(plan, slots)
         learnt = {label: counts for label, counts in by_label.items() if label not in unseen}
-        largest = _check_combinations(plan, learnt, replace(machine, cores=1))
+        needs = _check_combinations(plan, learnt, replace(machine, cores=1))
+        parallelism = 1 if plan.engine == "serial" else plan.budget.parallelism or slots or 1
+        _check_memory(needs, machine, parallelism if slots else 1)
     except (ConfigurationError, EnvironmentUnready) as error:
         return SweepCheck((error,))
-    parallelism = plan.budget.parallelism or slots or 1
+    largest = max(needs, key=lambda found: found.seconds or 0.0, default=None)
     trial_s = largest.seconds if largest is not None else None
     epochs = max((config.epochs for config in _ends(plan)), default=plan.config.epochs)
     needed = None if trial_s is None else planned_s(plan.budget, trial_s, epochs=epochs, parallelism=parallelism)
@@ -126,8 +129,18 @@ def _check_slots(plan: SweepPlan, slots: int) -> None:
         )
 
 
-def _check_combinations(plan: SweepPlan, by_label: Counts, machine: Machine) -> Estimate | None:
-    """Refuse a space in which some values cannot be trained together; return what the longest trial needs."""
+def _check_memory(needs: list[Estimate], machine: Machine, at_a_time: int) -> None:
+    largest = max((found.memory_bytes for found in needs), default=0) * at_a_time
+    if machine.memory_bytes and largest > machine.memory_bytes:
+        raise ConfigurationError(
+            f"{at_a_time} trials at a time need up to {largest / _GB:.1f} GB of memory, and this machine has "
+            f"{machine.memory_bytes / _GB:.1f} GB.",
+            next_step="Run fewer at a time, or take large batches, pictures or networks out of the space.",
+        )
+
+
+def _check_combinations(plan: SweepPlan, by_label: Counts, machine: Machine) -> list[Estimate]:
+    """Refuse a space in which some values cannot be trained together; return what trials would need."""
     estimates = []
     for config, changed in _combinations(plan):
         found = preflight(config, by_label, machine)
@@ -143,7 +156,7 @@ def _check_combinations(plan: SweepPlan, by_label: Counts, machine: Machine) -> 
             )
         if found.estimate is not None:
             estimates.append(found.estimate)
-    return max(estimates, key=lambda needs: needs.seconds or 0.0, default=None)
+    return estimates
 
 
 def _combinations(plan: SweepPlan) -> Iterator[tuple[TrainConfig, dict[str, Any]]]:

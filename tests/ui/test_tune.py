@@ -289,6 +289,15 @@ def test_a_sweep_that_cannot_be_read_is_a_notice(screen, autumn):
     assert "cannot be read" in texts(test)
 
 
+def test_what_a_finished_sweep_brought_is_said_beside_the_form(screen, autumn):
+    from backend.tuning.sweep import result_of
+
+    conftest.finished(screen, TuneRequest(plan_for()), result_of(autumn, autumn.status()))
+    said = texts(screen.open("tune"))
+    assert "8 trials: 6 done, 1 ended early, 1 failed." in said
+    assert "Trial 6 came to 80.00%: Embedding size 16 · Learning rate 0.0006 · Loss Triplet." in said
+
+
 def test_a_job_that_failed_is_shown_beside_the_form(screen, shop):
     store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
     job, _ = store.add("tune", to_json(TuneRequest(plan_for())))

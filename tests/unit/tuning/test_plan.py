@@ -89,6 +89,13 @@ def test_a_batch_that_does_not_fit_is_found_at_the_ends_of_the_ranges():
     assert "memory" in check_sweep(large, COUNTS, replace(MACHINE, memory_bytes=1_000_000_000)).problems[0].message
 
 
+def test_trials_at_a_time_must_fit_into_memory_together():
+    small = replace(MACHINE, memory_bytes=1_200_000_000)
+    assert check_sweep(PLAN, COUNTS, small, slots=1).problems == ()
+    (problem,) = check_sweep(PLAN, COUNTS, small, slots=2).problems
+    assert "2 trials at a time need up to" in problem.message
+
+
 def test_more_trials_at_a_time_than_slots_are_refused():
     plan = changed(budget={"parallelism": 3})
     assert "there are 2 slots" in check_sweep(plan, COUNTS, MACHINE, slots=2).problems[0].message
