@@ -42,8 +42,8 @@ class TrialEngine(Protocol):
     ) -> None:
         """Run trials until no further one is suggested and all have ended, going on from earlier records."""
 
-    def is_gone(self) -> bool:
-        """Whether nothing can run any more."""
+    def trouble(self) -> str:
+        """Say why nothing can run any more; nothing as long as it can."""
 
     def end(self) -> None:
         """End what still runs, without waiting for it."""
@@ -68,12 +68,25 @@ class SerialEngine:
 
         search.minimise(task, suggestions, search.filled(Trials(), suggestions.plan, records))
 
-    def is_gone(self) -> bool:
-        """Never: it is this process."""
-        return False
+    def trouble(self) -> str:
+        """Nothing: it is this process."""
+        return ""
 
     def end(self) -> None:
         """Do nothing: trials listen to the folder."""
+
+
+@dataclass
+class _Lasting:
+    """How long something has been so."""
+
+    since: float | None = None
+
+    def is_for(self, seconds: float, *, now_so: bool) -> bool:
+        """Whether it has been so, each time it was looked at, for that long."""
+        now = time.monotonic()
+        self.since = (now if self.since is None else self.since) if now_so else None
+        return self.since is not None and now - self.since >= seconds
 
 
 @dataclass
@@ -83,14 +96,15 @@ class SparkEngine:
     Attributes:
         spark: The session.
         device: What trials compute on.
-        patience_s: How long a cluster may be without executors.
+        patience_s: How long a cluster may be without executors, and a trial may wait although there is a slot.
     """
 
     spark: SparkSession
     device: str = "auto"
     patience_s: float = WITHOUT_EXECUTORS_S
     _trials: Any = field(default=None, init=False)
-    _alone_since: float = field(default=0.0, init=False)
+    _alone: _Lasting = field(default_factory=_Lasting, init=False)
+    _idle: _Lasting = field(default_factory=_Lasting, init=False)
 
     @property
     def slots(self) -> int:
@@ -122,16 +136,16 @@ class SparkEngine:
         docs = self._trials._dynamic_trials if self._trials is not None else []  # noqa: SLF001 - failed ones are only there
         return [doc["tid"] + 1 for doc in list(docs) if doc["state"] == base.JOB_STATE_ERROR]
 
-    def is_gone(self) -> bool:
-        """Whether the session has stopped, its JVM is dead, or a cluster has had no executors for a while."""
-        executors = self._executors()
+    def trouble(self) -> str:
+        """Say that the session has stopped or its JVM is dead, and what has not happened for longer than the patience."""
+        executors, gone = self._executors(), f"{self.where} went away in the middle of the sweep"
         if executors is None:
-            return True
-        if executors or self._is_local:
-            self._alone_since = 0.0
-            return False
-        self._alone_since = self._alone_since or time.monotonic()
-        return time.monotonic() - self._alone_since >= self.patience_s
+            return gone
+        if self._alone.is_for(self.patience_s, now_so=not executors and not self._is_local):
+            return gone
+        if self._idle.is_for(self.patience_s, now_so=self._has_work_and_slots()):
+            return "Hyperopt hands out no trials any more, although there are slots"
+        return ""
 
     def end(self) -> None:
         """Have Spark end all tasks of the sweep."""
@@ -144,6 +158,16 @@ class SparkEngine:
             self.spark.sparkContext.cancelAllJobs()
         except (Py4JError, OSError) as error:
             logger.info("Spark could not be asked to end the trials: %s", type(error).__name__)
+
+    def _has_work_and_slots(self) -> bool:
+        """Whether a trial waits that could run: the thread that starts trials is gone, if that stays so."""
+        from hyperopt import base
+
+        if self._trials is None:
+            return False
+        states = [doc["state"] for doc in list(self._trials._dynamic_trials)]  # noqa: SLF001 - as above
+        is_free = states.count(base.JOB_STATE_RUNNING) < self._trials.parallelism
+        return base.JOB_STATE_NEW in states and is_free
 
     @property
     def _is_local(self) -> bool:

@@ -141,7 +141,7 @@ class _Run:
 
     def _may_go_on(self, number: int) -> bool:
         """Tell Hyperopt whether another trial may begin; in its thread."""
-        if self._done.is_set() or self.folder.is_to_pause or self.engine.is_gone():
+        if self._done.is_set() or self.folder.is_to_pause or self.engine.trouble():
             return False
         self._ending = ending_of(self.plan.budget, number, self.folder.trials(), self.clock)
         return not self._ending
@@ -149,10 +149,9 @@ class _Run:
     def _look(self) -> None:
         """See what became of the trials, tell it, and decide."""
         lost = self.engine.lost() if isinstance(self.engine, engines.SparkEngine) else []
-        if not self._done.is_set() and self.engine.is_gone():
+        if not self._done.is_set() and (trouble := self.engine.trouble()):
             raise EnvironmentUnready(
-                f"{self.engine.where} went away in the middle of the sweep; finished trials are kept.",
-                next_step="Start it again, then resume the sweep.",
+                f"{trouble}; finished trials are kept.", next_step="Start it again, then resume the sweep."
             )
         records = [self._settled(record, lost) for record in self.folder.trials()]
         self._tell(records)

@@ -340,12 +340,25 @@ def test_a_master_whose_workers_go_away_ends_the_sweep_with_a_sentence_and_keeps
 @pytest.mark.spark
 def test_a_cluster_without_executors_is_given_up_after_a_while(spark, monkeypatch):
     engine = SparkEngine(spark, "cpu", patience_s=0.0)
-    assert not engine.is_gone()
     monkeypatch.setattr(SparkEngine, "_is_local", property(lambda _: False))
     monkeypatch.setattr(SparkEngine, "_executors", lambda _: 0)
-    assert engine.is_gone()
+    assert "went away in the middle of the sweep" in engine.trouble()
     engine.patience_s = 3600.0
-    assert not engine.is_gone()
+    assert engine.trouble() == ""
+
+
+@pytest.mark.spark
+def test_trials_that_nobody_starts_are_noticed(spark):
+    from hyperopt import SparkTrials
+
+    engine = SparkEngine(spark, "cpu", patience_s=0.01)
+    engine._trials = SparkTrials(1, spark_session=spark)
+    assert engine.trouble() == ""
+    engine._trials._dynamic_trials = [{"state": 0}]
+    until(engine.trouble)
+    assert "Hyperopt hands out no trials any more" in engine.trouble()
+    engine._trials._dynamic_trials = [{"state": 0}, {"state": 1}]
+    assert engine.trouble() == ""
 
 
 def test_more_trials_at_a_time_than_slots_are_refused_before_spark_starts(home):
