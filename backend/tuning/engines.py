@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -125,6 +126,8 @@ class SparkEngine:
         """Run trials; see :class:`TrialEngine`."""
         from hyperopt import SparkTrials
 
+        # In Hyperopt's own thread, which would die of it where warnings are errors, and the sweep would wait for ever.
+        warnings.filterwarnings("ignore", message="Spark session is not provided", category=UserWarning)
         trials = SparkTrials(parallelism=parallelism, spark_session=ReusingSession(self.spark))
         self._trials = search.filled(trials, suggestions.plan, records)
         search.minimise(task, suggestions, self._trials)
