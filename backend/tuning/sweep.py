@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
+NOTE_EVERY_S = 2.0
 ENDED_WITHIN_S = 4.0
 _RUN_STATUS: dict[Phase, RunStatus] = {"finished": "FINISHED", "paused": "FINISHED", "cancelled": "KILLED"}
 
@@ -105,6 +106,7 @@ class _Run:
     _error: BaseException | None = field(default=None, init=False)
     _done: threading.Event = field(default_factory=threading.Event, init=False)
     _is_store_resting: bool = field(default=False, init=False)
+    _noted_s: float = field(default=0.0, init=False)
 
     def to_its_end(self, task: TrialTask, parallelism: int) -> SweepStatus:
         from cloudpickle import dumps
@@ -156,7 +158,9 @@ class _Run:
         records = [self._settled(record, lost) for record in self.folder.trials()]
         self._tell(records)
         self._keep(records)
-        self.folder.update_status(spent_s=round(self.clock.spent_s, 1))
+        if self.clock.spent_s - self._noted_s >= NOTE_EVERY_S:
+            self._noted_s = self.clock.spent_s
+            self.folder.update_status(spent_s=round(self._noted_s, 1))
         self.progress.check_cancelled()
         if self.clock.is_over and not self.folder.is_to_stop:
             self._ending = self.clock.sentence

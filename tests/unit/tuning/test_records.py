@@ -198,3 +198,11 @@ def test_readers_never_see_half_a_record(tmp_path):
     stop.set()
     reader.join()
     assert set(seen) <= {1}
+
+
+def test_the_version_that_a_sweep_trains_on_is_in_use(settings):
+    from backend.registry.usage import versions_in_use
+
+    stored_sweep(settings.sweeps_dir, record(1, value=0.5), plan=plan_for(version=3))
+    assert versions_in_use(settings, "shop") == {3: ["sweep autumn"]}
+    assert versions_in_use(settings, "boutique") == {}
