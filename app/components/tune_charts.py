@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SCALE = "Viridis"
 _PALE = 0.25
+_LONGEST = 14
+_FEW = 24
 _STATE_COLOURS = {
     TrialState.RUNNING: "#3b82f6",
     TrialState.DONE: "#16a34a",
@@ -47,10 +49,11 @@ def parallel(plan: SweepPlan, trials: Sequence[TrialRecord], chosen: Collection[
             line={"color": figures, "colorscale": _SCALE, "cmin": low, "cmax": high},
             dimensions=[*dimensions, {"label": "Figure", "values": figures, "range": [low, high], "tickformat": ".1%"}],
             labelfont={"size": 12},
+            labelangle=-18,
         )
     )
-    charts.layout(figure, height=320, title="")
-    figure.update_layout(margin={"l": 60, "r": 60, "t": 48, "b": 16})
+    charts.layout(figure, height=360, title="")
+    figure.update_layout(margin={"l": 64, "r": 48, "t": 84, "b": 32})
     return figure
 
 
@@ -59,7 +62,7 @@ def _axis(plan: SweepPlan, name: str, values: list[Any]) -> dict[str, Any]:
     label = train_fields.title(name)
     if dimension.kind == "choice":
         places = [dimension.values.index(value) for value in values]
-        texts = [tune_words.value(name, value) for value in dimension.values]
+        texts = [_short(tune_words.value(name, value)) for value in dimension.values]
         return {
             "label": label,
             "values": places,
@@ -74,6 +77,11 @@ def _axis(plan: SweepPlan, name: str, values: list[Any]) -> dict[str, Any]:
         logs = [math.log10(value) for value in values]
         return {"label": label, "values": logs, "tickvals": ticks, "ticktext": shown, "range": ends}
     return {"label": label, "values": values, "range": [dimension.low, dimension.high]}
+
+
+def _short(text: str) -> str:
+    """Cut what would run across a neighbouring axis."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
 
 
 def importance(shares: Mapping[str, float]) -> go.Figure:
@@ -177,14 +185,16 @@ def timeline(trials: Sequence[TrialRecord], *, now: float) -> go.Figure:
                 x=[span * 1000 for span in spans],  # of a date axis: milliseconds
                 y=[trial.number for trial in mine],
                 orientation="h",
+                width=0.7,
                 marker={"color": colour},
                 customdata=[[trial.number, span] for trial, span in zip(mine, spans, strict=True)],
                 hovertemplate="trial %{customdata[0]}: %{customdata[1]:.1f} s<extra></extra>",
             )
     charts.layout(figure, height=min(120 + 16 * len(begun), 420), title="When they ran")
-    figure.update_layout(barmode="overlay", bargap=0.25)
+    figure.update_layout(barmode="overlay")
     figure.update_xaxes(type="date")
-    figure.update_yaxes(autorange="reversed", title="Trial", tickformat=",d")
+    last = max((trial.number for trial in begun), default=1)
+    figure.update_yaxes(range=[last + 0.6, 0.4], title="Trial", tickformat=",d", dtick=1 if last <= _FEW else None)
     return figure
 
 

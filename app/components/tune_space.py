@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from backend.tuning.plan import SweepPlan
 
 SUGGESTED = "Suggested"
+_WORTH_TRYING: dict[str, tuple[Any, ...]] = {
+    "augmentation": ("none", "flip", "flip-shift", "flip-crop"),
+    "loss": ("multi-similarity+proxy", "multi-similarity", "triplet", "circle"),
+}
 _AROUND = 5.0  # a rate is looked for between a fifth and five times its value
 
 
@@ -53,15 +57,18 @@ def suggested(base: TrainConfig) -> Space:
 def usual(name: str, base: TrainConfig) -> Dimension:
     """Return what a field may be to begin with, around its present value."""
     present = getattr(base, name)
+    if name in _WORTH_TRYING:
+        return Dimension("choice", _WORTH_TRYING[name])
     if name not in RANGES:
         return Dimension("choice", offered(name) if len(offered(name)) <= 4 else (present,))
     low, high = RANGES[name]
     if name == "learning_rate":
-        return Dimension("loguniform", low=max(present / _AROUND, low), high=min(present * _AROUND, high))
+        ends = (max(present / _AROUND, low), min(present * _AROUND, high))
+        return Dimension("loguniform", low=float(f"{ends[0]:.3g}"), high=float(f"{ends[1]:.3g}"))
     if is_whole(name):
         low, high = max(int(low), int(present) // 2), min(int(high), max(int(present) * 2, int(low) + 1))
-        return Dimension("quniform", low=low, high=high, step=max((high - low) // 4, 1))
-    return Dimension("uniform", low=low, high=min(high, max(present * 2, (high - low) / 10)))
+        return Dimension("quniform", low=low, high=high, step=min(max(int(present) // 4, 1), high - low))
+    return Dimension("uniform", low=low, high=float(f"{min(high, max(present * 2, (high - low) * 2 / 3)):.1g}"))
 
 
 def _dimension(name: str, start: Dimension, prefix: str) -> Dimension:

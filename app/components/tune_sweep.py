@@ -55,9 +55,9 @@ def _heading(found: Sweep) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{words.plain(found.name)}**", width="content")
         st.badge(title, icon=icon, color=colour)
-        of = f"{words.plain(found.plan.catalogue)}, version {found.plan.version}"
-        st.caption(f"On {of} · {found.plan.objective.sentence()}", width="stretch")
         _controls(found)
+    of = f"{words.plain(found.plan.catalogue)}, version {found.plan.version}"
+    st.caption(f"On {of} · {found.plan.objective.sentence()}")
     status = found.status
     if not found.is_running and found.job is None:
         if status.phase == "failed":

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 KINDS: dict[Kind, str] = {
     "choice": "One of",
-    "uniform": "Any number in a range",
-    "loguniform": "By orders of magnitude",
+    "uniform": "In a range",
+    "loguniform": "By magnitude",
     "quniform": "In steps",
-    "qloguniform": "In steps, by orders of magnitude",
+    "qloguniform": "Steps by magnitude",
 }
 METRICS: dict[Metric, str] = {"precision_at_1": "Precision@1", "map_at_r": "MAP@R"}
 LABELS: dict[Labels, str] = {

@@ -205,7 +205,7 @@ def test_a_mark_carries_its_trial_and_chosen_ones_stand_out(autumn):
     assert sum(opacity < 1 for opacity in marks.marker.opacity) == len(marks.customdata) - 1
     lines = tune_charts.parallel(autumn.plan(), autumn.trials(), (3, 4)).data[0]
     assert [len(dimension["values"]) for dimension in lines.dimensions] == [2] * 4
-    assert lines.dimensions[1].ticktext == ("Triplet", "Multi-similarity")
+    assert lines.dimensions[1].ticktext == ("Triplet", "Multi-similar…")
 
 
 def test_final_training_starts_from_the_best_trial_and_names_it(screen, autumn):
