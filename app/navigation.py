@@ -31,6 +31,7 @@ PAGES: tuple[PageEntry, ...] = (
         "catalogue", "Catalogue", ":material/inventory_2:", "Workbench", "The products, their pictures and versions"
     ),
     PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach a model what looks alike"),
+    PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find values that train a better model"),
     PageEntry("evaluate", "Evaluate", ":material/analytics:", "Workbench", "How good a model's answers are"),
     PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "Which model answers, and how to ask it"),
     PageEntry("jobs", "Jobs", ":material/list_alt:", "Behind it", "Everything that runs or ran"),

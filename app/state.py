@@ -29,6 +29,7 @@ _SOURCES = "sources_so_far"
 _RESTORE = "restore_asked"
 _VERSION = "version"
 _VIEW = "view"
+_TRIALS = "picked_trials_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,11 @@ def selected_row(table: str) -> int | None:
     return int(rows[0]) if rows else None
 
 
+def selected_rows(table: str) -> list[int]:
+    """The positions of the rows selected in a table; for callbacks only."""
+    return [int(row) for row in st.session_state[table]["selection"]["rows"]]
+
+
 def job() -> str:
     """The job selected on the Jobs page; empty when there is none."""
     return st.query_params.get(JOB, "")
@@ -245,3 +251,23 @@ def forget_restore() -> None:
 def chosen(key: str) -> Any:
     """The value of a widget; for callbacks only."""
     return st.session_state.get(key)
+
+
+# ------------------------------------------------------------------------------------------------- the tune page
+
+
+def picked_trials(sweep: str) -> tuple[int, ...]:
+    """The trials of a sweep that were picked in a plot or in the table; empty when none were."""
+    found: tuple[int, ...] = st.session_state.get(f"{_TRIALS}{sweep}", ())
+    return found
+
+
+def pick_trials(sweep: str, numbers: Sequence[int]) -> None:
+    """Pick trials of a sweep, or none."""
+    st.session_state[f"{_TRIALS}{sweep}"] = tuple(numbers)
+
+
+def pick_trials_in_chart(sweep: str, chart: str) -> None:
+    """Pick the trials whose marks were just chosen in a chart; for callbacks only."""
+    points = st.session_state[chart]["selection"]["points"]
+    pick_trials(sweep, sorted({int(point["customdata"][0]) for point in points if point.get("customdata")}))

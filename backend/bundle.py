@@ -85,6 +85,7 @@ class Manifest:
         metrics: Figures by name, e.g. ``test.precision_at_1``; fractions in [0, 1].
         files: SHA-256 by file name, of every file but the manifest.
         weights_hash: Hash over the weights' values, equal for equal networks whatever the file looks like.
+        origin: Where the configuration came from, e.g. ``{"sweep": "autumn", "trial": 7}``; empty: from a person.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Manifest:
     metrics: dict[str, float] = field(default_factory=dict)
     index: IndexInfo | None = None
     files: dict[str, str] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def with_index(self, info: IndexInfo) -> Manifest:

@@ -21,6 +21,7 @@ from backend.cli_index import add_index
 from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
 from backend.cli_training import add_training
+from backend.cli_tuning import add_tuning
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings
@@ -90,6 +91,7 @@ def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_outp
 
 def _add_models(commands: Any) -> None:
     add_training(commands, _command)
+    add_tuning(commands, _command)
     add_index(commands, _command)
     add_evaluation(commands, _command)
     add_registry(commands, _command)

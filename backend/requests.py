@@ -13,6 +13,7 @@ from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError, JobError
 from backend.evaluation.options import STANDARD_K, EvaluationOptions
 from backend.training.config import TrainConfig
+from backend.tuning.plan import SweepPlan
 
 SourceName = Literal["sample", "fashion-mnist", "folder", "zip", "csv", "parquet", "delta"]
 BUILT_IN: tuple[SourceName, ...] = ("sample", "fashion-mnist")  # all others lie at a path
@@ -145,6 +146,7 @@ class TrainRequest:
         name: Of the new model; empty means one made from the time.
         workers: Processes that train together, each in a Spark task; 1 trains without Spark.
         resume: Whether to go on from the last checkpoint of ``name``; all else is then as it was.
+        origin: Where the configuration came from, kept in the manifest: ``{"sweep": name, "trial": number}``.
     """
 
     kind: ClassVar[str] = "train"
@@ -153,6 +155,21 @@ class TrainRequest:
     config: TrainConfig = field(default_factory=TrainConfig)
     name: str = ""
     workers: int = 1
+    resume: bool = False
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRequest:
+    """Run a sweep, or go on with one.
+
+    Attributes:
+        plan: What it is to do; to go on with one, its name and the budget that is now in force.
+        resume: Whether to go on with the sweep of that name; all but the budget is then as it was.
+    """
+
+    kind: ClassVar[str] = "tune"
+    plan: SweepPlan = field(default_factory=SweepPlan)
     resume: bool = False
 
 
@@ -284,6 +301,7 @@ Request = (
     | RestoreRequest
     | TidyRequest
     | TrainRequest
+    | TuneRequest
     | IndexRequest
     | RefreshRequest
     | FidelityRequest
@@ -299,7 +317,8 @@ KINDS: dict[str, type[Request]] = {cls.kind: cls for cls in get_args(Request)}
 
 def to_json(request: Request) -> dict[str, Any]:
     """Return the request's fields as JSON values; the kind travels beside it."""
-    return asdict(request)
+    raw = asdict(request)
+    return {**raw, "plan": request.plan.as_dict()} if isinstance(request, TuneRequest) else raw
 
 
 def from_json(kind: str, raw: dict[str, Any]) -> Request:
@@ -318,6 +337,8 @@ def from_json(kind: str, raw: dict[str, Any]) -> Request:
     values = dict(raw)
     if cls is TrainRequest and "config" in values:
         values["config"] = TrainConfig.from_dict(values["config"])
+    if cls is TuneRequest and "plan" in values:
+        values["plan"] = SweepPlan.from_dict(values["plan"])
     for name in {"unseen", "against"} & values.keys():
         values[name] = tuple(values[name])
     return cls(**values)

@@ -113,6 +113,16 @@ class Settings:
         return self.home / "models"
 
     @property
+    def sweeps_dir(self) -> Path:
+        """Folder of the sweeps, one folder a sweep."""
+        return self.home / "sweeps"
+
+    @property
+    def spaces_dir(self) -> Path:
+        """Folder of the spaces that were saved by name."""
+        return self.home / "spaces"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

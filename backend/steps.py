@@ -32,8 +32,10 @@ from backend.requests import (
     SplitsRequest,
     TidyRequest,
     TrainRequest,
+    TuneRequest,
 )
 from backend.training_steps import train_step
+from backend.tuning_steps import tune_step
 
 __all__ = ["deploy_step", "disk_full", "index_step", "refresh_step", "run_request"]
 
@@ -60,6 +62,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         RestoreRequest: restore_step,
         TidyRequest: tidy_step,
         TrainRequest: train_step,
+        TuneRequest: tune_step,
         IndexRequest: index_step,
         RefreshRequest: refresh_step,
         FidelityRequest: fidelity_step,

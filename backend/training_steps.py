@@ -25,6 +25,8 @@ def train_step(request: TrainRequest, settings: Settings, progress: Progress) ->
     _check(request, snapshot, settings)
     started = time.monotonic()
     manifest, proof = (_on_spark if request.workers > 1 else _here)(request, snapshot, settings, progress)
+    if request.origin:
+        _keep_origin(request, manifest, settings)
     return {
         "model": manifest.name,
         "run_id": manifest.run_id,
@@ -46,7 +48,17 @@ def _resumed(request: TrainRequest, settings: Settings) -> TrainRequest:
 
     found = unfinished_training(settings.models_dir, request.name)
     ref = found.catalogue
-    return replace(request, catalogue=ref.name, version=ref.version, config=found.config, workers=found.workers)
+    request = replace(request, catalogue=ref.name, version=ref.version, origin=found.origin)
+    return replace(request, config=found.config, workers=found.workers)
+
+
+def _keep_origin(request: TrainRequest, manifest: Manifest, settings: Settings) -> None:
+    """Write where the configuration came from into the manifest and the run."""
+    from backend import bundle
+    from backend.registry.tracking import tag_run
+
+    bundle.write_manifest(settings.models_dir / manifest.name, replace(manifest, origin=request.origin))
+    tag_run(settings, manifest.run_id, {f"origin.{name}": str(value) for name, value in request.origin.items()})
 
 
 def _check(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> None:
@@ -89,7 +101,7 @@ def _surroundings(request: TrainRequest, settings: Settings, progress: Progress)
 
     name = request.name or new_model_name(request)
     return {
-        "place": ModelPlace(settings.models_dir, name, request.resume),
+        "place": ModelPlace(settings.models_dir, name, request.resume, request.origin),
         "tracker": MlflowTracker(settings),
         "progress": progress,
         "workers": Workers(request.workers, settings.threads, cast("Device", settings.device), settings.log_level),

@@ -59,6 +59,9 @@ LIGHT = [
     "backend.retrieval.recommend",
     "backend.training.config",
     "backend.training.preflight",
+    "backend.tuning.checks",
+    "backend.tuning.report",
+    "app.tuning_services",
     "app.navigation",
     "app.services",
 ]

@@ -25,12 +25,20 @@ _CONFIG = {"displayModeBar": False, "responsive": True}
 _MARGIN = {"l": 8, "r": 8, "t": 36, "b": 8}
 
 
-def show(figure: go.Figure, *, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
+def show(
+    figure: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    on_select: Callable[[], None] | None = None,
+    mode: tuple[str, ...] = ("points",),
+) -> None:
     """Draw a figure across the width of its container; ``alt`` says in words what it shows.
 
-    ``on_select`` is called before the page runs again when a mark was clicked; see ``state.clicked_point``.
+    ``on_select`` is called before the page runs again when a mark was clicked, or some were chosen where
+    ``mode`` allows boxes; see ``state.clicked_point``.
     """
-    selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": mode} if on_select else {}
     st.plotly_chart(figure, key=key, width="stretch", config=_CONFIG, alt=alt, **selecting)
 
 

@@ -30,6 +30,7 @@ KIND_TITLES = {
     "restore": "Restoring a version",
     "tidy": "Tidying up",
     "train": "Training",
+    "tune": "Sweep",
     "index": "Building the index",
     "refresh": "Bringing the index up to date",
     "fidelity": "Measuring the search",

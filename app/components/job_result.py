@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from app import navigation, words
-from app.components import catalogue_results
+from app.components import catalogue_results, tune_words
 
 
 class _Next(NamedTuple):
@@ -27,6 +27,7 @@ NEXT = {
     "restore": _Next("catalogue", "See the catalogue", "catalogue"),
     "tidy": _Next("catalogue", "See its versions", "catalogue", "History"),
     "train": _Next("deploy", "Next: build its index and deploy it", "model"),
+    "tune": _Next("tune", "See its trials", "sweep", "Trials"),
     "index": _Next("evaluate", "Next: see how good its answers are", "model"),
     "refresh": _Next("recommend", "Find similar products"),
     "fidelity": _Next("deploy", "See what was measured", "model"),
@@ -42,7 +43,7 @@ _REVIEW = _Next("catalogue", "Review it and decide", "catalogue")
 
 def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
     """Show what a job brought, and a link to what comes next in the flow, unless that is the page that shows it."""
-    told = catalogue_results.sentences(kind, result)
+    told = tune_words.result(result) if kind == "tune" else catalogue_results.sentences(kind, result)
     for sentence in told:
         st.markdown(words.plain(sentence))
     if not told:

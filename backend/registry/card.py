@@ -94,7 +94,6 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
     Raises:
         EvaluationError: Its report cannot be read.
     """
-    lineage: dict[str, Any] = getattr(manifest, "lineage", None) or {}
     index: dict[str, Any] = asdict(manifest.index) if manifest.index else {}
     report = load_report(folder)
     is_current = report is not None and report.weights_hash == manifest.weights_hash
@@ -108,8 +107,8 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
         seed=manifest.seed,
         workers=_workers(folder),
         run_id=manifest.run_id,
-        sweep=str(lineage.get("sweep", "")),
-        trial=str(lineage.get("trial", "")),
+        sweep=str(manifest.origin.get("sweep", "")),
+        trial=str(manifest.origin.get("trial", "")),
         weights_hash=manifest.weights_hash,
         libraries=dict(manifest.libraries),
         index=index,

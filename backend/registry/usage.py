@@ -1,4 +1,4 @@
-"""Which versions of a catalogue are still named by a model, and so must stay readable."""
+"""Which versions of a catalogue are still named by a model or a sweep, and so must stay readable."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING
 
 from backend import bundle
 from backend.registry.store import open_store
+from backend.tuning.folder import list_sweeps
 
 if TYPE_CHECKING:
     from backend.settings import Settings
 
 
 def versions_in_use(settings: Settings, catalogue: str) -> dict[int, list[str]]:
-    """Return the versions of a catalogue that bundles, indexes and registered models were made from, and who names each.
+    """Return the versions of a catalogue that bundles, indexes, registered models and sweeps name, and who names each.
 
     Raises:
+        ConfigurationError: A sweep cannot be read, which may name one.
         RegistryError: The registry cannot be asked; whoever wants to remove something must not go on.
     """
     used = bundle.versions_named(bundle.list_bundles(settings.models_dir), catalogue)
+    for folder in list_sweeps(settings.sweeps_dir):
+        plan = folder.plan()
+        if plan.catalogue == catalogue:
+            used.setdefault(plan.version, []).append(f"sweep {plan.name}")
     if settings.tracking_uri or (settings.home / "mlflow.db").is_file():
         for version, name in _registered(settings, catalogue):
             used.setdefault(version, []).append(name)

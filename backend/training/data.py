@@ -85,12 +85,13 @@ def prepare_data(
     if unreadable:
         note = f"{unreadable} products were left out: their pictures cannot be read."
         resolved = replace(resolved, notes=(*resolved.notes, note))
-    feed = _feed(train, resolved, rank, ranks)
+    feed = feed_of(train, resolved, rank, ranks)
     validator = Validator(train, validation, seed=config.seed, rank=rank, ranks=ranks)
     return TrainingData(resolved, feed, validator, train)
 
 
-def _feed(table: PixelTable, resolved: Resolved, rank: int, ranks: int) -> Prefetched:
+def feed_of(table: PixelTable, resolved: Resolved, rank: int = 0, ranks: int = 1) -> Prefetched:
+    """Make batches of the pictures whose labels are trained on."""
     places = np.searchsorted(resolved.classes, table.labels).clip(max=len(resolved.classes) - 1)
     known = np.asarray(resolved.classes)[places] == table.labels
     config = resolved.config

@@ -6,8 +6,8 @@ import json
 import logging
 import re
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from backend.bundle import MANIFEST, CatalogueRef, write_atomically
 from backend.errors import Cancelled, ConfigurationError
@@ -39,6 +39,7 @@ class Unfinished:
         config: As it was asked for.
         workers: Processes that trained together.
         epochs_done: Epochs that will not be trained again.
+        origin: Where the configuration came from.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Unfinished:
     config: TrainConfig
     workers: int
     epochs_done: int
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ class ModelPlace:
         models_dir: Folder of all bundles.
         name: Folder name of the new bundle.
         resume: Whether to go on from the last checkpoint of that name, trained with the same configuration.
+        origin: Where the configuration came from; kept for a training that is resumed.
     """
 
     models_dir: Path
     name: str
     resume: bool = False
+    origin: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bundle(self) -> Path:
@@ -109,6 +113,7 @@ def check_name(place: ModelPlace) -> None:
 def note_training(place: ModelPlace, catalogue: CatalogueRef, config: TrainConfig, *, workers: int) -> None:
     """Write down beside the checkpoints what is trained, so that it can be resumed."""
     told = {"catalogue": asdict(catalogue), "config": config.as_dict(), "workers": workers}
+    told |= {"origin": place.origin}
     write_atomically(place.checkpoints / _TRAINING, json.dumps(told, indent=2).encode())
 
 
@@ -154,6 +159,7 @@ def _unfinished(folder: Path) -> Unfinished:
         config=TrainConfig.from_dict(told["config"]),
         workers=int(told["workers"]),
         epochs_done=int(state.stem.removeprefix("state-")),
+        origin=dict(told.get("origin", {})),
     )
 
 

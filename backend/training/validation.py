@@ -58,7 +58,7 @@ class Validator:
             TrainingError: All embeddings are the same, or some are not finite.
         """
         queries, gallery = (embedder.embed(part.pixels) for part in (self._queries, self._gallery))
-        _check_alive(np.concatenate([queries, gallery]))
+        check_alive(np.concatenate([queries, gallery]))
         return evaluate_retrieval(
             queries, self._queries.labels, gallery, self._gallery.labels, k=K, progress=NullProgress()
         )
@@ -72,7 +72,12 @@ def _sample(table: PixelTable, most: int, seed: int) -> Sample:
     return Sample(np.asarray(table.pixels[rows]), table.labels[rows])
 
 
-def _check_alive(vectors: NDArray[np.float32]) -> None:
+def check_alive(vectors: NDArray[np.float32]) -> None:
+    """Check that a network tells pictures apart.
+
+    Raises:
+        TrainingError: All embeddings are the same, or some are not finite.
+    """
     if not np.isfinite(vectors).all():
         raise TrainingError(
             "The network gives embeddings that are not numbers.", next_step="Train again with a lower learning rate."

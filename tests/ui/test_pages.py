@@ -17,6 +17,7 @@ DOOR = {
     "recommend": "serving",
     "catalogue": "catalogues",
     "train": "catalogues",
+    "tune": "catalogues",
     "evaluate": "models",
     "deploy": "models",
     "jobs": "jobs",
@@ -26,6 +27,7 @@ EMPTY = {
     "recommend": "Welcome to Twinset",
     "catalogue": "There is no catalogue yet",
     "train": "There is no catalogue to train on yet",
+    "tune": "There is no catalogue to train on yet",
     "evaluate": "There is no model yet",
     "deploy": "There is no model yet",
     "jobs": "Nothing has run yet",
@@ -35,6 +37,7 @@ TYPICAL = {
     "recommend": "Or start from the catalogue",
     "catalogue": "60 products; click one",
     "train": "Version 4 of shop",
+    "tune": "Version 4 of shop, the newest, is what all trials train on",
     "evaluate": "Precision@1 91.2%",
     "deploy": "Products searched 54",
     "jobs": "Loading products",
@@ -44,7 +47,7 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert NAMES == ["recommend", "catalogue", "train", "evaluate", "deploy", "jobs", "system"]
+    assert NAMES == ["recommend", "catalogue", "train", "tune", "evaluate", "deploy", "jobs", "system"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,10 +25,13 @@ from backend.requests import (
     SplitsRequest,
     TidyRequest,
     TrainRequest,
+    TuneRequest,
     from_json,
     to_json,
 )
 from backend.training.config import preset
+from backend.tuning.plan import Objective
+from tests.support.sweeps import plan_for
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,8 @@ from backend.training.config import preset
         RestoreRequest("shop", 3),
         TidyRequest("shop", vacuum=True, keep_days=2.5),
         TrainRequest("sample", 4, preset("seed-cnn", epochs=2), "mine"),
+        TrainRequest("sample", 4, name="mine", origin={"sweep": "autumn", "trial": 7}),
+        TuneRequest(plan_for(objective=Objective("map_at_r", "mean")), resume=True),
         IndexRequest("m", "approximate", newest=True),
         RefreshRequest("m", deploy=False),
         FidelityRequest("m", k=5),
@@ -59,7 +64,7 @@ def test_every_kind_survives_json(request_):
 
 
 def test_kinds_are_the_words_of_the_flow():
-    flow = {"catalogue", "train", "index", "evaluate", "deploy", "demo"}
+    flow = {"catalogue", "train", "tune", "index", "evaluate", "deploy", "demo"}
     keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity"}  # an index

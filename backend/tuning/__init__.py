@@ -1,0 +1,1 @@
+"""Sweeps: many trainings that vary the fields of a configuration, to find the values that retrieve best."""

@@ -1,0 +1,62 @@
+"""One GPU for each process that runs trials, and never the same one for two of them on a machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import EnvironmentUnready
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A process keeps its GPU until it ends: TensorFlow cannot change over to another one.
+_HELD: dict[int, int] = {}
+
+
+def count_gpus() -> int:
+    """Return how many NVIDIA GPUs this machine has, without starting anything."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = None) -> int:
+    """Return the number of the GPU that is this process's own from now on.
+
+    Args:
+        gpus: How many the machine has.
+        preferred: Those to try first, for example what Spark assigned.
+        folder: Where processes of the machine lock; its folder for temporary files when left out.
+
+    Raises:
+        EnvironmentUnready: Other processes have all of them.
+    """
+    for number in _HELD:
+        return number
+    place = folder or Path(tempfile.gettempdir())
+    order = [number for number in preferred if 0 <= number < gpus]
+    for number in (*order, *(other for other in range(gpus) if other not in order)):
+        handle = os.open(place / f"twinset-gpu-{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        _HELD[number] = handle  # open for as long as this process lives
+        return number
+    raise EnvironmentUnready(
+        f"All {gpus} GPUs of {socket.gethostname()} are taken by other trials.",
+        next_step="Run as many trials at a time as there are GPUs, or set TWINSET_DEVICE to cpu.",
+    )
+
+
+def assigned_by_spark() -> list[int]:
+    """Return the GPUs that Spark gave the present task; none where it knows of none."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    given: Any = context.resources() if context is not None else {}
+    return [int(address) for address in given["gpu"].addresses] if "gpu" in given else []
