@@ -1,6 +1,6 @@
 """The steps of the flow, each a function from a typed request to a JSON result; commands and jobs both call these.
 
-catalogue -> train -> index -> evaluate -> deploy; ``demo`` runs them in one go
+catalogue -> train -> index -> evaluate -> explore -> deploy; ``demo`` runs them in one go
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from backend.catalogue_steps import commit_step, ingest_step, quality_step, rest
 from backend.errors import JobError, StorageFull, is_disk_full
 from backend.evaluation_steps import evaluate_step
 from backend.models import load_network, model_folder, trained_on
+from backend.projection_steps import project_step
 from backend.requests import (
     CommitRequest,
     DemoRequest,
@@ -21,6 +22,7 @@ from backend.requests import (
     EvaluateRequest,
     IndexRequest,
     IngestRequest,
+    ProjectRequest,
     QualityRequest,
     Request,
     RestoreRequest,
@@ -54,6 +56,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         TrainRequest: train_step,
         IndexRequest: index_step,
         EvaluateRequest: evaluate_step,
+        ProjectRequest: project_step,
         DeployRequest: deploy_step,
         DemoRequest: run_demo,
     }
