@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backend import cli_handlers as handlers
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
+from backend.cli_explore import add_explore
 from backend.cli_training import add_training
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
@@ -95,6 +96,7 @@ def _add_models(commands: Any) -> None:
         if name == "deploy":
             command.add_argument("--alias", default="champion")
     add_evaluation(commands, _command)
+    add_explore(commands, _command)
     _command(commands, "models", "List the models, newest first.", handlers.models)
 
 
