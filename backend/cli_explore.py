@@ -78,9 +78,7 @@ def _add_lists(actions: Any, command: Callable[..., Any]) -> None:
 
 def project_model(options: argparse.Namespace, settings: Settings) -> Result:
     """``project``."""
-    request = ProjectRequest(
-        options.name, options.neighbours, options.min_distance, options.supervised, options.seed
-    )
+    request = ProjectRequest(options.name, options.neighbours, options.min_distance, options.supervised, options.seed)
     request.options.check()
     return carry_out(request, settings)
 

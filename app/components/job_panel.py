@@ -32,6 +32,7 @@ KIND_TITLES = {
     "train": "Training",
     "index": "Building the index",
     "evaluate": "Evaluating",
+    "project": "Drawing a map",
     "deploy": "Deploying",
     "demo": "Running the demo",
 }

@@ -29,6 +29,7 @@ NEXT = {
     "train": _Next("deploy", "Next: build its index and deploy it", "model"),
     "index": _Next("evaluate", "Next: see how good its answers are", "model"),
     "evaluate": _Next("deploy", "Next: deploy it", "model"),
+    "project": _Next("explore", "See the map", "model"),
     "deploy": _Next("recommend", "Next: find similar products"),
     "demo": _Next("recommend", "Next: find similar products"),
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backend.bundle import Manifest
     from backend.progress import Progress
     from backend.projection.options import ProjectionOptions
+    from backend.projection.worth import Worth
     from backend.retrieval.neighbour_graph import NeighbourGraph
 
 
@@ -37,9 +38,18 @@ class Built:
     was_there: bool
 
 
-def build_map(
-    folder: Path, maps: Path, options: ProjectionOptions, *, threads: int = 0, progress: Progress
-) -> Built:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is drawn: a model's gallery with its embeddings and neighbours."""
+
+    manifest: Manifest
+    ids: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    vectors: NDArray[np.float32]
+    graph: NeighbourGraph
+
+
+def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: int = 0, progress: Progress) -> Built:
     """Draw the map of a bundle's gallery, unless the very same lies there already.
 
     Args:
@@ -55,6 +65,8 @@ def build_map(
         BundleError: The model was changed or deleted meanwhile.
         Cancelled: The user asked to stop.
     """
+    from backend.projection.reduce import reduce
+
     options.check()
     manifest = bundle.read_manifest(folder)
     key = key_of(manifest, options)
@@ -66,8 +78,11 @@ def build_map(
     _check_vectors(vectors, options)
     finding, drawing, measuring = Span.split(progress, [("", 30), ("", 55), ("", 15)])
     graph = _graph(manifest, maps, vectors, options, threads, finding)
-    found = _drawn(manifest, gallery, vectors, graph, options, (threads, started), (drawing, measuring), key)
+    subject = _Subject(manifest, np.asarray(gallery.ids, dtype=np.str_), gallery.labels, vectors, graph)
+    positions = reduce(vectors, subject.labels, graph, options, threads=threads, progress=drawing)
+    worth = _worth(subject, positions, measuring)
     _check_still_there(folder, key, options)
+    found = _as_map(subject, positions, worth, options, seconds=round(time.monotonic() - started, 2))
     save_map(maps, found)
     return Built(found, was_there=False)
 
@@ -97,43 +112,41 @@ def _graph(
     return build_graph(vectors, k, threads=threads, progress=progress)
 
 
-def _drawn(
-    manifest: Manifest,
-    gallery: Gallery,
-    vectors: NDArray[np.float32],
-    graph: NeighbourGraph,
-    options: ProjectionOptions,
-    run: tuple[int, float],
-    spans: tuple[Progress, Progress],
-    key: str,
-) -> GalleryMap:
-    from backend.projection.reduce import curve_of, reduce
-
-    threads, started = run
-    labels = gallery.labels
-    positions = reduce(vectors, labels, graph, options, threads=threads, progress=spans[0])
-    halves = Span.split(spans[1], [(f"{size}-D", 1.0) for size in positions])
-    worth = {
-        str(size): worth_of(vectors, found, labels, graph.positions, progress=half)
+def _worth(subject: _Subject, positions: dict[int, NDArray[np.float32]], progress: Progress) -> dict[str, Worth]:
+    halves = Span.split(progress, [(f"{size}-D", 1.0) for size in positions])
+    return {
+        str(size): worth_of(subject.vectors, found, subject.labels, subject.graph.positions, progress=half)
         for (size, found), half in zip(positions.items(), halves, strict=True)
     }
-    curve = curve_of(options.min_distance)
+
+
+def _as_map(
+    subject: _Subject,
+    positions: dict[int, NDArray[np.float32]],
+    worth: dict[str, Worth],
+    options: ProjectionOptions,
+    *,
+    seconds: float,
+) -> GalleryMap:
+    from backend.projection.reduce import curve_of
+
+    manifest, curve = subject.manifest, curve_of(options.min_distance)
     assert manifest.index is not None  # noqa: S101 - it has a key
     info = MapInfo(
-        key=key,
+        key=key_of(manifest, options),
         model=manifest.name,
         weights_hash=manifest.weights_hash,
         index_hash=manifest.files[bundle.VECTORS],
         catalogue=manifest.index.catalogue,
         options=options,
-        size=len(vectors),
+        size=len(subject.ids),
         curve=(curve.a, curve.b),
-        graph_k=graph.k,
+        graph_k=subject.graph.k,
         worth=worth,
         created_at=datetime.now(UTC).isoformat(),
-        seconds=round(time.monotonic() - started, 2),
+        seconds=seconds,
     )
-    return GalleryMap(info, np.asarray(gallery.ids, dtype=np.str_), positions, graph)
+    return GalleryMap(info, subject.ids, positions, subject.graph)
 
 
 def _check_still_there(folder: Path, key: str, options: ProjectionOptions) -> None:

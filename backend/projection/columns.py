@@ -76,7 +76,11 @@ class Points:
 
 
 def points_of(
-    folder: Path, manifest: Manifest, vectors: NDArray[np.float32], nearest: NDArray[np.int32] | None, snapshot: Snapshot
+    folder: Path,
+    manifest: Manifest,
+    vectors: NDArray[np.float32],
+    nearest: NDArray[np.int32] | None,
+    snapshot: Snapshot,
 ) -> Points:
     """Collect what is known of a gallery's products.
 

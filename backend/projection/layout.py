@@ -102,7 +102,7 @@ def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
-def _move(  # noqa: PLR0913, PLR0917 - compiled: all that it works on comes as arrays and numbers
+def _move(  # noqa: C901, PLR0913, PLR0917 - compiled: all that it works on comes as arrays and numbers
     moved: NDArray[np.float32],
     seen: NDArray[np.float32],
     starts: NDArray[np.int32],

@@ -167,9 +167,7 @@ def save_map(folder: Path, found: GalleryMap) -> Path:
     """Put a map into a model's folder, all of it or nothing; the oldest beyond ``KEPT`` are removed."""
     buffer = io.BytesIO()
     positions = {f"positions_{size}": array for size, array in found.positions.items()}
-    np.savez(
-        buffer, ids=found.ids, neighbours=found.graph.positions, distances=found.graph.distances, **positions
-    )
+    np.savez(buffer, ids=found.ids, neighbours=found.graph.positions, distances=found.graph.distances, **positions)
     target = folder / found.info.key
     with bundle.workplace(target, "map") as place:
         made = place / "made"

@@ -15,7 +15,6 @@ from backend.projection.place import place
 from backend.projection.worth import map_neighbours
 from backend.retrieval.gallery import load_vectors
 from backend.retrieval.index import ExactIndex
-from backend.retrieval.neighbour_graph import NeighbourGraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.bundle import Manifest
+    from backend.retrieval.neighbour_graph import NeighbourGraph
 
 _DRAW = "Draw one: `python -m backend project`."
 
@@ -150,7 +150,11 @@ class Reading:
         near = np.asarray([at for at, _ in usable], dtype=np.int64)
         distances = np.asarray([distance for _, distance in usable], dtype=np.float32)
         placed = place(
-            near, distances, found.positions[dimensions], curve=found.info.curve, neighbours=found.info.options.neighbours
+            near,
+            distances,
+            found.positions[dimensions],
+            curve=found.info.curve,
+            neighbours=found.info.options.neighbours,
         )
         return [float(value) for value in placed]
 

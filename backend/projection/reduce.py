@@ -132,7 +132,7 @@ def _edges(
     itself = np.arange(graph.size, dtype=np.int32)[:, None]
     indices = np.hstack([itself, others.positions])
     chords = np.sqrt(2.0 * np.hstack([np.zeros((graph.size, 1), np.float32), others.distances])).astype(np.float32)
-    state = np.random.RandomState(options.seed)  # noqa: NPY002 - what umap-learn takes
+    state = np.random.RandomState(options.seed)  # what umap-learn takes
     found, _, _ = umap.fuzzy_simplicial_set(
         vectors, options.neighbours, state, "euclidean", {}, knn_indices=indices, knn_dists=chords
     )
