@@ -122,7 +122,7 @@ function position(state, at) {
 
 // What is drawn above the points: lines from one to its neighbours, the chosen point, the uploaded photo.
 function overlays(state, theme) {
-    const kind = state.z ? "scatter3d" : "scatter";
+    const kind = state.z ? "scatter3d" : state.webgl ? "scattergl" : "scatter";
     const found = [];
     for (const { from, to, colour, dash } of state.data.lines) {
         const start = typeof from === "number" ? position(state, from) : [...from, 0];
@@ -177,7 +177,7 @@ function layoutOf(state, theme) {
 
 function legendPlace(state) {
     return state.root.clientWidth < 640
-        ? { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } } : { x: 1.01, xanchor: "left", y: 1 };
+        ? { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } } : { x: 1.01, xanchor: "left", y: 0.95 };
 }
 
 function rangeOf({ data: { low, high } }) {

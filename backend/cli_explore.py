@@ -116,7 +116,11 @@ def overlap(options: argparse.Namespace, settings: Settings) -> Result:
         for j, second in enumerate(found.labels)
         if i != j
     ]
-    return {"model": reading.model, "pairs": sorted(pairs, key=lambda pair: -pair["share"])[: options.n]}
+    return {"model": reading.model, "pairs": sorted(pairs, key=_share, reverse=True)[: options.n]}
+
+
+def _share(pair: Result) -> float:
+    return float(pair["share"])
 
 
 def hubs(options: argparse.Namespace, settings: Settings) -> Result:
@@ -186,7 +190,8 @@ def save_products(options: argparse.Namespace, settings: Settings) -> Result:
 
     found = _reading(options, settings, needs_map=False)
     labels = [found.label_of(name) for name in options.products]
-    chosen = SavedList(options.name, options.kind, found.model, *found.catalogue, listed(options.products, labels))
+    name, version = found.catalogue
+    chosen = SavedList(options.name, options.kind, found.model, name, version, listed(options.products, labels))
     kept = save_list(settings.lists_dir, chosen)
     return {"name": kept.name, "kind": kept.kind, "products": len(kept.products), "labels": list(kept.labels)}
 

@@ -1,5 +1,6 @@
 """Explore: a map of the products as a model sees them, and what can be done with what is found there."""
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -31,7 +32,7 @@ if (request := explore_form.show(model, explore_services.newest_map(model))) is 
 job_panel.show_latest("project", page="explore")
 
 # 2. What can be seen on it, and beside it.
-views = {
+views: dict[str, Callable[[], None]] = {
     "Map": partial(explore_view.show, model),
     "Lists": explore_lists.show,
     "Outliers": partial(explore_insight.show_outliers, model),

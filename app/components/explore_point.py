@@ -77,7 +77,7 @@ def _grid(found: Drawn, at: int, true: list[tuple[int, float]], on_map: list[int
         line = " · ".join((words.label(str(found.points.labels[position])), name))
         return Card(name, product.image if product else None, title, (line,), group=group, **more)  # type: ignore[arg-type]
 
-    cards = [card(at, "The product")]
+    cards = [card(at, "True neighbours", badges=("Clicked",))]
     cards += [
         card(position, "True neighbours", rank=rank, similarity=similar, distance=1 - similar)
         for rank, (position, similar) in enumerate(true, 1)

@@ -49,10 +49,10 @@ def _show(model: Manifest) -> None:
 def _choice(where: Any, title: str, options: list[str], key: str, help_text: str) -> str:
     with where:
         state.start_with(key, options[0], options)
-        chosen: str = st.segmented_control(
+        chosen: str | None = st.segmented_control(
             title, options, required=True, key=key, bind="query-params", help=help_text, on_change=state.forget_camera
         )
-    return chosen
+    return chosen or options[0]
 
 
 def _colour(where: Any, found: Drawn) -> str:

@@ -10,7 +10,7 @@ Source: McInnes, Healy, Melville, "UMAP: Uniform Manifold Approximation and Proj
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -80,28 +80,28 @@ def arrange(
     return seen
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def _step(value: float) -> float:
     return min(max(value, -_MOST), _MOST)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _state(seed: int, point: int, epoch: int) -> int:
+@numba.njit(inline="always")
+def _state(seed: int, point: int, epoch: int) -> Any:
     state = np.uint64(seed) ^ (np.uint64(point) * np.uint64(0x9E3779B97F4A7C15))
     state ^= np.uint64(epoch + 1) * np.uint64(0xD1B54A32D192ED03)
     state = (state ^ (state >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     return (state ^ (state >> np.uint64(33))) | np.uint64(1)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+@numba.njit(inline="always")
+def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> Any:
     total = np.float32(0.0)
     for axis in range(first.shape[0]):
         total += (first[axis] - second[axis]) * (first[axis] - second[axis])
     return total
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, fastmath=True, cache=True)
 def _move(  # noqa: C901, PLR0913, PLR0917 - compiled: all that it works on comes as arrays and numbers
     moved: NDArray[np.float32],
     seen: NDArray[np.float32],

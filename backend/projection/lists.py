@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -82,7 +82,7 @@ def save_list(folder: Path, found: SavedList) -> SavedList:
         ProjectionError: The name cannot be one, the kind is unknown, or there is no product.
     """
     _check(found)
-    kept = SavedList(**{**_shallow(found), "created_at": datetime.now(UTC).isoformat(timespec="seconds")})
+    kept = replace(found, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
     folder.mkdir(parents=True, exist_ok=True)
     bundle.write_atomically(folder / f"{found.name}.json", kept.to_json().encode())
     return kept
@@ -170,10 +170,6 @@ def _check(found: SavedList) -> None:
 def _read(path: Path) -> SavedList:
     raw = json.loads(path.read_text(encoding="utf-8"))
     return SavedList(**{**raw, "products": tuple(ListedProduct(**product) for product in raw["products"])})
-
-
-def _shallow(found: SavedList) -> dict[str, object]:
-    return {name: getattr(found, name) for name in found.__slots__}
 
 
 def _cell(value: str) -> str:

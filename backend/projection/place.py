@@ -57,7 +57,7 @@ def place(
     strengths = membership(chords, neighbours)
     held = np.asarray(positions[near], dtype=np.float64)
     if chords[0] == 0.0:  # the very product is there
-        return held[0].astype(np.float32)
+        return np.asarray(positions[near[0]], dtype=np.float32)
     start = (strengths[:, None] * held).sum(axis=0) / strengths.sum()
     return _settled(start, held, strengths, positions, curve, seed).astype(np.float32)
 

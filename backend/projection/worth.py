@@ -84,7 +84,8 @@ def map_neighbours(positions: NDArray[np.float32], rows: NDArray[np.int64], k: i
     found = np.asarray(found, dtype=np.int64).reshape(len(rows), k + 1)
     is_itself = found == rows[:, None]
     is_itself[~is_itself.any(axis=1), -1] = True  # it stands below more than k others
-    return found[~is_itself].reshape(len(rows), k)
+    others: NDArray[np.int64] = found[~is_itself].reshape(len(rows), k)
+    return others
 
 
 def trustworthiness(
