@@ -56,18 +56,12 @@ def _choice(where: Any, title: str, options: list[str], key: str, help_text: str
 
 
 def _colour(where: Any, found: Drawn) -> str:
-    columns = found.points.columns
+    names = {column.title: name for name, column in found.points.columns.items()}
+    titles = list(names)
     with where:
-        state.start_with("colour", next(iter(columns)), list(columns))
-        chosen: str = st.selectbox(
-            "Colour by",
-            list(columns),
-            format_func=lambda name: columns[name].title,
-            key="colour",
-            bind="query-params",
-            width=240,
-        )
-    return chosen
+        state.start_with("colour", titles[0], titles)
+        chosen: str = st.selectbox("Colour by", titles, key="colour", bind="query-params", width=240)
+    return names[chosen]
 
 
 def _search(where: Any, found: Drawn) -> None:
