@@ -243,8 +243,9 @@ function listen(state) {
         if (!event || !event.points) return;
         const chosen = event.points.filter((one) => one.curveNumber < state.members.length)
             .map((one) => state.members[one.curveNumber][one.pointNumber]);
-        state.own = chosen.length;
-        ask(state, "selected", chosen.sort((first, second) => first - second));
+        chosen.sort((first, second) => first - second);
+        state.marked = JSON.stringify(chosen); // Plotly has marked them already
+        ask(state, "selected", chosen);
     });
     plot.on("plotly_deselect", () => ask(state, "selected", []));
     plot.on("plotly_relayout", (change) => onCamera(state, change));

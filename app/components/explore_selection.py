@@ -130,7 +130,10 @@ def _save(found: Drawn, places: list[int]) -> None:
 
 def _ask(found: Drawn, places: list[int]) -> None:
     """Use the selection as a query: what lies nearest to its mean, and its most typical product on Find similar."""
-    with st.popover("Use as query", icon=":material/image_search:"):
+    asked = st.popover("Use as query", icon=":material/image_search:", key="explore_ask", on_change="rerun")
+    if not asked.open:
+        return  # what nobody looks at is not searched for
+    with asked:
         try:
             mean = np.asarray(found.reading.vectors[np.asarray(places)]).mean(axis=0)
             near = found.reading.near(mean, MEAN_NEIGHBOURS + len(places))
