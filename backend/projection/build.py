@@ -12,6 +12,7 @@ import numpy as np
 from backend import bundle
 from backend.errors import BundleError, ProjectionError
 from backend.progress import Span
+from backend.projection.fuzzy import curve_of
 from backend.projection.maps import GalleryMap, MapInfo, graph_known, key_of, list_maps, load_map, save_map
 from backend.projection.options import USUAL_NEIGHBOURS
 from backend.projection.worth import worth_of
@@ -128,9 +129,7 @@ def _as_map(
     *,
     seconds: float,
 ) -> GalleryMap:
-    from backend.projection.reduce import curve_of
-
-    manifest, curve = subject.manifest, curve_of(options.min_distance)
+    manifest = subject.manifest
     assert manifest.index is not None  # noqa: S101 - it has a key
     info = MapInfo(
         key=key_of(manifest, options),
@@ -140,7 +139,7 @@ def _as_map(
         catalogue=manifest.index.catalogue,
         options=options,
         size=len(subject.ids),
-        curve=(curve.a, curve.b),
+        curve=curve_of(options.min_distance),
         graph_k=subject.graph.k,
         worth=worth,
         created_at=datetime.now(UTC).isoformat(),

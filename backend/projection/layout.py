@@ -101,8 +101,26 @@ def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> Any:
     return total
 
 
+@numba.njit(inline="always")
+def _pushed(  # noqa: PLR0917 - as below
+    mine: NDArray[np.float32], seen: NDArray[np.float32], pushes: int, state: Any, a: float, b: float, rate: float
+) -> Any:
+    """Push a point away from others drawn at random, in place; returns the state of the draw."""
+    for _ in range(pushes):
+        state ^= state << np.uint64(13)
+        state ^= state >> np.uint64(7)
+        state ^= state << np.uint64(17)
+        drawn = seen[np.int64(state % np.uint64(seen.shape[0]))]
+        square = _apart(mine, drawn)
+        if square > 0.0:
+            push = 2.0 * b / ((_NEAR + square) * (a * square**b + 1.0))
+            for axis in range(mine.shape[0]):
+                mine[axis] += rate * _step(push * (mine[axis] - drawn[axis]))
+    return state
+
+
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def _move(  # noqa: C901, PLR0913, PLR0917 - compiled: all that it works on comes as arrays and numbers
+def _move(  # noqa: PLR0913, PLR0917 - compiled: all that it works on comes as arrays and numbers
     moved: NDArray[np.float32],
     seen: NDArray[np.float32],
     starts: NDArray[np.int32],
@@ -134,14 +152,5 @@ def _move(  # noqa: C901, PLR0913, PLR0917 - compiled: all that it works on come
             due[edge] += every[edge]
             between = every[edge] / NEGATIVES
             pushes = int((epoch - due_push[edge]) / between)
-            for _ in range(pushes):
-                state ^= state << np.uint64(13)
-                state ^= state >> np.uint64(7)
-                state ^= state << np.uint64(17)
-                drawn = seen[np.int64(state % np.uint64(points))]
-                square = _apart(mine, drawn)
-                if square > 0.0:
-                    push = 2.0 * b / ((_NEAR + square) * (a * square**b + 1.0))
-                    for axis in range(mine.shape[0]):
-                        mine[axis] += rate * _step(push * (mine[axis] - drawn[axis]))
+            state = _pushed(mine, seen, pushes, state, a, b, rate)
             due_push[edge] += pushes * between

@@ -16,11 +16,12 @@ from backend import bundle, cli
 from backend.errors import BundleError, Cancelled, ProjectionError
 from backend.progress import NullProgress
 from backend.projection import build
+from backend.projection.fuzzy import curve_of, fuzzy_graph
 from backend.projection.layout import Curve, Edges, arrange
 from backend.projection.maps import ARRAYS, list_maps, load_map
 from backend.projection.options import ProjectionOptions
 from backend.projection.place import place
-from backend.projection.reduce import import_umap, reduce
+from backend.projection.reduce import reduce
 from backend.projection.worth import map_neighbours, trustworthiness, worth_of
 from backend.projection_steps import project_step
 from backend.requests import ProjectRequest
@@ -38,13 +39,53 @@ def drawn(five_kinds):
     return graph, reduce(five_kinds.vectors, five_kinds.labels, graph, OPTIONS, threads=2, progress=NullProgress())
 
 
-def umap_fitted(vectors, **options):
-    import_umap()
-    import umap
+@pytest.fixture(scope="module")
+def umap():
+    """umap-learn, without TensorFlow, which it would load for a class that is not asked for."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        if "tensorflow" not in sys.modules:
+            patch.setitem(sys.modules, "tensorflow", None)
+        import umap
+    return umap
 
+
+def fitted_by(umap, vectors, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return umap.UMAP(random_state=7, n_jobs=1, **options).fit(vectors)
+
+
+def numbers(graph, neighbours):
+    """Our neighbour graph as umap-learn takes it: every product is its own first neighbour."""
+    near = graph.nearest(neighbours - 1)
+    itself = np.arange(graph.size, dtype=np.int32)[:, None]
+    chords = np.sqrt(2 * np.hstack([np.zeros((graph.size, 1), np.float32), near.distances])).astype(np.float32)
+    return np.hstack([itself, near.positions]), chords
+
+
+@pytest.mark.parametrize("neighbours", [2, 8, 15])
+@pytest.mark.parametrize("supervised", [False, True])
+def test_the_fuzzy_graph_is_that_of_umap_learn_for_the_same_neighbours(umap, neighbours, supervised):
+    found = blobs(30, spread=0.3)
+    vectors = np.vstack([found.vectors, np.repeat(found.vectors[:1], 4, axis=0)])  # copies, too
+    labels = np.concatenate([found.labels, ["", "", "kind-1", "kind-0"]])
+    graph = build_graph(vectors, 15, progress=NullProgress())
+    indices, chords = numbers(graph, neighbours)
+    theirs, _, _ = umap.umap_.fuzzy_simplicial_set(
+        vectors, neighbours, np.random.RandomState(1), "euclidean", {}, knn_indices=indices, knn_dists=chords
+    )
+    if supervised:
+        told = np.where(labels == "", -1, np.unique(labels, return_inverse=True)[1])
+        theirs = umap.umap_.discrete_metric_simplicial_set_intersection(theirs, told, far_dist=5.0)
+    ours = fuzzy_graph(graph, neighbours, labels if supervised else None)
+    assert np.abs(ours - theirs).max() < 2e-4
+    assert (ours != ours.T).nnz == 0
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.1, 0.5, 0.99])
+def test_the_curve_is_that_of_umap_learn(umap, distance):
+    assert curve_of(distance) == pytest.approx(umap.umap_.find_ab_params(1.0, distance), rel=1e-4)
 
 
 def test_the_same_bytes_come_out_every_time_on_one_thread_and_on_two(five_kinds, drawn):
@@ -55,9 +96,9 @@ def test_the_same_bytes_come_out_every_time_on_one_thread_and_on_two(five_kinds,
         assert positions[size].tobytes() == again[size].tobytes()
 
 
-def test_a_map_is_as_trustworthy_as_umap_learns(five_kinds, drawn):
+def test_a_map_is_as_trustworthy_as_umap_learns(umap, five_kinds, drawn):
     _, positions = drawn
-    reference = umap_fitted(five_kinds.vectors).embedding_
+    reference = fitted_by(umap, five_kinds.vectors).embedding_
     rows = np.arange(len(reference))
     ours, theirs = (
         trustworthiness(five_kinds.vectors, map_neighbours(found, rows, 15), rows)
@@ -79,10 +120,10 @@ def test_kinds_stand_together_and_labels_pull_them_closer(five_kinds, drawn):
     assert accuracies[1] > accuracies[0]
 
 
-def test_photos_land_where_umap_learn_would_put_them():
+def test_photos_land_where_umap_learn_would_put_them(umap):
     """The reference is umap-learn's own ``transform``; ours is given its map and only the photos' neighbours."""
     known, photos = blobs(200), blobs(12, seed=8)
-    fitted = umap_fitted(known.vectors, n_neighbors=15)
+    fitted = fitted_by(umap, known.vectors, n_neighbors=15)
     theirs = fitted.transform(photos.vectors)
     found = ExactIndex(known.vectors).search(photos.vectors, k=15)
     curve = (float(fitted._a), float(fitted._b))
@@ -126,10 +167,10 @@ def test_an_arrangement_can_be_cancelled(five_kinds):
         arrange(np.eye(2, dtype=np.float32), edges, Curve(1.5, 0.9), epochs=5, seed=1, progress=Stopped())
 
 
-def test_umap_is_loaded_without_tensorflow(repository):
-    code = "import sys; from backend.projection.reduce import import_umap; import_umap(); print('tensorflow' in sys.modules)"
+def test_a_map_is_drawn_without_umap_learn_or_tensorflow(repository):
+    code = "import sys, backend.projection.reduce, backend.projection.layout; print({'umap', 'tensorflow'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"
 
 
 # ------------------------------------------------------------------------------------------------- the job
