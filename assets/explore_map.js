@@ -91,7 +91,7 @@ function traces(state, theme) {
                 size: (z ? size * 0.7 : size) * (placed ? 2.2 : split ? 1.25 : 1), opacity: z ? 0.9 : 0.8,
                 symbol: placed ? (z ? "x" : PLACED) : (z ? SOLID_SYMBOLS : SYMBOLS)[split],
                 line: { width: placed && !z ? 1 : 0, color: theme.text },
-                ...colouring(state, texts, colours[code], members, named.size === 0, theme),
+                ...colouring(state, texts, colours?.[code], members, named.size === 0, theme),
             },
         };
         if (z) trace.z = pick(z);
@@ -107,7 +107,8 @@ function traces(state, theme) {
 
 function colouring(state, texts, colour, members, first, theme) {
     if (texts) return { color: colour };
-    const { low, high, scale, title } = state.data.column;
+    const { low, high, title } = state.data.column;
+    const scale = state.data.column[theme.dark ? "dark" : "light"];
     const known = STEPS - 1; // the last step says that nothing is known
     return {
         color: Array.from(members, (at) => state.codes[at] > known ? null : low + (state.codes[at] / known) * (high - low)),
@@ -176,6 +177,7 @@ function layoutOf(state, theme) {
 }
 
 function legendPlace(state) {
+    if (state.data.column.kind !== "texts") return { orientation: "h", x: 0, y: 1, yanchor: "top" };
     return state.root.clientWidth < 640
         ? { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } } : { x: 1.01, xanchor: "left", y: 0.95 };
 }

@@ -38,9 +38,9 @@ _ON_DARK = {
 }
 DARK = tuple(_ON_DARK.get(colour, colour) for colour in LIGHT)
 GREY = "#9A968E"
-SCALE = [  # cividis
-    *([0.0, "#00224E"], [0.25, "#434E6C"], [0.5, "#7D7C78"], [0.75, "#BBAE6E"], [1.0, "#FEE838"]),
-]
+# Cividis, and the same from a lighter blue on for dark grounds.
+LIGHT_SCALE = [[0.0, "#00224E"], [0.25, "#434E6C"], [0.5, "#7D7C78"], [0.75, "#BBAE6E"], [1.0, "#FEE838"]]
+DARK_SCALE = [[0.0, "#5B8FD6"], [0.25, "#8A9BB0"], [0.5, "#A9A794"], [0.75, "#D3C46C"], [1.0, "#FEE838"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +117,11 @@ def _number_codes(title: str, numbers: NDArray[np.float32]) -> tuple[NDArray[np.
     high = max(high, low + 1e-9)
     share = (np.nan_to_num(numbers, nan=low).clip(low, high) - low) / (high - low)
     steps = np.where(np.isfinite(numbers), np.rint(share * (UNKNOWN - 1)), UNKNOWN).astype(np.uint16)
-    return steps, {"title": title, "kind": "numbers", "low": low, "high": high, "scale": SCALE}
+    return steps, {
+        "title": title,
+        "kind": "numbers",
+        "low": low,
+        "high": high,
+        "light": LIGHT_SCALE,
+        "dark": DARK_SCALE,
+    }

@@ -105,6 +105,13 @@ def test_the_search_flies_to_a_product_and_the_link_keeps_what_is_in_view(page, 
     assert after == pytest.approx(before, abs=2e-3)
 
 
+@pytest.mark.parametrize("size", ["2-D", "3-D"])
+def test_it_is_coloured_by_numbers(page, explored, size):
+    painted(page, explored, size=size, colour="Distance to the centre of its label")
+    shown = page.evaluate("document.querySelector('.twinset-map').twinset.plot.data[0].marker.colorscale.length")
+    assert shown == 5
+
+
 def test_it_turns_to_space(page, explored):
     painted(page, explored, size="3-D")
     assert page.evaluate("document.querySelector('.twinset-map').twinset.plot.data[0].type") == "scatter3d"

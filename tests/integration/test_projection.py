@@ -27,7 +27,7 @@ from backend.projection_steps import project_step
 from backend.requests import ProjectRequest
 from backend.retrieval.index import ExactIndex
 from backend.retrieval.neighbour_graph import build_graph
-from tests.fixtures.projection import blobs
+from tests.fixtures.projection import Blobs, blobs
 
 pytestmark = pytest.mark.slow
 OPTIONS = ProjectionOptions()
@@ -122,7 +122,8 @@ def test_kinds_stand_together_and_labels_pull_them_closer(five_kinds, drawn):
 
 def test_photos_land_where_umap_learn_would_put_them(umap):
     """The reference is umap-learn's own ``transform``; ours is given its map and only the photos' neighbours."""
-    known, photos = blobs(200), blobs(12, seed=8)
+    drawn = blobs(212)
+    known, photos = (Blobs(drawn.vectors[part], drawn.labels[part]) for part in (slice(1_000), slice(1_000, None)))
     fitted = fitted_by(umap, known.vectors, n_neighbors=15)
     theirs = fitted.transform(photos.vectors)
     found = ExactIndex(known.vectors).search(photos.vectors, k=15)
