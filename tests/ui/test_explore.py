@@ -29,7 +29,9 @@ from backend.projection.lists import ListedProduct, SavedList
 from backend.projection.maps import list_maps
 from backend.requests import ProjectRequest, SplitsRequest, to_json
 from backend.retrieval.gallery import Gallery
+from tests.fixtures.endpoint import encoded, picture
 from tests.fixtures.evaluation import WARDROBE
+from tests.fixtures.projection import write_map
 from tests.ui.conftest import assert_calm, finished, grid, press, texts
 
 
@@ -259,6 +261,38 @@ def test_a_model_deleted_meanwhile_is_a_sentence(mapped):
     test.run()
     assert not test.exception
     assert test.error or "There is no model" in texts(test) or map_data(test)
+
+
+# ------------------------------------------------------------------------------------------------- a photo
+
+
+def test_a_photo_lands_on_the_map_with_lines_to_its_neighbours(screen, shop_endpoint, shop_model):
+    write_map(screen.settings, shop_model.name)
+    test = screen.open("explore")
+    test.file_uploader[0].upload("stripes.png", encoded(picture("stripes", 3)), "image/png").run()
+    assert_calm(test)
+    data, _ = map_data(test)
+    (ring,) = data["rings"]
+    assert ring["symbol"] == "x"
+    assert all(low - 2 <= at <= high + 2 for at, low, high in zip(ring["at"], data["low"], data["high"], strict=True))
+    assert 1 <= len(data["lines"][0]["to"]) <= 10
+    assert "stripes.png is drawn as a cross" in texts(test).replace("\\", "")
+
+
+def test_a_photo_that_is_none_is_a_sentence_and_the_map_stays(screen, shop_endpoint, shop_model):
+    write_map(screen.settings, shop_model.name)
+    test = screen.open("explore")
+    test.file_uploader[0].upload("torn.png", b"nothing", "image/png").run()
+    assert not test.exception
+    assert len(test.error) == 1
+    assert map_data(test)[0]["rings"] == []
+
+
+def test_without_an_endpoint_a_photo_says_how_to_start_it(mapped):
+    test = opened(mapped)
+    test.file_uploader[0].upload("stripes.png", encoded(picture("stripes", 3)), "image/png").run()
+    assert not test.exception
+    assert "make run" in test.error[0].value
 
 
 # ------------------------------------------------------------------------------------------------- the other views
