@@ -18,6 +18,7 @@ DOOR = {
     "catalogue": "catalogues",
     "train": "catalogues",
     "evaluate": "models",
+    "explore": "models",
     "deploy": "models",
     "jobs": "jobs",
     "system": "machine_checks",
@@ -27,6 +28,7 @@ EMPTY = {
     "catalogue": "There is no catalogue yet",
     "train": "There is no catalogue to train on yet",
     "evaluate": "There is no model yet",
+    "explore": "There is no model yet",
     "deploy": "There is no model yet",
     "jobs": "Nothing has run yet",
     "system": "What this Twinset runs with",
@@ -36,6 +38,7 @@ TYPICAL = {
     "catalogue": "60 products; click one",
     "train": "Version 4 of shop",
     "evaluate": "Precision@1 91.2%",
+    "explore": "A first look by principal components",
     "deploy": "Products searched 54",
     "jobs": "Loading products",
     "system": "**Java**",
@@ -44,7 +47,7 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert NAMES == ["recommend", "catalogue", "train", "evaluate", "deploy", "jobs", "system"]
+    assert NAMES == ["recommend", "catalogue", "train", "evaluate", "explore", "deploy", "jobs", "system"]
 
 
 @pytest.mark.parametrize("name", NAMES)
