@@ -33,6 +33,7 @@ PAGES: tuple[PageEntry, ...] = (
     PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach a model what looks alike"),
     PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find values that train a better model"),
     PageEntry("evaluate", "Evaluate", ":material/analytics:", "Workbench", "How good a model's answers are"),
+    PageEntry("explore", "Explore", ":material/scatter_plot:", "Workbench", "What a model sees as alike, on a map"),
     PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "Which model answers, and how to ask it"),
     PageEntry("jobs", "Jobs", ":material/list_alt:", "Behind it", "Everything that runs or ran"),
     PageEntry("system", "System", ":material/settings:", "Behind it", "Settings, versions and addresses"),

@@ -17,6 +17,7 @@ from backend import cli_handlers as handlers
 from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
+from backend.cli_explore import add_explore
 from backend.cli_index import add_index
 from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
@@ -94,6 +95,7 @@ def _add_models(commands: Any) -> None:
     add_tuning(commands, _command)
     add_index(commands, _command)
     add_evaluation(commands, _command)
+    add_explore(commands, _command)
     add_registry(commands, _command)
     add_access(commands, _command)
 

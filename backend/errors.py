@@ -14,6 +14,7 @@ WorkbenchError
 ├── TrainingError
 │   └── ConfigurationError    a training configuration that cannot work
 ├── EvaluationError
+├── ProjectionError           a map that cannot be drawn or read
 ├── RetrievalError            a question the index or gallery cannot answer
 ├── BundleError               a model folder that is incomplete, damaged or not ours
 ├── RegistryError             MLflow refused, or has no such model
@@ -140,6 +141,13 @@ class EvaluationError(WorkbenchError):
     """Scores cannot be computed from what was given."""
 
     code = "evaluation_error"
+
+
+class ProjectionError(WorkbenchError):
+    """A map that cannot be drawn, read or added to."""
+
+    code = "projection_error"
+    status = 422
 
 
 class RetrievalError(WorkbenchError):

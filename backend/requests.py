@@ -12,6 +12,7 @@ from backend.catalogue.items import GonePolicy  # noqa: TC001 - a field's type, 
 from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError, JobError
 from backend.evaluation.options import STANDARD_K, EvaluationOptions
+from backend.projection.options import USUAL_NEIGHBOURS, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
 
@@ -235,6 +236,23 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectRequest:
+    """Draw a map of a model's gallery; the fields are those of :class:`ProjectionOptions`."""
+
+    kind: ClassVar[str] = "project"
+    model: str = ""
+    neighbours: int = USUAL_NEIGHBOURS
+    min_distance: float = 0.1
+    supervised: bool = False
+    seed: int = 7
+
+    @property
+    def options(self) -> ProjectionOptions:
+        """How the map is drawn."""
+        return ProjectionOptions(self.neighbours, self.min_distance, self.supervised, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
 class DeployRequest:
     """Log and register a bundle, and move the alias to it if the gate lets it through, so that the endpoint serves it.
 
@@ -306,6 +324,7 @@ Request = (
     | RefreshRequest
     | FidelityRequest
     | EvaluateRequest
+    | ProjectRequest
     | DeployRequest
     | PromoteRequest
     | RollbackRequest

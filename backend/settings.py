@@ -123,6 +123,16 @@ class Settings:
         return self.home / "spaces"
 
     @property
+    def maps_dir(self) -> Path:
+        """Folder of the maps of galleries, one folder a model."""
+        return self.home / "maps"
+
+    @property
+    def lists_dir(self) -> Path:
+        """Folder of the named lists of products."""
+        return self.home / "lists"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

@@ -1,6 +1,6 @@
 """The steps of the flow, each a function from a typed request to a JSON result; commands and jobs both call these.
 
-catalogue -> train -> index -> evaluate -> deploy; ``demo`` runs them in one go
+catalogue -> train -> index -> evaluate -> explore -> deploy; ``demo`` runs them in one go
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from backend.evaluation_steps import evaluate_step
 from backend.index_steps import fidelity_step, index_step, is_answered_with, refresh_index
 from backend.models import model_folder
 from backend.progress import Span
+from backend.projection_steps import project_step
 from backend.registry_steps import deploy_step, promote_step, rollback_step
 from backend.requests import (
     CommitRequest,
@@ -22,6 +23,7 @@ from backend.requests import (
     FidelityRequest,
     IndexRequest,
     IngestRequest,
+    ProjectRequest,
     PromoteRequest,
     QualityRequest,
     RebuildRequest,
@@ -67,6 +69,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         RefreshRequest: refresh_step,
         FidelityRequest: fidelity_step,
         EvaluateRequest: evaluate_step,
+        ProjectRequest: project_step,
         DeployRequest: deploy_step,
         PromoteRequest: promote_step,
         RollbackRequest: rollback_step,

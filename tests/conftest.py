@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.models",
     "tests.fixtures.endpoint",
     "tests.fixtures.evaluation",
+    "tests.fixtures.projection",
 ]

@@ -35,6 +35,7 @@ KIND_TITLES = {
     "refresh": "Bringing the index up to date",
     "fidelity": "Measuring the search",
     "evaluate": "Evaluating",
+    "project": "Drawing a map",
     "deploy": "Deploying",
     "promote": "Moving an alias",
     "rollback": "Going back",

@@ -32,6 +32,7 @@ NEXT = {
     "refresh": _Next("recommend", "Find similar products"),
     "fidelity": _Next("deploy", "See what was measured", "model"),
     "evaluate": _Next("deploy", "Next: deploy it", "model"),
+    "project": _Next("explore", "See the map", "model"),
     "deploy": _Next("recommend", "Next: find similar products"),
     "promote": _Next("recommend", "Next: find similar products"),
     "rollback": _Next("recommend", "Next: find similar products"),

@@ -19,6 +19,7 @@ DOOR = {
     "train": "catalogues",
     "tune": "catalogues",
     "evaluate": "models",
+    "explore": "models",
     "deploy": "models",
     "jobs": "jobs",
     "system": "machine_checks",
@@ -29,6 +30,7 @@ EMPTY = {
     "train": "There is no catalogue to train on yet",
     "tune": "There is no catalogue to train on yet",
     "evaluate": "There is no model yet",
+    "explore": "There is no model yet",
     "deploy": "There is no model yet",
     "jobs": "Nothing has run yet",
     "system": "What this Twinset runs with",
@@ -39,6 +41,7 @@ TYPICAL = {
     "train": "Version 4 of shop",
     "tune": "Version 4 of shop, the newest, is what all trials train on",
     "evaluate": "Precision@1 91.2%",
+    "explore": "A first look by principal components",
     "deploy": "Products searched 54",
     "jobs": "Loading products",
     "system": "**Java**",
@@ -47,7 +50,7 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert NAMES == ["recommend", "catalogue", "train", "tune", "evaluate", "deploy", "jobs", "system"]
+    assert NAMES == ["recommend", "catalogue", "train", "tune", "evaluate", "explore", "deploy", "jobs", "system"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -64,7 +64,7 @@ def test_every_kind_survives_json(request_):
 
 
 def test_kinds_are_the_words_of_the_flow():
-    flow = {"catalogue", "train", "tune", "index", "evaluate", "deploy", "demo"}
+    flow = {"catalogue", "train", "tune", "index", "evaluate", "project", "deploy", "demo"}
     keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity"}  # an index

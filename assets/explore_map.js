@@ -1,0 +1,359 @@
+// The map: points arrive as columns of small integers, Plotly draws them by WebGL. Text is only ever set as text.
+// Sends "hovered" and "clicked" (the number of a point), "selected" (numbers), and "camera" (what is in view).
+
+const CARDS = new Map(); // what is known of hovered points, by map and number; shared by all maps of the page
+const MOST_CARDS = 400;
+const HOVER_MS = 60;
+const CAMERA_MS = 350;
+const STEPS = 65535; // what coordinates were cut into
+const SYMBOLS = ["circle", "diamond", "square", "triangle-up"];
+const SOLID_SYMBOLS = ["circle", "diamond", "square", "cross"];
+const PLACED = "star"; // came after the map was drawn
+const NO_WEBGL_POINTS = 4000;
+
+function loadPlotly(address) {
+    window.twinsetPlotly ??= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = new URL(address, document.baseURI).href;
+        script.onload = () => resolve(window.Plotly);
+        script.onerror = () => reject(new Error("the drawing library cannot be loaded"));
+        document.head.append(script);
+    });
+    return window.twinsetPlotly;
+}
+
+function hasWebGL() {
+    const canvas = document.createElement("canvas");
+    return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
+}
+
+function column(table, name) {
+    const child = table.getChild(name);
+    return child ? child.toArray() : null;
+}
+
+function scaled(steps, low, high) {
+    const out = new Float32Array(steps.length);
+    const unit = (high - low) / STEPS;
+    for (let at = 0; at < steps.length; at += 1) out[at] = low + steps[at] * unit;
+    return out;
+}
+
+function themeOf(node) {
+    const style = getComputedStyle(node);
+    const value = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+    const ground = value("--st-background-color", "#ffffff");
+    const parts = ground.startsWith("#") ? [1, 3, 5].map((at) => parseInt(ground.slice(at, at + 2), 16)) : [255];
+    return {
+        ground,
+        text: value("--st-text-color", "#222222"),
+        line: value("--st-border-color", "#dddddd"),
+        font: value("--st-font", "sans-serif"),
+        dark: parts.reduce((sum, part) => sum + part, 0) / parts.length < 128,
+    };
+}
+
+// One trace for every value and split, so that the legend isolates a value and symbols tell the splits.
+function groups(state) {
+    const { data, marks, codes } = state;
+    const texts = data.column.kind === "texts";
+    const found = new Map();
+    const every = state.webgl ? 1 : Math.ceil(marks.length / NO_WEBGL_POINTS);
+    for (let at = 0; at < marks.length; at += every) {
+        const key = (texts ? codes[at] : 0) * 16 + marks[at];
+        let group = found.get(key);
+        if (!group) found.set(key, (group = []));
+        group.push(at);
+    }
+    return [...found.entries()].sort((first, second) => first[0] - second[0]);
+}
+
+function pointSize(count) {
+    return count > 30000 ? 3 : count > 6000 ? 4 : count > 1500 ? 6 : 8;
+}
+
+function traces(state, theme) {
+    const { data, x, y, z } = state;
+    const texts = data.column.kind === "texts";
+    const colours = theme.dark ? data.column.dark : data.column.light;
+    const named = new Set();
+    const size = pointSize(state.marks.length);
+    state.members = [];
+    return groups(state).map(([key, members]) => {
+        const code = Math.floor(key / 16), split = key % 8, placed = key % 16 >= 8;
+        const pick = (from) => Float32Array.from(members, (at) => from[at]);
+        const name = texts ? data.column.names[code] : data.splits[split];
+        const trace = {
+            type: z ? "scatter3d" : state.webgl ? "scattergl" : "scatter",
+            mode: "markers", hoverinfo: "none", x: pick(x), y: pick(y),
+            name, legendgroup: name, showlegend: !named.has(name), legendrank: texts ? code : split,
+            marker: {
+                size: (z ? size * 0.7 : size) * (placed ? 2.2 : split ? 1.25 : 1), opacity: z ? 0.9 : 0.8,
+                symbol: placed ? (z ? "x" : PLACED) : (z ? SOLID_SYMBOLS : SYMBOLS)[split],
+                line: { width: placed && !z ? 1 : 0, color: theme.text },
+                ...colouring(state, texts, colours?.[code], members, named.size === 0, theme),
+            },
+        };
+        if (z) trace.z = pick(z);
+        else {
+            trace.selected = { marker: { opacity: 1 } };
+            trace.unselected = { marker: { opacity: 0.12 } };
+        }
+        named.add(name);
+        state.members.push(members);
+        return trace;
+    });
+}
+
+function colouring(state, texts, colour, members, first, theme) {
+    if (texts) return { color: colour };
+    const { low, high, title } = state.data.column;
+    const scale = state.data.column[theme.dark ? "dark" : "light"];
+    const known = STEPS - 1; // the last step says that nothing is known
+    return {
+        color: Array.from(members, (at) => state.codes[at] > known ? null : low + (state.codes[at] / known) * (high - low)),
+        colorscale: scale, cmin: low, cmax: high, showscale: first,
+        colorbar: { title: { text: title, side: "right" }, thickness: 10, outlinewidth: 0, tickfont: { color: theme.text } },
+    };
+}
+
+function position(state, at) {
+    return [state.x[at], state.y[at], state.z ? state.z[at] : 0];
+}
+
+// What is drawn above the points: lines from one to its neighbours, the chosen point, the uploaded photo.
+function overlays(state, theme) {
+    const kind = state.z ? "scatter3d" : state.webgl ? "scattergl" : "scatter";
+    const found = [];
+    for (const { from, to, colour, dash } of state.data.lines) {
+        const start = typeof from === "number" ? position(state, from) : [...from, 0];
+        const line = { x: [], y: [], z: [] };
+        for (const end of to.map((at) => position(state, at))) {
+            line.x.push(start[0], end[0], null);
+            line.y.push(start[1], end[1], null);
+            line.z.push(start[2], end[2], null);
+        }
+        found.push({ type: kind, mode: "lines", ...line, line: { color: theme.dark ? colour[1] : colour[0], width: 1.5, dash } });
+    }
+    for (const { at, symbol } of state.data.rings) {
+        const [x, y, z] = typeof at === "number" ? position(state, at) : [...at, 0];
+        const marker = { size: state.z ? 7 : 16, symbol: state.z ? "diamond" : symbol, color: theme.text,
+            line: { width: 2, color: theme.ground } };
+        found.push({ type: kind, mode: "markers", x: [x], y: [y], z: [z], marker });
+    }
+    return found.map((trace) => {
+        if (!state.z) delete trace.z;
+        return { ...trace, hoverinfo: "skip", showlegend: false, overlay: true };
+    });
+}
+
+function layoutOf(state, theme) {
+    const bare = { visible: false, showgrid: false, zeroline: false };
+    const layout = {
+        margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: theme.ground, plot_bgcolor: theme.ground, height: state.data.height,
+        font: { family: theme.font, color: theme.text, size: 12 }, uirevision: state.data.map, hovermode: "closest",
+        legend: { itemclick: "toggleothers", itemdoubleclick: "toggle", groupclick: "togglegroup", itemsizing: "constant",
+            bgcolor: "rgba(0,0,0,0)", ...legendPlace(state) },
+        dragmode: state.z ? "orbit" : "lasso",
+        modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.text, activecolor: theme.text, orientation: "h" },
+        newselection: { line: { color: theme.text, width: 1, dash: "dot" } },
+    };
+    const camera = (state.data.camera || "").split(",").map(Number);
+    const usable = camera.every(Number.isFinite);
+    if (state.z) {
+        layout.scene = { xaxis: bare, yaxis: bare, zaxis: bare, aspectmode: "cube" };
+        if (usable && camera.length === 6) {
+            const [a, b, c, d, e, f] = camera;
+            layout.scene.camera = { eye: { x: a, y: b, z: c }, center: { x: d, y: e, z: f } };
+        }
+    } else {
+        layout.xaxis = { ...bare };
+        layout.yaxis = { ...bare };
+        const span = usable && camera.length === 4 ? camera : rangeOf(state);
+        layout.xaxis.range = span.slice(0, 2);
+        layout.yaxis.range = span.slice(2);
+    }
+    return layout;
+}
+
+function legendPlace(state) {
+    if (state.data.column.kind !== "texts") return { orientation: "h", x: 0, y: 1, yanchor: "top" };
+    return state.root.clientWidth < 640
+        ? { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } } : { x: 1.01, xanchor: "left", y: 0.95 };
+}
+
+function rangeOf({ data: { low, high } }) {
+    const room = [0, 1].map((axis) => (high[axis] - low[axis]) * 0.04);
+    return [low[0] - room[0], high[0] + room[0], low[1] - room[1], high[1] + room[1]];
+}
+
+function cardKey(state, at) { return `${state.data.map}/${at}`; }
+
+function showCard(state) {
+    const card = state.root.querySelector(".card");
+    const known = state.hovered === null ? null : CARDS.get(cardKey(state, state.hovered));
+    card.hidden = !known;
+    if (!known) return;
+    const image = card.querySelector("img");
+    image.hidden = !known.src;
+    if (known.src) image.src = known.src;
+    card.querySelector(".name").textContent = known.title;
+    card.querySelector(".lines").textContent = known.lines.join("\n");
+    const left = Math.min(state.pointer[0] + 14, state.root.clientWidth - 170);
+    card.style.left = `${Math.max(left, 0)}px`;
+    card.style.top = `${Math.max(Math.min(state.pointer[1] + 14, state.data.height - 190), 0)}px`;
+}
+
+function ask(state, name, value) { state.send(name, value); }
+
+function onHover(state, event) {
+    const point = event.points.find((one) => one.curveNumber < state.members.length);
+    if (!point) return;
+    state.hovered = state.members[point.curveNumber][point.pointNumber];
+    const box = state.root.getBoundingClientRect();
+    state.pointer = event.event ? [event.event.clientX - box.left, event.event.clientY - box.top] : [10, 10];
+    showCard(state);
+    clearTimeout(state.hoverTimer);
+    if (!CARDS.has(cardKey(state, state.hovered))) {
+        state.hoverTimer = setTimeout(() => state.hovered !== null && ask(state, "hovered", state.hovered), HOVER_MS);
+    }
+}
+
+function onCamera(state, change) {
+    const names = Object.keys(change);
+    if (!names.some((name) => name.includes("range") || name.includes("camera")) || state.flying) return;
+    clearTimeout(state.cameraTimer);
+    state.cameraTimer = setTimeout(() => {
+        const full = state.plot._fullLayout;
+        const values = state.z
+            ? [...["x", "y", "z"].map((axis) => full.scene.camera.eye[axis]),
+                ...["x", "y", "z"].map((axis) => full.scene.camera.center[axis])]
+            : [...full.xaxis.range, ...full.yaxis.range];
+        ask(state, "camera", values.map((value) => Number(value).toFixed(3)).join(","));
+    }, CAMERA_MS);
+}
+
+function listen(state) {
+    const { plot } = state;
+    plot.on("plotly_hover", (event) => onHover(state, event));
+    plot.on("plotly_unhover", () => { state.hovered = null; clearTimeout(state.hoverTimer); showCard(state); });
+    plot.on("plotly_click", (event) => {
+        const point = event.points.find((one) => one.curveNumber < state.members.length);
+        if (point) ask(state, "clicked", state.members[point.curveNumber][point.pointNumber]);
+    });
+    plot.on("plotly_selected", (event) => {
+        if (!event || !event.points) return;
+        const chosen = event.points.filter((one) => one.curveNumber < state.members.length)
+            .map((one) => state.members[one.curveNumber][one.pointNumber]);
+        chosen.sort((first, second) => first - second);
+        state.marked = JSON.stringify(chosen); // Plotly has marked them already
+        ask(state, "selected", chosen);
+    });
+    plot.on("plotly_deselect", () => ask(state, "selected", []));
+    plot.on("plotly_relayout", (change) => onCamera(state, change));
+}
+
+function markSelected(state) {
+    if (state.z) return;
+    const { selected } = state.data;
+    const chosen = new Set(selected);
+    const points = state.members.map((members) => {
+        if (!selected.length) return null;
+        const rows = [];
+        members.forEach((at, row) => { if (chosen.has(at)) rows.push(row); });
+        return rows;
+    });
+    state.Plotly.restyle(state.plot, { selectedpoints: points }, points.map((_, at) => at));
+}
+
+function fly(state) {
+    const { fly: to } = state.data;
+    if (!to || to.turn === state.flown) return;
+    state.flown = to.turn;
+    const [x, y, z] = position(state, to.at);
+    state.flying = true;
+    const wide = [0, 1].map((axis) => (state.data.high[axis] - state.data.low[axis]) * 0.06);
+    const change = state.z
+        ? { "scene.camera.center": centreOf(state, [x, y, z]), "scene.camera.eye": nearTo(centreOf(state, [x, y, z])) }
+        : { "xaxis.range": [x - wide[0], x + wide[0]], "yaxis.range": [y - wide[1], y + wide[1]] };
+    state.Plotly.relayout(state.plot, change).then(() => { state.flying = false; onCamera(state, { camera: true }); });
+}
+
+function centreOf(state, point) {
+    const { low, high } = state.data;
+    const [x, y, z] = point.map((value, axis) => (value - low[axis]) / (high[axis] - low[axis]) - 0.5);
+    return { x, y, z };
+}
+
+function nearTo({ x, y, z }) { return { x: x + 0.35, y: y + 0.35, z: z + 0.35 }; }
+
+async function draw(state) {
+    const theme = themeOf(state.root);
+    const drawn = `${state.data.version} ${theme.ground}`;
+    const above = overlays(state, theme);
+    if (state.drawn !== drawn) {
+        state.drawn = drawn;
+        const figure = [...traces(state, theme), ...above];
+        const options = { displaylogo: false, responsive: true, scrollZoom: true, doubleClick: "reset",
+            modeBarButtonsToRemove: ["toImage", "autoScale2d", "resetScale2d", "hoverClosest3d", "resetCameraLastSave3d"] };
+        const fresh = !state.plot.on;
+        await state.Plotly.react(state.plot, figure, layoutOf(state, theme), options);
+        if (fresh) listen(state);
+        state.marked = undefined;
+    } else if (state.above !== JSON.stringify(above)) {
+        const old = state.plot.data.map((trace, at) => (trace.overlay ? at : -1)).filter((at) => at >= 0);
+        if (old.length) await state.Plotly.deleteTraces(state.plot, old);
+        if (above.length) await state.Plotly.addTraces(state.plot, above);
+    }
+    state.above = JSON.stringify(above);
+    const marked = JSON.stringify(state.data.selected);
+    if (state.marked !== marked) markSelected(state);
+    state.marked = marked;
+    fly(state);
+    state.root.dataset.points = state.marks.length;
+    state.root.dataset.selected = state.data.selected.length;
+    state.root.dataset.drawn = state.data.version;
+}
+
+function take(state, data) {
+    const table = data.points;
+    if (state.data?.version !== data.version) {
+        state.x = scaled(column(table, "x"), data.low[0], data.high[0]);
+        state.y = scaled(column(table, "y"), data.low[1], data.high[1]);
+        const depth = column(table, "z");
+        state.z = depth ? scaled(depth, data.low[2], data.high[2]) : null;
+        state.codes = column(table, "code");
+        state.marks = column(table, "mark");
+    }
+    state.data = data;
+}
+
+function begin(parentElement) {
+    const root = parentElement.querySelector(".twinset-map");
+    const state = { root, plot: root.querySelector(".plot"), hovered: null, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
+    state.onCard = ({ detail }) => {
+        if (CARDS.size >= MOST_CARDS) CARDS.delete(CARDS.keys().next().value);
+        CARDS.set(`${detail.map}/${detail.at}`, detail);
+        showCard(state);
+    };
+    root.querySelector(".note").hidden = state.webgl;
+    return state;
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+    const root = parentElement.querySelector(".twinset-map");
+    const state = (root.twinset ??= begin(parentElement));
+    state.send = setTriggerValue;
+    window.addEventListener("twinset-card", state.onCard); // Streamlit may have called what is returned below
+    root.style.minHeight = `${data.height}px`;
+    state.queue = state.queue.then(async () => {
+        state.Plotly = await loadPlotly(data.plotly);
+        take(state, data);
+        await draw(state);
+    }).catch((error) => {
+        const note = root.querySelector(".note");
+        note.textContent = `The map cannot be drawn: ${error.message}. Reload the page.`;
+        note.hidden = false;
+    });
+    return () => window.removeEventListener("twinset-card", state.onCard);
+}

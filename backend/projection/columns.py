@@ -1,0 +1,178 @@
+"""What points of a map can be coloured by: one value a product, named, from gallery, catalogue, model and graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backend import bundle
+from backend.catalogue.items import SPLITS
+from backend.catalogue.quality_view import open_quality
+from backend.errors import CatalogueError, RetrievalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backend.bundle import Manifest
+    from backend.catalogue.snapshot import Snapshot
+
+Kind = Literal["texts", "numbers"]
+TITLES = {
+    "label": "Label",
+    "category": "Category",
+    "brand": "Brand",
+    "colour": "Colour",
+    "price": "Price",
+    "split": "Split",
+    "seen": "Seen in training",
+    "nearest": "Nearest product",
+    "centre": "Distance to the centre of its label",
+    "quality": "Quality of the picture",
+}
+NONE = "None"  # what a product without a value is shown as
+_STORED = ("product_id", "label", "title", "category", "brand", "colour", "price")
+_FLAG_TITLES = {"low_information": "Little to see", "odd_aspect": "Odd shape", "odd_size": "Odd size"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value a product: texts by code, or numbers.
+
+    Attributes:
+        names: The texts, by code; empty for numbers.
+        codes: Code of each of N products; int32 (N,); empty for numbers.
+        numbers: float32 (N,), NaN where nothing is known; empty for texts.
+    """
+
+    title: str
+    kind: Kind
+    names: tuple[str, ...] = ()
+    codes: NDArray[np.int32] | None = None
+    numbers: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What is known of the N products of a gallery, in its order.
+
+    Attributes:
+        ids, labels, titles: Texts, empty where there is none; (N,).
+        splits: By number in ``SPLITS``; uint8 (N,).
+        columns: What they can be coloured by, by name.
+    """
+
+    ids: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    titles: NDArray[np.str_]
+    splits: NDArray[np.uint8]
+    columns: dict[str, Column]
+
+
+def points_of(
+    folder: Path,
+    manifest: Manifest,
+    vectors: NDArray[np.float32],
+    nearest: NDArray[np.int32] | None,
+    snapshot: Snapshot,
+) -> Points:
+    """Collect what is known of a gallery's products.
+
+    Args:
+        folder: The bundle.
+        manifest: What it says of itself.
+        vectors: Its embeddings, float32 (N, D).
+        nearest: The nearest other product of each, by position; (N,); None where that is not known.
+        snapshot: The catalogue version that was indexed.
+
+    Raises:
+        RetrievalError: The gallery cannot be read.
+    """
+    try:
+        rows = pq.read_table(folder / bundle.GALLERY, columns=list(_STORED))
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise RetrievalError(
+            f"{bundle.GALLERY} of {folder.name} cannot be read.", next_step="Build the index of this model again."
+        ) from error
+    texts = {name: _texts(rows[name].to_pylist()) for name in _STORED if name != "price"}
+    labels = texts["label"]
+    columns = {name: _coded(TITLES[name], texts[name]) for name in ("label", "category", "brand", "colour")}
+    prices = rows["price"].cast(pa.float32()).to_numpy()
+    columns["price"] = Column(TITLES["price"], "numbers", numbers=np.asarray(prices, dtype=np.float32))
+    splits = _splits(texts["product_id"], snapshot)
+    columns["split"] = Column(TITLES["split"], "texts", SPLITS, splits.astype(np.int32))
+    columns["seen"] = _coded(TITLES["seen"], np.where(np.isin(labels, manifest.classes), "Seen", "New to the model"))
+    if nearest is not None:
+        columns["nearest"] = _coded(TITLES["nearest"], _agreement(labels, labels[nearest]))
+    columns["centre"] = Column(TITLES["centre"], "numbers", numbers=centre_distances(vectors, labels))
+    columns["quality"] = _coded(TITLES["quality"], _quality(texts["product_id"], snapshot))
+    used = {name: column for name, column in columns.items() if not _says_nothing(column)}
+    return Points(texts["product_id"], labels, texts["title"], splits, used)
+
+
+def centre_distances(vectors: NDArray[np.float32], labels: NDArray[np.str_]) -> NDArray[np.float32]:
+    """Return the cosine distance of every product to the centre of its label; NaN without a label; (N,)."""
+    found = np.full(len(labels), np.nan, dtype=np.float32)
+    for label in np.unique(labels[labels != ""]):
+        rows = np.flatnonzero(labels == label)
+        centre = vectors[rows].mean(axis=0)
+        length = float(np.linalg.norm(centre))
+        if length > 0:
+            found[rows] = (1.0 - vectors[rows] @ (centre / length)).clip(0.0, 2.0)
+    return found
+
+
+def _texts(values: Sequence[str | None]) -> NDArray[np.str_]:
+    return np.asarray([value or "" for value in values], dtype=np.str_)
+
+
+def _coded(title: str, values: NDArray[np.str_]) -> Column:
+    """Return texts by code, the most frequent first; what has none comes last."""
+    names, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    order = np.lexsort((names, -counts, names == ""))
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return Column(title, "texts", tuple(str(name) or NONE for name in names[order]), place[codes])
+
+
+def _says_nothing(column: Column) -> bool:
+    if column.kind == "numbers":
+        return column.numbers is None or bool(np.isnan(column.numbers).all())
+    return column.names in {(NONE,), ("Not measured",)}
+
+
+def _splits(ids: NDArray[np.str_], snapshot: Snapshot) -> NDArray[np.uint8]:
+    """Return the split of every product; one that the catalogue does not have any more counts as gallery-only."""
+    rows = snapshot.columns(["product_id", "split"])
+    numbers = {name: number for number, name in enumerate(SPLITS)}
+    split_of = dict(zip(rows["product_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
+    return np.asarray([numbers[split_of.get(name, "gallery-only")] for name in ids.tolist()], dtype=np.uint8)
+
+
+def _agreement(labels: NDArray[np.str_], nearest: NDArray[np.str_]) -> NDArray[np.str_]:
+    same = np.where(labels == nearest, "Of the same label", "Of another label")
+    found: NDArray[np.str_] = np.where((labels == "") | (nearest == ""), "", same)
+    return found
+
+
+def _quality(ids: NDArray[np.str_], snapshot: Snapshot) -> NDArray[np.str_]:
+    """Return the first flag of every product's picture, as far as it was measured."""
+    try:
+        table = open_quality(snapshot, snapshot.catalogues_dir / snapshot.name)
+    except CatalogueError:
+        return np.full(len(ids), "Not measured")
+    told = np.where(table.is_measured, "Fine", "Not measured").astype("<U16")
+    for flag, has in reversed(table.flags().items()):
+        told[has] = _FLAG_TITLES.get(flag, flag.capitalize())
+    known = table.product_ids.astype(np.str_)
+    if not len(known):
+        return np.full(len(ids), "Not measured")
+    places = np.searchsorted(known, ids).clip(max=len(known) - 1)
+    found: NDArray[np.str_] = np.where(known[places] == ids, told[places], "Not measured")
+    return found

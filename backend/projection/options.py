@@ -1,0 +1,65 @@
+"""How a map is drawn, as data, and what of it is possible."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backend.errors import ProjectionError
+
+USUAL_NEIGHBOURS = 15
+# What each field may be, both ends included.
+RANGES: dict[str, tuple[float, float]] = {
+    "neighbours": (2, 100),
+    "min_distance": (0.0, 0.99),
+    "seed": (0, 2**31 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionOptions:
+    """How a map is drawn.
+
+    Attributes:
+        neighbours: Products that each product is held together with, itself included; few show detail, many the whole.
+        min_distance: How close products may come on the map; 0 packs them, 0.99 spreads them.
+        supervised: Whether labels pull products of a kind together: tidier, but it shows what was told, not only seen.
+        seed: Another seed, another arrangement of the same.
+    """
+
+    neighbours: int = USUAL_NEIGHBOURS
+    min_distance: float = 0.1
+    supervised: bool = False
+    seed: int = 7
+
+    def check(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ProjectionError: A field is out of range.
+        """
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ProjectionError(
+                    f"{name.replace('_', ' ').capitalize()} must be {low:g} to {high:g}, got {value:g}.",
+                    next_step="Correct it and draw the map again.",
+                )
+
+    def check_size(self, size: int) -> None:
+        """Check that a gallery of this size can be drawn so.
+
+        Raises:
+            ProjectionError: It has too few products.
+        """
+        if size <= self.neighbours:
+            raise ProjectionError(
+                f"The gallery has {size:,} products, too few for maps with {self.neighbours} neighbours.",
+                next_step=f"Choose {size - 1} neighbours or fewer."
+                if size > RANGES["neighbours"][0]
+                else "Load more products, and build the index again.",
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)

@@ -1,0 +1,109 @@
+"""UMAP of a gallery: the fuzzy graph over its neighbour graph, arranged by :mod:`backend.projection.layout`.
+
+Only the job process comes here: numba takes seconds to load and to compile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.errors import ProjectionError
+from backend.progress import Span
+from backend.projection.first_look import principal_components
+from backend.projection.fuzzy import curve_of, fuzzy_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from backend.progress import Progress
+    from backend.projection.layout import Edges
+    from backend.projection.options import ProjectionOptions
+    from backend.retrieval.neighbour_graph import NeighbourGraph
+
+START_WIDTH = 10.0
+_NOISE = 1e-4
+_FEW_POINTS = 10_000
+
+
+def rounds(points: int) -> int:
+    """Return how many rounds arrange so many points; few points need more, and it costs nothing there.
+
+    Of 60,000 trained embeddings 120 rounds reach 99.5 % of the trustworthiness of umap-learn's 200.
+    """
+    return 300 if points <= _FEW_POINTS else 120
+
+
+def reduce(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    graph: NeighbourGraph,
+    options: ProjectionOptions,
+    *,
+    dimensions: Sequence[int] = (2, 3),
+    threads: int = 0,
+    progress: Progress,
+) -> dict[int, NDArray[np.float32]]:
+    """Arrange the products of a gallery in each of these dimensions; float32 (N, 2) and (N, 3), by dimension.
+
+    The same input gives the same bytes every time on a machine, however many threads there are.
+
+    Args:
+        vectors: L2-normalised embeddings, float32 (N, D).
+        labels: Their labels, of which an empty one is none; (N,).
+        graph: Their neighbours, ``options.neighbours - 1`` or more of each.
+        options: How to draw.
+        dimensions: 2, 3 or both.
+        threads: Cores to use; 0 means all.
+        progress: Hears how far it is, and may cancel.
+
+    Raises:
+        ProjectionError: All embeddings are equal.
+        Cancelled: The user asked to stop.
+    """
+    if np.ptp(vectors, axis=0).max(initial=0.0) < 1e-6:
+        raise ProjectionError(
+            "All products have the same embedding, so that there is nothing to draw.",
+            next_step="The model has not learnt anything: train it anew, and look at its loss while it learns.",
+        )
+    progress.report(0, 1, note="weighing neighbours")
+    import numba
+
+    from backend.projection.layout import Curve, arrange
+
+    if threads:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    curve = Curve(*curve_of(options.min_distance))
+    count = rounds(len(vectors))
+    edges = _edges(graph, labels, options, count)
+    components = principal_components(vectors, max(dimensions))
+    spans = Span.split(progress, [(f"{size}-D", float(size)) for size in dimensions])
+    return {
+        size: arrange(
+            _start(components[:, :size], options.seed), edges, curve, epochs=count, seed=options.seed, progress=span
+        )
+        for size, span in zip(dimensions, spans, strict=True)
+    }
+
+
+def _edges(graph: NeighbourGraph, labels: NDArray[np.str_], options: ProjectionOptions, count: int) -> Edges:
+    """Return the fuzzy graph; edges too weak to take part in any round are left out."""
+    from backend.projection.layout import Edges
+
+    rows = fuzzy_graph(graph, options.neighbours, labels if options.supervised else None)
+    rows.data[rows.data < rows.data.max() / count] = 0.0
+    rows.eliminate_zeros()
+    rows.sort_indices()
+    return Edges(rows.indptr.astype(np.int32), rows.indices.astype(np.int32), rows.data.astype(np.float32))
+
+
+def _start(components: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Scale principal components to the width that the arrangement starts from; equal products are put a hair apart."""
+    noise = np.random.default_rng(seed).normal(scale=_NOISE, size=components.shape)
+    low, high = components.min(axis=0), components.max(axis=0)
+    scaled = START_WIDTH * (components - low) / np.maximum(high - low, 1e-12)
+    found: NDArray[np.float32] = (scaled + noise).astype(np.float32)
+    return found

@@ -1,0 +1,35 @@
+"""The step that draws a map of a model's gallery."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from backend.models import model_folder
+
+if TYPE_CHECKING:
+    from backend.progress import Progress
+    from backend.requests import ProjectRequest
+    from backend.settings import Settings
+
+
+def project_step(request: ProjectRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Draw the map of a model's gallery; one that was drawn before, of the same index and options, is taken as it is."""
+    from backend.projection.build import build_map
+
+    request.options.check()
+    folder = model_folder(settings, request.model)
+    built = build_map(
+        folder, settings.maps_dir / folder.name, request.options, threads=settings.threads, progress=progress
+    )
+    info = built.map.info
+    return {
+        "model": folder.name,
+        "map": info.key,
+        "products": info.size,
+        "catalogue": asdict(info.catalogue),
+        "options": info.options.as_dict(),
+        "worth": {f"{size}-D": asdict(found) for size, found in info.worth.items()},
+        "was_there": built.was_there,
+        "seconds": info.seconds,
+    }
