@@ -8,134 +8,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args
 
-from backend.catalogue.items import GonePolicy  # noqa: TC001 - a field's type, asked for at run time
-from backend.catalogue.splits import SplitPlan
-from backend.errors import CatalogueError, JobError
+from backend.catalogue_requests import (
+    BUILT_IN,
+    CommitRequest,
+    IngestRequest,
+    LabelFrom,
+    QualityRequest,
+    RestoreRequest,
+    SourceName,
+    SplitsRequest,
+    TidyRequest,
+)
+from backend.errors import JobError
 from backend.evaluation.options import STANDARD_K, EvaluationOptions
 from backend.projection.options import USUAL_NEIGHBOURS, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
-
-SourceName = Literal["sample", "fashion-mnist", "folder", "zip", "csv", "parquet", "delta"]
-BUILT_IN: tuple[SourceName, ...] = ("sample", "fashion-mnist")  # all others lie at a path
-LabelFrom = Literal["folder", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestRequest:
-    """Load a source into a catalogue, or only check what a load would do.
-
-    Attributes:
-        source: Where the products come from.
-        catalogue: Name of the catalogue; a built-in source's own name when empty.
-        validation_share: Fraction of each class of the train split that becomes the validation split.
-        seed: Seed of the draws.
-        path: Where the source lies; not for the built-in ones.
-        columns: Column of the source by field of the product, for tables; guessed where empty.
-        label_from: Whether the sub-folder gives the label, for folders and zip files.
-        source_version: Version of a Delta table to read; None means the newest.
-        test_share: Fraction of each class that becomes the test split, where the source states no splits.
-        unseen: Labels that are kept out of training.
-        redraw: Whether products that the catalogue holds already get new splits.
-        gone: What becomes of products that the source does not name.
-        check_only: Whether to stop before the commit and report what it would do.
-        measure_quality: Whether the pictures are measured afterwards.
-    """
-
-    kind: ClassVar[str] = "catalogue"
-    source: SourceName = "sample"
-    catalogue: str = ""
-    validation_share: float = 0.1
-    seed: int = 7
-    path: str = ""
-    columns: dict[str, str] = field(default_factory=dict)
-    label_from: LabelFrom = "folder"
-    source_version: int | None = None
-    test_share: float = 0.2
-    unseen: tuple[str, ...] = ()
-    redraw: bool = False
-    gone: GonePolicy = "keep"
-    check_only: bool = False
-    measure_quality: bool = True
-
-    @property
-    def catalogue_name(self) -> str:
-        """The catalogue's name in force.
-
-        Raises:
-            CatalogueError: The source has no name of its own and none is given.
-        """
-        if not self.catalogue and self.source not in BUILT_IN:
-            raise CatalogueError("The catalogue has no name.", next_step="Give it one, for example `shop`.")
-        return self.catalogue or self.source
-
-    @property
-    def splits(self) -> SplitPlan:
-        """How products get their splits."""
-        return SplitPlan(self.validation_share, self.test_share, self.seed, tuple(self.unseen), self.redraw)
-
-
-@dataclass(frozen=True, slots=True)
-class CommitRequest:
-    """Commit a load that was checked; ``staged`` is what the check's report names."""
-
-    kind: ClassVar[str] = "commit"
-    staged: str = ""
-    gone: GonePolicy = "keep"
-    measure_quality: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class QualityRequest:
-    """Measure the pictures of a catalogue that were not measured yet."""
-
-    kind: ClassVar[str] = "quality"
-    catalogue: str = "sample"
-
-
-@dataclass(frozen=True, slots=True)
-class SplitsRequest:
-    """Change the splits of a catalogue: draw them anew, or bring duplicates across splits into one.
-
-    Attributes:
-        action: ``redraw`` draws by the shares below; ``mend`` moves every group of equal pictures into one split.
-        near: Whether ``mend`` also takes near duplicates, by the perceptual hash.
-    """
-
-    kind: ClassVar[str] = "splits"
-    catalogue: str = "sample"
-    action: Literal["redraw", "mend"] = "mend"
-    near: bool = True
-    validation_share: float = 0.1
-    test_share: float = 0.2
-    seed: int = 7
-    unseen: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRequest:
-    """Bring a catalogue back to an earlier version, as a new version."""
-
-    kind: ClassVar[str] = "restore"
-    catalogue: str = "sample"
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TidyRequest:
-    """Compact a catalogue's files, and remove files that no kept version needs.
-
-    Attributes:
-        compact: Whether small files are written together.
-        vacuum: Whether files of old versions are removed; never those of a version that a model names.
-        keep_days: Versions younger than this stay, in days.
-    """
-
-    kind: ClassVar[str] = "tidy"
-    catalogue: str = "sample"
-    compact: bool = True
-    vacuum: bool = False
-    keep_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +46,35 @@ class TrainRequest:
     workers: int = 1
     resume: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
+
+
+__all__ = [
+    "BUILT_IN",
+    "KINDS",
+    "CommitRequest",
+    "DemoRequest",
+    "DeployRequest",
+    "EvaluateRequest",
+    "FidelityRequest",
+    "IndexRequest",
+    "IngestRequest",
+    "LabelFrom",
+    "ProjectRequest",
+    "PromoteRequest",
+    "QualityRequest",
+    "RebuildRequest",
+    "RefreshRequest",
+    "Request",
+    "RestoreRequest",
+    "RollbackRequest",
+    "SourceName",
+    "SplitsRequest",
+    "TidyRequest",
+    "TrainRequest",
+    "TuneRequest",
+    "from_json",
+    "to_json",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def test_every_make_target_in_the_readme_exists(repository, readme):
 
 
 def test_the_flow_is_told_in_one_line(readme):
-    assert "catalogue -> train -> index -> evaluate -> deploy -> recommend" in readme
+    assert "catalogue -> train <-> tune -> index -> evaluate -> explore -> deploy -> recommend" in readme
 
 
 def test_pictures_that_the_readme_shows_exist(repository, readme):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import explore_services, services, state, words
+from app import explore_services, explore_state, services, state, words
 from app.components import explore_form, explore_map, explore_payload, explore_selection, explore_view
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _draw(found: Drawn, model: Manifest) -> None:
     column = points.columns.get(COLUMN) or next(iter(points.columns.values()))
     packed = explore_payload.payload(found.name, arranged.positions, points.splits, arranged.is_placed, column)
     above = explore_map.Above()
-    for at in explore_view.position_of(found, state.point()):
+    for at in explore_view.position_of(found, explore_state.point()):
         above.ring(at)
     explore_view.show_drawn(
         packed, found, key=f"compare-{model.name}", camera="", above=above, moved=lambda _camera: None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import evaluation_services, explore_services, navigation, state, words
+from app import evaluation_services, explore_services, explore_state, navigation, state, words
 from app.components import charts, explore_charts, product_grid
 from app.components.product_grid import Card
 from backend import bundle
@@ -123,7 +123,9 @@ def _grid(
     picked = product_grid.show(cards, key=key, action="Choose it")
     if picked:
         with st.container(horizontal=True):
-            navigation.link("explore", f"Show {picked} on the map", {"model": reading.model, state.POINT: picked})
+            navigation.link(
+                "explore", f"Show {picked} on the map", {"model": reading.model, explore_state.POINT: picked}
+            )
             navigation.link("recommend", "Find similar", {state.PRODUCT: picked})
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state
+from app import explore_state
 from app.components import explore_payload
 from app.components.product_grid import ASSETS
 
@@ -127,7 +127,7 @@ def _plotly_folder() -> Any:
 
 def _told(key: str, event: str, listener: Callable[[Any], None]) -> Callable[[], None]:
     def tell() -> None:
-        value = state.sent(key, event)
+        value = explore_state.sent(key, event)
         if value is not None:
             listener(value)
 

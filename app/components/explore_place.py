@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import explore_services, notices, services, state, words
+from app import explore_services, explore_state, notices, services, state, words
 from app.components import explore_map
 from app.components.query_panel import TYPES
 from backend.errors import WorkbenchError
@@ -44,7 +44,7 @@ def show(found: Drawn) -> None:
             on_change=_ask,
             args=(found.info.options.neighbours,),
         )
-        landed = state.landed()
+        landed = explore_state.landed()
         if uploaded is None or landed is None:
             st.caption("The endpoint finds its neighbours; it lands among them, and the map stays as it is.")
             return
@@ -65,7 +65,7 @@ def show(found: Drawn) -> None:
 
 def draw(found: Drawn, above: Above) -> None:
     """Draw the photo that was put onto the map, if there is one, with lines to its neighbours."""
-    landed = state.landed()
+    landed = explore_state.landed()
     if not isinstance(landed, Landed) or found.info is None or state.chosen(_KEY) is None:
         return
     try:
@@ -82,15 +82,15 @@ def draw(found: Drawn, above: Above) -> None:
 def _ask(k: int) -> None:
     uploaded = state.chosen(_KEY)
     if uploaded is None:
-        state.land(None)
+        explore_state.land(None)
         return
     try:
         answer = explore_services.answer(uploaded.getvalue(), k)
     except WorkbenchError as error:
-        state.land(error)
+        explore_state.land(error)
         return
     pairs = tuple((neighbour.product_id, neighbour.distance) for neighbour in answer.neighbours)
-    state.land(Landed(uploaded.name, answer.model, pairs))
+    explore_state.land(Landed(uploaded.name, answer.model, pairs))
 
 
 def _place(found: Drawn, landed: Landed, dimensions: int) -> list[float]:

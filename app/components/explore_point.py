@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import evaluation_services, explore_services, navigation, state, words
+from app import evaluation_services, explore_services, explore_state, navigation, state, words
 from app.components import explore_map, product_grid
 from app.components.product_grid import Card
 from backend.projection.worth import map_neighbours
@@ -34,8 +34,8 @@ def show(found: Drawn) -> None:
     """Show both kinds of neighbours of the product shown, if there is one."""
     at = _position(found)
     if at is None:
-        if state.point():
-            st.info(f"The gallery has no product {words.plain(state.point())}.", icon=":material/search_off:")
+        if explore_state.point():
+            st.info(f"The gallery has no product {words.plain(explore_state.point())}.", icon=":material/search_off:")
         return
     true, on_map = neighbours(found, at)
     near = [position for position, _ in true]
@@ -46,7 +46,11 @@ def show(found: Drawn) -> None:
             st.markdown(f"**{words.plain(found.points.titles[at] or name)}**", width="stretch")
             navigation.link("recommend", "Find similar", {state.PRODUCT: name})
             st.button(
-                "Close", icon=":material/close:", key="explore_point_close", on_click=state.show_point, args=("",)
+                "Close",
+                icon=":material/close:",
+                key="explore_point_close",
+                on_click=explore_state.show_point,
+                args=("",),
             )
         st.caption(
             f"{shared} of its {len(near)} true neighbours (solid lines) are among its {len(on_map)} neighbours on the "
@@ -86,10 +90,10 @@ def _grid(found: Drawn, at: int, true: list[tuple[int, float]], on_map: list[int
         card(position, "Neighbours on the map", rank=rank, badges=() if position in near else ("Only on the map",))
         for rank, position in enumerate(on_map, 1)
     ]
-    product_grid.show(cards, key="explore_neighbours", action="Show its neighbours", on_pick=state.show_point)
+    product_grid.show(cards, key="explore_neighbours", action="Show its neighbours", on_pick=explore_state.show_point)
 
 
 def _position(found: Drawn) -> int | None:
-    name = state.point()
+    name = explore_state.point()
     at = int(np.searchsorted(found.points.ids, name)) if name else len(found.points.ids)
     return at if at < len(found.points.ids) and found.points.ids[at] == name else None

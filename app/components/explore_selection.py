@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import evaluation_services, explore_services, navigation, notices, state, words
+from app import evaluation_services, explore_services, explore_state, navigation, notices, state, words
 from app.components import job_panel, product_grid
 from backend.errors import ProjectionError, WorkbenchError
 from backend.projection.lists import ListKind, SavedList, listed
@@ -34,15 +34,15 @@ KIND_HELP = {
 def select(ids: Sequence[str]) -> None:
     """Select these products, by a short id in the address line."""
     chosen = [name for name in ids if name]
-    state.select(explore_services.keep_selection(chosen) if chosen else "")
+    explore_state.select(explore_services.keep_selection(chosen) if chosen else "")
 
 
 def chosen_ids() -> tuple[str, ...]:
     """Return the products that the address line selects; where they are not kept any more, say so."""
-    if not state.selection():
+    if not explore_state.selection():
         return ()
     try:
-        return explore_services.selected(state.selection())
+        return explore_services.selected(explore_state.selection())
     except ProjectionError as error:
         notices.show(error)
         return ()
@@ -50,10 +50,10 @@ def chosen_ids() -> tuple[str, ...]:
 
 def positions(found: Drawn) -> list[int]:
     """Return where the selected products stand in a gallery; those that it does not hold are passed over."""
-    if not state.selection():
+    if not explore_state.selection():
         return []
     try:
-        ids = np.asarray(explore_services.selected(state.selection()), dtype=np.str_)
+        ids = np.asarray(explore_services.selected(explore_state.selection()), dtype=np.str_)
     except ProjectionError:
         return []  # said where the selection is shown
     if not len(ids):
@@ -79,7 +79,7 @@ def show(found: Drawn) -> None:
             _save(found, places)
             _export(found, places)
             _ask(found, places)
-            st.button("Clear", icon=":material/close:", key="explore_clear", on_click=state.select, args=("",))
+            st.button("Clear", icon=":material/close:", key="explore_clear", on_click=explore_state.select, args=("",))
         st.caption(counts_sentence(labels))
         _grid(found, places)
 
@@ -93,12 +93,12 @@ def counts_sentence(labels: Sequence[str]) -> str:
 
 
 def _grid(found: Drawn, places: list[int]) -> None:
-    key = f"explore-page-{state.selection()}"
+    key = f"explore-page-{explore_state.selection()}"
     start = (state.page(key) - 1) * SHOWN
     names = tuple(str(found.points.ids[at]) for at in places[start : start + SHOWN])
     pictures = evaluation_services.pictures(explore_services.catalogue_of(found.reading), names)
     cards = [product_grid.product_card(pictures[name]) for name in names if name in pictures]
-    product_grid.show(cards, key="explore_selected", action="Show its neighbours", on_pick=state.show_point)
+    product_grid.show(cards, key="explore_selected", action="Show its neighbours", on_pick=explore_state.show_point)
     if len(places) > SHOWN:
         st.pagination(math.ceil(len(places) / SHOWN), key=key)
 
@@ -146,7 +146,7 @@ def _ask(found: Drawn, places: list[int]) -> None:
         st.caption("What lies nearest to the mean of the selection, and is not in it:")
         pictures = evaluation_services.pictures(explore_services.catalogue_of(found.reading), tuple(others))
         cards = [product_grid.product_card(pictures[name]) for name in others if name in pictures]
-        product_grid.show(cards, key="explore_mean", action="Show its neighbours", on_pick=state.show_point)
+        product_grid.show(cards, key="explore_mean", action="Show its neighbours", on_pick=explore_state.show_point)
         st.button("Select these instead", key="explore_mean_select", on_click=select, args=(others,))
         name = str(found.points.ids[typical])
         navigation.link("recommend", "Find similar to its most typical product", {state.PRODUCT: name})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import evaluation_services, explore_services, notices, state, words
+from app import evaluation_services, explore_services, explore_state, notices, state, words
 from app.components import explore_form, explore_map, explore_payload, explore_place, explore_point, explore_selection
 from app.components.product_grid import data_uri, price_text
 
@@ -50,7 +50,13 @@ def _choice(where: Any, title: str, options: list[str], key: str, help_text: str
     with where:
         state.start_with(key, options[0], options)
         chosen: str | None = st.segmented_control(
-            title, options, required=True, key=key, bind="query-params", help=help_text, on_change=state.forget_camera
+            title,
+            options,
+            required=True,
+            key=key,
+            bind="query-params",
+            help=help_text,
+            on_change=explore_state.forget_camera,
         )
     return chosen or options[0]
 
@@ -70,8 +76,8 @@ def _search(where: Any, found: Drawn) -> None:
         if at is None:
             st.toast("No product has that in its id, title or label.", icon=":material/search_off:")
             return
-        state.show_point(str(found.points.ids[at]))
-        state.fly()
+        explore_state.show_point(str(found.points.ids[at]))
+        explore_state.fly()
 
     with where:
         st.text_input(
@@ -135,9 +141,9 @@ def _draw(model: Manifest, found: Drawn, colour: str) -> None:
         packed,
         found,
         key=f"{KEY}-{model.name}",
-        camera=state.camera(packed.version),
+        camera=explore_state.camera(packed.version),
         above=above,
-        moved=state.look_from,
+        moved=explore_state.look_from,
     )
 
 
@@ -146,11 +152,11 @@ def show_drawn(packed: Any, found: Drawn, *, key: str, camera: str, above: explo
     hovered: list[int] = []
     listeners = explore_map.Listeners(
         hovered=hovered.append,
-        clicked=lambda at: state.show_point(_id(found, at)),
+        clicked=lambda at: explore_state.show_point(_id(found, at)),
         selected=lambda many: explore_selection.select([_id(found, at) for at in many]),
         moved=moved,
     )
-    pointed = state.sent(key, "hovered")
+    pointed = explore_state.sent(key, "hovered")
     explore_map.show(
         packed,
         key=key,
@@ -184,8 +190,8 @@ def position_of(found: Drawn, product_id: str) -> list[int]:
 
 
 def _flight(found: Drawn) -> tuple[int, int] | None:
-    places = position_of(found, state.point()) if state.flights() else []
-    return (places[0], state.flights()) if places else None
+    places = position_of(found, explore_state.point()) if explore_state.flights() else []
+    return (places[0], explore_state.flights()) if places else None
 
 
 def _id(found: Drawn, at: int) -> str:

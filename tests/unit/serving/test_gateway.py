@@ -176,11 +176,11 @@ def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_answered(sett
     class Slow:
         manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
 
-        def recommend(self, images, **options):
+        def find(self, images, **options):
             if not hanging.is_set():
                 hanging.set()
                 assert may_end.wait(20)
-            return projection_recommender.recommend(images, **options)
+            return projection_recommender.find(images, **options)
 
     hurried = replace(settings, endpoint_answer_s=0.2)
     loaded = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Slow())
@@ -196,10 +196,10 @@ def test_an_answer_under_way_is_finished_when_the_server_is_told_to_end(settings
     class Slow:
         manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
 
-        def recommend(self, images, **options):
+        def find(self, images, **options):
             asked.set()
             assert may_end.wait(20)
-            return projection_recommender.recommend(images, **options)
+            return projection_recommender.find(images, **options)
 
     loaded = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Slow())
     answers = []
