@@ -36,7 +36,7 @@ with main:
 
     toolbar = st.container(horizontal=True, vertical_alignment="bottom")
     with toolbar:
-        k = st.slider("How many", 1, 48, 12, key="k", bind="query-params", width=260)
+        k = st.slider("How many", 1, 48, 12, key="k", bind="query-params", width=180)
         filters = filters_panel.show(served.catalogue)
         refined = refine_panel.show()
         st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
