@@ -77,7 +77,7 @@ def test_a_click_on_a_card_asks_about_that_item_without_loading_the_page_again(p
     asked = page.url.partition("product=")[2]
     assert asked
     second = ids(page)[1]
-    answers(page).nth(1).locator("button").click()
+    answers(page).nth(1).locator("button").first.click()
     page.wait_for_url(f"**product={second}*")
     assert page.evaluate("window.stillTheSamePage")
 
