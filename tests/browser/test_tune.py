@@ -51,7 +51,7 @@ def test_a_box_in_the_history_picks_its_trials_in_the_table(page, tuned):
     marks.nth(7).wait_for()
     page.locator(".js-plotly-plot").first.evaluate("chart => chart.scrollIntoView({block: 'center'})")
     first, last = marks.nth(0).bounding_box(), marks.nth(1).bounding_box()
-    page.mouse.move(first["x"] - 12, first["y"] + 24)
+    page.mouse.move(first["x"] - 12, first["y"] + first["height"])  # lower down, the axis would be dragged
     page.mouse.down()
     page.mouse.move(last["x"] + 20, last["y"] - 12, steps=8)
     page.mouse.up()
