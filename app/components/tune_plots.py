@@ -72,5 +72,5 @@ def _selectable(found: Sweep, figure: Any, part: str, *, alt: str = "Figures of 
     key = f"{part}_{found.name}"
     picked = partial(state.pick_trials_in_chart, found.name, key)
     charts.show(figure, key=key, alt=alt, on_select=picked, mode=("points", "box", "lasso"))
-    if part == "history":
-        st.caption(words.plain("Click a mark, or draw a box around some, to see these trials in the table below."))
+    if part == "history":  # once is enough
+        st.caption(words.plain("Draw a box around marks to see their trials in the table below, and in all plots."))

