@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from backend import bundle
+from backend.index_steps import fidelity_step
+from backend.progress import NullProgress
 from backend.registry.gate import judge
 from backend.registry.golden import GoldenQuery, approve
+from backend.requests import FidelityRequest
 from tests.fixtures.endpoint import load_projection
 
 
@@ -116,6 +119,14 @@ def test_an_approximate_index_must_find_nearly_everything(home, kind, metrics, p
     change(home, "large", index=replace(index, kind=kind), metrics=metrics)
     found = checks(home, "large", None)["fidelity"]
     assert (found.passed, says in found.says) == (passed, True)
+
+
+def test_what_was_measured_of_an_index_is_kept_until_there_is_another(home):
+    measured = fidelity_step(FidelityRequest("large", k=5, queries=20), home, NullProgress())
+    manifest = bundle.verify(folder(home, "large"))
+    assert manifest.metrics["index.fidelity_at_5"] == measured["fidelity"]
+    other = manifest.with_index(replace(manifest.index, generation=2))
+    assert manifest.metrics.keys() - other.metrics.keys() == {"index.fidelity_at_5"}
 
 
 def test_golden_queries_of_its_catalogue_are_asked_of_the_candidate(home):
