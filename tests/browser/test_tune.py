@@ -49,6 +49,7 @@ def test_a_box_in_the_history_picks_its_trials_in_the_table(page, tuned):
     page.goto(f"{tuned}/tune?view=Trials&sweep=autumn")
     marks = page.locator(".js-plotly-plot").first.locator(".scatterlayer path.point")
     marks.nth(7).wait_for()
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.get_by_text(
         "Draw a box around marks"
     ).scroll_into_view_if_needed()  # the mouse reaches no further than the eye
