@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_every_answer_is_of_one_version_while_products_come_and_go(settings, kin
     build_gallery(shop.snapshot, embedder, folder, kind=kind, progress=NullProgress())
     of_version = {shop.snapshot.version: set(shop.rows)}
     token = ensure_app_token(settings).reveal()
-    app = build_app(settings, load=lambda: served(Recommender.load(folder, embedder_loader=load_projection)))
+    unlimited = replace(settings, endpoint_rate=0.0)
+    app = build_app(unlimited, load=lambda: served(Recommender.load(folder, embedder_loader=load_projection)))
     answers, stop, failures = [], threading.Event(), []
 
     with http_to(app, headers={"Authorization": f"Bearer {token}"}) as client:
