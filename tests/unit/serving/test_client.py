@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -19,6 +17,7 @@ from backend.serving.server import _bound
 from backend.serving.tokens import ensure_app_token
 from backend.settings import SecretStr
 from tests.fixtures.endpoint import encoded, http_to, picture, served
+from tests.support.scripted_server import scripted
 
 PHOTO = encoded(picture("blob", 2))
 
@@ -107,32 +106,6 @@ def test_nobody_there_is_said_with_what_to_do():
     listener.close()
 
 
-@contextmanager
-def somebody_else(status, body, headers=(), *, hang=None):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            if hang is not None:
-                hang.wait(20)
-            self.send_response(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join(20)
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
@@ -144,7 +117,7 @@ def somebody_else(status, body, headers=(), *, hang=None):
     ],
 )
 def test_another_server_at_the_address_is_told_as_such(status, body, code):
-    with somebody_else(status, body) as address:
+    with scripted((status, {}, body)) as (address, _):
         client = EndpointClient(address, SecretStr("x"))
         with pytest.raises(EndpointRejected) as caught:
             client.version()
@@ -153,7 +126,7 @@ def test_another_server_at_the_address_is_told_as_such(status, body, code):
 
 
 def test_a_redirect_is_not_followed_with_the_token():
-    with somebody_else(302, b"", [("Location", "http://127.0.0.1:1/")]) as address:
+    with scripted((302, {"Location": "http://127.0.0.1:1/"}, b"")) as (address, _):
         client = EndpointClient(address, SecretStr("x"))
         with pytest.raises(EndpointRejected, match="status 302"):
             client.version()
@@ -162,7 +135,7 @@ def test_a_redirect_is_not_followed_with_the_token():
 
 def test_an_endpoint_that_hangs_is_given_up():
     hang = threading.Event()
-    with somebody_else(200, b"{}", hang=hang) as address:
+    with scripted((200, {}, b"{}"), hang=hang) as (address, _):
         client = EndpointClient(address, SecretStr("x"), timeout_s=0.2)
         with pytest.raises(EndpointUnreachable, match="did not answer in time"):
             client.version()

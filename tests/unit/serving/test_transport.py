@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -15,35 +12,7 @@ from backend.serving.scoring_client import ScoringClient, is_scoring_url
 from backend.serving.server import _bound
 from backend.serving.transport import Transport, is_loopback
 from backend.settings import SecretStr
-
-
-@contextmanager
-def scripted(*answers):
-    """A server that gives these answers in turn, the last one for ever: (status, headers, body)."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, headers, body = answers[min(len(seen), len(answers) - 1)]
-            seen.append(dict(self.headers))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join(20)
-        server.server_close()
+from tests.support.scripted_server import scripted
 
 
 def asked(url, *, retries, again=True, token="secret"):
