@@ -26,25 +26,10 @@ from backend.errors import EndpointRejected, EndpointUnreachable
 from backend.registry.store import open_store
 from backend.serving.client import EndpointClient, decode_response_image
 from backend.serving.gateway import build_app
-from backend.serving.served import load_champion
 from backend.serving.tokens import ensure_app_token
-from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import deploy, encoded, http_to
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def deployed(bundle_with_index, tmp_path_factory):
-    """Settings whose champion is the trained bundle."""
-    settings = settings_for(tmp_path_factory.mktemp("deployed") / "home")
-    deploy(settings, bundle_with_index)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def champion(deployed):
-    return load_champion(deployed)
 
 
 @pytest.fixture(scope="module")

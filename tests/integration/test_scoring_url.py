@@ -17,28 +17,13 @@ from backend.registry.fetching import fetch_champion
 from backend.serving.client import client_of, local_client
 from backend.serving.gateway import build_app
 from backend.serving.scoring_client import ScoringClient
-from backend.serving.served import load_champion
 from backend.serving.tokens import ensure_app_token, token_store
 from backend.settings import SecretStr
 from backend.supervisor import Service, running
-from tests.fixtures.base import settings_for
-from tests.fixtures.endpoint import deploy, http_to
+from tests.fixtures.endpoint import http_to
 from tests.support.browsing import free_port
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def deployed(bundle_with_index, tmp_path_factory):
-    """Settings whose champion is the trained bundle."""
-    settings = settings_for(tmp_path_factory.mktemp("deployed") / "home")
-    deploy(settings, bundle_with_index)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def champion(deployed):
-    return load_champion(deployed)
 
 
 @pytest.fixture(scope="module")
