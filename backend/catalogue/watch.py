@@ -42,5 +42,6 @@ class Watch:
             done = int(self.total * (start + share * (stop - start)))
             self.progress.report(done, self.total, unit=self.unit, note=title)
 
+        self.progress.check_cancelled()  # the action before this one may have ended faster than it was looked at
         on_share(0.0)
         return run_watched(self.spark, action, tasks=self.tasks, on_share=on_share, progress=self.progress)

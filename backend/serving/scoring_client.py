@@ -12,9 +12,13 @@ from urllib.parse import urlsplit
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
 from backend.serving.client import UNAUTHORISED, EndpointClient, json_of, understood
+from backend.serving.further import wishes_as_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from backend.retrieval.wishes import Wishes
+    from backend.serving.further import Further
 
 _INVOCATIONS = "/invocations"
 _FORBIDDEN = 403
@@ -36,19 +40,20 @@ class ScoringClient(EndpointClient):
         k: int,
         filters: Mapping[str, Any] | None = None,
         include_images: bool = True,
-        **further: Any,
+        wishes: Wishes | None = None,
+        further: Further | None = None,
     ) -> Answer:
         """Ask for the k products that look like a picture; whatever else is asked for is refused.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters or any(further.values()):
+        if filters or any(wishes_as_query(wishes).values()) or further is not None:
             raise EndpointRejected(
-                "This endpoint is a plain MLflow server, which knows no filters.",
+                "This endpoint is a plain MLflow server, which knows no filters and no wishes beside the picture.",
                 code="no_filters",
                 status=422,
-                next_step="Remove the filters, or set TWINSET_ENDPOINT_URL to a Twinset endpoint.",
+                next_step="Remove the filters and what Refine holds, or set TWINSET_ENDPOINT_URL to a Twinset endpoint.",
             )
         rows = self.invoke([image], k=k, include_images="png" if include_images else "")
         return Answer(

@@ -14,6 +14,7 @@ import requests
 
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.registry.fetching import fetch_champion
+from backend.retrieval.wishes import Wishes
 from backend.serving.client import client_of, local_client
 from backend.serving.gateway import build_app
 from backend.serving.scoring_client import ScoringClient
@@ -74,6 +75,9 @@ def test_the_app_asks_a_scoring_url_as_it_asks_an_endpoint(request, deployed, ch
     assert client.recommend(photos[0], k=1, include_images=False).neighbours[0].image == b""
     with pytest.raises(EndpointRejected, match="knows no filters"):
         client.recommend(photos[0], k=1, filters={"brand": "Ada"})
+    assert client.recommend(photos[0], k=4, wishes=Wishes()).neighbours == answer.neighbours  # nothing is wished
+    with pytest.raises(EndpointRejected, match="no wishes"):
+        client.recommend(photos[0], k=1, wishes=Wishes(diversity=0.5))
     with pytest.raises(EndpointRejected) as caught:
         client.recommend(b"no picture", k=1)
     assert "Traceback" not in str(caught.value)
