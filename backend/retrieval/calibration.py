@@ -78,7 +78,7 @@ class Calibration:
         """Return the probability, in [0, 1], that a product of this cosine similarity is of the same kind."""
         return float(np.interp(similarity, self.similarities, self.probabilities))
 
-    def probabilities_of(self, similarities: NDArray[np.float32]) -> NDArray[np.float64]:
+    def probabilities_of(self, similarities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the probability of each similarity; any shape."""
         found: NDArray[np.float64] = np.interp(similarities, self.similarities, self.probabilities)
         return found

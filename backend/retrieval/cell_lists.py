@@ -1,6 +1,7 @@
 """The door to faiss for approximate search: the embeddings of each cell in a list, to be walked quickly.
 
-They are held in eight bits a number, which is enough to choose candidates by, and a quarter of what has to be read.
+They are held along the directions in which they vary, in eight bits a number: enough to choose candidates by, and a fifth of
+what would have to be read.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.retrieval.head import directions_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.retrieval.cells import Cells
+
+
+_KEPT = 0.995  # share of the energy that the directions hold
+_STRIDE = 32  # numbers that faiss reads in one go; with some left over it takes three times as long
+_SEED = 5
 
 
 class CellLists:
@@ -27,15 +35,15 @@ class CellLists:
         import faiss
 
         self._faiss, quantizer, metric = faiss, faiss.ScalarQuantizer, faiss.METRIC_INNER_PRODUCT
-        size, centres = vectors.shape[1], np.ascontiguousarray(cells.centres)
-        self._centres = faiss.IndexScalarQuantizer(size, quantizer.QT_fp16, metric)
-        self._centres.train(centres)
+        self._basis = _basis(vectors)
+        size, centres = self._basis.shape[1], np.ascontiguousarray(cells.centres @ self._basis)
+        self._centres = faiss.IndexFlatIP(size)
         self._centres.add(centres)
         by_residual = False
         self._index: Any = faiss.IndexIVFScalarQuantizer(
             self._centres, size, len(centres), quantizer.QT_8bit_uniform, metric, by_residual
         )
-        rows = np.ascontiguousarray(vectors)
+        rows = np.ascontiguousarray(vectors @ self._basis)
         ids, owners = np.arange(len(rows), dtype=np.int64), cells.owners.astype(np.int64)
         self._index.sq.train(rows)
         self._index.is_trained = True
@@ -62,5 +70,20 @@ class CellLists:
             bits = np.packbits(allowed, bitorder="little")
             chosen = self._faiss.IDSelectorBitmap(len(allowed), self._faiss.swig_ptr(bits))
             options = self._faiss.SearchParametersIVF(nprobe=probes, sel=chosen)
-        similarities, positions = self._index.search(query[None], count, params=options)
-        return similarities[0], positions[0]
+        asked, pointer = query @ self._basis, self._faiss.swig_ptr
+        similarities, positions = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.int64)
+        # What ``search`` wraps, called without the wrapper's own checks: for one query they are a twentieth of the time.
+        self._index.search_c(1, pointer(asked), count, pointer(similarities), pointer(positions), options)
+        return similarities, positions
+
+
+def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Find what embeddings (N, D) are held along, (D, d): the directions of most of their energy, turned at random.
+
+    Turned, every coordinate has about the same range, which is what one step for all of them needs.
+    """
+    energies, directions = directions_of(vectors)
+    needed = int(np.searchsorted(np.cumsum(energies), _KEPT * energies.sum())) + 1
+    size = min(-(-needed // _STRIDE) * _STRIDE, len(energies))
+    turn, _ = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(size, size)))
+    return np.ascontiguousarray(directions[:, :size] @ turn, dtype=np.float32)

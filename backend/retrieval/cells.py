@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEED = 7
 MIN_ITEMS = 4_096  # below that, one cell holds all, and the search is exact
-_CELLS_PER_ROOT = 2.0  # cells are so many times the root of the number of items
+_CELLS_PER_ROOT = 1.5  # cells are so many times the root of the number of items
 _SAMPLE = 32_768  # embeddings that the centres are found from
 _ROUNDS = 12
 _BLOCK = 8_192

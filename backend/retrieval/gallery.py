@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from backend.retrieval.kinds import Kind
 
 _REBUILD = "Build the index of this model again."
+_SHOWN_COLUMNS = ["product_id", "label", *DISPLAY_COLUMNS]
 _SHOWN = 40  # characters of a foreign text that a message quotes
 
 
@@ -94,8 +95,12 @@ class Gallery:
 
     def item(self, position: int) -> GalleryItem:
         """Return what is shown of the item at a position."""
-        names = ("product_id", "label", *DISPLAY_COLUMNS)
-        return GalleryItem(position, **{name: self._table.column(name)[position].as_py() for name in names})
+        return self.items([position])[0]
+
+    def items(self, positions: Sequence[int]) -> list[GalleryItem]:
+        """Return what is shown of the items at these positions, in their order."""
+        rows = self._table.select(_SHOWN_COLUMNS).take(pa.array(positions, pa.int64())).to_pylist()
+        return [GalleryItem(position, **row) for position, row in zip(positions, rows, strict=True)]
 
     def thumbnail(self, position: int) -> bytes:
         """Return an item's picture for screens: PNG or WEBP bytes."""

@@ -32,11 +32,8 @@ class Head:
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
-        rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
-        sample = np.asarray(vectors[rows])
-        _, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
         size = max(1, vectors.shape[1] // _SHARE)
-        self._basis: NDArray[np.float32] = np.ascontiguousarray(directions[:, -size:], dtype=np.float32)
+        self._basis: NDArray[np.float32] = np.ascontiguousarray(directions_of(vectors)[1][:, :size], dtype=np.float32)
         self._heads = np.empty((len(vectors), size), dtype=np.float32)
         self._tails = np.empty(len(vectors), dtype=np.float32)  # lengths of the rest
         for start in range(0, len(vectors), _BLOCK):
@@ -72,6 +69,14 @@ class Head:
         reach += likely
         found = np.flatnonzero(reach >= border - np.float32(_SLACK))
         return found if len(found) <= len(likely) * _WORTH_IT else None
+
+
+def directions_of(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find how embeddings (N, D) lie: their energy along D orthonormal directions, largest first, and those as columns."""
+    rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
+    sample = np.asarray(vectors[rows])
+    energies, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
+    return energies[::-1], directions[:, ::-1]
 
 
 def _rest(vectors: NDArray[np.float32], heads: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ MAX_DISTANCE = 2.0
 # to 3e-8 apart. Anything nearer together than this is computed again, the same way for every row, before it is ranked;
 # and so is every answer short enough to be read, so that it is the same, alone and in a batch, to the last bit.
 NEAR_TIE = 1e-6
+_FEW_ROWS = 64  # are ranked in full as quickly as the nearest of them are found
 _EXACT_UP_TO = 1_024
 _CHUNK_CELLS = 16_000_000  # similarities held at once: 64 MB
 _RESCORE_ROWS = 65_536
@@ -177,6 +178,9 @@ def _borders(table: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 
 def nearest(query: NDArray[np.float32], vectors: NDArray[np.float32], positions: NDArray[np.int64], k: int) -> Ranked:
     """Return the k nearest among items (P,), P at least k, ranked as :func:`rank` does."""
+    if len(positions) <= _FEW_ROWS:
+        found, distances = rank(query, vectors, positions)
+        return found[:k], distances[:k]
     similarities = vectors[positions] @ query
     border = np.partition(similarities, -k)[-k] - np.float32(NEAR_TIE)
     found, distances = rank(query, vectors, positions[similarities >= border])
@@ -224,7 +228,7 @@ def _distances(
     """Compute distances so that equal vectors get equal ones, whatever row they stand in."""
     wide = query.astype(np.float64)
     if len(positions) <= _RESCORE_ROWS:
-        distances: NDArray[np.float64] = 1.0 - _products(vectors[positions], wide)
+        distances: NDArray[np.float64] = 1.0 - _products(vectors.take(positions, axis=0), wide)
     else:
         parts = (positions[at : at + _RESCORE_ROWS] for at in range(0, len(positions), _RESCORE_ROWS))
         distances = np.concatenate([1.0 - _products(vectors[part], wide) for part in parts])

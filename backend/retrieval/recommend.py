@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from backend.pixel_spec import PixelSpec
     from backend.retrieval.embedder import Embedder
     from backend.retrieval.filters import Filters
+    from backend.retrieval.gallery import GalleryItem
     from backend.retrieval.index import Index
 
     class EmbedderLoader(Protocol):
@@ -224,10 +225,10 @@ class Recommender:
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
     ) -> Recommendation:
-        neighbours = tuple(
-            self._neighbour(rank, one, float(distance))
-            for rank, (one, distance) in enumerate(zip(shown, distances, strict=True), 1)
-        )
+        items = self.gallery.items([one.position for one in shown])
+        chances = self._probabilities(1.0 - distances.astype(np.float64))
+        found = zip(items, shown, distances.tolist(), chances, strict=True)
+        neighbours = tuple(self._neighbour(rank, *one) for rank, one in enumerate(found, 1))
         has_match = self._has_match(neighbours)
         notes = tuple(dict.fromkeys(note for image in images for note in image.notes))
         if not neighbours:
@@ -247,8 +248,15 @@ class Recommender:
         threshold = (self.calibration.threshold if self.calibration else None) or 0.0
         return f"No good match: the nearest product is {nearest.similarity:.3f} similar, and a match starts at {threshold:.3f}."
 
-    def _neighbour(self, rank: int, shown: Shown, distance: float) -> Neighbour:
-        item = self.gallery.item(shown.position)
+    def _probabilities(self, similarities: NDArray[np.float64]) -> Sequence[float | None]:
+        if self.calibration is None:
+            return [None] * len(similarities)
+        found: list[float | None] = self.calibration.probabilities_of(similarities).tolist()
+        return found
+
+    def _neighbour(
+        self, rank: int, item: GalleryItem, shown: Shown, distance: float, probability: float | None
+    ) -> Neighbour:
         return Neighbour(
             rank=rank,
             product_id=item.product_id,
@@ -262,7 +270,7 @@ class Recommender:
             price=item.price,
             stock=item.stock,
             position=shown.position,
-            probability=None if self.calibration is None else self.calibration.probability(1.0 - distance),
+            probability=probability,
             hidden=tuple(self.gallery.item(position).product_id for position in shown.hidden),
         )
 

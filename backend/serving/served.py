@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass
 from threading import Lock
@@ -43,12 +44,20 @@ def load_champion(settings: Settings) -> Served:
         folder, embedder_loader=load_embedder, max_pixels=settings.max_pixels, threads=serving_threads(settings)
     )
     recommender.warm_up()
+    _settle()
     return Served(version, recommender)
 
 
+def _settle() -> None:
+    """Keep the garbage collector from walking through model and libraries, a million objects, between two answers."""
+    gc.unfreeze()  # what an earlier load left, too, may be garbage by now
+    gc.collect()
+    gc.freeze()
+
+
 def serving_threads(settings: Settings) -> int:
-    """Threads for one query: a small network answers no faster with more than two."""
-    return min(settings.threads, 2) if settings.threads else 2
+    """Threads for one query: a second one is woken for every layer, which takes longer than it saves."""
+    return settings.threads or 1
 
 
 class Showcase:

@@ -34,13 +34,6 @@ def with_detail(learnt: Any, early: Any, config: TrainConfig, tf: Any) -> Any:
     """Join the learnt part, unit vectors (B, D1), and early features (B, H, W, C) to unit vectors (B, D1 + D2)."""
     layers = tf.keras.layers
 
-    class Blend(tf.keras.layers.Layer):
-        """Sets two unit vectors side by side, so that cosines are averaged by their shares."""
-
-        def call(self, parts: Any) -> Any:
-            share = config.detail_share
-            return tf.concat([math.sqrt(1.0 - share) * parts[0], math.sqrt(share) * parts[1]], axis=1)
-
     cell = [math.ceil(int(side) / GRID) for side in early.shape[1:3]]
     x = layers.Flatten()(layers.AveragePooling2D(cell, padding="same")(early))
     x = layers.Activation("linear", dtype="float32")(x)
@@ -53,7 +46,10 @@ def with_detail(learnt: Any, early: Any, config: TrainConfig, tf: Any) -> Any:
         name=LAYER,
         dtype="float32",
     )(x)
-    return Blend(dtype="float32")([learnt, layers.UnitNormalization(dtype="float32")(projected)])
+    detail = layers.UnitNormalization(dtype="float32")(projected)
+    # Side by side and of these lengths, their cosines are averaged by their shares.
+    parts = [math.sqrt(1.0 - config.detail_share) * learnt, math.sqrt(config.detail_share) * detail]
+    return layers.Concatenate(axis=1, dtype="float32")(parts)
 
 
 def learnt_part(embeddings: Any, config: TrainConfig) -> Any:

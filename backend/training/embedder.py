@@ -40,7 +40,9 @@ class NetworkEmbedder:
         self._spec = spec
         self._size = int(model.output_shape[-1])
         signature = [tf.TensorSpec((None, *spec.shape), tf.float32)]
-        self._run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+        run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+        # Traced once and called without its dispatch, which takes a quarter of the time of one picture.
+        self._run, self._tensor = run.get_concrete_function(), tf.constant
 
     @property
     def spec(self) -> PixelSpec:
@@ -63,7 +65,7 @@ class NetworkEmbedder:
         out = np.empty((len(pixels), self._size), dtype=np.float32)
         for start in range(0, len(pixels), BATCH_SIZES[-1]):
             chunk = pixels[start : start + BATCH_SIZES[-1]]
-            out[start : start + len(chunk)] = self._run(_padded(chunk)).numpy()[: len(chunk)]
+            out[start : start + len(chunk)] = self._run(self._tensor(_padded(chunk))).numpy()[: len(chunk)]
         return out
 
 

@@ -1,14 +1,15 @@
 """A PNG in, ten neighbours with their pictures out: ``python -m tests.benchmarks.serving --json``.
 
 Takes the champion of a home (``TWINSET_HOME``, made by ``make demo``; 60,000 items with Fashion-MNIST) and asks it, one
-question after the other and in random order, as three servers, each a process of its own:
+question after the other and in turns of 25 whose order is drawn, as three servers, each a process of its own:
 
 1. ours: ``python -m backend serve``, the token checked, ``POST /v1/recommend?k=10``;
 2. the original's pyfunc, rebuilt from its published recipe (``tests/support/original_pyfunc.py``) around the same network and
    the same gallery in TensorFlow Similarity's index, under stock ``mlflow models serve``, ``POST /invocations``;
 3. an ASGI application that echoes the PNG, behind the same uvicorn.
 
-In this process, a forward pass of the network and a search of the index are timed alone. Then eight clients ask ours at once.
+A forward pass of the network and a search of the index take turns with them, alone in this process. Then eight clients ask
+ours at once.
 ``ratio`` is the original's median over ours. Correct means that, before anything is timed, ours answered every photo with
 exactly the ids of a search by brute force in float64, ties by id, and that the original answers pictures of the gallery.
 """
@@ -38,6 +39,7 @@ from backend.registry.fetching import fetch_champion
 from backend.registry.store import quiet_mlflow
 from backend.retrieval.gallery import Gallery, load_vectors
 from backend.retrieval.recommend import Recommender
+from backend.serving.served import serving_threads
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
 from backend.supervisor import Service, endpoint_service, running
@@ -47,16 +49,16 @@ from tests.support.browsing import free_port
 from tests.support.load import Asker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from backend.settings import Settings
 
-K = 10
+K, TURN = 10, 25
 PHOTOS = 100
 ORIGINAL = Path(__file__).resolve().parents[1] / "support" / "original_pyfunc.py"
-_WARM = 10
+_WARM = 3  # of every turn
 _SLOW_S = 600
 
 
@@ -78,8 +80,9 @@ def set_stage(settings: Settings) -> Stage:
     manifest = bundle.verify(folder)
     products, _ = trained_on(manifest, settings).page(offset=0, limit=PHOTOS, split="test")
     pixels = np.stack([imaging.decode(product.image, manifest.pixels).pixels for product in products])
-    embedder = load_embedder(folder, manifest, threads=2)
-    recommender = Recommender.load(folder, embedder_loader=load_embedder, threads=2)
+    threads = serving_threads(settings)
+    embedder = load_embedder(folder, manifest, threads=threads)
+    recommender = Recommender.load(folder, embedder_loader=load_embedder, threads=threads)
     photos = [imaging.encode_png(one) for one in pixels]
     return Stage(folder, recommender, embedder, load_vectors(folder), photos, embedder.embed(pixels))
 
@@ -141,40 +144,31 @@ def ask_original(asker: Asker, photo: bytes) -> tuple[float, int]:
     return seconds, len(json.loads(data)["predictions"])
 
 
-def time_alone(stage: Stage, rounds: int) -> dict[str, list[float]]:
-    """Time a forward pass and a search in this process, in turn."""
-    spec = stage.recommender.manifest.pixels
-    pixels = [imaging.decode(photo, spec).pixels[None] for photo in stage.photos]
-    times: dict[str, list[float]] = {"forward": [], "search": []}
-    for number in range(rounds + _WARM):
-        one = number % len(pixels)
-        start = time.perf_counter()
-        query = stage.embedder.embed(pixels[one])
-        embedded = time.perf_counter()
-        stage.recommender._index.search(query, k=K, allowed=None)
-        searched = time.perf_counter()
-        if number >= _WARM:
-            times["forward"].append(embedded - start)
-            times["search"].append(searched - embedded)
-    return times
-
-
 def time_arms(stage: Stage, askers: dict[str, Asker], rounds: int) -> dict[str, list[float]]:
-    """Ask every server about the same photos, in random order."""
+    """Ask every server about the same photos, and time the parts alone in this process; turns come in random order."""
     dice = random.Random(7)
+    pixels = [imaging.decode(photo, stage.recommender.manifest.pixels).pixels[None] for photo in stage.photos]
+    search = stage.recommender._index.search
     asking = {
-        "ours": lambda photo: ask_ours(askers["ours"], photo)[0],
-        "original": lambda photo: ask_original(askers["original"], photo)[0],
-        "echo": lambda photo: askers["echo"].post("/", photo)[0],
+        "ours": lambda one: ask_ours(askers["ours"], stage.photos[one])[0],
+        "original": lambda one: ask_original(askers["original"], stage.photos[one])[0],
+        "echo": lambda one: askers["echo"].post("/", stage.photos[one])[0],
+        "forward": lambda one: timed(lambda: stage.embedder.embed(pixels[one])),
+        "search": lambda one: timed(lambda: search(stage.queries[one][None], k=K, allowed=None)),
     }
     times: dict[str, list[float]] = {name: [] for name in asking}
-    for number in range(rounds + _WARM):
-        photo = stage.photos[number % len(stage.photos)]
+    for start in range(0, rounds, TURN):
         for name in dice.sample(sorted(asking), len(asking)):
-            seconds = asking[name](photo)
-            if number >= _WARM:
-                times[name].append(seconds)
+            seconds = [asking[name](number % len(stage.photos)) for number in range(start, start + TURN + _WARM)]
+            times[name].extend(seconds[_WARM:])
     return times
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds that something takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
 
 
 def time_clients(stage: Stage, url: str, token: Any, *, clients: int, each: int) -> list[float]:
@@ -221,25 +215,23 @@ def run(settings: Settings, *, rounds: int, clients: int, each: int) -> dict[str
         is_answering = all(ask_original(askers["original"], photo)[1] == K for photo in stage.photos[:3])
         if equal < len(expected) or not is_answering:
             return _result({"ids_equal_to_exact": f"{equal} of {len(expected)}"}, 0.0, [0.0, 0.0], correct=False)
-        alone = time_alone(stage, rounds)
         times = time_arms(stage, askers, rounds)
         crowd = time_clients(stage, settings.effective_endpoint_url, token, clients=clients, each=each)
         for asker in askers.values():
             asker.close()
     ratio, interval = ratio_of(times["original"], times["ours"])
-    return _result(_figures(stage, times, alone, crowd, clients, ready_s, len(expected)), ratio, interval, correct=True)
+    return _result(_figures(stage, times, crowd, clients, ready_s, len(expected)), ratio, interval, correct=True)
 
 
 def _figures(
     stage: Stage,
     times: dict[str, list[float]],
-    alone: dict[str, list[float]],
     crowd: list[float],
     clients: int,
     ready_s: float,
     compared: int,
 ) -> dict[str, Any]:
-    middle = {name: statistics.median(values) * 1e3 for name, values in {**times, **alone}.items()}
+    middle = {name: statistics.median(values) * 1e3 for name, values in times.items()}
     parts = middle["echo"] + middle["forward"] + middle["search"]
     p50, p99 = (float(np.percentile(crowd, at)) * 1e3 for at in (50, 99))
     return {
