@@ -6,6 +6,7 @@ Its file holds arrays only; what walks the cells is :mod:`backend.retrieval.cell
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,14 +102,14 @@ def make_cells(vectors: NDArray[np.float32], before: Cells | None = None, *, mov
 
     Args:
         vectors: The embeddings.
-        before: The cells of an earlier state of the same gallery, whose centres are to be kept.
+        before: The cells of an earlier state of the same gallery, whose centres are to be kept, and the probes with them.
         moved: Items that came or went since then.
     """
-    centres = find_centres(vectors) if before is None else before.centres
-    cells = Cells(centres, owners_of(vectors, centres), 1, 0 if before is None else before.moved + moved)
-    if len(centres) == 1:
-        return cells
-    return Cells(centres, cells.owners, _enough_probes(vectors, cells), cells.moved)
+    if before is not None:
+        return Cells(before.centres, owners_of(vectors, before.centres), before.probes, before.moved + moved)
+    centres = find_centres(vectors)
+    cells = Cells(centres, owners_of(vectors, centres), probes=1)
+    return cells if len(centres) == 1 else replace(cells, probes=_enough_probes(vectors, cells))
 
 
 def _enough_probes(vectors: NDArray[np.float32], cells: Cells) -> int:

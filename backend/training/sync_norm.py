@@ -1,9 +1,9 @@
-"""Batch normalisation over the batches of all ranks together.
+"""Batch normalisation over the global batch, so that what a network learns does not depend on how it is cut into ranks.
 
-Mean and mean square are averaged over ranks. Horovod's gradient of an average is the average of gradients, which is what
-the chain rule asks for here; see :mod:`backend.training.communicator` for the other gradients.
+TensorFlow's fused operations do the work, as in Keras's own layer: they pass over the numbers a third as often as single
+operations do, and passing over them is what takes the time.
 
-Source: Ioffe, Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
+Source: Ioffe and Szegedy, "Batch normalization", 2015, arXiv:1502.03167, section 3.
 """
 
 from __future__ import annotations
@@ -26,17 +26,59 @@ def synchronised(hvd: Any, tf: Any) -> Callable[[], Any]:
             if not training:
                 return super().call(inputs, training=False)
             x = tf.cast(inputs, tf.float32)
-            axes = list(range(x.shape.rank - 1))
-            # Around the running mean, which all ranks share: a variance from large squares would lose its digits.
-            shift = tf.stop_gradient(self.moving_mean)
-            moments = tf.stack([tf.reduce_mean(x - shift, axes), tf.reduce_mean(tf.square(x - shift), axes)])
-            moments = hvd.allreduce(moments, op=hvd.Average, name=f"moments.{self.name}")
-            mean, variance = moments[0] + shift, tf.maximum(moments[1] - tf.square(moments[0]), 0.0)
+            mean, variance = _moments(tf.stop_gradient(x), self, hvd, tf)
             self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
-            count = tf.cast(tf.reduce_prod(tf.gather(tf.shape(x), axes)) * hvd.size(), tf.float32)
+            count = _count(x, tf) * hvd.size()
             unbiased = variance * count / tf.maximum(count - 1.0, 1.0)  # as Keras keeps it
             self.moving_variance.assign(self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum))
-            scaled = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
-            return tf.cast(scaled, inputs.dtype)
+            return tf.cast(_normalised(x, mean, variance, self, hvd, tf), inputs.dtype)
 
     return lambda: SynchronisedNormalisation(momentum=NORM_MOMENTUM)
+
+
+def _moments(x: Any, layer: Any, hvd: Any, tf: Any) -> tuple[Any, Any]:
+    """Return mean and variance of every channel, (C,), over the global batch; no gradient passes."""
+    ones, unused = tf.ones_like(layer.moving_mean), tf.zeros([0])
+    own = _fused(tf, x, ones, tf.zeros_like(ones), unused, unused, epsilon=layer.epsilon, is_training=True)
+    count = _count(x, tf)
+    # Around the running mean, which all ranks share: a variance from large squares would lose its digits.
+    shifted = own.batch_mean - layer.moving_mean
+    squares = own.batch_variance * (count - 1.0) / count + tf.square(shifted)
+    both = hvd.allreduce(tf.stack([shifted, squares]), op=hvd.Average, name=f"moments.{layer.name}")
+    return both[0] + layer.moving_mean, tf.maximum(both[1] - tf.square(both[0]), 0.0)
+
+
+def _normalised(x: Any, mean: Any, variance: Any, layer: Any, hvd: Any, tf: Any) -> Any:
+    """Normalise x and scale it; gradients know that the moments came from the pictures of all ranks."""
+    options = {"epsilon": layer.epsilon, "is_training": False}
+
+    @tf.custom_gradient
+    def scaled(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any]:
+        out = _fused(tf, x, gamma, beta, mean, variance, **options)
+
+        def gradient(dy: Any) -> tuple[Any, Any, Any]:
+            direct, dgamma, dbeta, _, _ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=dy,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=out.reserve_space_3,
+                **options,
+            )
+            sums = hvd.allreduce(tf.stack([dgamma, dbeta]), op=hvd.Sum, name=f"slopes.{layer.name}")
+            slopes = sums * gamma * tf.math.rsqrt(variance + layer.epsilon) / (_count(x, tf) * hvd.size())
+            return direct - _fused(tf, x, slopes[0], slopes[1], mean, variance, **options).y, dgamma, dbeta
+
+        return out.y, gradient
+
+    return scaled(x, tf.identity(layer.gamma), tf.identity(layer.beta))
+
+
+def _count(x: Any, tf: Any) -> Any:
+    """Numbers of a channel in this rank's batch."""
+    return tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
+
+
+def _fused(tf: Any, x: Any, scale: Any, offset: Any, mean: Any, variance: Any, **options: Any) -> Any:
+    return tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, mean=mean, variance=variance, **options)

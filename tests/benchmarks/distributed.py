@@ -4,7 +4,8 @@ The same network, batches and products of Fashion-MNIST: one process on one core
 on a core of its own, with a batch each. Counted are pictures a second of the steps alone, after the first one. That both
 learn the same is what tests/integration/test_distributed.py proves; here the runs must hold their own proof.
 
-Beside it, how long it takes from the launch to the end of the first step: ranks on a warm Spark session, against a
+Beside it, two plain processes at once, which shows how much of the two cores there was to have; and how long it takes from
+the launch to the end of the first step: ranks on a warm Spark session, against a
 plain process.
 """
 
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,9 +71,8 @@ print(json.dumps({"rate": speed.rate, "first_step_s": clock.first}))
 """
 
 
-def alone(home: Path, config: TrainConfig, name: str) -> dict[str, float]:
+def alone(home: Path, config: TrainConfig, name: str, core: int) -> dict[str, float]:
     """Train in one process on one core."""
-    core = min(os.sched_getaffinity(0))
     done = subprocess.run(
         [sys.executable, "-c", ALONE, str(home), json.dumps(config.as_dict()), name],
         cwd=Path(__file__).resolve().parents[2],
@@ -84,6 +85,17 @@ def alone(home: Path, config: TrainConfig, name: str) -> dict[str, float]:
     return found
 
 
+def apart(home: Path, config: TrainConfig, name: str, cores: list[int]) -> float:
+    """Train at once in two processes that know nothing of each other; returns twice the slower one's rate.
+
+    Ranks take every step together, so this is what they could reach if talking cost nothing: where something else runs on
+    one of the cores, it is less than twice the rate of one.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(alone, home, config, f"{name}-{core}", core) for core in cores[:2]]
+        return 2 * min(found.result()["rate"] for found in runs)
+
+
 def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, Any]:
     """Let the arms take turns."""
     pin()
@@ -94,9 +106,11 @@ def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, 
         with open_spark(settings, app_name="bench distributed") as spark:
             ingest(spark, source, settings, catalogue="bench", progress=NullProgress())
             snapshot = open_snapshot(settings.catalogues_dir, "bench")
-            one, two, proofs = [], [], []
+            one, two, proofs, free = [], [], [], []
+            cores = sorted(os.sched_getaffinity(0))
             for number in range(rounds):
-                one.append(alone(settings.home, config, f"one-{number}"))
+                one.append(alone(settings.home, config, f"one-{number}", cores[0]))
+                free.append(apart(settings.home, config, f"apart-{number}", cores))
                 _, proof = train_on_spark(
                     spark,
                     snapshot,
@@ -117,6 +131,8 @@ def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, 
         "figures": {
             "one_process_pictures_per_second": round(float(np.median([found["rate"] for found in one])), 1),
             "two_ranks_pictures_per_second": round(float(np.median(two)), 1),
+            "two_processes_apart_pictures_per_second": round(float(np.median(free)), 1),
+            "share_of_two_apart": round(float(np.median(two) / np.median(free)), 3),
             "one_process_first_step_s": round(float(np.median([found["first_step_s"] for found in one])), 1),
             "two_ranks_first_step_s": round(float(np.median([proof.first_step_s for proof in proofs])), 1),
             "waiting_share": max(max(proof.waiting_share) for proof in proofs),
