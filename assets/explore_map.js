@@ -1,5 +1,7 @@
 // The map: points arrive as columns of small integers, Plotly draws them by WebGL. Text is only ever set as text.
-// Sends "hovered" and "clicked" (the number of a point), "selected" (numbers), and "camera" (what is in view).
+// Sends "clicked" (the number of a point) and "selected" (numbers) as triggers, and as states "hovered" (a number, and how
+// often that was asked) and "camera" (what is in view). While the page is busy, Streamlit keeps one trigger of an element:
+// were hovering one, too, a click that a hover follows would be forgotten. States are all kept.
 
 const CARDS = new Map(); // what is known of hovered points, by map and number; shared by all maps of the page
 const MOST_CARDS = 400;
@@ -215,7 +217,9 @@ function onHover(state, event) {
     showCard(state);
     clearTimeout(state.hoverTimer);
     if (!CARDS.has(cardKey(state, state.hovered))) {
-        state.hoverTimer = setTimeout(() => state.hovered !== null && ask(state, "hovered", state.hovered), HOVER_MS);
+        state.hoverTimer = setTimeout(() => {
+            if (state.hovered !== null) state.tell("hovered", [state.hovered, (state.turn += 1)]);
+        }, HOVER_MS);
     }
 }
 
@@ -229,7 +233,7 @@ function onCamera(state, change) {
             ? [...["x", "y", "z"].map((axis) => full.scene.camera.eye[axis]),
                 ...["x", "y", "z"].map((axis) => full.scene.camera.center[axis])]
             : [...full.xaxis.range, ...full.yaxis.range];
-        ask(state, "camera", values.map((value) => Number(value).toFixed(3)).join(","));
+        state.tell("camera", values.map((value) => Number(value).toFixed(3)).join(","));
     }, CAMERA_MS);
 }
 
@@ -330,7 +334,7 @@ function take(state, data) {
 
 function begin(parentElement) {
     const root = parentElement.querySelector(".twinset-map");
-    const state = { root, plot: root.querySelector(".plot"), hovered: null, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
+    const state = { root, plot: root.querySelector(".plot"), hovered: null, turn: 0, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
     state.onCard = ({ detail }) => {
         if (CARDS.size >= MOST_CARDS) CARDS.delete(CARDS.keys().next().value);
         CARDS.set(`${detail.map}/${detail.at}`, detail);
@@ -340,10 +344,11 @@ function begin(parentElement) {
     return state;
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data, setTriggerValue, setStateValue }) {
     const root = parentElement.querySelector(".twinset-map");
     const state = (root.twinset ??= begin(parentElement));
     state.send = setTriggerValue;
+    state.tell = setStateValue;
     window.addEventListener("twinset-card", state.onCard); // Streamlit may have called what is returned below
     root.style.minHeight = `${data.height}px`;
     state.queue = state.queue.then(async () => {

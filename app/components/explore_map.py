@@ -57,9 +57,8 @@ class Above:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """What is called, before the page runs again, when the user points at, clicks or selects points, or moves the map."""
+    """What is called, before the page runs again, when the user clicks or selects points, or moves the map."""
 
-    hovered: Callable[[int], None]
     clicked: Callable[[int], None]
     selected: Callable[[list[int]], None]
     moved: Callable[[str], None]
@@ -81,9 +80,14 @@ def show(
     """
     data = as_data(found, name=name, selected=selected, camera=camera, above=above)
     calls = {
-        f"on_{event}_change": _told(key, event, getattr(listeners, event if event != "camera" else "moved"))
-        for event in ("hovered", "clicked", "selected", "camera")
+        f"on_{event}_change": _told(key, event, listener)
+        for event, listener in (
+            ("clicked", listeners.clicked),
+            ("selected", listeners.selected),
+            ("camera", listeners.moved),
+        )
     }
+    calls["on_hovered_change"] = lambda: None  # read where the card is made
     _component()(key=key, data=data, **calls)
 
 

@@ -149,9 +149,7 @@ def _draw(model: Manifest, found: Drawn, colour: str) -> None:
 
 def show_drawn(packed: Any, found: Drawn, *, key: str, camera: str, above: explore_map.Above, moved: Any) -> None:
     """Draw a map whose selection, clicks and pictures are those of the page."""
-    hovered: list[int] = []
     listeners = explore_map.Listeners(
-        hovered=hovered.append,
         clicked=lambda at: explore_state.show_point(_id(found, at)),
         selected=lambda many: explore_selection.select([_id(found, at) for at in many]),
         moved=moved,
@@ -167,7 +165,7 @@ def show_drawn(packed: Any, found: Drawn, *, key: str, camera: str, above: explo
         listeners=listeners,
     )
     if pointed is not None:
-        hand_card(found, int(pointed))
+        hand_card(found, int(pointed[0]))
 
 
 def hand_card(found: Drawn, at: int) -> None:
