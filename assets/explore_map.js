@@ -7,6 +7,8 @@ const CARDS = new Map(); // what is known of hovered points, by map and number; 
 const MOST_CARDS = 400;
 const HOVER_MS = 60;
 const CAMERA_MS = 350;
+const BUSY_MS = 3000; // the page has answered by then, or will not
+const SETTLE_MS = 150; // from the answer on the map to the one in the address line
 const STEPS = 65535; // what coordinates were cut into
 const SYMBOLS = ["circle", "diamond", "square", "triangle-up"];
 const SOLID_SYMBOLS = ["circle", "diamond", "square", "cross"];
@@ -206,7 +208,29 @@ function showCard(state) {
     card.style.top = `${Math.max(Math.min(state.pointer[1] + 14, state.data.height - 190), 0)}px`;
 }
 
-function ask(state, name, value) { state.send(name, value); }
+function ask(state, name, value) {
+    state.busyUntil = performance.now() + BUSY_MS;
+    state.send(name, value);
+}
+
+// What may wait, waits until the page has answered what was asked: a message takes the address line along as it is, and
+// sent before the answer it would take back the selection that the answer puts there.
+function tell(state, name, value) {
+    if (name) state.later.set(name, value);
+    clearTimeout(state.laterTimer);
+    const wait = state.busyUntil - performance.now();
+    if (wait > 0) {
+        state.laterTimer = setTimeout(() => tell(state), wait);
+        return;
+    }
+    for (const [key, told] of state.later) state.keep(key, told);
+    state.later.clear();
+}
+
+function answered(state) {
+    if (state.busyUntil > performance.now()) state.busyUntil = performance.now() + SETTLE_MS;
+    if (state.later.size) tell(state);
+}
 
 function onHover(state, event) {
     const point = event.points.find((one) => one.curveNumber < state.members.length);
@@ -218,7 +242,7 @@ function onHover(state, event) {
     clearTimeout(state.hoverTimer);
     if (!CARDS.has(cardKey(state, state.hovered))) {
         state.hoverTimer = setTimeout(() => {
-            if (state.hovered !== null) state.tell("hovered", [state.hovered, (state.turn += 1)]);
+            if (state.hovered !== null) tell(state, "hovered", [state.hovered, (state.turn += 1)]);
         }, HOVER_MS);
     }
 }
@@ -233,7 +257,7 @@ function onCamera(state, change) {
             ? [...["x", "y", "z"].map((axis) => full.scene.camera.eye[axis]),
                 ...["x", "y", "z"].map((axis) => full.scene.camera.center[axis])]
             : [...full.xaxis.range, ...full.yaxis.range];
-        state.tell("camera", values.map((value) => Number(value).toFixed(3)).join(","));
+        tell(state, "camera", values.map((value) => Number(value).toFixed(3)).join(","));
     }, CAMERA_MS);
 }
 
@@ -334,7 +358,7 @@ function take(state, data) {
 
 function begin(parentElement) {
     const root = parentElement.querySelector(".twinset-map");
-    const state = { root, plot: root.querySelector(".plot"), hovered: null, turn: 0, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
+    const state = { root, plot: root.querySelector(".plot"), hovered: null, turn: 0, later: new Map(), busyUntil: 0, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
     state.onCard = ({ detail }) => {
         if (CARDS.size >= MOST_CARDS) CARDS.delete(CARDS.keys().next().value);
         CARDS.set(`${detail.map}/${detail.at}`, detail);
@@ -348,13 +372,14 @@ export default function ({ parentElement, data, setTriggerValue, setStateValue }
     const root = parentElement.querySelector(".twinset-map");
     const state = (root.twinset ??= begin(parentElement));
     state.send = setTriggerValue;
-    state.tell = setStateValue;
+    state.keep = setStateValue;
     window.addEventListener("twinset-card", state.onCard); // Streamlit may have called what is returned below
     root.style.minHeight = `${data.height}px`;
     state.queue = state.queue.then(async () => {
         state.Plotly = await loadPlotly(data.plotly);
         take(state, data);
         await draw(state);
+        answered(state);
     }).catch((error) => {
         const note = root.querySelector(".note");
         note.textContent = `The map cannot be drawn: ${error.message}. Reload the page.`;
