@@ -216,20 +216,24 @@ function ask(state, name, value) {
 // What may wait, waits until the page has answered what was asked: a message takes the address line along as it is, and
 // sent before the answer it would take back the selection that the answer puts there.
 function tell(state, name, value) {
-    if (name) state.later.set(name, value);
+    state.later.set(name, value);
+    tellLater(state);
+}
+
+function tellLater(state) {
     clearTimeout(state.laterTimer);
     const wait = state.busyUntil - performance.now();
     if (wait > 0) {
-        state.laterTimer = setTimeout(() => tell(state), wait);
+        state.laterTimer = setTimeout(() => tellLater(state), wait);
         return;
     }
-    for (const [key, told] of state.later) state.keep(key, told);
+    for (const [name, value] of state.later) state.keep(name, value);
     state.later.clear();
 }
 
 function answered(state) {
     if (state.busyUntil > performance.now()) state.busyUntil = performance.now() + SETTLE_MS;
-    if (state.later.size) tell(state);
+    tellLater(state);
 }
 
 function onHover(state, event) {
@@ -358,7 +362,8 @@ function take(state, data) {
 
 function begin(parentElement) {
     const root = parentElement.querySelector(".twinset-map");
-    const state = { root, plot: root.querySelector(".plot"), hovered: null, turn: 0, later: new Map(), busyUntil: 0, pointer: [0, 0], webgl: hasWebGL(), queue: Promise.resolve() };
+    const state = { root, plot: root.querySelector(".plot"), webgl: hasWebGL(), queue: Promise.resolve(),
+        hovered: null, pointer: [0, 0], turn: 0, later: new Map(), busyUntil: 0 };
     state.onCard = ({ detail }) => {
         if (CARDS.size >= MOST_CARDS) CARDS.delete(CARDS.keys().next().value);
         CARDS.set(`${detail.map}/${detail.at}`, detail);

@@ -79,16 +79,14 @@ def show(
         listeners: Who hears of it.
     """
     data = as_data(found, name=name, selected=selected, camera=camera, above=above)
-    calls = {
-        f"on_{event}_change": _told(key, event, listener)
-        for event, listener in (
-            ("clicked", listeners.clicked),
-            ("selected", listeners.selected),
-            ("camera", listeners.moved),
-        )
-    }
-    calls["on_hovered_change"] = lambda: None  # read where the card is made
-    _component()(key=key, data=data, **calls)
+    _component()(
+        key=key,
+        data=data,
+        on_clicked_change=_told(key, "clicked", listeners.clicked),
+        on_selected_change=_told(key, "selected", listeners.selected),
+        on_camera_change=_told(key, "camera", listeners.moved),
+        on_hovered_change=lambda: None,  # read where the card is made
+    )
 
 
 def as_data(found: Payload, *, name: str, selected: Sequence[int], camera: str, above: Above) -> dict[str, Any]:

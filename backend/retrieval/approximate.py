@@ -70,11 +70,9 @@ class ApproximateIndex:
         size = self._exact.size
         open_to = size if allowed is None else int(np.count_nonzero(allowed))
         wanted = min(k, open_to)
-        if open_to <= size * FEW or wanted + _spare(wanted) > open_to * FEW:
+        if not len(queries) or open_to <= size * FEW or wanted + _spare(wanted) > open_to * FEW:
             return self._exact.search(queries, k=k, allowed=allowed)
         probes = self._probes(k, open_to / size)
-        if not len(queries):
-            return self._exact.search(queries, k=k, allowed=allowed)
         return one_by_one(queries, lambda query: self._one(query, wanted, probes, allowed))
 
     def _probes(self, k: int, share: float) -> int:

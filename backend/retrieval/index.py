@@ -228,7 +228,7 @@ def _distances(
     """Compute distances so that equal vectors get equal ones, whatever row they stand in."""
     wide = query.astype(np.float64)
     if len(positions) <= _RESCORE_ROWS:
-        distances: NDArray[np.float64] = 1.0 - _products(vectors.take(positions, axis=0), wide)
+        distances: NDArray[np.float64] = 1.0 - _products(vectors[positions], wide)
     else:
         parts = (positions[at : at + _RESCORE_ROWS] for at in range(0, len(positions), _RESCORE_ROWS))
         distances = np.concatenate([1.0 - _products(vectors[part], wide) for part in parts])

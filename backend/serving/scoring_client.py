@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from backend.errors import EndpointDenied, EndpointRejected
+from backend.retrieval.wishes import Wishes
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
 from backend.serving.client import UNAUTHORISED, EndpointClient, json_of, understood
-from backend.serving.further import wishes_as_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from backend.retrieval.wishes import Wishes
     from backend.serving.further import Further
 
 _INVOCATIONS = "/invocations"
@@ -48,7 +47,7 @@ class ScoringClient(EndpointClient):
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters or any(wishes_as_query(wishes).values()) or further is not None:
+        if filters or wishes not in (None, Wishes()) or further is not None:
             raise EndpointRejected(
                 "This endpoint is a plain MLflow server, which knows no filters and no wishes beside the picture.",
                 code="no_filters",

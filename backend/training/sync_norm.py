@@ -1,6 +1,6 @@
 """Batch normalisation over the global batch, so that what a network learns does not depend on how it is cut into ranks.
 
-TensorFlow's fused operations do the work, as in Keras's own layer: they pass over the numbers a third as often as single
+TensorFlow's fused operations do the work, as in Keras's own layer: they pass over the numbers less often than single
 operations do, and passing over them is what takes the time.
 
 Source: Ioffe and Szegedy, "Batch normalization", 2015, arXiv:1502.03167, section 3.
