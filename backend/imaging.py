@@ -12,28 +12,32 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from backend import imaging_png
+from backend import imaging_png, imaging_steps
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
-    from backend.pixel_spec import Background, PixelSpec
+    from backend.pixel_spec import PixelSpec
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MIN_SIDE = 8
-OPAQUE = 255
 MAX_PIXELS = 40_000_000
+LARGE_PIXELS = 16_000_000
 encode_png = imaging_png.encode_png  # ours are read back without a codec, too
+upright, flattened = imaging_steps.upright, imaging_steps.flattened
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
+_UNHELD = nullcontext()
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
@@ -56,11 +60,17 @@ class DecodedImage:
         pixels: uint8 (H, W, C).
         notes: Sentences for the user, e.g. that the picture was inverted; empty when nothing notable happened.
         info: The picture as it came.
+        png: The PNG of these pixels, where the picture came as that; else empty.
     """
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...]
     info: ImageInfo
+    png: bytes = b""
+
+    def to_png(self) -> bytes:
+        """Return the pixels as PNG."""
+        return self.png or encode_png(self.pixels)
 
     def to_float(self) -> NDArray[np.float32]:
         """Return the pixels as float32 (H, W, C) in [0, 1]."""
@@ -98,32 +108,50 @@ def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
         return info
 
 
-def decode(data: bytes, spec: PixelSpec, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode(
+    data: bytes,
+    spec: PixelSpec,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    while_large: AbstractContextManager[object] = _UNHELD,
+) -> DecodedImage:
     """Turn encoded bytes into the pixels that a model with this ``spec`` sees.
 
     Args:
         data: A PNG, JPEG or WEBP file.
         spec: Size, colour mode and background of the model's gallery.
         max_pixels: Largest width x height that is decoded.
+        while_large: Held while a picture of more than ``LARGE_PIXELS`` is in memory, say a lock.
 
     Raises:
         ImageRejected: The bytes are no usable picture; ``code`` and message say why.
     """
-    with opened(data, max_pixels=max_pixels) as image:
-        info = _info(image)
-        notes = [f"It has {info.frames} frames; the first one was used."] if info.frames > 1 else []
-        standing, turned = upright(image)
-        if turned:
-            notes.append("It was turned upright as its camera data say.")
-        flat, had_alpha = flattened(standing)
-        if had_alpha:
-            notes.append("Its transparent parts were put on white.")
-        squared = _resized(_squared(flat.convert("L" if spec.channels == 1 else "RGB")), spec)
-    pixels = np.asarray(squared, dtype=np.uint8).reshape(spec.shape)
-    (pixels,), (inverted,) = _polarised(pixels[None], spec.background)
+    _, plain = _read_plain([data], spec, max_pixels)
+    notes: list[str] = []
+    if len(plain):
+        pixels, info = plain, ImageInfo("PNG", spec.width, spec.height, imaging_png.channels_of(data), 1)
+    else:
+        with opened(data, max_pixels=max_pixels) as image, while_large if _is_large(image) else _UNHELD:
+            info = _info(image)
+            pixels = np.asarray(_fitted(image, spec, notes), dtype=np.uint8).reshape(1, *spec.shape)
+    (pixels,), (inverted,) = imaging_steps.polarised(pixels, spec.background)
     if inverted:
-        notes.append(_INVERSION_NOTE[spec.background])
-    return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes), info=info)
+        notes.append(imaging_steps.INVERSION_NOTE[spec.background])
+    png = data if len(plain) and not inverted else b""
+    return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes), info=info, png=png)
+
+
+def _fitted(image: Image.Image, spec: PixelSpec, notes: list[str]) -> Image.Image:
+    """Bring a picture to size and colour mode, and note for the user what had to be done to it."""
+    if (frames := _frames(image)) > 1:
+        notes.append(f"It has {frames} frames; the first one was used.")
+    standing, turned = upright(image)
+    if turned:
+        notes.append("It was turned upright as its camera data say.")
+    flat, had_alpha = flattened(standing)
+    if had_alpha:
+        notes.append("Its transparent parts were put on white.")
+    return imaging_steps.resized(imaging_steps.squared(flat.convert("L" if spec.channels == 1 else "RGB")), spec)
 
 
 def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.uint8], dict[int, ImageRejected]]:
@@ -136,15 +164,22 @@ def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.u
     """
     pixels = np.zeros((len(images), *spec.shape), dtype=np.uint8)
     rejected: dict[int, ImageRejected] = {}
-    is_square = spec.height == spec.width >= MIN_SIDE  # others are padded, or refused
-    found, plain = imaging_png.read_plain(images if is_square else (), spec.shape)
-    pixels[found], _ = _polarised(plain, spec.background)
+    found, plain = _read_plain(images, spec)
+    pixels[found], _ = imaging_steps.polarised(plain, spec.background)
     for position in np.setdiff1d(np.arange(len(images)), found).tolist():
         try:
             pixels[position] = decode(images[position], spec).pixels
         except ImageRejected as error:
             rejected[position] = error
     return pixels, rejected
+
+
+def _read_plain(
+    images: Sequence[bytes], spec: PixelSpec, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Read those of N pictures that nothing has to be done to but to read them: which, (M,), and uint8 (M, H, W, C)."""
+    is_usual = spec.height == spec.width >= MIN_SIDE and spec.height * spec.width <= max_pixels
+    return imaging_png.read_plain(images if is_usual else (), spec.shape)  # others are padded, or refused
 
 
 def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
@@ -171,14 +206,6 @@ def thumbnail(data: bytes, *, side: int = 160) -> bytes:
     buffer = io.BytesIO()
     small.save(buffer, format="WEBP", quality=85, method=2)
     return buffer.getvalue()
-
-
-# ------------------------------------------------------------------------------------------------- the steps
-
-_INVERSION_NOTE = {
-    "dark": "It is on a light background and the gallery is on black, so it was inverted.",
-    "light": "It is on a dark background and the gallery is on white, so it was inverted.",
-}
 
 
 class opened:  # noqa: N801 - reads as a context manager, like open()
@@ -242,58 +269,12 @@ def _header(data: bytes) -> Image.Image:
 
 def _info(image: Image.Image) -> ImageInfo:
     channels = 1 if image.mode in {"1", "L", "I", "I;16", "I;16B", "F", "LA"} else 3
-    frames = int(getattr(image, "n_frames", 1))
-    return ImageInfo(str(image.format), image.width, image.height, channels, frames)
+    return ImageInfo(str(image.format), image.width, image.height, channels, _frames(image))
 
 
-def upright(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the picture turned as its camera data say, and whether it had to be."""
-    image.load()  # before anything else: a truncated file fails here, whatever its orientation
-    turned = image.getexif().get(0x0112, 1) not in {0, 1}
-    return (ImageOps.exif_transpose(image) if turned else image), turned
+def _frames(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))
 
 
-def flattened(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the picture as L or RGB, transparency on white, 16-bit greys scaled rather than clipped."""
-    if image.mode in {"I;16", "I;16B", "I;16L", "I"}:
-        return Image.fromarray((np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)), False
-    has_alpha = image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
-    if has_alpha:
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        alpha = rgba.getchannel("A")
-        flat = Image.new("RGB", rgba.size, "white")  # pasted, not composited: half the memory for a huge picture
-        flat.paste(rgba.convert("RGB"), mask=alpha)
-        return flat, sum(alpha.histogram()[:OPAQUE]) > 0
-    return (image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode == "1" else "RGB")), False
-
-
-def _borders(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the outermost pixels of (N, H, W, C) as (N, P, C)."""
-    return np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, 1:-1, 0], pixels[:, 1:-1, -1]], axis=1)
-
-
-def _squared(image: Image.Image) -> Image.Image:
-    """Pad the shorter side with the colour of the border, so that no seam is invented."""
-    if image.width == image.height:
-        return image
-    border = _borders(np.asarray(image).reshape(1, image.height, image.width, -1))
-    fill = tuple(np.median(border[0], axis=0).astype(np.uint8).tolist())
-    colour = fill if len(fill) > 1 else fill[0]
-    side = max(image.size)
-    square = Image.new(image.mode, (side, side), colour)
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return square
-
-
-def _resized(image: Image.Image, spec: PixelSpec) -> Image.Image:
-    size = (spec.width, spec.height)
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-def _polarised(pixels: NDArray[np.uint8], background: Background) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Invert those of N pictures whose border says that they lie on the other ground than the gallery; says which."""
-    if background == "any" or not len(pixels):
-        return pixels, np.zeros(len(pixels), dtype=np.bool_)
-    levels = np.median(_borders(pixels).reshape(len(pixels), -1), axis=1)
-    wrong = levels > 127.5 if background == "dark" else levels < 127.5
-    return (np.where(wrong[:, None, None, None], ~pixels, pixels) if wrong.any() else pixels), wrong
+def _is_large(image: Image.Image) -> bool:
+    return image.width * image.height > LARGE_PIXELS

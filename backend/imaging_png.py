@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_GREY, _RGB = 0, 2  # colour types
+_GREY, _RGB, _COLOUR_TYPE_AT = 0, 2, 25  # colour types, and the byte that says which
 # A packed stream may grow a thousandfold, and so little of it stays harmless.
 _PLAIN_BYTES = 32_768
 
@@ -51,6 +51,11 @@ def read_plain(images: Sequence[bytes], shape: tuple[int, int, int]) -> tuple[ND
         return grey, grey_pixels
     rgb, rgb_pixels = _read(images, height, width, 3)
     return np.concatenate([grey, rgb]), np.concatenate([np.repeat(grey_pixels, 3, axis=3), rgb_pixels])
+
+
+def channels_of(data: bytes) -> int:
+    """Return how many channels a picture has that :func:`read_plain` could read."""
+    return 3 if data[_COLOUR_TYPE_AT] == _RGB else 1
 
 
 def _read(

@@ -69,7 +69,8 @@ class Gallery:
     def __init__(self, file: pq.ParquetFile) -> None:
         if file.schema_arrow.names != SCHEMA.names:
             raise RetrievalError(f"The gallery has the columns {file.schema_arrow.names}.", next_step=_REBUILD)
-        self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"])
+        self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"]).combine_chunks()
+        self._shown = [self._table.column(name) for name in _SHOWN_COLUMNS]
         self._thumbnails = Thumbnails(file)
         self._codes: dict[str, tuple[dict[str, int], NDArray[np.int32]]] = {}
 
@@ -99,8 +100,9 @@ class Gallery:
 
     def items(self, positions: Sequence[int]) -> list[GalleryItem]:
         """Return what is shown of the items at these positions, in their order."""
-        rows = self._table.select(_SHOWN_COLUMNS).take(pa.array(positions, pa.int64())).to_pylist()
-        return [GalleryItem(position, **row) for position, row in zip(positions, rows, strict=True)]
+        # Cell by cell, which for a few takes half the time of taking rows.
+        cells = [[column[position].as_py() for position in positions] for column in self._shown]
+        return [GalleryItem(position, *row) for position, *row in zip(positions, *cells, strict=True)]
 
     def thumbnail(self, position: int) -> bytes:
         """Return an item's picture for screens: PNG or WEBP bytes."""

@@ -32,15 +32,17 @@ class Head:
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
-        size = max(1, vectors.shape[1] // _SHARE)
+        size = max(1, vectors.shape[1] // _SHARE - 1)  # with the rest a round number, which BLAS is quicker with
         self._basis: NDArray[np.float32] = np.ascontiguousarray(directions_of(vectors)[1][:, :size], dtype=np.float32)
-        self._heads = np.empty((len(vectors), size), dtype=np.float32)
-        self._tails = np.empty(len(vectors), dtype=np.float32)  # lengths of the rest
+        # The length of the rest stands beside the head, so that one product with a query gives the bound itself.
+        self._heads = np.empty((len(vectors), size + 1), dtype=np.float32)
         for start in range(0, len(vectors), _BLOCK):
-            part = np.asarray(vectors[start : start + _BLOCK])
-            heads = part @ self._basis
-            self._heads[start : start + len(part)] = heads
-            self._tails[start : start + len(part)] = _rest(part, heads)
+            self._heads[start : start + _BLOCK] = self._with_rest(np.asarray(vectors[start : start + _BLOCK]))
+
+    def _with_rest(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        heads = vectors @ self._basis
+        squares = np.einsum("nd,nd->n", vectors, vectors) - np.einsum("nd,nd->n", heads, heads)
+        return np.column_stack([heads, np.sqrt(np.maximum(squares, 0.0) + np.float32(_SLACK))])
 
     def candidates(
         self, query: NDArray[np.float32], vectors: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None
@@ -53,22 +55,19 @@ class Head:
             k: Neighbours wanted; so many items are allowed.
             allowed: Items that may be answered, bool (N,); all when left out.
         """
-        head = query @ self._basis
-        likely = self._heads @ head  # (N,)
+        reach = self._heads @ self._with_rest(query[None])[0]  # (N,), no similarity is larger
         if allowed is not None:
-            likely[~allowed] = -np.inf
-        groups = len(likely) // GROUP
-        best = likely[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
+            reach[~allowed] = -np.inf
+        groups = len(reach) // GROUP
         if groups < _FIRST * k:
             return None
-        first = np.flatnonzero(likely >= max(np.partition(best, -_FIRST * k)[-_FIRST * k], np.float32(-2.0)))
-        if len(first) < k or len(first) > len(likely) * _WORTH_IT:
+        best = reach[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
+        first = np.flatnonzero(reach >= max(np.partition(best, -_FIRST * k)[-_FIRST * k], np.float32(-2.0)))
+        if len(first) < k or len(first) > len(reach) * _WORTH_IT:
             return None
         border = np.partition(vectors[first] @ query, -k)[-k]
-        reach = self._tails * _rest(query[None], head[None])[0]
-        reach += likely
         found = np.flatnonzero(reach >= border - np.float32(_SLACK))
-        return found if len(found) <= len(likely) * _WORTH_IT else None
+        return found if len(found) <= len(reach) * _WORTH_IT else None
 
 
 def directions_of(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,10 +76,3 @@ def directions_of(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], ND
     sample = np.asarray(vectors[rows])
     energies, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
     return energies[::-1], directions[:, ::-1]
-
-
-def _rest(vectors: NDArray[np.float32], heads: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return upper bounds of the lengths of what the heads leave out, (N,)."""
-    squares = np.einsum("nd,nd->n", vectors, vectors) - np.einsum("nd,nd->n", heads, heads)
-    found: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0.0) + np.float32(_SLACK))
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 
 _EMBEDDED_AT_ONCE = 64
-_LARGE_PIXELS = 16_000_000
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
 
@@ -198,7 +196,10 @@ class Recommender:
         for number, data in enumerate(images, 1):
             start = time.perf_counter()
             try:
-                decoded.append(self._decode_one(data))
+                # The largest ones one at a time: 40 million pixels take 0.8 GB while they are decoded.
+                decoded.append(
+                    imaging.decode(data, self.manifest.pixels, max_pixels=self._max_pixels, while_large=self._large)
+                )
             except ImageRejected as error:
                 if len(images) == 1:
                     raise
@@ -206,12 +207,6 @@ class Recommender:
                 raise ImageRejected(message, code=error.code, next_step=error.next_step, status=error.status) from error
             milliseconds.append((time.perf_counter() - start) * 1e3)
         return decoded, milliseconds
-
-    def _decode_one(self, data: bytes) -> DecodedImage:
-        """Decode a picture, the largest ones one at a time: 40 million pixels take 0.8 GB while they are decoded."""
-        info = imaging.inspect(data, max_pixels=self._max_pixels)
-        with self._large if info.width * info.height > _LARGE_PIXELS else nullcontext():
-            return imaging.decode(data, self.manifest.pixels, max_pixels=self._max_pixels)
 
     def _embed(self, images: list[DecodedImage]) -> NDArray[np.float32]:
         """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four."""
@@ -235,7 +230,7 @@ class Recommender:
             notes = (*notes, NOTHING_FITS)
         if has_match is False:
             notes = (*notes, self._no_match(_nearest(neighbours)))
-        seen, *others = (imaging.encode_png(image.pixels) for image in images)
+        seen, *others = (image.to_png() for image in images)
         return Recommendation(neighbours, notes, seen, timings_ms, has_match, tuple(others))
 
     def _has_match(self, neighbours: tuple[Neighbour, ...]) -> bool | None:

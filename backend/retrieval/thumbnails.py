@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,14 +24,14 @@ class Thumbnails:
     def __init__(self, file: pq.ParquetFile) -> None:
         self._file = file
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._starts = [0, *accumulate(sizes)]
         self._read: dict[int, pa.ChunkedArray] = {}
         self._lock = Lock()  # a Parquet file is read by one thread at a time
 
     def at(self, position: int) -> bytes:
         """Return the picture at a position: PNG or WEBP bytes."""
-        group = int(np.searchsorted(self._starts, position, side="right")) - 1
-        return bytes(self._group(group)[position - int(self._starts[group])].as_py())
+        group = bisect_right(self._starts, position) - 1
+        return bytes(self._group(group)[position - self._starts[group]].as_py())
 
     def preload(self) -> None:
         """Read all of them."""

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
+from operator import attrgetter
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import orjson
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 ANSWERING = ("/v1/recommend", "/invocations")
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
+_SHOWN = ("rank", "product_id", "label", "distance", "similarity", "probability", "hidden", *DISPLAY_COLUMNS)
+_shown = attrgetter(*_SHOWN)
 # What a token must be good for, by path; a path that is not listed here or in ``guard.OPEN`` is closed to all.
 NEEDS: dict[str, Scope] = {
     "/health": "watch",
@@ -101,6 +105,15 @@ def build_app(
         exception_handlers={HTTPException: http_error},
         lifespan=gateway.lifespan,
     )
+
+
+class _Answer(Response):
+    """JSON of plain values, as ``JSONResponse``, in a quarter of its time: an answer with pictures has 10 kB and more."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
 
 
 class _Gateway:
@@ -203,7 +216,7 @@ class _Gateway:
             _recommend, served, pictures, question, limiter=self._workers, abandon_on_cancel=True
         )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
-        return JSONResponse(body)
+        return _Answer(body)
 
     async def reload(self, _request: Request) -> Response:
         """Take up what the alias stands at now."""
@@ -232,9 +245,8 @@ def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[s
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    shown = ("rank", "product_id", "label", "distance", "similarity", "probability", "hidden", *DISPLAY_COLUMNS)
     image = _base64(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
-    return {**{name: getattr(neighbour, name) for name in shown}, "image": image}
+    return {**dict(zip(_SHOWN, _shown(neighbour), strict=True)), "image": image}
 
 
 def _model(served: Served) -> dict[str, Any]:

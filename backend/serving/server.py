@@ -11,9 +11,11 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from backend.errors import EnvironmentUnready, SettingsError
 from backend.serving.gateway import build_app
+from backend.serving.served import serving_threads
 from backend.serving.tokens import ensure_app_token, token_store
 
 if TYPE_CHECKING:
@@ -58,7 +60,9 @@ def serve(
             backlog=_BACKLOG,
             timeout_graceful_shutdown=GRACE_S,
         )
-        _Server(config, on_ready or _announce).run(sockets=[listener])
+        # A second thread for one small product is woken, and then spins where answers are made.
+        with threadpool_limits(limits=serving_threads(settings), user_api="blas"):
+            _Server(config, on_ready or _announce).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

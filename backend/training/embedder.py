@@ -11,6 +11,7 @@ from backend.bundle import WEIGHTS
 from backend.errors import RetrievalError
 from backend.training import weights
 from backend.training.config import TrainConfig
+from backend.training.lone import LoneRunner
 from backend.training.network import build_network
 from backend.training.runtime import prepare_similarity, prepare_tensorflow
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Batches come in these sizes only, the last one padded: the libraries below prepare themselves anew for every size.
 BATCH_SIZES = (1, 16, 256)
+# A larger network computes for so long that calling it is a trifle, and having it twice is not.
+_LONE_WEIGHTS = 10_000_000
 
 
 class NetworkEmbedder:
@@ -43,6 +46,17 @@ class NetworkEmbedder:
         run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
         # Traced once and called without its dispatch, which takes a quarter of the time of one picture.
         self._run, self._tensor = run.get_concrete_function(), tf.constant
+        self._lone: LoneRunner | None = None
+        self._weights = int(model.count_params())
+
+    def quicken(self, threads: int) -> None:
+        """Answer lone pictures the quick way from now on, where that pays; weights must stay as they are.
+
+        Args:
+            threads: Threads for one picture; 0 means one.
+        """
+        if self._weights <= _LONE_WEIGHTS:
+            self._lone = LoneRunner(self._run, threads=max(1, threads))
 
     @property
     def spec(self) -> PixelSpec:
@@ -62,6 +76,8 @@ class NetworkEmbedder:
         """
         if pixels.shape[1:] != self._spec.shape or pixels.dtype != np.uint8:
             raise RetrievalError(f"Need uint8 (N, {self._spec.shape}), got {pixels.dtype} {pixels.shape}.")
+        if self._lone and len(pixels) == 1:
+            return self._lone(imaging.to_float(pixels))
         out = np.empty((len(pixels), self._size), dtype=np.float32)
         for start in range(0, len(pixels), BATCH_SIZES[-1]):
             chunk = pixels[start : start + BATCH_SIZES[-1]]
@@ -97,5 +113,6 @@ def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkE
     weights.check_fit(arrays, [tuple(variable.shape) for variable in model.weights])
     model.set_weights(arrays)
     embedder = NetworkEmbedder(model, manifest.pixels)
+    embedder.quicken(threads)
     embedder.embed(np.zeros((1, *manifest.pixels.shape), dtype=np.uint8))  # the first call is the slow one
     return embedder

@@ -8,8 +8,8 @@ question after the other and in turns of 25 whose order is drawn, as three serve
    the same gallery in TensorFlow Similarity's index, under stock ``mlflow models serve``, ``POST /invocations``;
 3. an ASGI application that echoes the PNG, behind the same uvicorn.
 
-A forward pass of the network and a search of the index take turns with them, alone in this process. Then eight clients ask
-ours at once.
+A forward pass of the network and a search of the index for what it gave take turns with them, alone in this process, one
+after the other as in an answer, each timed by itself. Then eight clients ask ours at once.
 ``ratio`` is the original's median over ours. Correct means that, before anything is timed, ours answered every photo with
 exactly the ids of a search by brute force in float64, ties by id, and that the original answers pictures of the gallery.
 """
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from backend import bundle, imaging
 from backend.models import trained_on
@@ -148,27 +149,28 @@ def time_arms(stage: Stage, askers: dict[str, Asker], rounds: int) -> dict[str, 
     """Ask every server about the same photos, and time the parts alone in this process; turns come in random order."""
     dice = random.Random(7)
     pixels = [imaging.decode(photo, stage.recommender.manifest.pixels).pixels[None] for photo in stage.photos]
-    search = stage.recommender._index.search
-    asking = {
+    asking: dict[str, Callable[[int], Any]] = {
         "ours": lambda one: ask_ours(askers["ours"], stage.photos[one])[0],
         "original": lambda one: ask_original(askers["original"], stage.photos[one])[0],
         "echo": lambda one: askers["echo"].post("/", stage.photos[one])[0],
-        "forward": lambda one: timed(lambda: stage.embedder.embed(pixels[one])),
-        "search": lambda one: timed(lambda: search(stage.queries[one][None], k=K, allowed=None)),
+        "parts": lambda one: time_parts(stage, pixels[one]),
     }
-    times: dict[str, list[float]] = {name: [] for name in asking}
+    taken: dict[str, list[Any]] = {name: [] for name in asking}
     for start in range(0, rounds, TURN):
         for name in dice.sample(sorted(asking), len(asking)):
             seconds = [asking[name](number % len(stage.photos)) for number in range(start, start + TURN + _WARM)]
-            times[name].extend(seconds[_WARM:])
-    return times
+            taken[name].extend(seconds[_WARM:])
+    forward, search = zip(*taken.pop("parts"), strict=True)
+    return {**taken, "forward": list(forward), "search": list(search)}
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that something takes."""
+def time_parts(stage: Stage, pixels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Seconds of a forward pass, and of the search for what it gave, in this process."""
     start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+    query = stage.embedder.embed(pixels)
+    embedded = time.perf_counter()
+    stage.recommender._index.search(query, k=K, allowed=None)
+    return embedded - start, time.perf_counter() - embedded
 
 
 def time_clients(stage: Stage, url: str, token: Any, *, clients: int, each: int) -> list[float]:
@@ -197,6 +199,9 @@ def run(settings: Settings, *, rounds: int, clients: int, each: int) -> dict[str
     token = ensure_app_token(settings)
     stage = set_stage(settings)
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        stack.enter_context(
+            threadpool_limits(limits=serving_threads(settings), user_api="blas")
+        )  # as the endpoint has it
         path = write_original(stage, Path(place))
         os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for the original's process
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # uvicorn, by name

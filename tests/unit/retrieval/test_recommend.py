@@ -98,14 +98,14 @@ def test_the_pixel_limit_is_the_one_it_was_given(projection_bundle):
 def test_the_largest_pictures_are_decoded_one_at_a_time(projection_recommender, monkeypatch):
     """40 million pixels take 0.8 GB while they are decoded; several at once would end the endpoint."""
     held = []
-    monkeypatch.setattr("backend.retrieval.recommend._LARGE_PIXELS", 20 * 20)
-    decode = imaging.decode
+    monkeypatch.setattr(imaging, "LARGE_PIXELS", 20 * 20)
+    upright = imaging.upright
 
-    def noting(data, spec, **options):
+    def noting(image):
         held.append(projection_recommender._large.locked())
-        return decode(data, spec, **options)
+        return upright(image)
 
-    monkeypatch.setattr(imaging, "decode", noting)
+    monkeypatch.setattr(imaging, "upright", noting)
     projection_recommender.recommend([encoded(picture("blob", 1, side=side)) for side in (16, 40, 20)], k=1)
     assert held == [False, True, False]
     assert not projection_recommender._large.locked()
