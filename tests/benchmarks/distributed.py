@@ -96,10 +96,9 @@ def apart(home: Path, config: TrainConfig, name: str, cores: list[int]) -> float
         return 2 * min(found.result()["rate"] for found in runs)
 
 
-def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, Any]:
+def run(settings: Settings, rounds: int, config: TrainConfig) -> dict[str, Any]:
     """Let the arms take turns."""
     pin()
-    config = preset(network, epochs=1, steps_per_epoch=steps)
     with tempfile.TemporaryDirectory(prefix="twinset-bench-") as place:
         settings = replace(settings, home=Path(place), spark_master="local[2]")
         source = First(fashion_mnist_source(settings), ROWS)
@@ -129,6 +128,7 @@ def run(settings: Settings, rounds: int, steps: int, network: str) -> dict[str, 
         "ci95": interval,
         "correct": all(proof.holds for proof in proofs),
         "figures": {
+            "batch": config.batch_size,
             "one_process_pictures_per_second": round(float(np.median([found["rate"] for found in one])), 1),
             "two_ranks_pictures_per_second": round(float(np.median(two)), 1),
             "two_processes_apart_pictures_per_second": round(float(np.median(free)), 1),
@@ -155,8 +155,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60, help="steps that each arm takes in a round")
     parser.add_argument("--preset", default="resnet", help="the network, by its training preset")
+    parser.add_argument("--examples-per-class", type=int, default=24, help="of the ten classes in each batch")
     options = parser.parse_args()
-    print(told(run(load_settings(), options.rounds, options.steps, options.preset), as_json=options.json))
+    sizes = {"steps_per_epoch": options.steps, "examples_per_class": options.examples_per_class}
+    config = preset(options.preset, epochs=1, **sizes)
+    print(told(run(load_settings(), options.rounds, config), as_json=options.json))
     return 0
 
 
