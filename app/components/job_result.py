@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
 from app import navigation, words
 from app.components import catalogue_results, tune_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Next(NamedTuple):
@@ -44,17 +47,48 @@ _REVIEW = _Next("catalogue", "Review it and decide", "catalogue")
 
 def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
     """Show what a job brought, and a link to what comes next in the flow, unless that is the page that shows it."""
-    told = tune_words.result(result) if kind == "tune" else catalogue_results.sentences(kind, result)
-    for sentence in told:
+    for sentence in sentences(kind, result) or [" · ".join(summary(result))]:
         st.markdown(words.plain(sentence))
-    if not told:
-        st.markdown(" · ".join(words.plain(part) for part in summary(result)))
     following = _REVIEW if result.get("staged") else NEXT.get(kind)
     if following is not None and following.page != page:
         about = {following.subject: str(result[following.subject])} if following.subject in result else {}
         if following.view:
             about["view"] = following.view
         navigation.link(following.page, following.label, about)
+
+
+def sentences(kind: str, result: dict[str, Any]) -> list[str]:
+    """Return what a finished job brought, in a few sentences; none where nobody has words for it."""
+    teller = _TELLERS.get(kind)
+    return teller(result) if teller is not None else catalogue_results.sentences(kind, result)
+
+
+def _map(result: dict[str, Any]) -> list[str]:
+    there = " It had been drawn before." if result["was_there"] else ""
+    return [f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"]
+
+
+def _alias(result: dict[str, Any]) -> list[str]:
+    before = f", in place of version {result['before']}" if result["before"] else ""
+    told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
+    return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
+
+
+def _rebuilt(result: dict[str, Any]) -> list[str]:
+    same = "the same network, to the last bit" if result["same_network"] else "another network"
+    told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
+    changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
+    return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
+
+
+_TELLERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "tune": tune_words.result,
+    "project": _map,
+    "deploy": _alias,
+    "promote": _alias,
+    "rollback": _alias,
+    "rebuild": _rebuilt,
+}
 
 
 def summary(result: dict[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ _SCALE = "Viridis"
 _PALE = 0.25
 _LONGEST = 14
 _FEW = 24
+_ROOM = 0.05  # around a lone figure
 _STATE_COLOURS = {
     TrialState.RUNNING: "#3b82f6",
     TrialState.DONE: "#16a34a",
@@ -120,7 +121,10 @@ def history(trials: Sequence[TrialRecord], chosen: Collection[int] = ()) -> go.F
     )
     _points(figure, "Trials", places, [trial for trial, _ in ended], chosen)
     charts.layout(figure, height=300, title="How it went")
-    figure.update_xaxes(title="Trials that have ended", tickformat=",d")
+    if len(ended) == 1:  # by itself, a lone mark gets an axis up to 150 %
+        figure.update_yaxes(range=[_share(ended[0][1]) - _ROOM, _share(ended[0][1]) + _ROOM])
+    few = {"dtick": 1, "range": [0.5, max(len(ended), 2) + 0.5]} if len(ended) <= _FEW else {}
+    figure.update_xaxes(title="Trials that have ended", tickformat=",d", **few)
     return _selectable(figure)
 
 

@@ -85,7 +85,9 @@ def _dimension(name: str, start: Dimension, prefix: str) -> Dimension:
                 format_func=tune_words.KINDS.__getitem__,
                 key=f"{key}_kind",
             )
-            return _choice(name, start, key) if kind == "choice" else _range(name, kind, start, key)
+            if kind != "choice":
+                return _range(name, kind, start, key)
+        return _choice(name, start, key)  # as wide as the row, for there may be many
 
 
 def _choice(name: str, start: Dimension, key: str) -> Dimension:

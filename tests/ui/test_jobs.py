@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from app.components.job_panel import progress_text
-from app.components.job_result import summary
+from app.components.job_result import sentences, summary
 from backend.jobs.states import JobState
 from backend.jobs.store import Job, JobProgress
 from backend.requests import IngestRequest
@@ -136,6 +136,50 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
     job = Job("a", "train", {}, JobState.RUNNING, 0.0, tmp_path / "a.log", progress=progress)
     expected = said or "embedding · 12,000 of 60,000 pictures · 410 a second · about 1 min 57 s left"
     assert progress_text(job) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "told"),
+    [
+        (
+            "project",
+            {"products": 1152, "was_there": False},
+            ["A map of 1,152 products, in two and in three dimensions."],
+        ),
+        (
+            "project",
+            {"products": 1152, "was_there": True},
+            ["A map of 1,152 products, in two and in three dimensions. It had been drawn before."],
+        ),
+        (
+            "deploy",
+            {"version": 2, "model": "m-2", "alias": "champion", "before": 1, "reason": ""},
+            ["Version 2, the model m-2, is champion now, in place of version 1."],
+        ),
+        (
+            "promote",
+            {"version": 3, "model": "m-3", "alias": "champion", "before": None, "reason": "It was asked."},
+            ["Version 3, the model m-3, is champion now.", "The gate was overruled: It was asked."],
+        ),
+        (
+            "rebuild",
+            {"model": "m-2", "original": "m-1", "same_network": True, "differs": []},
+            ["m-2 was made as the card of m-1 says; it is the same network, to the last bit.", "Nothing differs."],
+        ),
+        (
+            "rebuild",
+            {
+                "model": "m-2",
+                "original": "m-1",
+                "same_network": False,
+                "differs": [{"what": "network", "original": "aa", "rebuilt": "bb"}],
+            },
+            ["m-2 was made as the card of m-1 says; it is another network.", "What differs: network aa → bb."],
+        ),
+    ],
+)
+def test_a_result_that_has_words_is_told_in_sentences(kind, result, told):
+    assert sentences(kind, result) == told
 
 
 def test_a_result_is_said_in_short_statements():
