@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import pytest
 
 from backend.errors import ConfigurationError, EnvironmentUnready, TrainingError
 from backend.training.distributed import _Run
 from backend.training.rank_folder import RankFolder, RankState
+from backend.training.ranks import _let_compute, _threads
 from backend.training.tracking import NullTracker
 from tests.fixtures.models import Listener
 
@@ -50,3 +54,18 @@ def test_an_expected_error_comes_back_as_it_was(failure):
 
 def test_without_a_word_of_any_rank_it_is_horovod_that_could_not_run(failure):
     assert isinstance(failure({"phase": "stopped"}, {"phase": "stopped"}), EnvironmentUnready)
+
+
+def test_threads_that_carry_messages_do_not_interrupt_what_computes():
+    before, begun, done = _threads(), threading.Event(), threading.Event()
+    messenger = threading.Thread(target=lambda: (begun.set(), done.wait(30)))
+    messenger.start()
+    try:
+        assert begun.wait(30)
+        assert messenger.native_id in _threads() - before
+        _let_compute({messenger.native_id})
+        assert os.sched_getscheduler(messenger.native_id) == os.SCHED_BATCH
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    finally:
+        done.set()
+        messenger.join()
