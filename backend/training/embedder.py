@@ -47,7 +47,7 @@ class NetworkEmbedder:
         # Traced once and called without its dispatch, which takes a quarter of the time of one picture.
         self._run, self._tensor = run.get_concrete_function(), tf.constant
         self._lone: LoneRunner | None = None
-        self._weights = int(model.count_params())
+        self._model = model  # a traced function holds its variables weakly, and would be left without them
 
     def quicken(self, threads: int) -> None:
         """Answer lone pictures the quick way from now on, where that pays; weights must stay as they are.
@@ -55,7 +55,7 @@ class NetworkEmbedder:
         Args:
             threads: Threads for one picture; 0 means one.
         """
-        if self._weights <= _LONE_WEIGHTS:
+        if self._model.count_params() <= _LONE_WEIGHTS:
             self._lone = LoneRunner(self._run, threads=max(1, threads))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_threads_that_ask_at_once_get_their_own_answers():
     with ThreadPoolExecutor(8) as pool:
         at_once = np.concatenate(list(pool.map(lambda one: embedder.embed(one[None]), np.tile(pixels, (10, 1, 1, 1)))))
     np.testing.assert_array_equal(at_once, np.tile(alone, (10, 1)))
+
+
+def test_an_embedder_keeps_its_network_alive():
+    config = NETWORKS["seed-cnn"]
+    embedder = NetworkEmbedder(build_network(config), config.pixels)
+    gc.collect()
+    embedder.quicken(1)
+    assert embedder.embed(drawn(config, 1)).shape == (1, 16)
 
 
 def test_a_network_in_training_is_asked_as_it_is_now():
