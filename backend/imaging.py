@@ -82,16 +82,6 @@ def to_float(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.multiply(pixels, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
-def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """Check format and size from the header, without decoding a pixel.
-
-    Raises:
-        ImageRejected: The bytes are no PNG, JPEG or WEBP, or the picture is too large or too small.
-    """
-    with opened(data, max_pixels=max_pixels) as image:
-        return _info(image)
-
-
 def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Check that a picture is readable to its end, as cheaply as its format allows; what passes can be decoded.
 

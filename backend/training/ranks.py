@@ -153,7 +153,7 @@ def _horovod() -> Any:
         raise EnvironmentUnready(
             f"Horovod cannot be imported on {socket.gethostname()}.", next_step="Run `make setup` there."
         ) from error
-    # Looked for so often, a message is sent within a third of a millisecond instead of one.
+    # A message waits until it is looked for; with the threads out of the way, looking costs nothing.
     os.environ.setdefault("HOROVOD_CYCLE_TIME", _CYCLE_MS)
     before = _threads()
     hvd.init()
@@ -168,7 +168,7 @@ def _threads() -> set[int]:
 def _let_compute(messengers: set[int]) -> None:
     """Have Horovod's threads wait until what computes on their core pauses, as it does whenever a message is due.
 
-    They look for messages a thousand times a second and more, and each time would push it off its core: a fifth of a step.
+    They look for messages a thousand times a second and more, and each time would push it off its core.
     """
     for thread in messengers:
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))

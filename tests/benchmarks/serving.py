@@ -199,9 +199,8 @@ def run(settings: Settings, *, rounds: int, clients: int, each: int) -> dict[str
     token = ensure_app_token(settings)
     stage = set_stage(settings)
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        stack.enter_context(
-            threadpool_limits(limits=serving_threads(settings), user_api="blas")
-        )  # as the endpoint has it
+        # As the endpoint has it.
+        stack.enter_context(threadpool_limits(limits=serving_threads(settings), user_api="blas"))
         path = write_original(stage, Path(place))
         os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for the original's process
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # uvicorn, by name

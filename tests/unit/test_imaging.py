@@ -12,7 +12,7 @@ from PIL import Image
 
 from backend import imaging
 from backend.errors import ImageRejected
-from backend.imaging import decode, decode_many, encode_png, inspect, thumbnail, to_float
+from backend.imaging import decode, decode_many, encode_png, thumbnail, to_float, verify
 from backend.pixel_spec import PixelSpec
 
 GREY = PixelSpec(28, 28, 1, "dark")
@@ -57,7 +57,7 @@ def test_one_by_one_and_in_a_batch_give_the_same_pixels():
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_the_three_formats_are_read(kind):
-    info = inspect(encoded(Image.fromarray(quartered(32)), kind))
+    info = verify(encoded(Image.fromarray(quartered(32)), kind))
     assert (info.format, info.width, info.height, info.channels, info.frames) == (kind, 32, 32, 3, 1)
 
 
@@ -202,14 +202,14 @@ def test_thumbnails_are_small_and_small_pictures_stay_as_they_are():
     small = encode_png(quartered())
     assert thumbnail(small, side=32) == small
     large = thumbnail(encoded(Image.fromarray(quartered(640)), "JPEG"), side=96)
-    assert inspect(large).width == 96
+    assert verify(large).width == 96
 
 
 def test_a_turned_photo_has_an_upright_thumbnail():
     exif = Image.Exif()
     exif[0x0112] = 6
     wide = Image.fromarray(np.vstack([quartered(64), quartered(64)]))
-    info = inspect(thumbnail(encoded(wide, exif=exif), side=60))
+    info = verify(thumbnail(encoded(wide, exif=exif), side=60))
     assert (info.width, info.height) == (60, 30)
 
 

@@ -17,7 +17,7 @@ from backend.catalogue import parquet_table, table_sources
 from backend.catalogue.preview import preview
 from backend.catalogue.quarantine_export import COLUMNS, TABLE
 from backend.errors import CatalogueError, DatasetUnavailable
-from backend.imaging import inspect
+from backend.imaging import verify
 from tests.support.pictures import encoded, put
 
 
@@ -35,7 +35,7 @@ def test_a_folder_shows_pictures_from_all_over_it(shop):
     assert seen.mapping == {}
     assert seen.notes == ()
     assert [row.product_id for row in seen.rows] == ["bag/000", "bag/025", "coat/000", "coat/024", "coat/049"]
-    assert all(inspect(row.thumbnail).width == 24 and row.reason is None for row in seen.rows)
+    assert all(verify(row.thumbnail).width == 24 and row.reason is None for row in seen.rows)
 
 
 def test_no_more_pictures_are_read_than_shown(tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_every_style_and_every_print_is_drawn_as_an_accepted_picture():
     for product in PRODUCTS:
         seen.setdefault((product.label, product.look.style, product.look.print_motif), product)
     for product in seen.values():
-        info = imaging.inspect(draw(product))
+        info = imaging.verify(draw(product))
         assert (info.format, info.width, info.height, info.channels, info.frames) == ("PNG", SIDE, SIDE, 3, 1)
 
 

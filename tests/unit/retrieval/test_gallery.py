@@ -160,7 +160,7 @@ def test_large_pictures_are_decoded_in_parts_and_shown_small(tmp_path, monkeypat
     for position, product_id in enumerate(gallery.ids):
         pixels = imaging.decode(by_id[product_id]["image"], spec).pixels
         np.testing.assert_array_equal(vectors[position], embedder.embed(pixels[None])[0])
-        assert imaging.inspect(gallery.thumbnail(position)).width == 160
+        assert imaging.verify(gallery.thumbnail(position)).width == 160
 
 
 def test_a_split_is_embedded_as_queries(shop, tmp_path, small_batches):
