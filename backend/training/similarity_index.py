@@ -1,7 +1,8 @@
 """TensorFlow Similarity's own ``Indexer`` behind our port: the original design's arm, to be compared with.
 
 It walks a graph of nmslib, keeps every embedding a second time in a store, knows no filters and no ties, and cannot
-drop an item. What is asked beyond that is answered by asking it for more.
+drop an item. Filters are answered by asking it for more. Where items lie equally near all are compared, because the graph
+leaves some of them out, and which ones differs from one build to the next.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class SimilarityIndex:
             positions = np.asarray([one.label for one in found], dtype=np.int64)
             is_open = np.ones(len(found), dtype=np.bool_) if allowed is None else allowed[positions]
             distances = np.asarray([one.distance for one in found])[is_open]
-            if len(distances) > k and distances[-1] - distances[k - 1] > NEAR_TIE:
+            if len(distances) > k:
+                if np.any(np.diff(distances[: k + 1]) <= NEAR_TIE):
+                    break
                 return nearest(query, self._vectors, positions[is_open], k)
             asked *= _MORE
         found_exactly = self._exact.search(query[None], k=k, allowed=allowed)

@@ -211,6 +211,17 @@ def test_copies_rank_by_position_in_a_large_gallery(make, clustered):
     assert len({*found.distances[0].tolist()}) == 1
 
 
+@pytest.mark.tf
+def test_copies_that_the_original_leaves_out_are_found_all_the_same(clustered):
+    vectors = clustered[0].copy()
+    vectors[1_000:1_400] = vectors[7]
+    index, has = similarity_index(vectors), np.delete(np.arange(len(vectors)), [1_000, 1_002])
+    with_gaps = type(index.indexer)(vectors.shape[1], distance="cosine")
+    with_gaps.batch_add(vectors[has], labels=has.tolist(), verbose=0)
+    index.indexer = with_gaps
+    assert index.search(vectors[7][None], k=5).positions.tolist() == [[7, 1_000, 1_001, 1_002, 1_003]]
+
+
 def test_a_lone_query_is_answered_exactly_as_in_a_batch(clustered):
     """Alone it takes the short cut by the heads, in a batch the matrix product."""
     vectors, queries = clustered
