@@ -1,15 +1,11 @@
 """How the processes of one training speak with each other: not at all when there is one, by Horovod when there are more.
 
-The loss is a mean over the pairs of the *global* batch. Embeddings are therefore gathered before it is computed, on every
-rank the same, and what flows back is chosen so that the sum over ranks is the gradient that one process with the whole
-batch would have had:
+The loss is a mean over the pairs of the *global* batch. Embeddings are therefore gathered before it is computed: a rank's
+loss is that of its own pictures, each compared with the pictures of all, and the mean over ranks is the loss of one process
+with the whole batch. So is the gradient, if each rank's is averaged, and an embedding's is the sum of what all ranks say
+of it. (Horovod's own gradient of ``allgather`` would average that, too.)
 
-* All ranks compute the same loss of the same gathered batch, so that each takes its own part of the gradient of what was
-  gathered; there is nothing to exchange. (Horovod's own gradient of ``allgather`` would average what is equal.)
-* A rank's network saw only its own part of the batch: gradients of the network's variables are summed.
-* Variables of the loss (proxies) saw the whole batch on every rank: their gradients are equal, and averaged.
-
-Every message is a wait for the slowest rank, and a step has little else to wait for: the two kinds travel in one.
+Every message is a wait for the slowest rank, and a step has little else to wait for: gradients and terms travel in one.
 
 Source: Sergeev, Del Balso, "Horovod: fast and easy distributed deep learning in TensorFlow", 2018, arXiv:1802.05799.
 """
@@ -42,10 +38,10 @@ class Communicator(Protocol):
         """Makes layers that normalise over the global batch; None where the local one is the global one."""
 
     def gather(self, tensor: Any) -> Any:
-        """Concatenate the tensors of all ranks along the first axis, in the order of ranks, with gradients."""
+        """Concatenate the tensors of all ranks along the first axis, this one's first, with gradients."""
 
-    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
-        """Sum each gradient of what saw its rank's part over ranks, average those of what saw the whole, in order."""
+    def averaged(self, tensors: Sequence[Any]) -> list[Any]:
+        """Average each over ranks."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all ranks the values that rank 0 has."""
@@ -63,9 +59,9 @@ class Alone:
         """Return it."""
         return tensor
 
-    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+    def averaged(self, tensors: Sequence[Any]) -> list[Any]:
         """Return them."""
-        return [*own, *shared]
+        return list(tensors)
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """There is nobody to tell."""
@@ -95,23 +91,25 @@ class HorovodRanks:
         return synchronised(self._hvd, self._tf)
 
     def gather(self, tensor: Any) -> Any:
-        """Concatenate over ranks; every rank's part has the same size."""
+        """Concatenate over ranks, this one's first; every rank's part has the same size."""
         hvd, tf, name = self._hvd, self._tf, f"gather.{tensor.dtype.name}.{tensor.shape.rank}"
 
         @tf.custom_gradient
         def gathered(part: Any) -> tuple[Any, Callable[[Any], Any]]:
-            def own_part(gradient: Any) -> Any:
-                size = tf.shape(part)[0]
-                return gradient[self.rank * size : (self.rank + 1) * size]
+            before = self.rank * tf.shape(part)[0]  # rows of the ranks before this one
 
-            return hvd.allgather(part, name=name), own_part
+            def own_part(gradient: Any) -> Any:
+                return hvd.reducescatter(tf.roll(gradient, before, axis=0), op=hvd.Sum, name=f"{name}.gradient")
+
+            return tf.roll(hvd.allgather(part, name=name), -before, axis=0), own_part
 
         return gathered(tensor)
 
-    def reduced(self, own: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
-        """Sum the first over ranks and average the second, all in one message."""
-        parts = [*own, *(self._tf.convert_to_tensor(gradient) / self.size for gradient in shared)]
-        return list(self._hvd.grouped_allreduce(parts, op=self._hvd.Sum)) if parts else []
+    def averaged(self, tensors: Sequence[Any]) -> list[Any]:
+        """Average each over ranks, all in one message."""
+        return list(
+            self._hvd.grouped_allreduce([self._tf.convert_to_tensor(one) for one in tensors], op=self._hvd.Average)
+        )
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all ranks the values that rank 0 has."""

@@ -1,7 +1,8 @@
 """What training minimises: a loss of pairs by TensorFlow Similarity, and optionally a term on class proxies.
 
-All pair losses compare every picture of a batch with every other, so that a batch gathered over ranks is just a larger
-one. Their margins and temperatures are set for unit vectors.
+All pair losses compare pictures, the anchors, with every other of a batch, and are a mean over anchors. Of a batch
+gathered over ranks, each rank takes its own pictures as anchors: the mean over ranks is the loss of the whole, and the
+pairs are shared out. Their margins and temperatures are set for unit vectors.
 
 The proxy term is a softmax over the cosine between an embedding and one learnt direction per class. It tells every
 picture where its class lies, even when the batch holds no hard pair, which is what a short training lacks most.
@@ -29,6 +30,7 @@ _CENTRE = {"cosine": 1.0, "euclidean": 1.5, "squared-euclidean": 1.5}
 _MARGIN = {"cosine": 0.2, "euclidean": 0.3, "squared-euclidean": 0.4}  # how much nearer the same class must be
 _CIRCLE_MARGIN = {"cosine": 0.25, "euclidean": 0.4}
 _CIRCLE_SCALE = 32.0
+_ALL_WITH_ALL = {"pn", "soft_nearest_neighbour"}  # the library takes no fewer anchors
 _TEMPERATURE = {"cosine": 0.1, "euclidean": 0.2, "squared-euclidean": 0.2}
 
 
@@ -59,17 +61,26 @@ class EmbeddingLoss:
         """What the loss itself learns: the proxies, if there are any."""
         return [] if self._proxies is None else [self._proxies]
 
-    def terms(self, labels: Any, embeddings: Any) -> dict[str, Any]:
+    def terms(self, labels: Any, embeddings: Any, anchors: Any = None) -> dict[str, Any]:
         """Return the weighted terms, whose sum is the loss.
 
         Args:
             labels: Class numbers, int32 (B,).
             embeddings: Unit vectors, float32 (B, D).
+            anchors: How many of them, from the first on, are compared with all; all if left out.
         """
-        terms = {self._name: self._pairs(labels, embeddings)}
+        terms = {self._name: self._pair_term(labels, embeddings, anchors)}
         if self._proxies is not None:
-            terms["proxy"] = self._weight * self._proxy_term(labels, embeddings)
+            terms["proxy"] = self._weight * self._proxy_term(labels[:anchors], embeddings[:anchors])
         return terms
+
+    def _pair_term(self, labels: Any, embeddings: Any, anchors: Any) -> Any:
+        if self._name in _ALL_WITH_ALL:
+            return self._pairs(labels, embeddings)
+        options = {key: value for key, value in self._pairs.get_config().items() if key not in {"name", "reduction"}}
+        return self._tf.reduce_mean(
+            self._pairs.fn(labels[:anchors], embeddings[:anchors], labels, embeddings, **options)
+        )
 
     def _proxy_term(self, labels: Any, embeddings: Any) -> Any:
         tf = self._tf

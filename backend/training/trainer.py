@@ -164,18 +164,15 @@ class Trainer:
         tf = self._tf
         pixels = tf.TensorSpec((None, *self._config.pixels.shape), tf.float32)
 
-        own = len(self.model.trainable_variables)
-
         @tf.function(input_signature=[pixels, tf.TensorSpec((None,), tf.int32)])
         def step(pixels: Any, labels: Any) -> dict[str, Any]:
             with tf.GradientTape() as tape:
-                own_part = learnt_part(self.model(pixels, training=True), self._config)
-                embeddings = self._ranks.gather(own_part)
-                terms = self._loss.terms(self._ranks.gather(labels), embeddings)
+                embeddings = self._ranks.gather(learnt_part(self.model(pixels, training=True), self._config))
+                terms = self._loss.terms(self._ranks.gather(labels), embeddings, tf.size(labels))
                 loss = tf.add_n(list(terms.values()))
             gradients = tape.gradient(loss, self._learnt)
-            gradients = self._ranks.reduced(gradients[:own], gradients[own:])
+            *gradients, values = self._ranks.averaged([*gradients, tf.stack(list(terms.values()))])
             self._optimizer.apply_gradients(zip(gradients, self._learnt, strict=True))
-            return terms
+            return dict(zip(terms, tf.unstack(values), strict=True))
 
         return step

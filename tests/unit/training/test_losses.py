@@ -110,6 +110,28 @@ def test_a_loss_is_the_same_whatever_the_order_of_the_batch(tf, loss, distance):
 
 
 @pytest.mark.parametrize(("loss", "distance"), PAIRS)
+def test_ranks_that_share_out_the_anchors_have_the_loss_and_gradient_of_all(tf, loss, distance):
+    labels, vectors = batch(tf, noise=1.5)
+    shuffled = np.random.default_rng(0).permutation(len(labels))  # not sorted by class, so that ranks differ
+    labels, vectors = tf.gather(labels, shuffled), tf.gather(vectors, shuffled)
+    one = EmbeddingLoss(replace(TINY, loss=loss, distance=distance), 3)
+    learnt = [vectors, *one.variables]
+
+    def told(first, anchors):
+        with tf.GradientTape() as tape:
+            tape.watch(vectors)
+            terms = one.terms(tf.roll(labels, -first, 0), tf.roll(vectors, -first, 0), anchors)
+            total = tf.add_n(list(terms.values()))
+        return [*map(float, terms.values())], [gradient.numpy() for gradient in tape.gradient(total, learnt)]
+
+    whole, parts = told(0, None), [told(first, 4) for first in (0, 4, 8)]
+    np.testing.assert_allclose(np.mean([terms for terms, _ in parts], axis=0), whole[0], rtol=1e-5)
+    for number, gradient in enumerate(whole[1]):
+        assert np.abs(gradient).max() > 0
+        np.testing.assert_allclose(np.mean([found[number] for _, found in parts], axis=0), gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "distance"), PAIRS)
 def test_embeddings_that_are_all_the_same_give_a_loss_and_gradients_that_are_numbers(tf, loss, distance):
     labels = tf.constant(np.repeat(np.arange(3), 4), tf.int32)
     vectors = tf.constant(np.tile(np.eye(16, dtype=np.float32)[:1], (12, 1)))
