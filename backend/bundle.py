@@ -238,14 +238,21 @@ def versions_named(manifests: Iterable[Manifest], catalogue: str) -> dict[int, l
     return used
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+def write_atomically(path: Path, data: bytes, *, lasting: bool = True) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        lasting: Whether to wait until the disk has it, so that it also outlives a machine that stops.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -131,9 +131,9 @@ def replay_on(settings: Settings, folder: Path) -> list[Replayed]:
     if not queries:
         return []
     from backend.retrieval.recommend import Recommender
-    from backend.training.embedder import load_embedder
+    from backend.training.embedder import load_query_embedder
 
-    return replay(Recommender.load(folder, embedder_loader=load_embedder, threads=settings.threads), queries)
+    return replay(Recommender.load(folder, embedder_loader=load_query_embedder, threads=settings.threads), queries)
 
 
 def _golden(replayed: Sequence[Replayed]) -> Check:

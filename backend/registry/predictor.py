@@ -41,10 +41,10 @@ class TwinsetModel(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Verify and load the bundle among the model's artifacts."""
-        from backend.training.embedder import load_embedder
+        from backend.training.embedder import load_query_embedder
 
         folder = Path(context.artifacts[BUNDLE])
-        self._recommender = Recommender.load(folder, embedder_loader=load_embedder)
+        self._recommender = Recommender.load(folder, embedder_loader=load_query_embedder)
         self._recommender.warm_up()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002

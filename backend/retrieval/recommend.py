@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from backend.retrieval.index import Index
 
     class EmbedderLoader(Protocol):
-        """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_embedder``."""
+        """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_query_embedder``."""
 
         def __call__(self, folder: Path, manifest: Manifest, *, threads: int) -> Embedder:
             """Load it; raises BundleError where the weights do not fit."""

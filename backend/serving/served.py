@@ -37,11 +37,11 @@ def load_champion(settings: Settings) -> Served:
     """
     from backend.registry.fetching import fetch_champion
     from backend.retrieval.recommend import Recommender
-    from backend.training.embedder import load_embedder
+    from backend.training.embedder import load_query_embedder
 
     version, folder = fetch_champion(settings)
     recommender = Recommender.load(
-        folder, embedder_loader=load_embedder, max_pixels=settings.max_pixels, threads=serving_threads(settings)
+        folder, embedder_loader=load_query_embedder, max_pixels=settings.max_pixels, threads=serving_threads(settings)
     )
     recommender.warm_up()
     _settle()

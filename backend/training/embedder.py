@@ -94,7 +94,7 @@ def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
-    """Rebuild a bundle's network and fill it with its weights; nothing stored is executed.
+    """Rebuild a bundle's network and fill it with its weights, to embed many pictures; nothing stored is executed.
 
     Args:
         folder: The bundle, verified before.
@@ -112,7 +112,12 @@ def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkE
     model = build_network(config)
     weights.check_fit(arrays, [tuple(variable.shape) for variable in model.weights])
     model.set_weights(arrays)
-    embedder = NetworkEmbedder(model, manifest.pixels)
+    return NetworkEmbedder(model, manifest.pixels)
+
+
+def load_query_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
+    """Do as :func:`load_embedder` for who answers queries: the first of them, and each that comes alone, is quick."""
+    embedder = load_embedder(folder, manifest, threads=threads)
     embedder.quicken(threads)
     embedder.embed(np.zeros((1, *manifest.pixels.shape), dtype=np.uint8))  # the first call is the slow one
     return embedder

@@ -71,8 +71,8 @@ class RankFolder:
         return read
 
     def write_state(self, state: RankState) -> None:
-        """Say what a rank is doing."""
-        write_atomically(self.path / f"rank-{state.rank}.json", json.dumps(asdict(state)).encode())
+        """Say what a rank is doing; all ranks would wait for the disk of one, and nobody reads this after a crash."""
+        write_atomically(self.path / f"rank-{state.rank}.json", json.dumps(asdict(state)).encode(), lasting=False)
 
     def states(self, ranks: int) -> list[RankState]:
         """Read what all ranks are doing; one that has not said anything yet is working."""

@@ -28,7 +28,7 @@ from backend.serving.client import local_client
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
 from backend.supervisor import endpoint_service, running
-from backend.training.embedder import load_embedder
+from backend.training.embedder import load_embedder, load_query_embedder
 from tests.fixtures.registry import register_projection
 from tests.support.benchmarking import machine, pin, told
 from tests.support.browsing import free_port
@@ -53,7 +53,7 @@ def prepare(source: Settings, home: Path) -> tuple[Settings, dict[int, list[list
     expected = {}
     for folder in (champion, half):
         number = register_projection(settings, folder)
-        recommender = Recommender.load(folder, embedder_loader=load_embedder, threads=2)
+        recommender = Recommender.load(folder, embedder_loader=load_query_embedder, threads=2)
         expected[number] = [
             [n.product_id for n in recommender.recommend([photo], k=K)[0].neighbours] for photo in photos
         ]

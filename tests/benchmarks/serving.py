@@ -44,7 +44,7 @@ from backend.serving.served import serving_threads
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
 from backend.supervisor import Service, endpoint_service, running
-from backend.training.embedder import load_embedder
+from backend.training.embedder import load_query_embedder
 from tests.support.benchmarking import machine, pin, ratio_of, told
 from tests.support.browsing import free_port
 from tests.support.load import Asker
@@ -82,8 +82,8 @@ def set_stage(settings: Settings) -> Stage:
     products, _ = trained_on(manifest, settings).page(offset=0, limit=PHOTOS, split="test")
     pixels = np.stack([imaging.decode(product.image, manifest.pixels).pixels for product in products])
     threads = serving_threads(settings)
-    embedder = load_embedder(folder, manifest, threads=threads)
-    recommender = Recommender.load(folder, embedder_loader=load_embedder, threads=threads)
+    embedder = load_query_embedder(folder, manifest, threads=threads)
+    recommender = Recommender.load(folder, embedder_loader=load_query_embedder, threads=threads)
     photos = [imaging.encode_png(one) for one in pixels]
     return Stage(folder, recommender, embedder, load_vectors(folder), photos, embedder.embed(pixels))
 

@@ -92,7 +92,7 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
 def test_the_logged_model_answers_in_a_process_that_knows_nothing_of_this_checkout(
     registered, bundle_with_index, sample_snapshot, tmp_path
 ):
-    from backend.training.embedder import load_embedder
+    from backend.training.embedder import load_query_embedder
 
     photos = [product.image for product in sample_snapshot.page(offset=0, limit=3, split="test")[0]]
     (tmp_path / "photos.json").write_text(json.dumps([base64.b64encode(photo).decode() for photo in photos]))
@@ -120,7 +120,7 @@ print(json.dumps({"backend": backend.__file__, "rows": found.to_dict(orient="rec
     answer = json.loads(done.stdout.splitlines()[-1])
     assert str(registered.home) in answer["backend"]
 
-    recommender = Recommender.load(bundle_with_index, embedder_loader=load_embedder)
+    recommender = Recommender.load(bundle_with_index, embedder_loader=load_query_embedder)
     expected = [n for a in recommender.recommend(photos, k=4) for n in a.neighbours]
     assert [row["product_id"] for row in answer["rows"]] == [n.product_id for n in expected]
     assert [row["query_row"] for row in answer["rows"]] == [row for row in range(3) for _ in range(4)]

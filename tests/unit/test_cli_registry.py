@@ -98,7 +98,7 @@ def test_what_is_not_there_is_said(home, capfd, arguments, code):
 def test_an_answer_is_approved_listed_replayed_and_given_up(
     settings, projection_bundle, projection_recommender, monkeypatch, capfd, tmp_path
 ):
-    monkeypatch.setattr("backend.training.embedder.load_embedder", load_projection)
+    monkeypatch.setattr("backend.training.embedder.load_query_embedder", load_projection)
     shutil.copytree(projection_bundle, settings.models_dir / "projection")
     photo = tmp_path / "checks.png"
     photo.write_bytes(encoded(picture("checks", 3)))

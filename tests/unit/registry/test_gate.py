@@ -19,7 +19,7 @@ from tests.fixtures.endpoint import load_projection
 @pytest.fixture
 def home(evaluated_home, settings, monkeypatch):
     """A home whose two models may be changed; the small one is the worse one by far."""
-    monkeypatch.setattr("backend.training.embedder.load_embedder", load_projection)
+    monkeypatch.setattr("backend.training.embedder.load_query_embedder", load_projection)
     shutil.copytree(evaluated_home.models_dir, settings.models_dir)
     return settings
 
