@@ -107,9 +107,7 @@ class HorovodRanks:
 
     def averaged(self, tensors: Sequence[Any]) -> list[Any]:
         """Average each over ranks, all in one message."""
-        return list(
-            self._hvd.grouped_allreduce([self._tf.convert_to_tensor(one) for one in tensors], op=self._hvd.Average)
-        )
+        return list(self._hvd.grouped_allreduce(list(tensors), op=self._hvd.Average))
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all ranks the values that rank 0 has."""

@@ -116,8 +116,7 @@ def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkE
 
 
 def load_query_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
-    """Do as :func:`load_embedder` for who answers queries: the first of them, and each that comes alone, is quick."""
+    """Do as :func:`load_embedder`, for who answers queries: one that comes alone is quick."""
     embedder = load_embedder(folder, manifest, threads=threads)
     embedder.quicken(threads)
-    embedder.embed(np.zeros((1, *manifest.pixels.shape), dtype=np.uint8))  # the first call is the slow one
     return embedder

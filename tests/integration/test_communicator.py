@@ -1,10 +1,9 @@
-"""What ranks of Horovod tell each other, with one rank more than there are arms in most proofs."""
+"""What ranks of Horovod tell each other; three of them, because two are each other's only neighbour."""
 
 from __future__ import annotations
 
 from itertools import chain
 
-import numpy as np
 import pytest
 
 from backend.training.runtime import set_environment
@@ -15,8 +14,6 @@ RANKS, ROWS = 3, 2
 
 def on_a_rank():
     """Gather two numbers of each rank, and weigh them by where they stand, ten more on each rank."""
-    from backend.training.runtime import set_environment
-
     set_environment()
     import horovod.tensorflow as hvd
 
@@ -68,4 +65,3 @@ def test_a_part_gets_what_all_ranks_say_of_it(answers):
 
 def test_averages_are_the_same_on_all_ranks(answers):
     assert [averages for _, _, *averages in answers] == [[[10.0, 11.0], [16.0]]] * RANKS
-    assert np.mean([10.0 * rank for rank in range(RANKS)]) == 10.0
