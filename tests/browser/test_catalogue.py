@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import UTC, datetime
 
 import pytest
+from playwright.sync_api import expect
 
 from backend.catalogue.snapshot import open_snapshot
-from tests.browser.test_find_similar import assert_fits
 from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import encoded, picture
 from tests.support.browsing import app_running
+from tests.support.pages import assert_settled_and_fits, expect_pictures, upload
 from tests.ui.conftest import add_version, shop_row, write_catalogue
 
 pytestmark = pytest.mark.browser
@@ -35,9 +37,7 @@ def shop(tmp_path_factory):
 def test_every_view_fits_a_phone(phone, shop, view):
     phone.goto(f"{shop}/catalogue?view={view}")
     phone.get_by_role("tab", name=view, selected=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
-    assert phone.get_by_test_id("stAlertContentError").count() == 0
+    assert_settled_and_fits(phone)
 
 
 def test_a_changed_picture_stands_beside_the_one_before(page, shop):
@@ -47,14 +47,13 @@ def test_a_changed_picture_stands_beside_the_one_before(page, shop):
     left, right = (pair.nth(position).bounding_box() for position in range(2))
     assert [round(left[name]) for name in ("y", "width")] == [round(right[name]) for name in ("y", "width")]
     assert left["x"] < right["x"]
-    assert pair.locator("figcaption").all_inner_texts() == ["Version 4", "Version 5"]
-    assert all(pair.locator("img").evaluate_all("images => images.map(image => image.naturalWidth > 0)"))
+    expect(pair.locator("figcaption")).to_have_text(["Version 4", "Version 5"])
+    expect_pictures(pair.locator("img"))
 
 
 def test_bytes_that_are_no_picture_are_a_placeholder(page, shop):
     page.goto(f"{shop}/catalogue?view=Rejected")
-    page.locator("ol.grid > li").first.wait_for()
-    assert page.locator("ol.grid .missing").all_inner_texts() == ["No picture"]
+    expect(page.locator("ol.grid .missing")).to_have_text(["No picture"])
 
 
 def test_a_link_opens_a_version_and_its_banner_leads_back(page, shop):
@@ -62,7 +61,7 @@ def test_a_link_opens_a_version_and_its_banner_leads_back(page, shop):
     page.get_by_text("You look at version 4 of 5").wait_for()
     page.get_by_role("button", name="Back to the newest").click()
     page.get_by_text("You look at version 4 of 5").wait_for(state="detached")
-    assert "version=" not in page.url
+    expect(page).not_to_have_url(re.compile("version="))
 
 
 def zipped_shop(*, last: int) -> bytes:
@@ -85,7 +84,7 @@ def test_an_upload_is_checked_committed_and_shown(page, tmp_path):
         page.get_by_text("There is no catalogue yet").wait_for()
         page.get_by_text("Upload a file").click()
         file = {"name": "My shop.zip", "mimeType": "application/zip", "buffer": zipped_shop(last=12)}
-        page.locator("input[type=file]").set_input_files(file)
+        upload(page, file)
         # 1. The preview, with pictures.
         page.get_by_text("37 products").wait_for()
         page.locator("ol.grid img").first.wait_for()
@@ -93,13 +92,13 @@ def test_an_upload_is_checked_committed_and_shown(page, tmp_path):
         # 2. The report, before anything is stored.
         commit = page.get_by_role("button", name="Commit to my-shop")
         commit.wait_for(timeout=SPARK_MS)
-        assert page.get_by_test_id("stMetric").filter(has_text="New").first.inner_text().split() == ["New", "36"]
+        expect(page.get_by_test_id("stMetric").filter(has_text="New").first).to_have_text(re.compile(r"^New\s*36$"))
         page.get_by_text("Not a picture: 1").wait_for()
         assert not (settings.catalogues_dir / "my-shop").exists()
         # 3. The commit, and the products.
         commit.click()
         page.get_by_text("36 products; click one").wait_for(timeout=SPARK_MS)
-        assert page.locator(".st-key-catalogue_grid ol.grid > li").count() == 24
+        expect(page.locator(".st-key-catalogue_grid ol.grid > li")).to_have_count(24)
         page.get_by_role("tab", name="Rejected").click()
         page.get_by_text("blob/broken").first.wait_for()
     assert open_snapshot(settings.catalogues_dir, "my-shop").summary().rows == 36

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 
 from backend import bundle
 from backend.registry.card import card_of
 from backend.registry.golden import GoldenQuery, approve
 from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger
 from backend.serving.tokens import token_store
-from tests.browser.test_find_similar import assert_fits
 from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import encoded, picture
 from tests.support.browsing import app_running
+from tests.support.pages import assert_settled_and_fits
 
 pytestmark = pytest.mark.browser
 VIEWS = ("Versions", "Golden queries", "Tokens", "Try it", "From your program")
@@ -56,9 +57,7 @@ def deployable(home):
 def test_every_view_fits_a_phone(phone, deployable, view):
     phone.goto(f"{deployable}/deploy?view={view}")
     phone.get_by_role("tab", name=view, selected=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
-    assert phone.get_by_test_id("stAlertContentError").count() == 0
+    assert_settled_and_fits(phone)
 
 
 def test_a_token_is_made_and_shown_once(page, deployable, home):
@@ -76,11 +75,7 @@ def test_a_token_is_made_and_shown_once(page, deployable, home):
 def test_a_reason_opens_the_gate(page, deployable):
     page.goto(f"{deployable}/deploy?view=Versions&registered=2")
     champion = page.get_by_role("button", name="Make it champion")
-    champion.wait_for()
-    assert champion.is_disabled()
+    expect(champion).to_be_disabled()
     page.get_by_label("Reason to promote it all the same").fill("The photographer changed.")
     page.get_by_label("Reason to promote it all the same").press("Enter")
-    page.wait_for_function(
-        "name => ![...document.querySelectorAll('button')].find(b => b.innerText.includes(name)).disabled",
-        arg="Make it champion",
-    )
+    expect(champion).to_be_enabled()

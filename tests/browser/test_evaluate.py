@@ -6,8 +6,8 @@ import pytest
 
 from backend.evaluation.answers import load_answers
 from backend.evaluation.report import load_report
-from tests.browser.test_find_similar import assert_fits
 from tests.support.browsing import app_running
+from tests.support.pages import assert_settled_and_fits, expect_ids, expect_pictures
 
 pytestmark = pytest.mark.browser
 VIEWS = ("Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "New kinds", "Match or not", "Two models")
@@ -24,9 +24,7 @@ def judged(evaluated_home):
 def test_every_view_fits_a_phone(phone, judged, view):
     phone.goto(f"{judged}/evaluate?model=large&view={view}")
     phone.get_by_role("tab", name=view, selected=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
-    assert phone.get_by_test_id("stAlertContentError").count() == 0
+    assert_settled_and_fits(phone)
 
 
 def test_a_click_on_a_cell_of_the_matrix_opens_its_pairs(page, judged, evaluated_home):
@@ -38,8 +36,5 @@ def test_a_click_on_a_cell_of_the_matrix_opens_its_pairs(page, judged, evaluated
     marks.nth(len(cells) - 1).wait_for()
     box = marks.nth(position).bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expected = answers.cell("Disc", "Disc")
-    page.locator(f"ol.grid > li[data-product-id='{expected[0]}']").wait_for()
-    shown = page.locator("ol.grid > li").evaluate_all("items => items.map(item => item.dataset.productId)")
-    assert shown == list(expected)
-    assert all(page.locator("ol.grid img").evaluate_all("images => images.map(image => image.naturalWidth > 0)"))
+    expect_ids(page.locator("ol.grid > li"), answers.cell("Disc", "Disc"))
+    expect_pictures(page.locator("ol.grid img"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from backend.retrieval.gallery import Gallery
-from tests.browser.test_find_similar import assert_fits
 from tests.support.browsing import app_running
+from tests.support.pages import assert_settled_and_fits, expect_in_address
 
 pytestmark = pytest.mark.browser
 VIEWS = ("Map", "Lists", "Outliers", "Overlap", "Hubs", "Near duplicates", "Two models")
@@ -47,7 +50,7 @@ def test_every_product_is_painted_and_its_picture_comes_when_it_is_pointed_at(pa
     page.mouse.move(x - 2, y)
     page.mouse.move(x, y)
     root.locator(".card:not([hidden])").wait_for()
-    assert root.locator(".card img").evaluate("image => image.src").startswith("data:image/")
+    expect(root.locator(".card img")).to_have_attribute("src", re.compile("^data:image/"))
 
 
 def test_a_click_shows_true_neighbours_beside_those_on_the_map(page, explored, ids):
@@ -58,7 +61,7 @@ def test_a_click_shows_true_neighbours_beside_those_on_the_map(page, explored, i
     page.mouse.click(x, y)
     page.get_by_text("true neighbours", exact=False).first.wait_for()
     page.wait_for_function("document.querySelector('.twinset-map').twinset.plot.data.some(trace => trace.overlay)")
-    assert "point=" in page.url
+    expect_in_address(page, "point=")
 
 
 def test_a_lasso_selects_and_the_same_link_shows_the_same_view(page, explored):
@@ -78,8 +81,8 @@ def test_a_lasso_selects_and_the_same_link_shows_the_same_view(page, explored):
     page.locator("[class*=st-key-explore_selection]").wait_for()
     page.wait_for_function("Number(document.querySelector('.twinset-map').dataset.selected) > 0")
     count = page.locator(".twinset-map").get_attribute("data-selected")
-    assert page.get_by_text(f"{count} products selected").count() == 1
-    page.wait_for_function("location.search.includes('selection=')")
+    expect(page.get_by_text(f"{count} products selected")).to_have_count(1)
+    expect_in_address(page, "selection=")
     link = page.url
     page.goto("about:blank")
     page.goto(link)
@@ -95,7 +98,7 @@ def test_the_search_flies_to_a_product_and_the_link_keeps_what_is_in_view(page, 
     painted(page, explored)
     page.get_by_placeholder("id, title or label").fill(ids[20])
     page.keyboard.press("Enter")
-    page.wait_for_function("location.search.includes('camera=')")
+    expect_in_address(page, "camera=")
     before = page.evaluate("document.querySelector('.twinset-map').twinset.plot._fullLayout.xaxis.range")
     link = page.url
     page.goto("about:blank")
@@ -126,6 +129,4 @@ def test_two_maps_stand_side_by_side(page, explored):
 def test_every_view_fits_a_phone(phone, explored, view):
     phone.goto(f"{explored}/explore?model=mine&view={view.replace(' ', '+')}")
     phone.get_by_role("tab", name=view, selected=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
-    assert phone.get_by_test_id("stAlertContentError").count() == 0
+    assert_settled_and_fits(phone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import expect
 
 from app.navigation import PAGES
 from backend.serving.gateway import build_app
@@ -12,6 +13,15 @@ from backend.serving.tokens import ensure_app_token
 from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import encoded, http_to, picture, served
 from tests.support.browsing import app_running
+from tests.support.pages import (
+    answers,
+    assert_fits,
+    assert_settled_and_fits,
+    expect_in_address,
+    expect_pictures,
+    ids,
+    upload,
+)
 from tests.ui.conftest import write_catalogue
 
 pytestmark = pytest.mark.browser
@@ -33,38 +43,15 @@ def photo(kind: str, number: int, name: str = "photo.png") -> dict[str, object]:
     return {"name": name, "mimeType": "image/png", "buffer": encoded(picture(kind, number))}
 
 
-def answers(page):
-    """The neighbours, once they are there and what was shown before is gone."""
-    page.get_by_text("Answered in").wait_for()
-    page.locator("[data-stale=true]").first.wait_for(state="detached")
-    return page.locator(".st-key-neighbours ol.grid > li")
-
-
-def ids(page) -> list[str]:
-    return answers(page).evaluate_all("items => items.map(item => item.dataset.productId)")
-
-
-def upload(page, files) -> None:
-    page.locator("input[type=file]").set_input_files(files)
-
-
-def assert_fits(page) -> None:
-    """Nothing sticks out to the right, so that nobody has to scroll sideways."""
-    width, visible = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-    assert width <= visible
-
-
 def test_an_uploaded_photo_is_answered_with_pictures_of_neighbours(page, address):
     page.goto(address)
     page.locator("ol.grid > li").first.wait_for()
     upload(page, photo("checks", 3))
-    page.get_by_text("Answered in").wait_for()
-    assert ids(page)[0] == "c017"
-    assert len(ids(page)) == 12
-    widths = answers(page).locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
-    assert all(width > 0 for width in widths)
+    expect(answers(page)).to_have_count(12)
     card = answers(page).first
-    assert card.locator(".rank").inner_text() == "1"
+    expect(card).to_have_attribute("data-product-id", "c017")
+    expect_pictures(answers(page).locator("img"))
+    expect(card.locator(".rank")).to_have_text("1")
     assert card.locator(".detail").inner_text() == "similarity 1.000\ndistance 0.000"
 
 
@@ -73,12 +60,11 @@ def test_a_click_on_a_card_asks_about_that_item_without_loading_the_page_again(p
     page.locator("ol.grid > li").first.wait_for()
     page.evaluate("window.stillTheSamePage = true")
     page.locator("ol.grid > li button").first.click()
-    page.get_by_text("Answered in").wait_for()
-    asked = page.url.partition("product=")[2]
-    assert asked
-    second = ids(page)[1]
-    answers(page).nth(1).locator("button").first.click()
-    page.wait_for_url(f"**product={second}*")
+    expect_in_address(page, "product=")
+    second = answers(page).nth(1)
+    asked = second.get_attribute("data-product-id")
+    second.locator("button").first.click()
+    expect_in_address(page, f"product={asked}")
     assert page.evaluate("window.stillTheSamePage")
 
 
@@ -87,26 +73,24 @@ def test_a_bad_file_is_a_sentence_and_the_next_good_one_is_answered(page, addres
     page.locator("ol.grid > li").first.wait_for()
     upload(page, {"name": "photo.png", "mimeType": "image/png", "buffer": b"this is no picture"})
     page.get_by_text("This is not a PNG, JPEG or WEBP picture.").wait_for()
-    assert page.get_by_text("Traceback").count() == 0
+    expect(page.get_by_text("Traceback")).to_have_count(0)
     upload(page, photo("blob", 5))
-    page.get_by_text("Answered in").wait_for()
-    assert ids(page)[0] == "b015"
+    expect(answers(page).first).to_have_attribute("data-product-id", "b015")
 
 
 def test_the_list_is_downloaded_as_csv(page, address):
     page.goto(f"{address}/?product=b015&k=3")
-    page.get_by_text("Answered in").wait_for()
+    expect(answers(page)).to_have_count(3)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     lines = download.value.path().read_text("utf-8").splitlines()
     assert download.value.suggested_filename == "similar-to-b015.csv"
     assert lines[0].startswith("rank,product_id,label,similarity,distance")
-    assert [line.split(",")[1] for line in lines[1:]] == ids(page)
+    assert [line.split(",")[1] for line in lines[1:]] == ids(answers(page))
 
 
 def test_on_a_phone_two_cards_stand_side_by_side_and_the_menu_is_folded(phone, address):
     phone.goto(f"{address}/?product=b015")
-    phone.get_by_text("Answered in").wait_for()
     boxes = [answers(phone).nth(position).bounding_box() for position in range(3)]
     assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"]
     menu = phone.get_by_role("link", name="Catalogue").bounding_box()
@@ -118,15 +102,14 @@ def test_on_a_phone_two_cards_stand_side_by_side_and_the_menu_is_folded(phone, a
 def test_every_page_fits_a_phone(phone, address, entry):
     phone.goto(address if entry is PAGES[0] else f"{address}/{entry.name}")
     phone.get_by_role("heading", name=entry.title, exact=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
+    assert_settled_and_fits(phone)
 
 
 def test_the_catalogue_leads_to_the_first_page(page, address):
     page.goto(f"{address}/catalogue")
     page.locator("ol.grid > li button").nth(4).click()
-    page.get_by_text("Answered in").wait_for()
-    assert "product=" in page.url
+    answers(page)
+    expect_in_address(page, "product=")
 
 
 def test_catalogue_text_with_markup_is_shown_as_text(page, address):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
@@ -34,10 +35,10 @@ def test_the_panel_follows_a_job_to_its_end_without_a_reload(page, home, tmp_pat
     page.get_by_text("waiting · 1 of 2").wait_for()
     page.evaluate("window.stillTheSamePage = true")
     gate.touch()
-    badge(page, "Done").wait_for()
+    badge(page, "Done").first.wait_for()
     page.locator("[data-stale=true]").first.wait_for(state="detached")
-    assert badge(page, "Done").count() == 1
-    assert page.get_by_role("link", name="Next: train a model on it").count() == 1
+    expect(badge(page, "Done")).to_have_count(1)
+    expect(page.get_by_role("link", name="Next: train a model on it")).to_have_count(1)
     assert page.evaluate("window.stillTheSamePage")
     assert runner.get(job.id).state is JobState.SUCCEEDED
 

@@ -6,10 +6,11 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.test_find_similar import answers, ids, upload
 from tests.fixtures.endpoint import deploy
 from tests.support.browsing import app_running, free_port
+from tests.support.pages import answers, expect_ids, expect_pictures, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow]
 
@@ -35,6 +36,6 @@ def test_a_photo_of_a_product_finds_what_the_endpoint_finds(page, deployed, samp
         page.goto(address)
         page.locator("ol.grid > li").first.wait_for()
         upload(page, {"name": "product.png", "mimeType": "image/png", "buffer": product.image})
-        assert ids(page) == expected
-        assert all(answers(page).locator("img").evaluate_all("images => images.map(image => image.naturalWidth > 0)"))
-        assert page.get_by_text("Catalogue sample version 1").count() == 1
+        expect_ids(answers(page), expected)
+        expect_pictures(answers(page).locator("img"))
+        expect(page.get_by_text("Catalogue sample version 1")).to_have_count(1)

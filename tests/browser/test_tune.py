@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backend.catalogue.snapshot import open_snapshot
-from tests.browser.test_find_similar import assert_fits
 from tests.fixtures.base import settings_for
 from tests.support.browsing import app_running
+from tests.support.pages import assert_settled_and_fits
 from tests.support.sweeps import plan_for, record, stored_sweep
 from tests.ui.conftest import write_catalogue
 
@@ -32,8 +32,7 @@ def tuned(tmp_path_factory):
 def test_every_view_fits_a_phone(phone, tuned, view):
     phone.goto(f"{tuned}/tune?view={view}")
     phone.get_by_role("tab", name=view, selected=True).wait_for()
-    phone.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    assert_fits(phone)
+    assert_settled_and_fits(phone)
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -41,8 +40,7 @@ def test_every_plot_fits_a_phone(phone, tuned, plot):
     phone.goto(f"{tuned}/tune?view=Trials&sweep=autumn")
     phone.get_by_role("radio", name=plot).click()
     phone.locator(".js-plotly-plot").first.wait_for()
-    assert_fits(phone)
-    assert phone.get_by_test_id("stAlertContentError").count() == 0
+    assert_settled_and_fits(phone)
 
 
 def test_a_box_in_the_history_picks_its_trials_in_the_table(page, tuned):
