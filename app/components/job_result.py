@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import streamlit as st
 
 from app import navigation, words
-from app.components import catalogue_results, tune_words
+from app.components import catalogue_results, model_results, tune_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,9 @@ def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
 def sentences(kind: str, result: dict[str, Any]) -> list[str]:
     """Return what a finished job brought, in a few sentences; none where nobody has words for it."""
     teller = _TELLERS.get(kind)
-    return teller(result) if teller is not None else catalogue_results.sentences(kind, result)
+    if teller is not None:
+        return teller(result)
+    return catalogue_results.sentences(kind, result) or model_results.sentences(kind, result)
 
 
 def _map(result: dict[str, Any]) -> list[str]:

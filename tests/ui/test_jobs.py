@@ -176,6 +176,110 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
             },
             ["m-2 was made as the card of m-1 says; it is another network.", "What differs: network aa → bb."],
         ),
+        (
+            "train",
+            {"model": "m-1", "workers": 2, "metrics": {"val.precision_at_1": 0.9312, "val.map_at_r": 0.8649}},
+            [
+                "m-1 is trained by 2 workers.",
+                (
+                    "For 93.1% of the validation products the nearest product has the same label (precision@1); "
+                    "MAP@R is 86.5%."
+                ),
+            ],
+        ),
+        (
+            "index",
+            {"model": "m-1", "gallery_size": 1152, "index": "exact", "catalogue": "sample", "version": 1},
+            ["m-1 finds 1,152 products of sample, version 1. Its index is exact."],
+        ),
+        (
+            "refresh",
+            {
+                "model": "m",
+                "catalogue": "shop",
+                "from_version": 4,
+                "version": 6,
+                "embedded": 12,
+                "details": 0,
+                "removed": 1,
+            }
+            | {"registered_version": 3, "alias": "champion"},
+            [
+                (
+                    "The index of m is at version 6 of shop now, from version 4; 12 products were embedded, "
+                    "1 product was taken out."
+                ),
+                "It is registered as version 3, which is champion now.",
+            ],
+        ),
+        (
+            "refresh",
+            {
+                "model": "m",
+                "catalogue": "shop",
+                "from_version": 4,
+                "version": 5,
+                "embedded": 0,
+                "details": 0,
+                "removed": 0,
+            },
+            ["The index of m is at version 5 of shop now, from version 4; nothing in it had changed."],
+        ),
+        (
+            "refresh",
+            {
+                "model": "m",
+                "catalogue": "shop",
+                "from_version": 5,
+                "version": 5,
+                "embedded": 0,
+                "details": 0,
+                "removed": 0,
+            },
+            ["The index of m is at version 5 of shop, as it was before."],
+        ),
+        (
+            "fidelity",
+            {
+                "model": "m",
+                "kind": "approximate",
+                "k": 10,
+                "size": 60_000,
+                "fidelity": 0.9959,
+                "p50_ms": 0.081,
+                "p95_ms": 0.12,
+            },
+            [
+                "The approximate index of m finds 99.59% of the exact 10 nearest among 60,000 products.",
+                "Half of the searches take 0.08 ms, nineteen of twenty 0.12 ms.",
+            ],
+        ),
+        (
+            "evaluate",
+            {"model": "m", "metrics": {"test.precision_at_1": 0.9, "test.map_at_r": 0.8}, "notes": ["Two were alike."]},
+            [
+                "m is evaluated.",
+                "For 90.0% of the test products the nearest product has the same label (precision@1); MAP@R is 80.0%.",
+                "Two were alike.",
+            ],
+        ),
+        (
+            "demo",
+            {
+                "rows_ingested": 1440,
+                "ingest_seconds": 14.04,
+                "training_seconds": 35.14,
+                "model": "m",
+                "gallery_size": 1152,
+            }
+            | {"precision_at_1": 0.9792, "map_at_r": 0.9311, "model_version": 1, "note": "The sample was taken."},
+            [
+                "1,440 products were loaded in 14 s, m was trained in 35 s, and finds 1,152 of them.",
+                "For 97.9% of the test products the nearest product has the same label (precision@1); MAP@R is 93.1%.",
+                "It is version 1 of the registered model, and the endpoint answers with it.",
+                "The sample was taken.",
+            ],
+        ),
     ],
 )
 def test_a_result_that_has_words_is_told_in_sentences(kind, result, told):
