@@ -19,6 +19,7 @@ from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
 from backend.cli_explore import add_explore
 from backend.cli_index import add_index
+from backend.cli_jobs import add_jobs
 from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
 from backend.cli_training import add_training
@@ -78,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     add_catalogue(commands, _command)
     _add_models(commands)
     _add_recommend(commands)
-    _add_jobs(commands)
+    add_jobs(commands, _command)
     _add_servers(commands)
     return top
 
@@ -105,18 +106,6 @@ def _add_recommend(commands: Any) -> None:
     demo = _command(commands, "demo", "Run the whole path in one go.", handlers.demo)
     demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
     demo.add_argument("--preset", default="", help="training preset; the one made for the source when left out")
-
-
-def _add_jobs(commands: Any) -> None:
-    jobs = commands.add_parser("jobs", help="look at and steer background jobs")
-    actions = jobs.add_subparsers(required=True, metavar="ACTION")
-    _command(actions, "list", "List the jobs, newest first.", handlers.jobs_list)
-    for name, help_text, handler in (
-        ("show", "Show one job with the end of its log.", handlers.jobs_show),
-        ("cancel", "Cancel a job and everything it started.", handlers.jobs_cancel),
-        ("retry", "Start a finished job's request again.", handlers.jobs_retry),
-    ):
-        _command(actions, name, help_text, handler).add_argument("job_id")
 
 
 def _add_servers(commands: Any) -> None:

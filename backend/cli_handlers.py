@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import steps
@@ -34,42 +33,6 @@ def carry_out(request: Request, settings: Settings) -> Result:
 def demo(options: argparse.Namespace, settings: Settings) -> Result:
     """``demo``."""
     return carry_out(DemoRequest(options.source, options.preset), settings)
-
-
-def jobs_list(_options: argparse.Namespace, settings: Settings) -> Result:
-    """``jobs list``."""
-    from backend.jobs.runner import JobRunner
-
-    return {"jobs": [_job(job) for job in JobRunner(settings).list(limit=50)]}
-
-
-def jobs_show(options: argparse.Namespace, settings: Settings) -> Result:
-    """``jobs show``."""
-    from backend.jobs.runner import JobRunner
-
-    runner = JobRunner(settings)
-    return {**_job(runner.get(options.job_id)), "log": runner.log_tail(options.job_id, lines=20)}
-
-
-def jobs_cancel(options: argparse.Namespace, settings: Settings) -> Result:
-    """``jobs cancel``: returns once the job has ended."""
-    from backend.jobs.runner import JobRunner
-
-    runner = JobRunner(settings)
-    runner.cancel(options.job_id)
-    return _job(runner.wait(options.job_id, timeout_s=settings.job_grace_s + 15))
-
-
-def jobs_retry(options: argparse.Namespace, settings: Settings) -> Result:
-    """``jobs retry``."""
-    from backend.jobs.runner import JobRunner
-
-    return _job(JobRunner(settings).retry(options.job_id))
-
-
-def _job(job: Any) -> Result:
-    raw = asdict(job)
-    return {name: str(value) if isinstance(value, Path) else value for name, value in raw.items()}
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> int:

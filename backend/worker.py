@@ -201,6 +201,7 @@ def _limit_exit() -> None:
 
 def _log_to_stderr(level: str) -> None:
     """Log with UTC times; the runner has pointed stderr, also of crashes and of children, to the job's log file."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a CPU-only machine is no error; MLflow imports TensorFlow, too
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime

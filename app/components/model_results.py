@@ -18,7 +18,7 @@ def sentences(kind: str, result: dict[str, Any]) -> list[str]:
 
 def _trained(result: dict[str, Any]) -> list[str]:
     by = f" by {words.count(result['workers'], 'worker')}" if result["workers"] > 1 else ""
-    return [f"{result['model']} is trained{by}.", _scores(result["metrics"], "val", "validation")]
+    return [f"{result['model']} is trained{by}.", *_scores(result["metrics"], "val", "validation")]
 
 
 def _indexed(result: dict[str, Any]) -> list[str]:
@@ -56,7 +56,7 @@ def _fidelity(result: dict[str, Any]) -> list[str]:
 
 
 def _evaluated(result: dict[str, Any]) -> list[str]:
-    return [f"{result['model']} is evaluated.", _scores(result["metrics"], "test", "test"), *result["notes"]]
+    return [f"{result['model']} is evaluated.", *_scores(result["metrics"], "test", "test")]
 
 
 def _demo(result: dict[str, Any]) -> list[str]:
@@ -68,15 +68,20 @@ def _demo(result: dict[str, Any]) -> list[str]:
             f"{result['model']} was trained in {words.duration(result['training_seconds'])}, "
             f"and finds {result['gallery_size']:,} of them."
         ),
-        _scores(scores, "test", "test"),
+        *_scores(scores, "test", "test"),
         f"It is version {result['model_version']} of the registered model, and the endpoint answers with it.",
     ]
     return [*told, result["note"]] if result["note"] else told
 
 
-def _scores(metrics: dict[str, float], prefix: str, split: str) -> str:
-    nearest, ranked = (words.percent(metrics[f"{prefix}.{name}"], digits=1) for name in ("precision_at_1", "map_at_r"))
-    return f"For {nearest} of the {split} products the nearest product has the same label (precision@1); MAP@R is {ranked}."
+def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
+    """Say the scores, where a job of any version has both."""
+    names = [f"{prefix}.{name}" for name in ("precision_at_1", "map_at_r")]
+    if not metrics.keys() >= set(names):
+        return []
+    nearest, ranked = (words.percent(metrics[name], digits=1) for name in names)
+    says = f"For {nearest} of the {split} products the nearest product has the same label (precision@1)"
+    return [f"{says}; MAP@R is {ranked}."]
 
 
 # How each kind is told, and a field that its result has.

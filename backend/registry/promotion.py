@@ -112,10 +112,13 @@ def _move(client: MlflowClient, settings: Settings, event: Event) -> None:
 
 
 def _refused(number: int, alias: str, checks: tuple[Check, ...]) -> PromotionRefused:
-    failed = " ".join(f"{check.name}: {check.says}" for check in checks if not check.passed)
+    failed = " ".join(f"{check.name.capitalize()}: {check.says}" for check in checks if not check.passed)
     return PromotionRefused(
         f"Version {number} does not become {alias}. {failed}",
-        next_step=f"Mend it, or give a reason: `python -m backend models promote {number} --reason …`.",
+        next_step=(
+            "Mend it, or promote it all the same by giving a reason: on the Deploy page under Versions, or by "
+            f"`python -m backend models promote {number} --reason …`."
+        ),
     )
 
 

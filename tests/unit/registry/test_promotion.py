@@ -49,7 +49,7 @@ def test_a_version_that_passes_becomes_champion_and_that_is_noted(home):
 
 def test_a_worse_version_is_refused_with_its_figures_and_the_champion_stays(home):
     to(home, 1)
-    with pytest.raises(PromotionRefused, match=r"Version 2 does not become champion\. metrics: Worse") as caught:
+    with pytest.raises(PromotionRefused, match=r"Version 2 does not become champion\. Metrics: Worse") as caught:
         to(home, 2)
     assert "models promote 2 --reason" in caught.value.next_step
     assert champion(home) == 1
