@@ -22,6 +22,7 @@ from backend.cli_index import add_index
 from backend.cli_jobs import add_jobs
 from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
+from backend.cli_text import as_lines
 from backend.cli_training import add_training
 from backend.cli_tuning import add_tuning
 from backend.console import stdout_kept_clean
@@ -87,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_output: bool = False) -> Any:
     command = commands.add_parser(name, help=help_text, description=help_text)
     command.add_argument("--json", action="store_true", help="print one JSON object, last, on the output stream")
-    command.set_defaults(handler=handler, own_output=own_output, show=handlers.as_lines)
+    command.set_defaults(handler=handler, own_output=own_output, show=as_lines)
     return command
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from backend.cli_handlers import as_lines, carry_out
+from backend.cli_handlers import carry_out
+from backend.cli_text import as_lines
 from backend.evaluation.options import RANGES, EvaluationOptions
 from backend.requests import EvaluateRequest
 

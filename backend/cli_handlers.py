@@ -104,20 +104,3 @@ def _has_champion(settings: Settings) -> bool:
     except RegistryError:
         return False
     return True
-
-
-def as_lines(result: Result) -> str:
-    """Show a result to a person: one line a field, lists as indented lines."""
-    lines = []
-    for name, value in result.items():
-        if isinstance(value, list) and value:
-            lines += [f"{name}:", *(f"  {_flat(item)}" for item in value)]
-        else:
-            lines.append(f"{name}: {_flat(value)}")
-    return "\n".join(lines)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return "  ".join(f"{name}={_flat(item)}" for name, item in value.items() if item not in (None, ""))
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

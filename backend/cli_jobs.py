@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.cli_handlers import Result, as_lines
+from backend.cli_text import as_lines, indented, table
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from backend.cli_handlers import Result
     from backend.settings import Settings
 
 LISTED, LOG_LINES, SAID = 50, 20, 80
@@ -68,16 +69,17 @@ def jobs_retry(options: argparse.Namespace, settings: Settings) -> Result:
 def list_as_lines(result: Result) -> str:
     """Show the jobs to a person: a line each, with what it says of itself."""
     rows = [
-        (job["id"], job["kind"], job["state"].lower(), _moment(job["created_at"]), _took(job), _cut(_says(job)))
+        {
+            "id": job["id"],
+            "job": job["kind"],
+            "state": job["state"].lower(),
+            "asked for (UTC)": _moment(job["created_at"]),
+            "took": _took(job),
+            "says": _cut(_says(job)),
+        }
         for job in result["jobs"]
     ]
-    if not rows:
-        return "There is no job yet."
-    rows.insert(0, ("id", "job", "state", "asked for (UTC)", "took", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return table(rows) if rows else "There is no job yet."
 
 
 def job_as_lines(result: Result) -> str:
@@ -119,7 +121,7 @@ def _cut(text: str) -> str:
 
 
 def _block(title: str, text: str) -> str:
-    return "\n".join([f"{title}:", *(f"  {line}" for line in text.splitlines())])
+    return "\n".join([f"{title}:", *indented(text)])
 
 
 def as_values(job: Any) -> Result:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from backend.bundle import list_bundles
-from backend.cli_handlers import as_lines, carry_out
+from backend.cli_handlers import carry_out
+from backend.cli_text import as_lines
 from backend.errors import RegistryError
 from backend.requests import DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 Result = dict[str, Any]
+_LISTED = ("test.precision_at_1", "test.map_at_r", "val.precision_at_1", "val.map_at_r")
 _REASON = "why the gate is overruled; kept with the version and in the history"
 
 
@@ -28,8 +30,9 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     deploying.add_argument("--alias", default="champion")
     deploying.add_argument("--reason", default="", help=_REASON)
     models = command(commands, "models", "List the models and the registered versions, newest first.", list_models)
+    models.set_defaults(show=_list_as_lines)
     actions = models.add_subparsers(metavar="ACTION")
-    command(actions, "list", "The same.", list_models)
+    command(actions, "list", "The same.", list_models).set_defaults(show=_list_as_lines)
     showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
     showing.add_argument("which", metavar="VERSION", help="number or alias of a registered version, or name of a model")
     showing.add_argument("--markdown", action="store_true", help="as the model card that people read")
@@ -123,6 +126,19 @@ def _gate(found: RegisteredVersion) -> str:
     if not found.checks:
         return "not asked"
     return "passed" if all(check.passed for check in found.checks) else "refused"
+
+
+def _list_as_lines(result: Result) -> str:
+    models = [
+        {
+            "name": model["name"],
+            "trained": model["created_at"],
+            **{name: model["metrics"].get(name) for name in _LISTED},
+            "run_id": model["run_id"],
+        }
+        for model in result["models"]
+    ]
+    return as_lines({**result, "models": models}) if models else "There is no model yet."
 
 
 def _card_as_lines(result: Result) -> str:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from backend import cli, cli_handlers, cli_training
+from backend import cli, cli_training
+from backend.cli_text import as_lines
 from backend.errors import ConfigurationError
 
 
@@ -76,5 +77,11 @@ def test_a_change_that_does_not_fit_is_said(pair):
 
 
 def test_results_are_readable_lines():
-    shown = cli_handlers.as_lines({"rows": 3, "score": 0.51239, "neighbours": [{"rank": 1, "id": "a", "note": ""}]})
-    assert shown == "rows: 3\nscore: 0.5124\nneighbours:\n  rank=1  id=a"
+    neighbours = [{"rank": 1, "id": "a", "note": "", "price": 2.5}, {"rank": 10, "id": "bc", "note": None}]
+    result = {"rows": 3, "score": 0.51239, "model": None, "by_label": {"Boot": {"test": 16}}, "neighbours": neighbours}
+    assert as_lines({**result, "notes": ["one", "two"], "splits": {"test": 288, "train": 1044}, "gone": []}) == (
+        "rows: 3\nscore: 0.5124\nmodel:\n"
+        "by_label:\n        test\n  Boot  16\n"
+        "neighbours:\n  rank    id    price\n  1       a     2.5000\n  10      bc\n"
+        "notes:\n  one\n  two\nsplits: test=288  train=1044\ngone:"
+    )
