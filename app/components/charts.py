@@ -88,21 +88,6 @@ def curves(points: Iterable[tuple[str, int, float]], names: Mapping[str, str], *
     return figure
 
 
-def metric_bars(values: Mapping[str, Mapping[str, float]]) -> go.Figure:
-    """Fractions by metric, one bar a model: ``{model: {title of the metric: value}}``."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    for model, metrics in values.items():
-        heights = list(metrics.values())
-        text = [f"{height:.1%}" for height in heights]
-        figure.add_bar(name=model, x=list(metrics), y=heights, text=text, textposition="outside")
-    layout(figure, height=320, title="")
-    figure.update_yaxes(tickformat=".0%", range=[0, 1.08])
-    figure.update_layout(barmode="group", showlegend=len(values) > 1)
-    return figure
-
-
 def layout(figure: Any, *, height: int, title: str) -> None:
     """Give a figure the height, title and margins that all figures have."""
     figure.update_layout(

@@ -84,14 +84,6 @@ def test_curves_are_ordered_by_step_and_only_what_is_named():
     assert [(list(line.x), list(line.y)) for line in figure.data] == [([1, 2], [0.9, 0.5])]
 
 
-def test_metric_bars_hold_one_group_a_model():
-    figure = charts.metric_bars({"m1": {"P@1": 0.9}, "m2": {"P@1": 0.8, "MAP": 0.5}})
-    assert [(bar.name, list(bar.x), list(bar.y)) for bar in figure.data] == [
-        ("m1", ["P@1"], [0.9]),
-        ("m2", ["P@1", "MAP"], [0.8, 0.5]),
-    ]
-
-
 def test_settings_are_listed_with_secrets_masked(settings):
     rows = system_facts.settings_rows(replace(settings, endpoint_token=SecretStr("do-not-show")))
     by_name = {row["Setting"]: row["Value"] for row in rows}
