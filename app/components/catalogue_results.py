@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Any
 from app import catalogue_services, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from backend.catalogue.items import IngestReport
 
 _GONE = {"keep": "kept", "mark": "marked as withdrawn", "delete": "deleted"}
-
-
-def sentences(kind: str, result: dict[str, Any]) -> list[str]:
-    """Return what a finished job brought, in a few sentences; none where the kind or the result is another's."""
-    teller, field = _TELLERS.get(kind, (None, ""))
-    return teller(result) if teller is not None and field in result else []
 
 
 def _load(result: dict[str, Any]) -> list[str]:
@@ -89,8 +81,7 @@ def _tidy(result: dict[str, Any]) -> list[str]:
     return found
 
 
-# How each kind is told, and a field that its result has.
-_TELLERS: dict[str, tuple[Callable[[dict[str, Any]], list[str]], str]] = {
+TELLERS = {
     "catalogue": (_load, "counts"),
     "commit": (_load, "counts"),
     "quality": (_quality, "measured"),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from app import navigation, words
 from app.components import catalogue_results, model_results, tune_words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class _Next(NamedTuple):
@@ -43,6 +40,12 @@ NEXT = {
     "demo": _Next("recommend", "Next: find similar products"),
 }
 _REVIEW = _Next("catalogue", "Review it and decide", "catalogue")
+# How each kind is told, and a field that its result has; a result without it is another's.
+_TELLERS = {
+    **catalogue_results.TELLERS,
+    **model_results.TELLERS,
+    "tune": (tune_words.result, "best_trial"),
+}
 
 
 def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
@@ -59,38 +62,8 @@ def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
 
 def sentences(kind: str, result: dict[str, Any]) -> list[str]:
     """Return what a finished job brought, in a few sentences; none where nobody has words for it."""
-    teller = _TELLERS.get(kind)
-    if teller is not None:
-        return teller(result)
-    return catalogue_results.sentences(kind, result) or model_results.sentences(kind, result)
-
-
-def _map(result: dict[str, Any]) -> list[str]:
-    there = " It had been drawn before." if result["was_there"] else ""
-    return [f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"]
-
-
-def _alias(result: dict[str, Any]) -> list[str]:
-    before = f", in place of version {result['before']}" if result["before"] else ""
-    told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
-    return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
-
-
-def _rebuilt(result: dict[str, Any]) -> list[str]:
-    same = "the same network, to the last bit" if result["same_network"] else "another network"
-    told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
-    changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
-    return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
-
-
-_TELLERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    "tune": tune_words.result,
-    "project": _map,
-    "deploy": _alias,
-    "promote": _alias,
-    "rollback": _alias,
-    "rebuild": _rebuilt,
-}
+    teller, field = _TELLERS.get(kind, (None, ""))
+    return teller(result) if teller is not None and field in result else []
 
 
 def summary(result: dict[str, Any]) -> list[str]:

@@ -1,19 +1,10 @@
-"""What finished work on a model brought, in sentences."""
+"""What finished work on a model brought, in sentences; see :mod:`app.components.job_result`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app import words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def sentences(kind: str, result: dict[str, Any]) -> list[str]:
-    """Return what a finished job brought, in a few sentences; none where the kind or the result is another's."""
-    teller, field = _TELLERS.get(kind, (None, ""))
-    return teller(result) if teller is not None and field in result else []
 
 
 def _trained(result: dict[str, Any]) -> list[str]:
@@ -84,12 +75,34 @@ def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
     return [f"{says}; MAP@R is {ranked}."]
 
 
-# How each kind is told, and a field that its result has.
-_TELLERS: dict[str, tuple[Callable[[dict[str, Any]], list[str]], str]] = {
+def _map(result: dict[str, Any]) -> list[str]:
+    there = " It had been drawn before." if result["was_there"] else ""
+    return [f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"]
+
+
+def _alias(result: dict[str, Any]) -> list[str]:
+    before = f", in place of version {result['before']}" if result["before"] else ""
+    told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
+    return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
+
+
+def _rebuilt(result: dict[str, Any]) -> list[str]:
+    same = "the same network, to the last bit" if result["same_network"] else "another network"
+    told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
+    changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
+    return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
+
+
+TELLERS = {
     "train": (_trained, "metrics"),
     "index": (_indexed, "gallery_size"),
     "refresh": (_refreshed, "from_version"),
     "fidelity": (_fidelity, "fidelity"),
     "evaluate": (_evaluated, "metrics"),
+    "project": (_map, "products"),
+    "deploy": (_alias, "alias"),
+    "promote": (_alias, "alias"),
+    "rollback": (_alias, "alias"),
+    "rebuild": (_rebuilt, "same_network"),
     "demo": (_demo, "rows_ingested"),
 }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app import services
-from app.components.catalogue_results import sentences
+from app.components.job_result import sentences
 from backend import bundle
 from backend.bundle import CatalogueRef
 from backend.errors import EndpointUnreachable

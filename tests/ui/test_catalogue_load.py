@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.components import load_options
-from app.components.catalogue_results import sentences
+from app.components.job_result import sentences
 from backend.catalogue.items import IngestReport, LoadCounts
 from backend.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
