@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from backend.cli_tuning import add_tuning
 from backend.console import stdout_kept_clean
 from backend.errors import Cancelled, WorkbenchError, is_disk_full
 from backend.settings import load_settings
+from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _configure(level: str) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a CPU-only machine is no error
+    set_environment()
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )

@@ -19,7 +19,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """Show records of the same fields, the fields' names on top; a field that no record says is left out."""
     from tabulate import tabulate
 
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if any(map(_says(name), rows))]
+    every = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in every if any(_is_said(row.get(name)) for row in rows)]
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
     return str(tabulate(cells, headers=names, tablefmt="plain", disable_numparse=True))
 
@@ -38,13 +39,14 @@ def _field(name: str, value: Any) -> list[str]:
     return [f"{name}: {_cell(value)}".rstrip()]
 
 
-def _says(name: str) -> Any:
-    return lambda row: row.get(name) not in (None, "", [], {})
+def _is_said(value: Any) -> bool:
+    """Tell whether there is something to show; zero and no are."""
+    return bool(value) or value == 0
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
-        return "  ".join(f"{name}={_cell(item)}" for name, item in value.items() if item not in (None, ""))
+        return "  ".join(f"{name}={_cell(item)}" for name, item in value.items() if _is_said(item))
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value))
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

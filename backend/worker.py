@@ -28,6 +28,7 @@ from backend.jobs.store import JobStore, as_json
 from backend.progress import Progress
 from backend.requests import Request, from_json
 from backend.settings import Settings, load_settings
+from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
         run: What carries out a request; :func:`backend.steps.run_request` when left out.
     """
     settings = load_settings()
+    set_environment()
     _log_to_stderr(settings.log_level)
     store = JobStore(settings.jobs_db, logs_dir=settings.logs_dir)
     reporter = JobReporter(
@@ -201,7 +203,6 @@ def _limit_exit() -> None:
 
 def _log_to_stderr(level: str) -> None:
     """Log with UTC times; the runner has pointed stderr, also of crashes and of children, to the job's log file."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a CPU-only machine is no error; MLflow imports TensorFlow, too
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime

@@ -13,6 +13,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import BundleError
+from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -63,11 +64,13 @@ def try_in_fresh_process(settings: Settings, model_uri: str, progress: Progress)
 
 
 def _told(settings: Settings, model_uri: str, progress: Progress) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # What this process told itself of TensorFlow is not told the other one: a model must bring all it needs.
+    ours = {"PYTHONPATH", *TENSORFLOW_ENVIRONMENT}
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {
         "MLFLOW_TRACKING_URI": settings.effective_tracking_uri,
         "MLFLOW_REGISTRY_URI": settings.effective_tracking_uri,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_CPP_MIN_LOG_LEVEL": TENSORFLOW_ENVIRONMENT["TF_CPP_MIN_LOG_LEVEL"],
     }
     with tempfile.TemporaryDirectory() as elsewhere:
         process = subprocess.Popen(

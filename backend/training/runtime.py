@@ -20,7 +20,7 @@ OPERATIONS_AT_ONCE = 2  # a second one fills what the first leaves idle: a step 
 _LEGACY_KERAS = {"TF_USE_LEGACY_KERAS": "1"}
 TENSORFLOW_ENVIRONMENT = {
     **_LEGACY_KERAS,
-    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # a machine without a GPU is no error
     # TensorFlow leaves oneDNN off on some processors that gain by it: a training step takes half the time, as exactly.
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
@@ -51,7 +51,7 @@ def prepare_tensorflow(threads: int) -> Any:
 
 
 def set_environment() -> None:
-    """Set what TensorFlow reads when it is imported; whoever imports it by way of another package calls this before."""
+    """Set what TensorFlow reads when it is imported, which MLflow does, too: every process calls this when it begins."""
     os.environ.update(_LEGACY_KERAS)
     for name, value in TENSORFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -63,4 +63,4 @@ def assert_settled_and_fits(page: Page) -> None:
     """The page is whole, says of nothing that it went wrong, and fits."""
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     assert_fits(page)
-    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+    assert page.get_by_test_id("stAlertContentError").count() == 0

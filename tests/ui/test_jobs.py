@@ -14,6 +14,16 @@ from backend.jobs.store import Job, JobProgress
 from backend.requests import IngestRequest
 from tests.ui.conftest import assert_calm, texts
 
+REFRESHED = {
+    "model": "m",
+    "catalogue": "shop",
+    "from_version": 4,
+    "version": 5,
+    "embedded": 0,
+    "details": 0,
+    "removed": 0,
+}
+
 
 def button(test, label: str):
     return next(found for found in test.button if found.label == label)
@@ -194,16 +204,7 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
         ),
         (
             "refresh",
-            {
-                "model": "m",
-                "catalogue": "shop",
-                "from_version": 4,
-                "version": 6,
-                "embedded": 12,
-                "details": 0,
-                "removed": 1,
-            }
-            | {"registered_version": 3, "alias": "champion"},
+            REFRESHED | {"version": 6, "embedded": 12, "removed": 1, "registered_version": 3, "alias": "champion"},
             [
                 (
                     "The index of m is at version 6 of shop now, from version 4; 12 products were embedded, "
@@ -214,28 +215,12 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
         ),
         (
             "refresh",
-            {
-                "model": "m",
-                "catalogue": "shop",
-                "from_version": 4,
-                "version": 5,
-                "embedded": 0,
-                "details": 0,
-                "removed": 0,
-            },
+            REFRESHED,
             ["The index of m is at version 5 of shop now, from version 4; nothing in it had changed."],
         ),
         (
             "refresh",
-            {
-                "model": "m",
-                "catalogue": "shop",
-                "from_version": 5,
-                "version": 5,
-                "embedded": 0,
-                "details": 0,
-                "removed": 0,
-            },
+            REFRESHED | {"from_version": 5},
             ["The index of m is at version 5 of shop, as it was before."],
         ),
         (
@@ -270,8 +255,11 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
                 "training_seconds": 35.14,
                 "model": "m",
                 "gallery_size": 1152,
-            }
-            | {"precision_at_1": 0.9792, "map_at_r": 0.9311, "model_version": 1, "note": "The sample was taken."},
+                "precision_at_1": 0.9792,
+                "map_at_r": 0.9311,
+                "model_version": 1,
+                "note": "The sample was taken.",
+            },
             [
                 "1,440 products were loaded in 14 s, m was trained in 35 s, and finds 1,152 of them.",
                 "For 97.9% of the test products the nearest product has the same label (precision@1); MAP@R is 93.1%.",
