@@ -64,13 +64,14 @@ class ApproximateIndex:
         """Find the k nearest items of every query; see :class:`backend.retrieval.index.Index`.
 
         What is not allowed is passed over in the cells, and more cells are looked at for it. Where few items are
-        allowed, or a good part of the gallery is asked for, the search is exact.
+        allowed, a good part of the gallery is asked for, or one cell holds all, the search is exact.
         """
         check_search(self, queries, k=k, allowed=allowed)
         size = self._exact.size
         open_to = size if allowed is None else int(np.count_nonzero(allowed))
         wanted = min(k, open_to)
-        if not len(queries) or open_to <= size * FEW or wanted + _spare(wanted) > open_to * FEW:
+        is_small = len(self.cells.centres) == 1 or open_to <= size * FEW or wanted + _spare(wanted) > open_to * FEW
+        if not len(queries) or is_small:
             return self._exact.search(queries, k=k, allowed=allowed)
         probes = self._probes(k, open_to / size)
         return one_by_one(queries, lambda query: self._one(query, wanted, probes, allowed))

@@ -167,10 +167,8 @@ def _borders(table: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     if groups < _GROUPS_PER_NEIGHBOUR * k:
         kth = np.partition(table, -k, axis=1)[:, -k]
     else:
-        body = table[:, : groups * GROUP].reshape(len(table), GROUP, groups)
-        best = body.max(axis=1)
-        rest = table[:, groups * GROUP :]
-        np.maximum(best[:, : rest.shape[1]], rest, out=best[:, : rest.shape[1]])
+        # What is left over needs no group: the k-th largest of fewer is a lower bound, too.
+        best = table[:, : groups * GROUP].reshape(len(table), GROUP, groups).max(axis=1)
         kth = np.partition(best, -k, axis=1)[:, -k]
     found: NDArray[np.float32] = np.maximum(kth - np.float32(NEAR_TIE), lowest)
     return found

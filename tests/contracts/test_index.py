@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from backend.errors import RetrievalError
 from backend.retrieval.approximate import ApproximateIndex
+from backend.retrieval.cells import MIN_ITEMS
 from backend.retrieval.fidelity import share_found
 from backend.retrieval.index import ExactIndex, Neighbours, check_search
 
@@ -60,10 +64,10 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def clustered():
-    """6,000 embeddings in forty clumps, as training makes them, and 200 queries near them."""
+    """6,007 embeddings in forty clumps, as training makes them, and 200 queries near them."""
     rng = np.random.default_rng(21)
     middles = rng.standard_normal((40, 32))
-    vectors, queries = (middles[rng.integers(0, 40, n)] + 0.3 * rng.standard_normal((n, 32)) for n in (6_000, 200))
+    vectors, queries = (middles[rng.integers(0, 40, n)] + 0.3 * rng.standard_normal((n, 32)) for n in (6_007, 199))
     return unit(vectors), unit(queries)
 
 
@@ -137,7 +141,7 @@ def test_a_gallery_of_copies_answers_its_first_items(kind):
 
 
 def test_a_query_is_answered_alone_as_in_a_batch(kind):
-    index, queries = kind(random_units(300, 16, seed=5)), random_units(20, 16, seed=6)
+    index, queries = kind(random_units(307, 16, seed=5)), random_units(19, 16, seed=6)
     together = index.search(queries, k=9)
     alone = [index.search(query[None], k=9) for query in queries]
     assert together.positions.tolist() == [one.positions[0].tolist() for one in alone]
@@ -184,7 +188,7 @@ def test_most_of_the_exact_neighbours_are_found_and_k_of_what_is_allowed(large, 
     allowed = np.random.default_rng(5).random(len(vectors)) < share
     truth = ExactIndex(vectors).search(queries, k=10, allowed=allowed)
     found = large.search(queries, k=10, allowed=allowed)
-    assert found.positions.shape == truth.positions.shape == (200, min(10, int(allowed.sum())))
+    assert found.positions.shape == truth.positions.shape == (199, min(10, int(allowed.sum())))
     assert allowed[found.positions].all()
     least = 0.98 if isinstance(large, ExactIndex | ApproximateIndex) else 0.9  # the original's graph has gaps
     assert share_found(found.positions, truth.positions) >= least
@@ -234,7 +238,7 @@ def test_a_lone_query_is_answered_exactly_as_in_a_batch(clustered):
 
 
 def test_heads_cut_nothing_short_where_embeddings_lie_in_all_directions():
-    vectors, queries = random_units(5_000, 24, seed=31), random_units(40, 24, seed=32)
+    vectors, queries = random_units(5_021, 24, seed=31), random_units(40, 24, seed=32)
     index = ExactIndex(vectors)
     alone = np.concatenate([index.search(query[None], k=7).positions for query in queries])
     assert alone.tolist() == BruteForceIndex(vectors).search(queries, k=7).positions.tolist()
@@ -246,9 +250,80 @@ def test_embeddings_are_given_by_position(kind):
 
 
 def test_the_exact_index_agrees_with_sorting_everything():
-    vectors, queries = random_units(2_000, 32, seed=8), random_units(50, 32, seed=9)
-    allowed = np.random.default_rng(10).random(2_000) < 0.3
+    vectors, queries = random_units(2_011, 32, seed=8), random_units(53, 32, seed=9)
+    allowed = np.random.default_rng(10).random(len(vectors)) < 0.3
     found = ExactIndex(vectors).search(queries, k=25, allowed=allowed)
     expected = BruteForceIndex(vectors).search(queries, k=25, allowed=allowed)
     assert found.positions.tolist() == expected.positions.tolist()
     np.testing.assert_allclose(found.distances, expected.distances, atol=1e-6)
+
+
+# ------------------------------------------------------------------------------- every size, against a plain sort
+
+MOST_ITEMS = 4_200  # a hundred sizes beyond the one from which on both kinds take their short cuts
+COUNTS = (1, 3, 12, 48, None)  # neighbours wanted; None is all
+SHARES = (None, 0.5, 0.1)  # of the items that a filter lets pass; None is no filter
+
+
+@pytest.fixture(scope="module")
+def nested():
+    """Embeddings of which the first N are a gallery, some of them copies, and queries with a plain sort's distances."""
+    vectors, queries = random_units(MOST_ITEMS, 8, seed=41), random_units(5, 8, seed=42)
+    vectors[5::97] = vectors[2]
+    queries[0] = vectors[2]
+    wide = 1.0 - vectors.astype(np.float64) @ queries.astype(np.float64).T
+    return vectors, queries, np.ascontiguousarray(wide.round(9).T.clip(0, 2).astype(np.float32))
+
+
+def check_against_a_sort(index, nested, count, share, *, asked, kind):
+    _, queries, distances = nested
+    size, k = index.size, index.size if count is None else count
+    allowed = None if share is None else np.random.default_rng(size).random(size) < share
+    found = index.search(queries[asked], k=k, allowed=allowed)
+    open_to = np.arange(size) if allowed is None else np.flatnonzero(allowed)
+    for row, of in enumerate(distances[asked]):
+        truth = open_to[np.argsort(of[open_to], kind="stable")][:k]
+        if kind is ApproximateIndex and size >= MIN_ITEMS:
+            # It compares the cells around a query: k allowed items with their own distances, and most of the nearest.
+            assert len(set(found.positions[row].tolist())) == len(truth)
+            assert np.isin(found.positions[row], open_to).all()
+            assert np.isin(truth, found.positions[row]).mean() >= 0.8 or k < 12
+        else:
+            assert found.positions[row].tolist() == truth.tolist()
+        np.testing.assert_allclose(found.distances[row], of[found.positions[row]], atol=1e-6)
+        assert np.all(np.diff(found.distances[row]) >= 0)
+
+
+SEARCHES = [slice(0, 1), slice(0, 5)]  # alone, and so many that both kinds take them at once
+
+
+@pytest.mark.parametrize("kind", [ExactIndex, ApproximateIndex])
+@pytest.mark.parametrize("size", [1, 2, 63, 65, 500, 1_000, 1_001, 3_000, 4_095, 4_096, 4_159])
+def test_a_gallery_of_any_size_is_searched_as_by_a_plain_sort(nested, kind, size):
+    index = kind(nested[0][:size])
+    for count in COUNTS:
+        for share in SHARES:
+            for asked in SEARCHES:
+                check_against_a_sort(index, nested, count, share, asked=asked, kind=kind)
+
+
+@hypothesis_settings(max_examples=150)
+@given(
+    size=st.integers(1, MOST_ITEMS),
+    count=st.sampled_from(COUNTS),
+    share=st.sampled_from(SHARES),
+    asked=st.sampled_from(SEARCHES),
+)
+def test_no_size_is_special(nested, size, count, share, asked):
+    check_against_a_sort(ExactIndex(nested[0][:size]), nested, count, share, asked=asked, kind=ExactIndex)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [ExactIndex, ApproximateIndex])
+def test_every_size_is_searched_as_by_a_plain_sort(nested, kind):
+    for size in range(1, MOST_ITEMS + 1):
+        index = kind(nested[0][:size])
+        for count in COUNTS:
+            for share in (None, SHARES[1 + size % 2]):
+                for asked in SEARCHES if size >= MIN_ITEMS else SEARCHES[:1]:
+                    check_against_a_sort(index, nested, count, share, asked=asked, kind=kind)
