@@ -7,12 +7,15 @@ output stream.
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from backend import cli_handlers as handlers
+from backend import cli_outcome as outcome
 from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
 from backend.cli_evaluation import add_evaluation
@@ -25,36 +28,56 @@ from backend.cli_text import as_lines
 from backend.cli_training import add_training
 from backend.cli_tuning import add_tuning
 from backend.console import stdout_kept_clean
-from backend.errors import Cancelled, WorkbenchError, is_disk_full
+from backend.errors import UsageError, is_disk_full
 from backend.settings import load_settings
 from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from backend.settings import Settings
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 failed with a sentence, 2 wrong usage, 130 stopped."""
-    options = parser().parse_args(arguments)
+    """Run one command and return its exit status; see :mod:`backend.cli_outcome`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = outcome.wants_json(words)
+    outcome.open_streams()
     try:
-        settings = load_settings()
-        _configure(settings.log_level)
-        if options.own_output:  # servers and doctor talk for themselves
-            return int(options.handler(options, settings))
-        with stdout_kept_clean():
-            result = options.handler(options, settings)
-    except Cancelled as error:
-        return _fail(options, error, 130)
-    except WorkbenchError as error:
-        return _fail(options, error, 1)
+        text, status = _answered(words, as_json=as_json)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them end as a sentence and a status
+        return outcome.write_failure(error, as_json=as_json)
+    return outcome.write_result(text, status) if text else status
+
+
+def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
+    """Return what a command prints, and its exit status."""
+    with redirect_stdout(io.StringIO()) as helped:
+        try:
+            options = parser().parse_args(words)
+        except SystemExit:  # help was asked for: argparse printed it
+            text = helped.getvalue().rstrip()
+            return outcome.as_json({"help": text}) if as_json else text, outcome.DONE
+    settings = load_settings()
+    _configure(settings.log_level)
+    if options.own_output and not as_json:  # servers talk while they run
+        return "", int(options.handler(options, settings)["status"])
+    with stdout_kept_clean():
+        result = _carried_out(options, settings)
+    status = int(result.get("status", outcome.DONE)) if options.own_output else options.status_of(result)
+    return outcome.as_json(result) if as_json else options.show(result), status
+
+
+def _carried_out(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = options.handler(options, settings)
     except OSError as error:
         if not is_disk_full(error):
             raise
         from backend.steps import disk_full
 
-        return _fail(options, disk_full(load_settings()), 1)
-    print(json.dumps(result) if options.json else options.show(result))
-    return 0
+        raise disk_full(settings) from error
+    return result
 
 
 def _configure(level: str) -> None:
@@ -64,18 +87,25 @@ def _configure(level: str) -> None:
     )
 
 
-def _fail(options: argparse.Namespace, error: WorkbenchError, status: int) -> int:
-    if options.json:
-        print(json.dumps({"error": {"code": error.code, "message": error.message, "next_step": error.next_step}}))
-    print(error.message, file=sys.stderr)
-    if error.next_step:
-        print(f"-> {error.next_step}", file=sys.stderr)
-    return status
+class _Parser(argparse.ArgumentParser):
+    """Raises wrong usage instead of printing it and leaving, so that it ends as every other error does."""
+
+    def parse_known_args(
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:  # the command itself says what it does not know
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unknown arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", next_step=f"See `{self.prog} --help`.")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the parser; commands stand in the order of the flow."""
-    top = argparse.ArgumentParser(prog="python -m backend", description="Twinset, from the command line.")
+    """Build the parser; the commands are in the order of the flow."""
+    installed = Path(sys.argv[0]).name == "twinset"
+    top = _Parser(prog="twinset" if installed else "python -m backend", description="Twinset, from the command line.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_catalogue(commands, _command)
     _add_models(commands)
@@ -87,9 +117,13 @@ def parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_output: bool = False) -> Any:
     command = commands.add_parser(name, help=help_text, description=help_text)
-    command.add_argument("--json", action="store_true", help="print one JSON object, last, on the output stream")
-    command.set_defaults(handler=handler, own_output=own_output, show=as_lines)
+    command.add_argument("--json", action="store_true", help="print exactly one JSON object on standard output")
+    command.set_defaults(handler=handler, own_output=own_output, show=as_lines, status_of=_done)
     return command
+
+
+def _done(_result: dict[str, Any]) -> int:
+    return outcome.DONE
 
 
 def _add_models(commands: Any) -> None:
@@ -110,7 +144,8 @@ def _add_recommend(commands: Any) -> None:
 
 
 def _add_servers(commands: Any) -> None:
-    _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor, own_output=True)
+    doctor = _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor)
+    doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     run = _command(commands, "run", "Prepare the demo, then start everything.", handlers.run, own_output=True)
     run.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")

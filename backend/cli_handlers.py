@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from backend import steps
 from backend.console import ConsoleProgress
 from backend.errors import Cancelled, JobError, RegistryError
 from backend.requests import (
@@ -26,6 +24,8 @@ Result = dict[str, Any]
 
 def carry_out(request: Request, settings: Settings) -> Result:
     """Run a request here, with a bar; Ctrl-C cancels it."""
+    from backend import steps
+
     with ConsoleProgress().cancelled_by_ctrl_c() as progress:
         return steps.run_request(request, settings, progress)
 
@@ -35,27 +35,36 @@ def demo(options: argparse.Namespace, settings: Settings) -> Result:
     return carry_out(DemoRequest(options.source, options.preset), settings)
 
 
-def doctor(options: argparse.Namespace, settings: Settings) -> int:
-    """``doctor``: exit status 0 when everything is ready."""
-    from backend.doctor import as_text, checks
+def doctor(_options: argparse.Namespace, settings: Settings) -> Result:
+    """``doctor``."""
+    from backend.doctor import checks
 
-    found = checks(settings)
-    if options.json:
-        print(json.dumps({"checks": [asdict(check) for check in found]}))
-    else:
-        as_text(found, print)
-    return 0 if all(check.ok for check in found) else 1
+    return {"checks": [asdict(check) for check in checks(settings)]}
 
 
-def serve(_options: argparse.Namespace, settings: Settings) -> int:
+def doctor_as_lines(result: Result) -> str:
+    """Show one line for each check, and its fix below where it failed."""
+    from backend.doctor import Check, as_text
+
+    lines: list[str] = []
+    as_text([Check(**check) for check in result["checks"]], lines.append)
+    return "\n".join(lines)
+
+
+def doctor_status(result: Result) -> int:
+    """Exit status of ``doctor``: 0 when everything is ready."""
+    return 0 if all(check["ok"] for check in result["checks"]) else 1
+
+
+def serve(_options: argparse.Namespace, settings: Settings) -> Result:
     """``serve``: until it is told to end."""
     from backend.serving.server import serve as serve_forever
 
     serve_forever(settings)
-    return 0
+    return {"status": 0}
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
+def run(options: argparse.Namespace, settings: Settings) -> Result:
     """``run``: the demo if nothing can be served yet, then all servers until Ctrl-C."""
     from backend.supervisor import run_everything
 
@@ -65,7 +74,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if result["note"]:
             print(f"\n{result['note']}")
         print(f"{result['model']}: precision@1 {result['precision_at_1']:.3f} on the test split.", flush=True)
-    return run_everything(settings)
+    return {"status": run_everything(settings)}
 
 
 def follow(request: Request, settings: Settings) -> Result:

@@ -2,6 +2,8 @@
 
 WorkbenchError
 ├── Cancelled                 the user asked to stop
+├── UsageError                a command line that cannot be understood
+├── FileUnusable              a file or folder that cannot be read or written
 ├── SettingsError             a setting has a value that cannot be used
 ├── EnvironmentUnready        Java, a JAR, a package or a port is missing
 ├── StorageFull               no space left where Twinset writes
@@ -32,6 +34,13 @@ from __future__ import annotations
 
 import errno
 
+_FILE_ERRORS = frozenset(
+    {
+        *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS),
+        *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY),
+    }
+)
+
 
 class WorkbenchError(Exception):
     """Base of all errors that a user may read.
@@ -59,6 +68,26 @@ class Cancelled(WorkbenchError):
     """The user asked to stop; what was committed before stays."""
 
     code = "cancelled"
+
+
+class UsageError(WorkbenchError):
+    """A command line that names no command, or whose arguments do not fit."""
+
+    code = "usage"
+    status = 422
+
+
+class FileUnusable(WorkbenchError):
+    """A file or folder that is not there, or may not be read or written."""
+
+    code = "file_unusable"
+
+    @classmethod
+    def of(cls, error: OSError) -> FileUnusable | None:
+        """Return the system's error on a named file as a sentence; None where no file is to blame."""
+        if error.filename is None or error.errno not in _FILE_ERRORS:
+            return None
+        return cls(f"{error.filename}: {error.strerror}.", next_step="Check the path and its permissions, then retry.")
 
 
 class SettingsError(WorkbenchError):

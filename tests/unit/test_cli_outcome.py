@@ -1,0 +1,222 @@
+"""Every command ends in order: with ``--json`` exactly one object whatever happens, statuses that tell whose turn it is."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.abc
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend import cli
+from backend.__main__ import start
+from backend.cli_outcome import as_json
+from backend.errors import Cancelled, RegistryError
+
+# They start a training, servers or the whole path, whatever home they find.
+STARTERS = {"demo", "run", "serve"}
+
+
+def leaves(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()):
+    """Every command that can be run: its words, and its parser."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if parser.get_default("handler") is not None:
+        yield path, parser
+    for name, child in (pair for group in groups for pair in group.choices.items()):
+        yield from leaves(child, (*path, name))
+
+
+def filled(parser: argparse.ArgumentParser) -> list[str]:
+    """The fewest arguments that a command takes, of the right types, naming nothing that there is."""
+    words = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) or not action.required:
+            continue
+        value = next(iter(action.choices)) if action.choices else "1" if action.type in {int, float} else "nothing"
+        words += [*action.option_strings[:1], value]
+    return words
+
+
+COMMANDS = {" ".join(path): parser for path, parser in leaves(cli.parser())}
+
+
+def groups():
+    def walk(parser, path):
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                if action.required:
+                    yield path
+                for name, child in action.choices.items():
+                    yield from walk(child, (*path, name))
+
+    return [" ".join(path) for path in walk(cli.parser(), ())]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWINSET_HOME", str(tmp_path / "home"))
+
+
+def only_object(capfd) -> dict:
+    """What was printed, which must be one JSON object and nothing else."""
+    told = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
+    assert isinstance(told, dict)
+    return told
+
+
+def test_the_tree_is_walked():
+    assert len(COMMANDS) > 50
+    assert {"models show", "catalogue list", "train", "jobs cancel", "explore export"} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_wrong_arguments_are_one_object(command, capfd):
+    parser = COMMANDS[command]
+    wrong = [["--no-such-option"], ["--json=yes"], *([[]] if filled(parser) else [])]
+    for words in wrong:
+        assert cli.main([*command.split(), *words, "--json"]) == 2
+        said = only_object(capfd)["error"]
+        assert said["code"] == "usage"
+        assert said["message"]
+        assert f"{command} --help" in said["next_step"]
+
+
+@pytest.mark.parametrize("command", groups())
+def test_a_group_without_an_action_is_wrong_usage(command, capfd):
+    assert cli.main([*command.split(), "--json"]) == 2
+    assert only_object(capfd)["error"]["code"] == "usage"
+    assert cli.main(command.split()) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].endswith("--help`.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_one_object_too(command, capfd):
+    assert cli.main([*command.split(), "--help", "--json"]) == 0
+    assert "usage: " in only_object(capfd)["help"]
+
+
+def ending(error):
+    """A parser each of whose commands ends with an error."""
+
+    def handler(_options, _settings):
+        os.write(1, b"a library talks on the output stream")
+        raise error
+
+    made = cli.parser()
+    for _, parser in leaves(made):
+        parser.set_defaults(handler=handler)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (RegistryError("There is none.", next_step="Make one."), 1, "registry_error"),
+        (ZeroDivisionError("division by zero"), 70, "internal_error"),
+        (MemoryError(), 70, "internal_error"),
+        (KeyboardInterrupt(), 130, "cancelled"),
+        (Cancelled("Stopped."), 130, "cancelled"),
+        (PermissionError(13, "Permission denied", "/somewhere"), 1, "file_unusable"),
+        (OSError(28, "No space left on device"), 1, "storage_full"),
+        (BrokenPipeError(32, "Broken pipe"), 141, "cancelled"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_whatever_ends_a_command_is_one_object_and_a_status(error, status, code, capfd, monkeypatch):
+    made = ending(error)
+    monkeypatch.setattr(cli, "parser", lambda: made)
+    for path, parser in leaves(made):
+        assert cli.main([*path, *filled(parser), "--json"]) == status, path
+        captured = capfd.readouterr()
+        assert json.loads(captured.out)["error"]["code"] == code
+        assert ("Traceback" in captured.err) == (status == 70)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in STARTERS])
+@pytest.mark.parametrize("home", ["nothing in it", "a file"])
+def test_every_command_says_one_object_about_things_that_are_not_there(command, home, tmp_path, capfd):
+    if home == "a file":
+        (tmp_path / "home").write_text("no folder")
+    status = cli.main([*command.split(), *filled(COMMANDS[command]), "--json"])
+    told = only_object(capfd)
+    assert status in {0, 1}, told
+    assert (status == 1) >= ("error" in told)
+
+
+def test_a_file_that_cannot_be_written_is_said(capfd, monkeypatch, tmp_path):
+    made = cli.parser()
+    for _, parser in leaves(made):
+        parser.set_defaults(handler=lambda _options, _settings: (tmp_path / "no" / "list.csv").write_text("x"))
+    monkeypatch.setattr(cli, "parser", lambda: made)
+    assert cli.main(["explore", "export", "x", "--json"]) == 1
+    said = only_object(capfd)["error"]
+    assert said["message"] == f"{tmp_path}/no/list.csv: No such file or directory."
+
+
+def test_figures_that_are_not_finite_are_null():
+    result = {"rate": float("nan"), "rows": [{"a": float("inf")}, (1.5, float("-inf"))]}
+    assert json.loads(as_json(result), parse_constant=pytest.fail) == {
+        "rate": None,
+        "rows": [{"a": None}, [1.5, None]],
+    }
+
+
+def started(words, **options) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "backend", *words], cwd=cli.__file__.rpartition("/backend/")[0], **options
+    )
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        process = started(["catalogue", "list"], stdout=pipe, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 141
+    assert errors == b""
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no full device")
+def test_an_output_that_is_full_is_a_sentence():
+    with FULL.open("wb") as full:
+        process = started(["catalogue", "list", "--json"], stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert errors.decode() == "The output cannot be written: No space left on device.\n"
+
+
+def test_a_process_without_streams_ends_as_any_other(tmp_path):
+    code = "import os; [os.close(n) for n in (0, 1, 2)]; os.execv(os.sys.executable, os.sys.argv[1:])"
+    words = [sys.executable, "-m", "backend", "jobs", "list"]
+    root = cli.__file__.rpartition("/backend/")[0]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=root, check=False, timeout=120)
+    assert done.returncode == 0
+
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    """Ctrl-C while a module is being imported."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "backend.cli":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_modules_are_imported_ends_in_order(capfd, monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["twinset", "catalogue", "list", "--json"])
+    monkeypatch.delitem(sys.modules, "backend.cli")
+    assert start() == 130
+    assert only_object(capfd)["error"]["code"] == "cancelled"
