@@ -54,6 +54,11 @@ def ledger() -> Ledger:
     return read_ledger(found.home, found.model_name)
 
 
+def is_building(model: str) -> bool:
+    """Whether a job builds the index of a model now."""
+    return any(job.request.get("model") == model for job in services.jobs().list(-1, kind="index", active=True))
+
+
 @st.cache_resource(ttl=services.FRESH_S, max_entries=1, show_spinner=False)
 def health() -> Health | None:
     """How the endpoint is; None where it does not say.

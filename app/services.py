@@ -18,13 +18,15 @@ import streamlit as st
 from app import state
 from backend import bundle
 from backend.bundle import CatalogueRef
-from backend.catalogue.items import GALLERY_SPLITS
+from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.jobs.runner import JobRunner
 from backend.serving.client import EndpointClient, client_of
 from backend.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backend.catalogue.items import CatalogueSummary, Product
     from backend.doctor import Check
     from backend.retrieval.wishes import Wishes
@@ -83,6 +85,11 @@ def jobs() -> JobRunner:
 def catalogues() -> list[str]:
     """Names of all catalogues."""
     return list_catalogues(settings().catalogues_dir)
+
+
+def newest_catalogue(names: Sequence[str]) -> str:
+    """The catalogue that was loaded or changed last."""
+    return max(names, key=lambda name: (settings().catalogues_dir / name / PRODUCTS / "_delta_log").stat().st_mtime)
 
 
 @st.cache_resource(ttl=FRESH_S, max_entries=8, show_spinner=False)

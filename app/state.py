@@ -27,7 +27,8 @@ _PHOTO = "photo"
 _ANSWER = "last_answer"
 _SOURCE = "source"
 _SOURCES = "sources_so_far"
-_RESTORE = "restore_asked"
+_NOTE = "note_"
+LOADED = "loaded"
 _VERSION = "version"
 _VIEW = "view"
 _TRIALS = "picked_trials_"
@@ -191,6 +192,24 @@ def start_with(key: str, value: Any, options: Sequence[Any]) -> None:
         st.session_state[key] = value
 
 
+# ------------------------------------------------------------------------------------------------- notes of a session
+
+
+def noted(topic: str) -> Any:
+    """What this session noted under a topic: a question that waits for a yes or a no, say; None when nothing."""
+    return st.session_state.get(f"{_NOTE}{topic}")
+
+
+def note(topic: str, about: Any) -> None:
+    """Note something for the rest of the session, or until it is forgotten."""
+    st.session_state[f"{_NOTE}{topic}"] = about
+
+
+def forget(topic: str) -> None:
+    """Note it no more."""
+    st.session_state.pop(f"{_NOTE}{topic}", None)
+
+
 # ------------------------------------------------------------------------------------------------- the catalogue page
 
 
@@ -233,20 +252,12 @@ def choose(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
-def restore_asked(catalogue: str) -> int | None:
-    """The version whose restore was asked for and is not decided yet."""
-    asked = st.session_state.get(_RESTORE)
-    return asked[1] if asked is not None and asked[0] == catalogue else None
-
-
-def ask_restore(catalogue: str, version: int) -> None:
-    """Ask for the restore of a version; it is shown before it is done."""
-    st.session_state[_RESTORE] = (catalogue, version)
-
-
-def forget_restore() -> None:
-    """Ask for no restore any more."""
-    st.session_state.pop(_RESTORE, None)
+def show_loaded(names: Sequence[str]) -> None:
+    """Turn to the catalogue that was just loaded, at its newest version; before the widget that chooses one."""
+    if noted(LOADED) in names:
+        st.session_state["catalogue"] = noted(LOADED)
+        open_version()
+        forget(LOADED)
 
 
 def chosen(key: str) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 _LISTED = ("test.precision_at_1", "test.map_at_r", "val.precision_at_1", "val.map_at_r")
+_REPLACE = "let it answer from another catalogue than the champion does"
 _REASON = "why the gate is overruled; kept with the version and in the history"
 
 
@@ -29,6 +30,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     deploying.add_argument("--model", default="", help="name of the model; the newest when left out")
     deploying.add_argument("--alias", default="champion")
     deploying.add_argument("--reason", default="", help=_REASON)
+    deploying.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
     models = command(commands, "models", "List the models and the registered versions, newest first.", list_models)
     models.set_defaults(show=_list_as_lines)
     actions = models.add_subparsers(metavar="ACTION")
@@ -41,6 +43,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     promoting.add_argument("version", type=int, metavar="VERSION")
     promoting.add_argument("--alias", default="champion")
     promoting.add_argument("--reason", default="", help=_REASON)
+    promoting.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
     back = command(actions, "rollback", "Move an alias back to the version that stood there before.", roll_back)
     back.add_argument("--alias", default="champion")
     again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
@@ -50,7 +53,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
 
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:
     """``deploy``."""
-    return carry_out(DeployRequest(options.model, options.alias, options.reason), settings)
+    return carry_out(DeployRequest(options.model, options.alias, options.reason, options.replace_catalogue), settings)
 
 
 def list_models(_options: argparse.Namespace, settings: Settings) -> Result:
@@ -96,7 +99,9 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
 
 def promote(options: argparse.Namespace, settings: Settings) -> Result:
     """``models promote``."""
-    return carry_out(PromoteRequest(options.version, options.alias, options.reason), settings)
+    return carry_out(
+        PromoteRequest(options.version, options.alias, options.reason, options.replace_catalogue), settings
+    )
 
 
 def roll_back(options: argparse.Namespace, settings: Settings) -> Result:

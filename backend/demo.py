@@ -48,7 +48,7 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
     model = trained["model"]
     indexed = steps.index_step(IndexRequest(model), settings, spans["index"])
     scored = evaluation_steps.evaluate_step(EvaluateRequest(model, baselines=False), settings, spans["evaluate"])
-    deploying = DeployRequest(model, reason="The demo was asked for.")
+    deploying = DeployRequest(model, reason="The demo was asked for.", replace_catalogue=True)
     deployed = registry_steps.deploy_step(deploying, settings, spans["deploy"])
     query, answer = ask(source, settings, spans["recommend"])
     return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from backend import bundle
 from backend.errors import EndpointUnreachable, PromotionRefused
 from backend.models import model_folder
 from backend.progress import Span
@@ -15,20 +17,33 @@ if TYPE_CHECKING:
     from backend.requests import DeployRequest, PromoteRequest, RollbackRequest
     from backend.settings import Settings
 
+_LOOK_S = 0.5
+
 
 def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Register the bundle, move the alias to it if the gate allows, and have a running local endpoint take it up.
 
-    A version that the gate refuses stays registered, as the challenger.
+    An index that is being built is waited for. A version that the gate refuses stays registered, as the challenger.
     """
     from backend.registry.model_registry import register_bundle
-    from backend.registry.promotion import promote
+    from backend.registry.promotion import promote, require_same_catalogue
 
     folder = model_folder(settings, request.model)
+    may_replace = request.replace_catalogue or bool(request.reason.strip())
+    if request.alias == CHAMPION and not may_replace:
+        require_same_catalogue(settings, bundle.read_manifest(folder).catalogue.name)
+    _await_index(folder.name, settings, progress)
     registering, moving = Span.split(progress, [("", 80), ("", 20)])
     number = register_bundle(settings, folder, progress=registering).version
     try:
-        done = promote(settings, number, alias=request.alias, reason=request.reason, progress=moving)
+        done = promote(
+            settings,
+            number,
+            alias=request.alias,
+            reason=request.reason,
+            replace_catalogue=request.replace_catalogue,
+            progress=moving,
+        )
     except PromotionRefused as error:
         promote(settings, number, alias=CHALLENGER, progress=moving)
         message = f"{error.message} It is registered, and is the challenger now."
@@ -36,11 +51,29 @@ def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) 
     return {"model": folder.name, **_told(done, settings)}
 
 
+def _await_index(model: str, settings: Settings, progress: Progress) -> None:
+    """Wait until no job builds the index of a model any more: what is registered is the index that comes of it."""
+    from backend.jobs.runner import JobRunner
+
+    jobs = JobRunner(settings)
+    while any(job.request.get("model") == model for job in jobs.list(-1, kind="index", active=True)):
+        progress.report(0, 1, note="Waiting until the index is built")
+        progress.check_cancelled()
+        time.sleep(_LOOK_S)
+
+
 def promote_step(request: PromoteRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Move an alias to a registered version that passes the gate, or past it for a reason."""
     from backend.registry.promotion import promote
 
-    done = promote(settings, request.version, alias=request.alias, reason=request.reason, progress=progress)
+    done = promote(
+        settings,
+        request.version,
+        alias=request.alias,
+        reason=request.reason,
+        replace_catalogue=request.replace_catalogue,
+        progress=progress,
+    )
     return {"model": done.version.model, **_told(done, settings)}
 
 

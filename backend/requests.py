@@ -173,23 +173,25 @@ class ProjectRequest:
 class DeployRequest:
     """Log and register a bundle, and move the alias to it if the gate lets it through, so that the endpoint serves it.
 
-    ``reason`` overrules the gate.
+    ``reason`` overrules the gate; ``replace_catalogue`` says that answers may come from another catalogue from then on.
     """
 
     kind: ClassVar[str] = "deploy"
     model: str = ""
     alias: str = "champion"
     reason: str = ""
+    replace_catalogue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PromoteRequest:
-    """Move an alias to a registered version; ``reason`` overrules the gate."""
+    """Move an alias to a registered version; ``reason`` and ``replace_catalogue`` as in :class:`DeployRequest`."""
 
     kind: ClassVar[str] = "promote"
     version: int = 1
     alias: str = "champion"
     reason: str = ""
+    replace_catalogue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

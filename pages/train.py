@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import navigation, services, training_services, words
-from app.components import job_panel, train_form, train_workers
+from app.components import catalogue_picker, job_panel, train_form, train_workers
 
 st.title("Train")
 st.caption("A model learns from the labels of a catalogue which pictures belong together.")
@@ -14,7 +14,7 @@ if not names:
     navigation.link("catalogue", "Load products")
     st.stop()
 
-catalogue = st.selectbox("Catalogue", names, key="catalogue", bind="query-params", width=320)
+catalogue = catalogue_picker.choose(names)
 version = services.snapshot(catalogue).version
 st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import navigation, services, tuning_services, words
-from app.components import job_panel, tune_compare, tune_form, tune_sweep
+from app.components import catalogue_picker, job_panel, tune_compare, tune_form, tune_sweep
 
 st.title("Tune")
 st.caption(
@@ -19,7 +19,7 @@ if not names:
 new, trials, two = st.tabs(["New sweep", "Trials", "Two sweeps"], key="view", bind="query-params")
 if new.open:
     with new:
-        catalogue = st.selectbox("Catalogue", names, key="catalogue", bind="query-params", width=320)
+        catalogue = catalogue_picker.choose(names)
         version = services.snapshot(catalogue).version
         st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, is what all trials train on.")
         preset = "resnet-colour" if services.is_colour(catalogue, version) else "resnet"

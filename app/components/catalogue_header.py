@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue_services, services, state, words
-from app.components import charts
+from app.components import catalogue_picker, charts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,8 @@ VERSION_HELP = "Every load and every change makes a new version, and the older o
 def choose(names: Sequence[str]) -> CatalogueSummary:
     """Let the user choose a catalogue and a version of it, the newest at first; returns it in counts."""
     left, right = st.columns(2)
-    name = left.selectbox("Catalogue", names, key="catalogue", bind="query-params", on_change=state.open_version)
+    with left:
+        name = catalogue_picker.choose(names, width="stretch", on_change=state.open_version)
     newest = services.snapshot(name).version
     asked = state.asked_version()  # before the widget drops what it does not know
     older = [version for version in reversed(catalogue_services.readable_versions(name)) if version < newest]

@@ -25,7 +25,7 @@ def show(summary: CatalogueSummary, *, newest: int) -> None:
     entry = _ticked(summary.name, entries)
     if entry is not None:
         _one(summary.name, entry, newest)
-    asked = state.restore_asked(summary.name)
+    asked = state.noted(f"restore-{summary.name}")
     if asked is not None:
         _restore(summary.name, asked, newest)
     with st.expander("Tidy up", icon=":material/cleaning_services:", key="tidy"):
@@ -90,8 +90,8 @@ def _one(name: str, entry: HistoryEntry, newest: int) -> None:
                 icon=":material/restore:",
                 disabled=is_newest or not entry.is_readable,
                 help="This is the newest." if is_newest else "First shows what that would change.",
-                on_click=state.ask_restore,
-                args=(name, entry.version),
+                on_click=state.note,
+                args=(f"restore-{name}", entry.version),
             )
             if entry.job:
                 navigation.link("jobs", "Its job", {state.JOB: entry.job})
@@ -99,8 +99,9 @@ def _one(name: str, entry: HistoryEntry, newest: int) -> None:
 
 def _restore(name: str, version: int, newest: int) -> None:
     """Show what a restore would do, and ask."""
+    topic = f"restore-{name}"
     if version == newest:
-        state.forget_restore()
+        state.forget(topic)
         return
     with st.container(border=True, key="restore"):
         st.subheader(f"Restore version {version}?")
@@ -111,10 +112,10 @@ def _restore(name: str, version: int, newest: int) -> None:
         )
         with st.container(horizontal=True):
             if st.button(f"Restore version {version}", type="primary", icon=":material/restore:", key="restore_now"):
-                state.forget_restore()
+                state.forget(topic)
                 job_panel.submit(RestoreRequest(catalogue=name, version=version))
                 st.rerun()
-            st.button("Leave it as it is", on_click=state.forget_restore)
+            st.button("Leave it as it is", on_click=state.forget, args=(topic,))
         if found.total:
             st.markdown(f"This is what would become of {words.count(found.total, 'product')}:")
             catalogue_changes.show_set(found, key=f"restore-{name}-{version}-{newest}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import deploy_services, services, words
-from app.components import charts, job_panel, model_picker
+from app.components import charts, job_panel, model_picker, publish_question
 from backend.registry.card import as_markdown, lineage
 from backend.registry.ledger import CHALLENGER, CHAMPION
 from backend.requests import PromoteRequest, RebuildRequest, RollbackRequest
@@ -84,14 +84,7 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
             _rebuild(version)
         return
     is_refused = _verdict(version) is False
-    reason = ""
-    if is_refused:
-        reason = st.text_input(
-            "Reason to promote it all the same",
-            key=f"reason-{version.version}",
-            placeholder="Kept with the version and in the history",
-            max_chars=1000,
-        ).strip()
+    reason = _reason(version) if is_refused else ""
     with st.container(horizontal=True):
         promote = st.button(
             "Make it champion",
@@ -107,10 +100,23 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
             help="It does not answer; it is marked as the one to try next.",
         )
         _rebuild(version)
-    if promote or challenge:
-        alias = CHAMPION if promote else CHALLENGER
-        job_panel.submit(PromoteRequest(version.version, alias, reason if promote else ""))
+    topic = f"promote-{version.version}"
+    if promote:
+        request = PromoteRequest(version.version, CHAMPION, reason)
+        publish_question.submit(topic, request, version.card)
+    publish_question.show(topic)
+    if challenge:
+        job_panel.submit(PromoteRequest(version.version, CHALLENGER))
         st.rerun()
+
+
+def _reason(version: RegisteredVersion) -> str:
+    return st.text_input(
+        "Reason to promote it all the same",
+        key=f"reason-{version.version}",
+        placeholder="Kept with the version and in the history",
+        max_chars=1000,
+    ).strip()
 
 
 def _rebuild(version: RegisteredVersion) -> None:

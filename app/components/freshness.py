@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, retrieval_services
-from app.components import job_panel
+from app.components import job_badge, job_panel
 from backend.requests import RefreshRequest
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
     """Show the badge, the button where there is something to bring in, and the refresh that runs or just ended.
 
+    On the page for finding products that is a line; its log and its figures are for others.
+
     Args:
         searched: The version that answers come from.
         model: Name of the bundle that answers.
-        page: The page that shows it.
+        page: The page of the workbench that shows it; empty on Find similar.
     """
     with notices.guarded():
         found = retrieval_services.behind(searched)
@@ -36,7 +38,12 @@ def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
                 help="Looks at the new and changed products only, and answers with them from then on.",
             ):
                 job_panel.submit(RefreshRequest(model=model))
-        job_panel.show_latest("refresh", page=page)
+        if page:
+            job_panel.show_latest("refresh", page=page)
+        else:
+            job_badge.show_latest(
+                "refresh", running="The new products are being added", failed="The new products could not be added"
+            )
 
 
 def _icon(found: Behind) -> str:

@@ -75,9 +75,17 @@ def show_latest(*kinds: str, page: str = "") -> None:
     found = [job for kind in kinds for job in services.jobs().list(limit=1, kind=kind)]
     newest = max(found, key=lambda job: job.created_at, default=None)
     for job in sorted(found, key=lambda job: -job.created_at):
-        is_recent = job is newest and job.finished_at is not None and time.time() - job.finished_at < RECENT_S
-        if job.finished_at is None or is_recent:
+        if job.finished_at is None or (job is newest and is_fresh(job)):
             show(job.id, page=page)
+
+
+def is_fresh(job: Job) -> bool:
+    """Whether a job ended a short time ago, and the user has not put its result away."""
+    return job.finished_at is not None and time.time() - job.finished_at < RECENT_S and not state.noted(_dismissed(job))
+
+
+def _dismissed(job: Job) -> str:
+    return f"dismissed-{job.id}"
 
 
 def show(job_id: str, *, page: str = "") -> None:
@@ -88,24 +96,32 @@ def show(job_id: str, *, page: str = "") -> None:
 
 def _polled(job_id: str, *, is_live: bool, page: str) -> None:
     with notices.guarded():
-        if is_live and services.jobs().get(job_id).state.is_finished:
-            catalogue_services.look_again()
-            st.rerun()  # what the page around lists may have changed
-        panel(job_id, page=page)
+        if is_live:
+            rerun_if_ended(job_id)
+        panel(job_id, page=page, may_dismiss=True)
 
 
-def panel(job_id: str, *, page: str = "") -> None:
-    """Show one job as it is now; for a caller that polls by itself."""
+def rerun_if_ended(job_id: str) -> None:
+    """Run the page once more when a job has ended: what it lists may have changed."""
+    job = services.jobs().get(job_id)
+    if not job.state.is_finished:
+        return
+    catalogue_services.look_again()
+    result = job.result or {}
+    if job.kind in {"catalogue", "commit"} and result.get("catalogue") and not result.get("staged"):
+        state.note(state.LOADED, result["catalogue"])
+    st.rerun()
+
+
+def panel(job_id: str, *, page: str = "", may_dismiss: bool = False) -> None:
+    """Show one job as it is now; for a caller that polls by itself. What may be dismissed goes for this session."""
     job = services.jobs().get(job_id)
     with st.container(border=True, key=f"job-{job_id}"):
-        _heading(job)
+        _heading(job, may_dismiss=may_dismiss and job.state.is_finished)
         if not job.state.is_finished:
             _progress(job)
         elif job.error:
-            said, _, lines = job.error.partition("\n")
-            st.error(notices.sentence(said, job.next_step), icon=":material/error:")
-            if lines:  # of a log, which are no sentence
-                st.code(lines, language=None)
+            st.error(notices.sentence(job.error.partition("\n")[0], job.next_step), icon=":material/error:")
         elif job.result is not None:
             job_result.show(job.kind, job.result, page=page)
         if job.kind == "train":
@@ -121,7 +137,7 @@ def kind_title(job: Job) -> str:
     return KIND_TITLES.get(job.kind, job.kind)
 
 
-def _heading(job: Job) -> None:
+def _heading(job: Job, *, may_dismiss: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         title, icon, colour = STATES[job.state]
         st.markdown(f"**{kind_title(job)}**", width="content")
@@ -139,6 +155,16 @@ def _heading(job: Job) -> None:
             if state.job():
                 state.select_job(again.id)
             st.rerun()
+        if may_dismiss:
+            show_dismiss(job)
+
+
+def show_dismiss(job: Job) -> None:
+    """Show the button that puts a finished job away."""
+    away = "Puts this away; the Jobs page keeps it."
+    if st.button("Dismiss", key=f"dismiss-{job.id}", icon=":material/close:", type="tertiary", help=away):
+        state.note(_dismissed(job), about=True)
+        st.rerun()
 
 
 def _times(job: Job) -> str:
@@ -183,5 +209,7 @@ def _curves(job: Job) -> None:
 
 
 def _log(job: Job) -> None:
-    with st.expander("Log", expanded=job.state in {JobState.FAILED, JobState.LOST}, key=f"log-{job.id}"):
+    with st.expander("Log", key=f"log-{job.id}"):
+        if lines := (job.error or "").partition("\n")[2]:  # of a log, which are no sentence
+            st.code(lines, language=None)
         st.code(services.jobs().log_tail(job.id, LOG_LINES) or "Nothing yet.", language=None, height=260)

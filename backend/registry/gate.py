@@ -48,11 +48,8 @@ def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Chec
     """Compare with the champion on the test products that both were asked about, by the intervals of the differences."""
     if champion is None:
         return Check(METRICS, passed=True, says="There is no champion to compare with.")
-    mine_manifest, their_manifest = bundle.read_manifest(candidate), bundle.read_manifest(champion)
-    if _is_same(mine_manifest, their_manifest):
-        return Check(METRICS, passed=True, says="Network and index are the champion's own.")
-    if _is_refreshed(mine_manifest, their_manifest):
-        return Check(METRICS, passed=True, says="The network is the champion's own; only its products are others.")
+    if says := _needs_no_figures(bundle.read_manifest(candidate), bundle.read_manifest(champion)):
+        return Check(METRICS, passed=True, says=says)
     mine, theirs = _evaluated(settings, candidate), _evaluated(settings, champion)
     if mine is None:
         return Check(
@@ -61,6 +58,17 @@ def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Chec
     if theirs is None:
         return Check(METRICS, passed=True, says="The champion was not evaluated, so that it sets no measure.")
     return _compared(theirs, mine)
+
+
+def _needs_no_figures(candidate: Manifest, champion: Manifest) -> str:
+    """Say why a candidate is not compared with the champion by figures; empty where it has to be."""
+    if candidate.catalogue.name != champion.catalogue.name:
+        searched = f"It searches {candidate.catalogue.name} and the champion {champion.catalogue.name}"
+        return f"{searched}: figures of two catalogues are not compared."
+    if _is_same(candidate, champion):
+        return "Network and index are the champion's own."
+    is_refreshed = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
+    return "The network is the champion's own; only its products are others." if is_refreshed else ""
 
 
 def _compared(champion: Path, candidate: Path) -> Check:
@@ -83,12 +91,6 @@ def _is_same(candidate: Manifest, champion: Manifest) -> bool:
     """Whether two bundles answer alike: the same network, and the same vectors of the same gallery."""
     answering = (bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY)
     return all(candidate.files.get(name) == champion.files.get(name) for name in answering)
-
-
-def _is_refreshed(candidate: Manifest, champion: Manifest) -> bool:
-    """Whether a candidate is the champion's network over other products of the same catalogue."""
-    same_weights = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
-    return same_weights and candidate.catalogue.name == champion.catalogue.name
 
 
 def _evaluated(settings: Settings, folder: Path) -> Path | None:

@@ -77,6 +77,12 @@ class Ledger:
         """Return the version that an alias stands at."""
         return next((one for one in self.versions if alias in one.aliases), None)
 
+    def replaced_by(self, catalogue: str) -> str:
+        """Return the catalogue that is no longer searched once a model of this one is champion; empty if none is."""
+        champion = self.at(CHAMPION)
+        searched = champion.card.catalogue.name if champion is not None and champion.card is not None else ""
+        return searched if searched != catalogue else ""
+
     def version(self, number: int) -> RegisteredVersion:
         """Return a version by its number.
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from backend import bundle
 from backend.errors import BundleError, PromotionRefused, RegistryError
 from backend.registry.fetching import fetch, version_at, version_numbered
 from backend.registry.gate import judge
-from backend.registry.history import events_of, note_checks, note_event, synchronise
+from backend.registry.history import events_of, load_ledger, note_checks, note_event, synchronise
 from backend.registry.ledger import CHALLENGER, CHAMPION, Check, Event, previous_version
 from backend.registry.store import open_store
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from backend.progress import Progress
     from backend.registry.fetching import ModelVersion
+    from backend.registry.ledger import Ledger
     from backend.settings import Settings
 
 _LONGEST_REASON = 1_000
@@ -36,14 +38,22 @@ class Promotion:
 
 
 def promote(
-    settings: Settings, number: int, *, alias: str = CHAMPION, reason: str = "", progress: Progress
+    settings: Settings,
+    number: int,
+    *,
+    alias: str = CHAMPION,
+    reason: str = "",
+    replace_catalogue: bool = False,
+    progress: Progress,
 ) -> Promotion:
     """Move an alias to a version that passes the gate, or past it for a reason, which is kept.
 
     Only the champion has a gate: it answers customers. A version that becomes champion is no challenger any more.
+    ``replace_catalogue`` says that it may answer from another catalogue than the champion does.
 
     Raises:
-        PromotionRefused: The gate does not let it through; what it said is kept with the version.
+        PromotionRefused: The gate does not let it through; what it said is kept with the version. Or it would replace
+            the catalogue that is searched, and nobody said that it may.
         RegistryError: There is no such version, or the store cannot be reached.
         BundleError: What is stored is damaged or not ours.
     """
@@ -52,6 +62,8 @@ def promote(
         progress.report(0, 2, note=f"Asking the gate about version {number}")
         version, folder = fetch(client, settings, version_numbered(client, settings, number), alias)
         before, champion = _present(client, settings, alias)
+        if alias == CHAMPION and not (replace_catalogue or reason):
+            _require_same(synchronise(client, settings), bundle.read_manifest(folder).catalogue.name)
         checks = judge(settings, folder, champion) if alias == CHAMPION else ()
         progress.check_cancelled()
         is_clear = all(check.passed for check in checks)
@@ -65,6 +77,24 @@ def promote(
         _move(client, settings, Event(_now(), "promote", alias, number, before, overruled))
     progress.report(2, 2, note=f"Version {number} is {alias}")
     return Promotion(version, before, checks, overruled)
+
+
+def require_same_catalogue(settings: Settings, catalogue: str) -> None:
+    """Make sure that a champion of this catalogue replaces none of another: that is asked before it is done.
+
+    Raises:
+        PromotionRefused: It would.
+        RegistryError: The store cannot be reached.
+    """
+    _require_same(load_ledger(settings), catalogue)
+
+
+def _require_same(ledger: Ledger, catalogue: str) -> None:
+    if searched := ledger.replaced_by(catalogue):
+        raise PromotionRefused(
+            f"This would replace the {searched} catalogue by {catalogue}: every answer would come from {catalogue}.",
+            next_step="If it should, deploy it on the Deploy page, which asks first, or add `--replace-catalogue`.",
+        )
 
 
 def roll_back(settings: Settings, *, alias: str = CHAMPION, progress: Progress) -> Promotion:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from backend import bundle
+from backend.bundle import CatalogueRef
+from backend.jobs.store import JobStore
 from backend.registry.card import card_of
 from backend.registry.golden import golden_queries
 from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger
+from backend.requests import IndexRequest, to_json
 from backend.serving.tokens import token_store
 from tests.fixtures.endpoint import encoded, picture
 from tests.ui.conftest import assert_calm, grid, press, texts
@@ -68,8 +72,50 @@ def test_a_refused_version_is_promoted_with_a_written_reason_only(screen, regist
     test.text_input(key="reason-3").set_value("  The photographer changed. ").run()
     assert not button(test, "Make it champion").disabled
     press(test, "Make it champion")
-    reason = "The photographer changed."
-    assert only_job(screen) == ("promote", {"version": 3, "alias": "champion", "reason": reason})
+    expected = {"alias": "champion", "reason": "The photographer changed.", "replace_catalogue": False}
+    assert only_job(screen) == ("promote", {"version": 3, **expected})
+
+
+@pytest.fixture
+def photos(screen, shop_model):
+    """A model of another catalogue than the champion's, and a registered version of it."""
+    folder = screen.settings.models_dir / "photos"
+    shutil.copytree(screen.settings.models_dir / shop_model.name, folder)
+    ref = CatalogueRef("clothing-photos", 1)
+    made = replace(bundle.read_manifest(folder), name="photos", catalogue=ref, created_at="2026-11-27T12:00:00+00:00")
+    return bundle.write_manifest(folder, replace(made, index=replace(made.index, catalogue=ref)))
+
+
+@pytest.mark.parametrize("where", ["Deploy as champion", "Make it champion"])
+def test_another_catalogue_is_published_after_one_question(screen, registry, photos, where):
+    card = card_of(screen.settings.models_dir / "photos", photos)
+    newest = RegisteredVersion(4, "photos", (), "2026-11-27T12:00:00+00:00", "r4", card)
+    write_ledger(screen.settings.home, Ledger("twinset", (newest, *registry)))
+    test = screen.open("deploy")
+    press(test, where)
+    assert "This replaces the shop catalogue by clothing\\-photos. Publish?" in texts(test)
+    assert screen.runner.list() == []
+    press(test, "Leave it as it is")
+    assert "Publish?" not in texts(test)
+    press(test, where)
+    press(test, "Publish")
+    _, request = only_job(screen)
+    assert request["replace_catalogue"]
+    assert (request.get("model"), request.get("version")) in [("photos", None), (None, 4)]
+    assert "Publish?" not in texts(test)
+
+
+def test_deploying_waits_for_an_index_that_is_being_built(screen, shop_model):
+    store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
+    bundle.write_manifest(screen.settings.models_dir / shop_model.name, replace(shop_model, index=None))
+    test = screen.open("deploy")
+    assert "Build the index first" in texts(test)
+    assert button(test, "Deploy as champion").disabled
+    store.add("index", to_json(IndexRequest(shop_model.name)))
+    test.run()
+    assert "Deploying waits for it" in texts(test)
+    assert button(test, "Build the index").disabled
+    assert not button(test, "Deploy as champion").disabled
 
 
 def test_one_click_goes_back(screen, registry):

@@ -10,8 +10,8 @@ import pytest
 from app.components.job_panel import progress_text
 from app.components.job_result import sentences, summary
 from backend.jobs.states import JobState
-from backend.jobs.store import Job, JobProgress
-from backend.requests import IngestRequest
+from backend.jobs.store import Job, JobProgress, JobStore
+from backend.requests import IngestRequest, RefreshRequest, to_json
 from tests.ui.conftest import assert_calm, texts
 
 REFRESHED = {
@@ -113,6 +113,35 @@ def test_a_model_is_indexed_deployed_and_evaluated_by_a_job(screen, shop_model, 
     button(screen.open(page), label).click().run()
     (job,) = screen.runner.list()
     assert (job.kind, job.request["model"]) == (kind, shop_model.name)
+
+
+@pytest.mark.parametrize("kind_of_work", ["succeed", "fail"])
+def test_a_result_is_dismissed_from_its_page_and_stays_on_the_list(screen, kind_of_work):
+    finished(screen, kind_of_work)
+    test = screen.open("catalogue")
+    assert not test.expander[-1].proto.expanded
+    button(test, "Dismiss").click().run()
+    assert_calm(test)
+    assert not {"Done", "Failed"} & {line.strip() for line in texts(test).splitlines()}
+    shown = screen.open("jobs")
+    assert "Loading products" in texts(shown)
+    assert "Dismiss" not in [one.label for one in shown.button]
+
+
+def test_a_refresh_on_find_similar_is_a_line_with_a_link_and_no_log(screen, shop_endpoint):
+    store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
+    job, _ = store.add("refresh", to_json(RefreshRequest(model="m")))
+    test = screen.open()
+    assert "The new products are being added" in texts(test)
+    error = "ValueError: operands\nTraceback"
+    store.finish(job.id, JobState.FAILED, source=JobState.QUEUED, error=error, next_step="Read its log.")
+    test.run()
+    assert_calm(test)
+    assert "The new products could not be added" in texts(test)
+    assert not test.code
+    assert [link.label for link in test.page_link] == ["See why"]
+    button(test, "Dismiss").click().run()
+    assert "could not be added" not in texts(test)
 
 
 def test_a_page_forgets_a_job_that_ended_long_ago(screen, monkeypatch):

@@ -51,7 +51,7 @@ from tests.support.sweeps import plan_for
         RefreshRequest("m", deploy=False),
         FidelityRequest("m", k=5),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
-        DeployRequest("m", "challenger", "We want it."),
+        DeployRequest("m", "challenger", "We want it.", replace_catalogue=True),
         PromoteRequest(3, "champion", "We want it."),
         RollbackRequest("champion"),
         RebuildRequest(3, "", "again"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend import bundle
+from backend.bundle import CatalogueRef
 from backend.index_steps import fidelity_step
 from backend.progress import NullProgress
 from backend.registry.gate import judge
@@ -102,6 +103,13 @@ def test_models_of_different_catalogues_cannot_be_compared_and_do_not_pass(home)
     found = checks(home, "large", "small")["metrics"]
     assert not found.passed
     assert "cannot be compared" in found.says
+
+
+def test_a_model_of_another_catalogue_is_no_regression_of_the_champion(home):
+    change(home, "small", catalogue=CatalogueRef("photos", 1))
+    found = checks(home, "small", "large")
+    assert all(check.passed for check in found.values())
+    assert found["metrics"].says.startswith("It searches photos and the champion wardrobe: ")
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from backend import bundle
+from backend.bundle import CatalogueRef
 from backend.errors import PromotionRefused, RegistryError
+from backend.jobs.states import JobState
+from backend.jobs.store import JobStore
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.history import REASON_TAG, load_ledger
 from backend.registry.ledger import read_ledger
 from backend.registry.promotion import promote, roll_back
 from backend.registry.store import open_store
-from backend.requests import DeployRequest, PromoteRequest, RollbackRequest
+from backend.requests import DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
 from backend.steps import run_request
 from tests.fixtures.registry import register_projection
 
@@ -113,8 +118,6 @@ def test_a_version_that_is_not_there_is_said(home):
 
 
 def test_what_stands_at_an_alias_is_the_same_with_and_without_mlflow(home):
-    from dataclasses import replace
-
     from backend.registry.quick_look import look
 
     assert look(home, "champion") is None
@@ -151,7 +154,9 @@ def test_the_steps_say_what_moved_and_what_the_gate_said(home):
     assert run_request(RollbackRequest(), home, NullProgress())["version"] == 1
 
 
-def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, monkeypatch):
+@pytest.fixture
+def registering(monkeypatch):
+    """A bundle is registered without TensorFlow's trial in a fresh process."""
     from backend.registry.fetching import ModelVersion
 
     def register(settings, folder, *, progress):
@@ -159,6 +164,63 @@ def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, monkeypatc
         return ModelVersion("twinset", number, "", "", folder.name)
 
     monkeypatch.setattr("backend.registry.model_registry.register_bundle", register)
+
+
+@pytest.fixture
+def other(home):
+    """A model of another catalogue, worse than the champion by its figures."""
+    path = home.models_dir / "small"
+    manifest = bundle.read_manifest(path)
+    ref = CatalogueRef("photos", 1)
+    index = replace(manifest.index, catalogue=ref)
+    bundle.write_manifest(path, replace(manifest, catalogue=ref, index=index))
+    return path
+
+
+def test_another_catalogue_is_asked_about_before_anything_is_registered_and_is_no_regression(home, other, registering):
+    to(home, 1)
+    with pytest.raises(PromotionRefused, match="would replace the wardrobe catalogue by photos") as caught:
+        run_request(DeployRequest("small"), home, NullProgress())
+    assert "--replace-catalogue" in caught.value.next_step
+    assert len(load_ledger(home).versions) == 3
+    deployed = run_request(DeployRequest("small", replace_catalogue=True), home, NullProgress())
+    assert (deployed["version"], deployed["before"], deployed["reason"]) == (4, 1, "")
+    assert deployed["checks"][0].startswith("metrics: It searches photos and the champion wardrobe")
+    assert [check.name for check in load_ledger(home).version(4).checks] == ["metrics", "fidelity", "golden queries"]
+    with pytest.raises(PromotionRefused, match="would replace the photos catalogue by wardrobe"):
+        to(home, 1)
+    assert (champion(home), load_ledger(home).version(1).checks[0].passed) == (4, True)
+    assert to(home, 1, replace_catalogue=True).before == 4
+
+
+def test_what_may_replace_a_catalogue_still_passes_the_other_checks(home, other, registering):
+    to(home, 1)
+    manifest = bundle.read_manifest(other)
+    metrics = {f"{bundle.INDEX_METRICS}fidelity_at_10": 0.5}
+    bundle.write_manifest(other, replace(manifest, metrics=metrics, index=replace(manifest.index, kind="hnsw")))
+    with pytest.raises(PromotionRefused, match="Fidelity: "):
+        run_request(DeployRequest("small", replace_catalogue=True), home, NullProgress())
+    assert champion(home) == 1
+
+
+def test_a_deployment_waits_for_the_index_that_is_being_built(home, registering):
+    store = JobStore(home.jobs_db, logs_dir=home.logs_dir)
+    job, _ = store.add("index", to_json(IndexRequest("small")))
+    another, _ = store.add("index", to_json(IndexRequest("large")))
+    notes = []
+
+    class Building(NullProgress):
+        def report(self, done, total, *, unit="", note=""):
+            notes.append(note)
+            if note == "Waiting until the index is built":
+                store.finish(job.id, JobState.CANCELLED, source=JobState.QUEUED)
+
+    assert run_request(DeployRequest("small"), home, Building())["version"] == 4
+    assert notes.index("Waiting until the index is built") < notes.index("Moving the alias champion")
+    assert not store.get(another.id).state.is_finished
+
+
+def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, registering):
     to(home, 1)
     with pytest.raises(PromotionRefused, match="is the challenger now"):
         run_request(DeployRequest("small"), home, NullProgress())
