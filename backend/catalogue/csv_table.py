@@ -6,6 +6,8 @@ A row is found again by the byte it starts at, so that pictures in the table (ba
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ _BOM = b"\xef\xbb\xbf"
 _SAMPLE_BYTES, _SAMPLE_ROWS = 1 << 18, 20
 _MAX_CELL = 2 * MAX_PICTURE_BYTES  # base64 is a third longer than what it encodes
 _NOTHING: tuple[int, list[str] | None] = (0, None)
+_UNNAMED = re.compile(r"column [0-9]+")
+_QUOTED = re.compile(rb'"[^"]*"')
 _NEXT = "Save it as CSV in UTF-8 with the names of the columns in the first line."
 
 
@@ -79,8 +83,8 @@ class CsvTable:
 
     def _header(self, stream: IO[bytes]) -> tuple[_Lines, list[str]]:
         """Read up to the first row of values; return the lines from there on, and the names of the columns."""
-        start, delimiter = _dialect(self.file)
-        lines = _Lines(stream, delimiter)
+        start, delimiter, ends_in_cr = _dialect(self.file)
+        lines = _Lines(io.BufferedReader(_WithNewlines(stream)) if ends_in_cr else stream, delimiter)
         lines.seek(start)
         _, values = next(_records(lines), _NOTHING)
         if values is None:
@@ -88,6 +92,28 @@ class CsvTable:
         if any(is_inline_picture(value) or value.lower().endswith(tuple(PICTURE_SUFFIXES)) for value in values):
             raise CatalogueError(f"The first line of {self.file.name} does not name the columns.", next_step=_NEXT)
         return lines, _unique([value.strip() for value in values])
+
+
+class _WithNewlines(io.RawIOBase):
+    """A file whose lines end as those of old Macs, by carriage returns alone; every byte stays where it is."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _Lines:
@@ -145,19 +171,25 @@ def _row(position: int, locator: str, names: Sequence[str], values: list[str] | 
     if values is None:
         return Row(position, {}, locator, "bad_row: Its line cannot be read as CSV; look at its quotes.")
     found = dict(zip(names, values, strict=False))
-    if len(values) != len(names):
+    if len(values) != len(names) and not _is_padding(values[len(names) :], names[len(values) :]):
         more = {"more values": " ".join(values[len(names) :])} if len(values) > len(names) else {}
         problem = f"bad_row: It has {len(values)} values, and there are {len(names)} columns."
         return Row(position, {**found, **more}, locator, problem)
     return Row(position, found, locator, None if any(map(str.strip, values)) else "empty_row: It has no values.")
 
 
+def _is_padding(surplus: Sequence[str], lacking: Sequence[str]) -> bool:
+    """Tell whether what a row has more or less than the header says nothing: empty values, columns without a name."""
+    return not any(map(str.strip, surplus)) and all(_UNNAMED.fullmatch(name) for name in lacking)
+
+
 def _start_of(locator: str) -> int:
     return int(locator.rpartition("#")[2])
 
 
-def _dialect(file: TableFile) -> tuple[int, str]:
-    """Return the byte that the header starts at, and the separator that cuts the first rows most evenly.
+def _dialect(file: TableFile) -> tuple[int, str, bool]:
+    """Return the byte that the header starts at, the separator that cuts the first rows most evenly, and whether lines
+    end in carriage returns alone.
 
     Raises:
         CatalogueError: The file is empty, or in UTF-16.
@@ -167,14 +199,17 @@ def _dialect(file: TableFile) -> tuple[int, str]:
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CatalogueError(f"{file.name} is saved as Unicode (UTF-16).", next_step=_NEXT)
     start = len(_BOM) if sample.startswith(_BOM) else 0
+    bare = _QUOTED.sub(b"", sample)
+    if ends_in_cr := b"\r" in bare and b"\n" not in bare:
+        sample = sample.replace(b"\r", b"\n")
     first, _, rest = sample[start:].partition(b"\n")
     if first[:4].lower() == b"sep=":  # a line for spreadsheets
-        return start + len(first) + 1, _decoded(first[4:5]) or ","
+        return start + len(first) + 1, _decoded(first[4:5]) or ",", ends_in_cr
     if not sample[start:].strip():
         raise CatalogueError(f"{file.name} is empty.", next_step="Choose another file.")
     lines = (first + b"\n" + rest[: rest.rfind(b"\n") + 1]) if len(sample) == _SAMPLE_BYTES else sample[start:]
     texts = [_decoded(line) for line in lines.splitlines(keepends=True)]
-    return start, max(_DELIMITERS, key=lambda delimiter: _evenness(texts, delimiter))
+    return start, max(_DELIMITERS, key=lambda delimiter: _evenness(texts, delimiter)), ends_in_cr
 
 
 def _evenness(lines: Sequence[str], delimiter: str) -> int:
@@ -182,9 +217,9 @@ def _evenness(lines: Sequence[str], delimiter: str) -> int:
     reader = _reader(lines, delimiter)
     with suppress(csv.Error):  # judged by the rows before it
         rows.extend(row for row, _ in zip(reader, range(_SAMPLE_ROWS), strict=False))
-    widths = Counter(len(row) for row in rows)
     width = len(rows[0]) if rows else 0
-    return widths[width] * (width - 1)
+    even = sum(len(row) == width or (len(row) > width and not any(row[width:])) for row in rows)
+    return even * (width - 1)
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -192,7 +227,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     seen: Counter[str] = Counter()
     unique = []
     for number, name in enumerate(names, start=1):
-        shown = name or f"column {number}"
+        shown = name or f"column {number}"  # as _UNNAMED knows them
         seen[shown] += 1
         unique.append(shown if seen[shown] == 1 else f"{shown} ({seen[shown]})")
     return unique

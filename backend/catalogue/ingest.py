@@ -22,7 +22,9 @@ from backend.catalogue.commit import commit_load, held_by
 from backend.catalogue.entries import check_entries
 from backend.catalogue.items import GonePolicy, IngestReport
 from backend.catalogue.load_plan import plan_load, repeats
+from backend.catalogue.load_warnings import counted, told
 from backend.catalogue.pictures import PictureCheck, to_bytes
+from backend.catalogue.sources import remarks_of
 from backend.catalogue.splits import SplitPlan
 from backend.catalogue.staging import StagedLoad
 from backend.catalogue.watch import Watch
@@ -171,6 +173,7 @@ def _checked(
         "base_version": held.version,
         "splits": splits.as_note(),
         "ingested_at": now.isoformat(),
+        "remarks": list(remarks_of(source)),
     }
     load = StagedLoad(place, rows, meta)
     _require_usable(load)
@@ -200,8 +203,10 @@ def _require_usable(load: StagedLoad) -> None:
     rejected = _rejected(load)
     if sum(rejected.values()) == load.rows.num_rows:
         reasons = ", ".join(f"{count:,} {code}" for code, count in rejected.items())
+        first = load.rows["reason"].drop_null()[0].as_py().partition(":")[2].strip()
         raise CatalogueError(
-            f"None of the {load.rows.num_rows:,} products is usable: {reasons}.", next_step="Check the source."
+            f"None of the {load.rows.num_rows:,} products is usable: {reasons}. Of the first: {first}",
+            next_step="Check the source.",
         )
 
 
@@ -213,7 +218,7 @@ def _report(
     plan = done.plan if done else plan_load(load.rows, held_by(folder).rows if folder else load.rows, gone=gone)
     by_label = Counter(usable["label"].to_pylist())
     unlabelled = by_label.get("", 0)
-    notes = list(done.notes) if done else []
+    notes = [*(done.notes if done else ()), *load.meta.get("remarks", ()), *told(load.rows)]
     if unlabelled:
         notes.append(f"{unlabelled:,} products have no label: they can be found, but not learnt from.")
     return IngestReport(
@@ -230,6 +235,7 @@ def _report(
         by_label=dict(sorted(by_label.items())),
         duplicates=duplicates,
         leaks=leaks,
+        warnings=counted(load.rows),
         notes=tuple(notes),
         seconds=seconds,
     )

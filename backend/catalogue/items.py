@@ -197,6 +197,7 @@ class IngestReport:
         by_label: Usable rows by label.
         duplicates: Usable rows whose picture another usable row has too, byte for byte.
         leaks: Pictures that stand in more than one of train, validation and test.
+        warnings: Usable rows of which something was emptied or guessed, by what; the notes say each in a sentence.
         notes: Sentences for the user, e.g. about a base that moved.
         seconds: How long it took.
     """
@@ -215,6 +216,7 @@ class IngestReport:
     by_label: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
     leaks: int = 0
+    warnings: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:

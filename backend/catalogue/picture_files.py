@@ -7,13 +7,13 @@ bytes, None where there is none, or why it cannot be used.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from backend.catalogue.picture_names import OUTSIDE, Finder, Name, Place
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 FOREIGN_SUFFIXES = frozenset({".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"})
 
 _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "@eaDir"})
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-
-OUTSIDE = "It leads out of the folder that is loaded."
-ADDRESS = "address: Pictures are not fetched from addresses; put the files beside the table."
 
 
 class Listed(NamedTuple):
@@ -38,17 +34,6 @@ class Listed(NamedTuple):
     path: str
     locator: str | None
     reason: str | None = None
-
-
-class Place(NamedTuple):
-    """Where the picture lies that a row of a table names, or why it may not be read; all null where it names none.
-
-    ``path`` is the way to it from the table's folder on, as an id is made of.
-    """
-
-    locator: str | None = None
-    reason: str | None = None
-    path: str | None = None
 
 
 def is_listed(path: str) -> bool:
@@ -67,11 +52,6 @@ def format_reason(path: str) -> str | None:
     if f".{suffix.lower()}" not in FOREIGN_SUFFIXES:
         return None
     return f"unsupported_format: A {suffix.upper()} file cannot be used; save it as PNG, JPEG or WEBP."
-
-
-def is_address(named: str) -> bool:
-    """Tell whether a table names its picture by an address, such as one of the web."""
-    return _ADDRESS.match(named) is not None
 
 
 def product_ids(paths: Sequence[str]) -> list[str]:
@@ -105,8 +85,8 @@ class PictureFolder:
         return sorted(self._below(root), key=lambda found: found.path)
 
     def finder(self) -> Callable[[str], Place]:
-        """Return what finds the file that a table names, absolutely or from this folder on; it need not exist."""
-        return _Finder(self.root).find
+        """Return what finds the file that a table names, absolutely or from this folder on."""
+        return Finder(_Exact(self.root).find, self._names).find
 
     def reader(self) -> Callable[[str], Picture]:
         """Return what reads the bytes of a file by its locator, None where it is gone; for one batch of entries.
@@ -114,6 +94,9 @@ class PictureFolder:
         It raises ``DatasetUnavailable`` where the whole folder is gone.
         """
         return _Reader(self.root).read
+
+    def _names(self) -> Iterator[Name]:
+        return (Name(file.path, file.locator) for file in self.files() if file.locator is not None)
 
     def _below(self, root: str) -> Iterator[Listed]:
         for folder, names, files in os.walk(root, onerror=_cannot_look):
@@ -136,8 +119,8 @@ class _Bounds:
     def below(self, path: str) -> str:
         return os.path.normpath(path if path.startswith("/") else f"{self.root.rstrip('/')}/{path}")
 
-    def hold(self, full: str) -> bool:
-        if full in {self.root, self.real} or os.path.islink(full):  # noqa: PTH114 - False for names that are too long
+    def hold(self, full: str, *, is_link: bool) -> bool:
+        if is_link or full in {self.root, self.real}:
             return _is_inside(os.path.realpath(full), self.real)
         folder = os.path.split(full)[0]
         if folder not in self._inside:
@@ -145,20 +128,23 @@ class _Bounds:
         return self._inside[folder]
 
 
-class _Finder:
-    """Finds the files that a table names."""
+class _Exact:
+    """Finds files by their paths as they are."""
 
     def __init__(self, root: Path) -> None:
         self._bounds = _Bounds(root)
 
-    def find(self, named: str) -> Place:
-        if is_address(named):
-            return Place(reason=ADDRESS)
-        if "\0" in named:
-            return Place(reason="bad_path: It is no path of a file.")
-        wanted = self._bounds.below(named.replace("\\", "/"))
-        if not self._bounds.hold(wanted):
+    def find(self, named: str) -> Place | None:
+        wanted = self._bounds.below(named)
+        try:
+            is_link = stat.S_ISLNK(os.lstat(wanted).st_mode)
+            is_there = True
+        except (OSError, ValueError):
+            is_link = is_there = False
+        if not self._bounds.hold(wanted, is_link=is_link):
             return Place(reason=f"outside: {OUTSIDE}")
+        if not is_there:
+            return None
         root = self._bounds.root
         path = wanted[len(root) :].lstrip("/") if _is_inside(wanted, root) else self._real_way(wanted)
         return Place(path or ".", path=path or ".")
@@ -176,7 +162,7 @@ class _Reader:
     def read(self, locator: str) -> Picture:
         full = self._bounds.below(locator)
         try:
-            if not self._bounds.hold(full):
+            if not self._bounds.hold(full, is_link=os.path.islink(full)):  # noqa: PTH114 - False for names too long
                 return ImageRejected(OUTSIDE, code="outside", next_step="Put the file itself into the folder.")
             status = Path(full).stat()
             if not stat.S_ISREG(status.st_mode):

@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from backend.catalogue.picture_files import Listed, PictureFolder, product_ids
+from backend.catalogue.picture_folders import read_folders
+from backend.catalogue.picture_names import composed
 from backend.catalogue.picture_zip import PictureZip
 from backend.catalogue.sources import Picture, entry_table
 from backend.errors import CatalogueError, DatasetUnavailable
@@ -29,7 +31,7 @@ class FolderSource:
     Attributes:
         folder: The folder; made absolute.
         label_from: "folder" takes the name of the sub-folder directly above a picture; "none" leaves labels null, and
-            so are those of pictures directly in the folder.
+            so are those of pictures directly in the folder. Folders named train, test and the like give the split.
         name: What the column ``source`` says; the folder's name when left out.
     """
 
@@ -84,17 +86,23 @@ class ZipSource:
             raise CatalogueError(f"The zip {self.path.name} holds no picture.", next_step=_NEXT)
         return _entries(files, self.label_from)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Say how names were read that do not say it themselves."""
+        return PictureZip(self.path).remarks()
+
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the members' bytes; the zip stays open in a worker process."""
         return _pictures(PictureZip(self.path), entries)
 
 
 def _entries(files: Sequence[Listed], label_from: LabelFrom) -> pa.Table:
-    parents = [PurePosixPath(file.path).parent.name or None for file in files]
+    paths = [composed(file.path) for file in files]
+    said = read_folders([PurePosixPath(path).parts[:-1] for path in paths])
     return entry_table(
         {
-            "product_id": product_ids([file.path for file in files]),
-            "label": parents if label_from == "folder" else [None] * len(files),
+            "product_id": product_ids(paths),
+            "label": [each.label if label_from == "folder" else None for each in said],
+            "split": [each.split for each in said],
             "reason": [file.reason for file in files],
             "locator": [file.locator for file in files],
             "position": range(len(files)),

@@ -12,27 +12,25 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from backend.catalogue.picture_files import (
-    ADDRESS,
-    OUTSIDE,
     Listed,
-    Place,
     format_reason,
     gone,
-    is_address,
     is_listed,
     too_large,
     unreadable,
 )
+from backend.catalogue.picture_names import OUTSIDE, Finder, Name, Place
+from backend.catalogue.zip_names import names_of
 from backend.errors import CatalogueError, ImageRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from backend.catalogue.sources import Picture
 
 # What the libraries under zipfile raise over damaged members.
 DAMAGE = (BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
-_UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
+_ENCRYPTED_FLAG = 0x1
 _KEPT_OPEN = 4
 _UNLOCK = "Make the zip again without a password."
 
@@ -56,23 +54,32 @@ class PictureZip:
         return sorted(found, key=lambda member: member.path)
 
     def finder(self) -> Callable[[str], Place]:
-        """Return what finds the member that a table names; there need not be one."""
-        return self._find
+        """Return what finds the member that a table names."""
+        return Finder(self._exact, self._names).find
 
-    def _find(self, named: str) -> Place:
-        if is_address(named):
-            return Place(reason=ADDRESS)
-        below = named.replace("\\", "/")
-        start = f"{self.base}/" if self.base else ""
-        shown = normpath(below if below.startswith("/") else start + below)
-        if (
-            shown.startswith(("/", "../"))
-            or shown == ".."
-            or not shown.startswith(f"{self.base}/" if self.base else "")
-        ):
+    def remarks(self) -> tuple[str, ...]:
+        """Say by which code page names were read that do not say it themselves."""
+        guessed = opened_zip(self.path).guessed
+        return (f"Names in the zip do not say how they are written; they were read as {guessed}.",) if guessed else ()
+
+    def _exact(self, named: str) -> Place | None:
+        start = self._start
+        shown = normpath(named if named.startswith("/") else start + named)
+        if shown == ".." or shown.startswith(("/", "../")) or not shown.startswith(start):
             return Place(reason=f"outside: {OUTSIDE}")
         member = opened_zip(self.path).members.get(shown)
-        return Place(member.filename if member else shown, path=shown.removeprefix(start))
+        return Place(member.filename, path=shown.removeprefix(start)) if member else None
+
+    def _names(self) -> Iterator[Name]:
+        archive, start = opened_zip(self.path), self._start
+        for shown, info in archive.members.items():
+            for path in (shown, *archive.others.get(shown, ())):
+                if path.startswith(start) and is_listed(path):
+                    yield Name(path.removeprefix(start), info.filename)
+
+    @property
+    def _start(self) -> str:
+        return f"{self.base}/" if self.base else ""
 
     def reader(self) -> Callable[[str], Picture]:
         """Return what reads the bytes of a member by its locator, None where there is none of that name.
@@ -102,10 +109,12 @@ class PictureZip:
 
 @dataclass(frozen=True, slots=True)
 class OpenZip:
-    """A zip that is open for reading, and its files by the path that is shown for them."""
+    """A zip that is open for reading, its files by the path that is shown for them, and what else they may be called."""
 
     handle: ZipFile
     members: dict[str, ZipInfo]
+    others: dict[str, tuple[str, ...]]
+    guessed: str
 
 
 def opened_zip(path: Path) -> OpenZip:
@@ -134,18 +143,10 @@ def is_encrypted(info: ZipInfo) -> bool:
 @lru_cache(maxsize=_KEPT_OPEN)
 def _open_zip(path: Path, _modified_ns: int) -> OpenZip:
     handle = ZipFile(path)
-    return OpenZip(handle, {_shown(info): info for info in handle.infolist() if not info.is_dir()})
-
-
-def _shown(info: ZipInfo) -> str:
-    """Read the name as UTF-8 where it is: some systems write it so and do not say it; Windows may write backslashes."""
-    name = info.filename
-    if not info.flag_bits & _UTF8_FLAG:
-        try:
-            name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            name = info.filename
-    return name.replace("\\", "/")
+    infos = [info for info in handle.infolist() if not info.is_dir()]
+    names = names_of(infos)
+    others = {shown: others for shown, others in zip(names.shown, names.others, strict=True) if others}
+    return OpenZip(handle, dict(zip(names.shown, infos, strict=True)), others, names.guessed)
 
 
 def _member(shown: str, info: ZipInfo) -> Listed:

@@ -17,6 +17,7 @@ from backend.catalogue.constraints import require_storable
 from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA
 from backend.catalogue.executors import spare_zip_imports
 from backend.catalogue.items import PRODUCT_COLUMNS
+from backend.catalogue.picture_names import no_picture
 from backend.catalogue.product_files import GroupedWriter
 from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema, ddl
 from backend.errors import ImageRejected
@@ -110,14 +111,14 @@ class PictureCheck:
     def _checked(self, entries: pa.Table) -> list[_Checked]:
         (batch,) = entries.combine_chunks().to_batches()
         pictures = self.source.read(batch)
-        reasons, known = (entries[name].to_pylist() for name in ("reason", "known_sha256"))
-        return [self._look_at(*row) for row in zip(pictures, reasons, known, strict=True)]
+        rows = (entries[name].to_pylist() for name in ("reason", "known_sha256", "locator"))
+        return [self._look_at(*row) for row in zip(pictures, *rows, strict=True)]
 
-    def _look_at(self, picture: Picture, reason: str | None, known: str | None) -> _Checked:
+    def _look_at(self, picture: Picture, reason: str | None, known: str | None, locator: str | None) -> _Checked:
         if isinstance(picture, ImageRejected):
             return _Checked(None, None, None, reason or f"{picture.code}: {picture.message}")
         if picture is None:
-            return _Checked(None, None, None, reason or "no_picture: The source has no picture for it.")
+            return _Checked(None, None, None, reason or no_picture(locator))
         sha256 = hashlib.sha256(picture).hexdigest()
         if reason is not None:
             return _Checked(picture, sha256, None, reason)

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from backend.catalogue.items import SPLITS
+from backend.catalogue.load_warnings import told
 from backend.catalogue.locations import open_source
+from backend.catalogue.picture_names import no_picture
+from backend.catalogue.sources import remarks_of
 from backend.catalogue.table_sources import TableSource, spread
 from backend.errors import ImageRejected
 from backend.imaging import thumbnail
@@ -20,8 +24,6 @@ if TYPE_CHECKING:
     from backend.catalogue.locations import Kind
     from backend.catalogue.picture_sources import FolderSource, LabelFrom, ZipSource
     from backend.catalogue.sources import Picture
-
-_NO_PICTURE = "no_picture: The source has no picture for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def preview(
         mapping=mapping,
         rows=tuple(_row(entry, picture) for entry, picture in zip(chosen.to_pylist(), pictures, strict=True)),
         labels=dict(sorted(counted.items())),
-        notes=tuple(_notes(entries, mapping if available else None)),
+        notes=(*remarks_of(source), *_notes(entries, mapping if available else None)),
     )
 
 
@@ -114,14 +116,14 @@ def _listed(source: FolderSource | ZipSource | TableSource, mapping: Mapping[str
 
 
 def _row(entry: Mapping[str, Any], picture: Picture) -> PreviewRow:
-    shown, reason = _shown(picture)
+    shown, reason = _shown(picture, entry["locator"])
     known = {name: entry[name] for name in ("product_id", "label", "split", "title")}
     return PreviewRow(**known, thumbnail=shown, reason=entry["reason"] or reason)
 
 
-def _shown(picture: Picture) -> tuple[bytes | None, str | None]:
+def _shown(picture: Picture, locator: str | None) -> tuple[bytes | None, str | None]:
     if picture is None:
-        return None, _NO_PICTURE
+        return None, no_picture(locator)
     if isinstance(picture, ImageRejected):
         return None, f"{picture.code}: {picture.message}"
     try:
@@ -134,12 +136,21 @@ def _notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
     notes = []
     if mapping is not None and "image" not in mapping:
         notes.append("No column was recognised as the one with the pictures: choose it.")
-    notes += _label_notes(entries, mapping)
+    notes += [*_label_notes(entries, mapping), *_split_notes(entries), *told(entries)]
     reasons = Counter(reason.partition(":")[0] for reason in entries["reason"].drop_null().to_pylist())
     for code, count in sorted(reasons.items()):
         what = f"{count:,} of {entries.num_rows:,} products" if count > 1 else "One product"
         notes.append(f"{what} will be rejected: {code.replace('_', ' ')}.")
     return notes
+
+
+def _split_notes(entries: pa.Table) -> list[str]:
+    counts = Counter(entries["split"].drop_null().to_pylist())
+    if not counts:
+        return []
+    told_splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if counts[split])
+    open_ones = f"; {entries['split'].null_count:,} more are drawn" if entries["split"].null_count else ""
+    return [f"The source states splits, and they are kept: {told_splits}{open_ones}."]
 
 
 def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What a source says about a product before its picture is read. ``split`` and ``label`` are null where the source has
 # none; ``reason`` says why the source itself knows the row to be unusable, as ``code: sentence``; ``source_row`` is the
 # row as the source gave it, as JSON text; ``locator`` says where its picture lies, in words of the source;
-# ``position`` is the source's own row number.
+# ``position`` is the source's own row number; ``warning`` holds what was emptied or guessed, see ``load_warnings``.
 ENTRY_SCHEMA = pa.schema(
     [
         ("product_id", pa.string()),
@@ -44,6 +44,7 @@ ENTRY_SCHEMA = pa.schema(
         ("source_row", pa.string()),
         ("locator", pa.string()),
         ("position", pa.int64()),
+        ("warning", pa.string()),
     ]
 )
 # The encoded picture of an entry, None where there is none, or why what is there cannot be used.
@@ -63,6 +64,19 @@ class Source(Protocol):
 
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the picture of each of these entries (columns as in :data:`ENTRY_SCHEMA`); called on executors."""
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A source that has something to say beside its products."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for the user about what was guessed or is not read; asked on the driver."""
+
+
+def remarks_of(source: object) -> tuple[str, ...]:
+    """Return what a source has to say beside its products; most have nothing."""
+    return source.remarks() if isinstance(source, Remarking) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backend.catalogue.picture_files import Place, format_reason
+from backend.catalogue.items import SPLITS
+from backend.catalogue.load_warnings import warning
+from backend.catalogue.picture_files import format_reason
+from backend.catalogue.picture_names import UNNAMED, Place, composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,10 +28,59 @@ _SPLITS = {
     "testing": "test",
     "gallery": "gallery-only",
 }
+# Words by which exports say that there is no value, in lower case.
+_NOTHING = frozenset(
+    {
+        "",
+        "null",
+        "(null)",
+        "<null>",
+        "nan",
+        "nat",
+        "n/a",
+        "na",
+        "<na>",
+        "#n/a",
+        "#na",
+        "#nv",
+        "n.a.",
+        "none",
+        "nil",
+        "\\n",
+    }
+    | {
+        "undefined",
+        "empty",
+        "(empty)",
+        "<empty>",
+        "-",
+        "--",
+        "–",
+        "—",
+        "#value!",
+        "#ref!",
+        "#null!",
+        "#name?",
+        "#div/0!",
+    }
+)
+_LONGEST_WORD = max(map(len, _NOTHING))
 # A currency before or behind an amount, in letters: EUR, Rs., kr
 _CURRENCY = r"[^\W\d_]{1,4}\.?"
-_AMOUNT = re.compile(rf"(?:{_CURRENCY})?(?P<number>[+-]?[0-9][0-9.,]*|[+-]?[.,][0-9]+)(?:{_CURRENCY})?")
-_GROUPED = {mark: re.compile(rf"[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}})+") for mark in ",."}
+# A dash in place of the cents (12.–), or behind them (1,299/-)
+_DASH = r"(?:(?<=[.,])[-–—]+|/[-–—])?"
+_AMOUNT = re.compile(rf"(?:{_CURRENCY})?(?P<number>[+-]?[0-9][0-9.,]*|[+-]?[.,][0-9]+){_DASH}(?:{_CURRENCY})?")
+# "From" before an amount, in the languages of shops.
+_FROM = re.compile(
+    r"(?:from|starting (?:at|from)|as low as|ab|à partir de|a partir de|a partire da|dès|desde|da|vanaf|från|fra|od)"
+    r"\s*:?(?![^\W\d_])",
+    re.IGNORECASE,
+)
+# Thousands as most write them, and with commas as India does: 12,34,567.
+_GROUPED = {
+    ",": re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"),
+    ".": re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+"),
+}
 # Text that is an encoded picture: a data address, or base64 that begins as a PNG, JPEG or WEBP does, or is very long.
 _INLINE = re.compile(r"data:|(?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/\s=]+\Z|[A-Za-z0-9+/_\-\s]{200}[^.]*\Z")
 
@@ -64,25 +116,34 @@ class RowReading:
     locate: Callable[[str], Place]
 
     def entry(self, row: Row) -> dict[str, Any]:
-        """Return the row as values of ``sources.ENTRY_SCHEMA``; the first of its faults is the reason."""
+        """Return the row as values of ``sources.ENTRY_SCHEMA``; what is amiss in an optional column empties that."""
         named = self._text(row, "image")
         is_inline = not self.is_inside and is_inline_picture(named)
         place = self._place(row, named, is_inline=is_inline)
-        price, price_fault = _parsed(parse_price, self._text(row, "price"), _PRICE_FAULT)
-        stock, stock_fault = _parsed(parse_stock, self._text(row, "stock"), _STOCK_FAULT)
+        warnings = [warning(place.warning)] if place.warning else []
         hidden = self.mapping["image"] if is_inline else None
         shown = {name: _without_nan(value) for name, value in row.values.items() if name != hidden}
         return {
             **{field: self._text(row, field) for field in _TEXTS},
             "product_id": self._id(row, place, None if is_inline else named),
-            "split": parse_split(self._text(row, "split")),
-            "price": price,
-            "stock": stock,
-            "reason": row.problem or place.reason or price_fault or stock_fault,
+            **{field: self._parsed(row, field, warnings) for field in _PARSED},
+            "reason": row.problem or place.reason,
             "source_row": _JSON.encode(shown),
             "locator": place.locator,
             "position": row.position,
+            "warning": "\n".join(warnings) or None,
         }
+
+    def _parsed(self, row: Row, field: str, warnings: list[str]) -> Any:
+        text = self._text(row, field)
+        if text is None:
+            return None
+        parse, code = _PARSED[field]
+        try:
+            return parse(text)
+        except ValueError:
+            warnings.append(warning(code, text))
+            return None
 
     def _text(self, row: Row, field: str) -> str | None:
         column = self.mapping.get(field)
@@ -92,15 +153,15 @@ class RowReading:
         """Where no column has ids, the picture's path is one, still with its suffix."""
         if "product_id" in self.mapping:
             return self._text(row, "product_id")
-        return place.path or named or f"row-{row.position:07d}"
+        return composed(place.path or named or f"row-{row.position:07d}")
 
     def _place(self, row: Row, named: str | None, *, is_inline: bool) -> Place:
         if self.is_inside or is_inline:
             return Place(row.locator)
         if named is None:
-            return Place()
+            return Place(reason=None if "image" not in self.mapping else UNNAMED)
         place = self.locate(named)
-        return place if place.reason else place._replace(reason=format_reason(named))
+        return place if place.reason else place._replace(reason=format_reason(place.path or named))
 
 
 def is_inline_picture(text: str | None) -> bool:
@@ -109,9 +170,10 @@ def is_inline_picture(text: str | None) -> bool:
 
 
 def text_of(value: Any) -> str | None:
-    """Return a value as stripped text; null where it is empty, or no number."""
+    """Return a value as stripped, composed text; null where it is empty, no number, or a word for nothing."""
     if isinstance(value, str):
-        return value.strip() or None
+        text = value.strip()
+        return None if len(text) <= _LONGEST_WORD and text.lower() in _NOTHING else composed(text)
     value = _without_nan(value)
     if value is None:
         return None
@@ -124,16 +186,21 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def parse_split(text: str | None) -> str | None:
-    """Return the split that a text means; one that it cannot mean stays as it is, for the caller to reject."""
-    if text is None:
-        return None
+def parse_split(text: str) -> str:
+    """Return the split that a text means.
+
+    Raises:
+        ValueError: It means none.
+    """
     plain = re.sub(r"[\s_]+", "-", text.lower())
-    return _SPLITS.get(plain, plain)
+    split = _SPLITS.get(plain, plain)
+    if split not in SPLITS:
+        raise ValueError(text)
+    return split
 
 
 def parse_price(text: str) -> float:
-    """Read an amount of money: currency signs are dropped, a decimal comma is understood.
+    """Read an amount of money: currency signs and a "from" are dropped, a decimal comma is understood.
 
     A single comma before exactly three digits separates thousands; a single dot is always a decimal point.
 
@@ -141,10 +208,11 @@ def parse_price(text: str) -> float:
         ValueError: It is no amount, or a negative one.
 
     Example:
-        >>> [parse_price(text) for text in ("1,299.00", "12,50 €", "£7", "1.299,95 EUR")]
-        [1299.0, 12.5, 7.0, 1299.95]
+        >>> [parse_price(text) for text in ("1,299.00", "12,50 €", "£7", "1.299,95 EUR", "₹1,23,456", "ab 9,90 €")]
+        [1299.0, 12.5, 7.0, 1299.95, 123456.0, 9.9]
     """
-    value = float(_plain_number(text))
+    start = _FROM.match(text)
+    value = float(_plain_number(text[start.end() :] if start else text))
     if value < 0 or not math.isfinite(value):
         raise ValueError(text)
     return value
@@ -162,17 +230,11 @@ def parse_stock(text: str) -> int:
     return int(value)
 
 
-_PRICE_FAULT = "bad_price: Its price {text!r} is no amount such as 12.50."
-_STOCK_FAULT = "bad_stock: Its stock {text!r} is no whole number of 0 or more."
-
-
-def _parsed(parse: Callable[[str], Any], text: str | None, fault: str) -> tuple[Any, str | None]:
-    if text is None:
-        return None, None
-    try:
-        return parse(text), None
-    except ValueError:
-        return None, fault.format(text=text[:40])
+_PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
+    "split": (parse_split, "unknown_split"),
+    "price": (parse_price, "bad_price"),
+    "stock": (parse_stock, "bad_stock"),
+}
 
 
 def _plain_number(text: str) -> str:
@@ -184,7 +246,9 @@ def _plain_number(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    bare = "".join(mark for mark in text if unicodedata.category(mark) not in {"Sc", "Zs", "Cc"} and mark not in "'’")
+    bare = "".join(
+        mark for mark in text if unicodedata.category(mark) not in {"Sc", "Zs", "Cc", "Cf"} and mark not in "'’"
+    )
     found = _AMOUNT.fullmatch(bare.replace("\u2212", "-"))
     if found is None:
         raise ValueError(text)

@@ -22,9 +22,10 @@ from backend.catalogue.table_rows import RowReading
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from backend.catalogue.picture_names import Place
     from backend.catalogue.table_files import RowTable
 
 TableKind = Literal["csv", "parquet", "delta"]
@@ -88,6 +89,11 @@ class TableSource:
         check_columns({"image": next(iter(available)), **dict(self.columns)}, available)
         return self._listed(available)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Say what was guessed about the table or the zip that it is in."""
+        files = self._files()
+        return files.remarks() if isinstance(files, PictureZip) else ()
+
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the pictures of these rows: out of the table, or the files that it names.
 
@@ -99,14 +105,11 @@ class TableSource:
         locators = entries.column("locator").to_pylist()
         inside = [locator for locator in locators if locator is not None and locator.startswith("/")]
         cells = self._table().cells(inside, dict(self.columns)["image"]) if inside else {}
-        read = files.reader()
-        pictures: list[Picture] = []
-        for locator in locators:
-            if locator is None or locator.startswith("/"):
-                pictures.append(_picture(cells.get(locator), files))
-            else:
-                pictures.append(read(locator))
-        return pictures
+        read, find = files.reader(), files.finder()
+        return [
+            _picture(cells.get(locator), find, read) if locator is None or locator.startswith("/") else read(locator)
+            for locator in locators
+        ]
 
     def sample(self, entries: pa.Table, limit: int) -> list[int]:
         """Choose at most ``limit`` entries over the whole table, by number, that are read quickly.
@@ -157,13 +160,13 @@ def _with_path_ids(table: pa.Table) -> pa.Table:
     return table.set_column(table.schema.get_field_index("product_id"), "product_id", ids)
 
 
-def _picture(cell: Any, files: PictureFolder | PictureZip) -> Picture:
+def _picture(cell: Any, find: Callable[[str], Place], read: Callable[[str], Picture]) -> Picture:
     """Make a picture of what a cell holds: bytes, base64, or a struct of bytes and the path of a file."""
     if isinstance(cell, dict):
         if cell["bytes"] is not None or not cell.get("path"):
-            return _picture(cell["bytes"], files)
-        place = files.finder()(cell["path"])
-        return _rejected(place.reason) if place.reason else files.reader()(str(place.locator))
+            return _picture(cell["bytes"], find, read)
+        place = find(cell["path"])
+        return _rejected(place.reason) if place.reason else read(str(place.locator))
     if isinstance(cell, bytes):
         return too_large(len(cell)) or cell
     return _decoded(cell) if isinstance(cell, str) else cell

@@ -41,12 +41,14 @@ def test_a_folder_shows_pictures_from_all_over_it(shop):
 def test_no_more_pictures_are_read_than_shown(tmp_path, monkeypatch):
     text = "sku,image\n" + "".join(f"{number},{number}.png\n" for number in range(1000))
     (tmp_path / "t.csv").write_text(text)
+    for number in range(1000):
+        (tmp_path / f"{number}.png").touch()
     read = []
     monkeypatch.setattr(table_sources.PictureFolder, "reader", lambda _self: read.append)
     assert preview("csv", tmp_path / "t.csv").total == 1000
     assert len(read) == 12
     assert {row.reason for row in preview("csv", tmp_path / "t.csv", limit=3).rows} == {
-        "no_picture: The source has no picture for it."
+        f"no_picture: There is no file {number}.png." for number in (0, 500, 999)
     }
 
 

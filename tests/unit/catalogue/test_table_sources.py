@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from backend.catalogue import delta_log, parquet_cells, table_files, table_rows
+from backend.catalogue.load_warnings import counted, told
 from backend.catalogue.sources import ENTRY_SCHEMA, Source
 from backend.catalogue.table_files import TableFile, table_in_zip
 from backend.catalogue.table_rows import parse_price, parse_split, parse_stock
@@ -76,6 +77,7 @@ def test_a_csv_gives_all_fields_and_the_files_beside_it(tmp_path):
         "reason": None,
         "locator": "photos/a.jpg",
         "position": 0,
+        "warning": None,
     }
     assert list(source_row) == ["sku", "file", "kind", "part", "name", "group", "brand", "colour", "price", "stock"]
     assert source_row["price"] == "1,299.00"
@@ -108,6 +110,7 @@ def test_a_separator_line_for_spreadsheets_is_obeyed(tmp_path):
 
 
 def test_rows_that_are_off_are_listed_with_a_reason(tmp_path):
+    put(tmp_path, "a.png", "b.png", "c.png", "d.png")
     text = 'sku,image,name\nA1,a.png\nB2,b.png,x,y,z\n,,\n\nC3,c.png,"two\nlines"\n,d.png,x\n'
     source = csv_source(tmp_path, text)
     rows = source.entries().to_pylist()
@@ -138,7 +141,6 @@ def test_columns_without_a_name_or_with_the_same_get_one(tmp_path):
         (b"sku,image\n", "has no rows"),
         (b"A1,photos/a.jpg\nB2,photos/b.jpg\n", "does not name the columns"),
         ("sku,image\nA1,a.png\n".encode("utf-16"), "UTF-16"),
-        (b"sku,image\rA1,x\rB2,y\r", "no rows that can be read"),
     ],
 )
 def test_files_that_are_no_table_are_refused(tmp_path, content, words):
@@ -175,8 +177,8 @@ def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
         "gif": "moving.gif",
         "own": str(shop / "a.png"),
         "dots": "./sub/../a.png",
-        "none": "none.png",
-        "empty": "",
+        "lost": "lost.png",
+        "blank": "",
     }
     text = "sku,image\n" + "".join(f"{name},{path}\n" for name, path in named.items())
     source = csv_source(shop, text)
@@ -187,11 +189,13 @@ def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
         "web": "address",
         "bucket": "address",
         "gif": "unsupported_format",
-        **dict.fromkeys(["own", "dots", "none", "empty"]),
+        **dict.fromkeys(["own", "dots"]),
+        **dict.fromkeys(["lost", "blank"], "no_picture"),
     }
+    assert by_id(source.entries())["lost"]["reason"] == "no_picture: There is no file lost.png."
     assert "put the files beside the table" in by_id(source.entries())["web"]["reason"]
     pictures = pictures_of(source)
-    assert all(pictures[name] is None for name in (*outside, "web", "bucket", "none", "empty"))
+    assert all(pictures[name] is None for name in (*outside, "web", "bucket", "lost", "blank"))
     assert pictures["own"] == pictures["dots"] == (shop / "a.png").read_bytes()
 
 
@@ -253,14 +257,24 @@ def test_ids_are_made_of_paths_or_row_numbers_where_no_column_has_them(tmp_path)
     assert source.entries()["product_id"].to_pylist() == ids
 
 
-def test_bad_amounts_are_a_reason_and_the_rest_of_the_row_stays(tmp_path):
-    columns = (*PLAIN, ("price", "price"), ("stock", "stock"))
-    text = "sku,image,price,stock\nA,a.png,cheap,3\nB,b.png,-1,3\nC,c.png,5,2.5\nD,d.png,5,-1\nE,e.png,5,3.0\n"
+def test_what_is_amiss_in_an_optional_column_empties_it_and_the_product_stays(tmp_path):
+    put(tmp_path, "a.png")
+    columns = (*PLAIN, ("price", "price"), ("stock", "stock"), ("split", "split"))
+    text = (
+        "sku,image,price,stock,split\nA,a.png,cheap,3,test\nB,a.png,-1,3,\nC,a.png,5,2.5,tset\nD,a.png,5,-1,\n"
+        "E,a.png,5,3.0,dev\nF,none.png,dear,3,\n"
+    )
     entries = csv_source(tmp_path, text, columns).entries()
-    assert list(codes_of(entries).values()) == ["bad_price", "bad_price", "bad_stock", "bad_stock", None]
-    assert entries["stock"].to_pylist() == [3, 3, None, None, 3]
-    assert "'cheap' is no amount" in entries["reason"][0].as_py()
-    assert entries["locator"].null_count == 0
+    assert list(codes_of(entries).values()) == [*[None] * 5, "no_picture"]
+    assert entries["price"].to_pylist() == [None, None, 5.0, 5.0, 5.0, None]
+    assert entries["stock"].to_pylist() == [3, 3, None, None, 3, 3]
+    assert entries["split"].to_pylist() == ["test", None, None, None, "validation", None]
+    assert counted(entries) == {"bad_price": 2, "bad_stock": 2, "unknown_split": 1}
+    assert told(entries) == [
+        "2 products are loaded without a price: theirs cannot be read, for example “cheap”.",
+        "2 products are loaded without a stock figure: theirs is no whole number, for example “2.5”.",
+        "The split of one product is drawn: “tset” is not the name of one.",
+    ]
 
 
 # ----------------------------------------------------------------------------------------------- values
@@ -302,7 +316,7 @@ def test_stock_is_whole_and_fits_the_table():
             parse_stock(text)
 
 
-def test_splits_have_synonyms_and_unknown_ones_stay():
+def test_splits_have_synonyms_and_others_are_none():
     texts = [
         "Train",
         "training",
@@ -313,12 +327,13 @@ def test_splits_have_synonyms_and_unknown_ones_stay():
         "gallery",
         "Gallery Only",
         "gallery_only",
-        "holdout",
     ]
     assert [parse_split(text) for text in texts] == [
         *("train", "train", "validation", "validation", "validation", "test"),
-        *("gallery-only", "gallery-only", "gallery-only", "holdout"),
+        *("gallery-only", "gallery-only", "gallery-only"),
     ]
+    with pytest.raises(ValueError, match="holdout"):
+        parse_split("holdout")
 
 
 def test_short_words_and_paths_are_no_encoded_pictures():
@@ -348,7 +363,7 @@ def test_parquet_values_are_read_whatever_their_type(tmp_path):
     assert entries["label"].to_pylist() == ["bag", None, "coat", "hat"]
     assert entries["price"].to_pylist() == [12.5, None, None, 7.0]
     assert entries["stock"].to_pylist() == [3, None, 2, 1]
-    assert entries["reason"][2].as_py().startswith("bad_price")
+    assert counted(entries) == {"bad_price": 1}
     row = json.loads(entries["source_row"][1].as_py())
     assert row == {"sku": 2.0, "kind": None, "price": None, "stock": None, "seen": "1970-01-01 00:00:01"}
 
@@ -567,7 +582,12 @@ def test_a_csv_in_a_zip_names_pictures_in_the_zip(tmp_path, top):
     assert member == f"{top}products.csv"
     source = TableSource(path, PLAIN, "csv", member=member)
     assert source.name == "shop.zip"
-    assert codes_of(source.entries()) == {**dict.fromkeys("ABEF"), "C": "outside", "D": "outside"}
+    assert codes_of(source.entries()) == {
+        "A": None,
+        "B": None,
+        **dict.fromkeys("CD", "outside"),
+        **dict.fromkeys("EF", "no_picture"),
+    }
     pictures = pictures_of(source)
     assert [pictures["A"], pictures["B"]] == [encoded(1), encoded(2)]
     assert [pictures[name] for name in "CDEF"] == [None] * 4

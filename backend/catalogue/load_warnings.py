@@ -1,0 +1,73 @@
+"""What a load emptied or guessed of products that it keeps: counted by kind, and told in sentences.
+
+An entry carries them as lines of ``code: value``; what a product cannot be loaded without is a reason instead, which
+rejects it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+_SHOWN = 40  # letters of a value
+# The sentence of each kind, for one product and for several; {value} is the first of those values.
+_TOLD = {
+    "bad_price": (
+        "One product is loaded without a price: “{value}” cannot be read as one.",
+        "{count} products are loaded without a price: theirs cannot be read, for example “{value}”.",
+    ),
+    "bad_stock": (
+        "One product is loaded without a stock figure: “{value}” is no whole number of 0 or more.",
+        "{count} products are loaded without a stock figure: theirs is no whole number, for example “{value}”.",
+    ),
+    "unknown_split": (
+        "The split of one product is drawn: “{value}” is not the name of one.",
+        "The splits of {count} products are drawn: theirs are not names of splits, for example “{value}”.",
+    ),
+    "several_pictures": (
+        "One product names several pictures; its first is taken.",
+        "{count} products name several pictures; the first of each is taken.",
+    ),
+    "found_by_name": (
+        "One picture was found by its file name alone, in another folder than the table says.",
+        "{count} pictures were found by their file names alone, in other folders than the table says.",
+    ),
+}
+
+
+def warning(code: str, value: str = "") -> str:
+    """Return one warning as an entry carries it."""
+    return f"{code}: {' '.join(value.split())[:_SHOWN]}"
+
+
+def counted(entries: pa.Table) -> dict[str, int]:
+    """Count the warnings of usable entries (columns ``warning`` and ``reason``) by their code."""
+    return dict(sorted(Counter(line.partition(":")[0] for line in _lines(entries)).items()))
+
+
+def told(entries: pa.Table) -> list[str]:
+    """Return a sentence for each kind of warning that usable entries carry."""
+    first: dict[str, str] = {}
+    for line in _lines(entries):
+        code, _, value = line.partition(":")
+        first.setdefault(code, value.strip())
+    return [_sentence(code, count, first) for code, count in counted(entries).items()]
+
+
+def _sentence(code: str, count: int, first: Mapping[str, str]) -> str:
+    one, several = _TOLD[code]
+    return (one if count == 1 else several).format(count=f"{count:,}", value=first[code])
+
+
+def _lines(entries: pa.Table) -> Iterable[str]:
+    if "warning" not in entries.column_names:  # a check that an earlier version kept
+        return []
+    usable = entries.filter(pc.is_null(entries["reason"]))
+    return [line for cell in usable["warning"].drop_null().to_pylist() for line in cell.splitlines()]

@@ -1,0 +1,154 @@
+"""Finding the file that a table names, though another system wrote the name: one finder for folders and zips.
+
+A name is looked for as it is first. Then names are compared composed (NFC), then without case and percent-encoding, then
+by the file's own name alone where only one file has it, and last by that name without its suffix, for tables that name
+pictures by an id.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cached_property
+from pathlib import PurePosixPath
+from posixpath import normpath
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_SEPARATORS = re.compile(r"\s*[,|;\n]\s*")
+_SHOWN = 120  # letters of a path in a reason
+
+OUTSIDE = "It leads out of the folder that is loaded."
+ADDRESS = "address: Pictures are not fetched from addresses; put the files beside the table."
+UNNAMED = "no_picture: The table names no picture for it."
+# What is counted of pictures that were found, but not where and as the table says.
+BY_NAME = "found_by_name"
+SEVERAL = "several_pictures"
+
+
+class Place(NamedTuple):
+    """Where the picture lies that a row of a table names, or why it may not be read; all null where it names none.
+
+    ``path`` is the way to it from the table's folder on, as an id is made of; ``warning`` is what is to be counted.
+    """
+
+    locator: str | None = None
+    reason: str | None = None
+    path: str | None = None
+    warning: str | None = None
+
+
+class Name(NamedTuple):
+    """A file of a source: what it may be called, and where to read it."""
+
+    path: str
+    locator: str
+
+
+def composed(text: str) -> str:
+    """Return text in Unicode's composed form (NFC): a Mac hands out file names in the decomposed one."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def missing(path: str) -> str:
+    """Say that there is no file at a path, as the reason of a row."""
+    return f"no_picture: There is no file {path[:_SHOWN]}."
+
+
+def no_picture(locator: str | None) -> str:
+    """Say why there is no picture at a locator that was listed: a file, a cell of a table, or nothing at all."""
+    if locator is None or locator.startswith("/"):
+        return "no_picture: The source has no picture for it."
+    return missing(locator)
+
+
+class Finder:
+    """Finds the files that a table names.
+
+    Args:
+        exact: Finds a path as it is, with slashes: its place, why it may not be read, or None where there is none.
+        names: Lists all files that may be found; asked once, and only when something is not found as it is.
+    """
+
+    def __init__(self, exact: Callable[[str], Place | None], names: Callable[[], Iterable[Name]]) -> None:
+        self._exact, self._names = exact, names
+
+    def find(self, named: str) -> Place:
+        """Find the file that a cell names, or the first there is of several that it names, or say why there is none."""
+        whole = self._one(named)
+        parts = [part for part in _SEPARATORS.split(named) if part]
+        is_sure = whole.locator is not None and whole.warning is None
+        if is_sure or len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
+            return whole
+        places = [self._one(part) for part in parts]
+        found = next((place for place in places if place.locator is not None), places[0])
+        return found._replace(warning=SEVERAL)
+
+    def _one(self, named: str) -> Place:
+        if "\0" in named:
+            return Place(reason="bad_path: It is no path of a file.")
+        if _ADDRESS.match(named):
+            return self._alike(_path_of(named), only_name=True) or Place(reason=ADDRESS)
+        plain = named.replace("\\", "/")
+        place = self._exact(plain)
+        if place is not None and (place.reason is None or not plain.startswith("/")):
+            return place
+        path = normpath(plain).lstrip("/")
+        return self._alike(path) or place or Place(reason=self._missing(path), path=path)
+
+    def _alike(self, path: str, *, only_name: bool = False) -> Place | None:
+        for level in range(_NAME_LEVEL if only_name else 0, len(_LEVELS)):
+            found = self._index[level].get(_LEVELS[level][1](path))
+            if found is not None:
+                return Place(found.locator, path=found.path, warning=BY_NAME if level >= _NAME_LEVEL else None)
+        return None
+
+    def _missing(self, path: str) -> str:
+        is_doubtful = _own_name(path) in self._index[_NAME_LEVEL]
+        return missing(path) + (" Several files in other folders have that name." if is_doubtful else "")
+
+    @cached_property
+    def _index(self) -> list[dict[str, Name | None]]:
+        """Files by what is compared at each level; None where several are alike."""
+        levels: list[dict[str, Name | None]] = [{} for _ in _LEVELS]
+        for name in self._names():
+            for index, (key, _) in zip(levels, _LEVELS, strict=True):
+                known = key(name.path)
+                other = index.setdefault(known, name)
+                if other is None or other.locator != name.locator:
+                    index[known] = None
+        return levels
+
+
+def _loose(path: str) -> str:
+    plain = unquote(path.replace("\\", "/"))
+    return plain.casefold() if plain.isascii() else composed(unicodedata.normalize("NFD", plain).casefold())
+
+
+def _own_name(path: str) -> str:
+    return _loose(path).rpartition("/")[2]
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(_own_name(path)).stem
+
+
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:  # an address that is none, such as http://[x
+        return address
+
+
+# What is compared, best first: of a file, and of the name that is looked for.
+_LEVELS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
+    (composed, composed),
+    (_loose, _loose),
+    (_own_name, _own_name),
+    (_stem, _own_name),
+)
+_NAME_LEVEL = 2
