@@ -23,10 +23,10 @@ Result = dict[str, Any]
 
 
 def carry_out(request: Request, settings: Settings) -> Result:
-    """Run a request here, with a bar; Ctrl-C cancels it."""
+    """Run a request here, with a bar; Ctrl-C and SIGTERM cancel it."""
     from backend import steps
 
-    with ConsoleProgress().cancelled_by_ctrl_c() as progress:
+    with ConsoleProgress().cancelled_by_signals() as progress:
         return steps.run_request(request, settings, progress)
 
 
@@ -89,7 +89,7 @@ def follow(request: Request, settings: Settings) -> Result:
 
     runner = JobRunner(settings)
     job = runner.submit(request)
-    with ConsoleProgress().cancelled_by_ctrl_c() as progress:
+    with ConsoleProgress().cancelled_by_signals() as progress:
         while not (job := runner.get(job.id)).state.is_finished:
             at = job.progress
             progress.report(at.done, at.total or 1, unit=at.unit, note=at.note)

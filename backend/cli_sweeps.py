@@ -110,7 +110,7 @@ def _runs(request: dict[str, Any], name: str) -> bool:
 
 def trial(options: argparse.Namespace, settings: Settings) -> Result:
     """``tune trial``."""
-    with ConsoleProgress().cancelled_by_ctrl_c() as progress:
+    with ConsoleProgress().cancelled_by_signals() as progress:
         return trial_again(settings, options.name, options.number, progress)
 
 

@@ -10,6 +10,7 @@ from backend.cli_handlers import carry_out
 from backend.errors import ConfigurationError
 from backend.requests import TrainRequest
 from backend.training.config import CHOICES, RANGES, TrainConfig, preset
+from backend.training_steps import RESUMABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,15 @@ def add_training(commands: Any, command: Callable[..., Any]) -> None:
     train.add_argument("--preset", default="", help="named configuration; one that fits the catalogue when left out")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset")
     train.add_argument("--name", default="", help="name of the model; made from the time when left out")
-    train.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each in a Spark task; default 1")
-    train.add_argument("--resume", default="", metavar="NAME", help="go on from the last checkpoint of this model")
+    train.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="processes, each in a Spark task; default 1"
+    )
+    train.add_argument(
+        "--resume",
+        default="",
+        metavar="NAME",
+        help="go on from the last checkpoint of this model; --set epochs=N trains longer",
+    )
 
 
 def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -41,15 +49,44 @@ def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, An
         ConfigurationError: Neither a catalogue nor a training to resume is named, or a field does not fit.
     """
     if options.resume:
-        return carry_out(TrainRequest(name=options.resume, resume=True), settings)
+        return carry_out(resumption(options, settings), settings)
     if not options.catalogue:
         raise ConfigurationError(
             "No catalogue is named.", next_step="Add --catalogue NAME, or --resume NAME to go on with a training."
         )
     named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
     config = preset(named, **changes_of(options.set))
-    request = TrainRequest(options.catalogue, options.version, config, options.name, options.workers)
+    workers = 1 if options.workers is None else options.workers
+    request = TrainRequest(options.catalogue, options.version, config, options.name, workers)
     return carry_out(request, settings)
+
+
+def resumption(options: argparse.Namespace, settings: Settings) -> TrainRequest:
+    """Ask for the rest of a training; what it was started with may be said again, and epochs and patience changed.
+
+    Raises:
+        ConfigurationError: There is no such training, or an option differs from what it was started with.
+    """
+    from backend.training.preparation import unfinished_training
+
+    found = unfinished_training(settings.models_dir, options.resume)
+    begun = {
+        "preset": found.config.preset,
+        "name": found.name,
+        "workers": found.workers,
+        "catalogue": found.catalogue.name,
+        "version": found.catalogue.version,
+    }
+    asked = {name: getattr(options, name) for name in begun}
+    told = [f"--{name} {value}" for name, value in asked.items() if value not in {None, "", begun[name]}]
+    changes = {name: value for name, value in changes_of(options.set).items() if value != getattr(found.config, name)}
+    told += [f"--set {name}={value}" for name, value in changes.items() if name not in RESUMABLE]
+    if told:
+        raise ConfigurationError(
+            f"A resumed training keeps what it was started with, and {', '.join(told)} would change that.",
+            next_step=f"Leave that out, only {' and '.join(RESUMABLE)} can be changed; or train anew under another name.",
+        )
+    return TrainRequest(name=found.name, resume=True, changes=changes)
 
 
 def changes_of(pairs: list[str]) -> dict[str, Any]:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _FORMAT = "{percentage:3.0f}% |{bar:24}| {n:,.0f}/{total:,.0f}{unit} {elapsed}<{remaining} {desc}"
+STOPPED, _KEPT = "Stopped, as you asked.", "What was committed before is kept."
 
 
 class ConsoleProgress:
-    """A ``Progress`` that draws a bar, and is cancelled by Ctrl-C."""
+    """A ``Progress`` that draws a bar, and is cancelled by Ctrl-C and by SIGTERM."""
 
     job = ""  # a command is none
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
-        self.cancelled = False  # whether Ctrl-C was pressed
+        self.cancelled = False  # whether a signal came
 
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
         """Draw the bar anew where total or unit changed, otherwise move it."""
@@ -42,9 +43,9 @@ class ConsoleProgress:
         tqdm.write(f"  {name} = {value:.4f} (step {step})", file=sys.stderr)
 
     def check_cancelled(self) -> None:
-        """Raise ``Cancelled`` after Ctrl-C."""
+        """Raise ``Cancelled`` after Ctrl-C or SIGTERM."""
         if self.cancelled:
-            raise Cancelled("Stopped, as you asked.", next_step="What was committed before is kept.")
+            raise Cancelled(STOPPED, next_step=_KEPT)
 
     def close(self) -> None:
         """Leave the last bar on the screen."""
@@ -53,20 +54,32 @@ class ConsoleProgress:
             self._bar = None
 
     @contextmanager
-    def cancelled_by_ctrl_c(self) -> Iterator[ConsoleProgress]:
-        """Turn the first Ctrl-C into a cancellation; a second one ends the process the hard way."""
+    def cancelled_by_signals(self) -> Iterator[ConsoleProgress]:
+        """Turn the first Ctrl-C or SIGTERM into a cancellation; a second one ends the process the hard way.
 
-        def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        Whatever fails after the first is the cancellation too: who sends SIGTERM may send it to child processes as well.
+
+        Raises:
+            Cancelled: It was cancelled.
+        """
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
             if self.cancelled:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 raise KeyboardInterrupt
             self.cancelled = True
-            tqdm.write("Stopping … (Ctrl-C again to stop at once)", file=sys.stderr)
+            tqdm.write("Stopping … (once more to stop at once)", file=sys.stderr)
 
-        before = signal.signal(signal.SIGINT, on_signal)
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
+        except Exception as error:
+            if self.cancelled and not isinstance(error, Cancelled):
+                raise Cancelled(STOPPED, next_step=_KEPT) from error
+            raise
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self.close()
 
 

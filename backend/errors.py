@@ -7,6 +7,8 @@ WorkbenchError
 ├── SettingsError             a setting has a value that cannot be used
 ├── EnvironmentUnready        Java, a JAR, a package or a port is missing
 ├── StorageFull               no space left where Twinset writes
+├── InUse                     another piece of work has the name, the model or the sweep
+├── Protected                 something that an alias, a rule or a running job still needs
 ├── ImageRejected             an upload that is no usable picture
 ├── CatalogueError
 │   ├── CatalogueNotFound     no such catalogue, or no such version of it
@@ -107,6 +109,20 @@ class StorageFull(WorkbenchError):
 
     code = "storage_full"
     status = 507
+
+
+class InUse(WorkbenchError):
+    """Another process works on the same name, model or sweep; the message says which."""
+
+    code = "in_use"
+    status = 409
+
+
+class Protected(WorkbenchError):
+    """Something that cannot be deleted, because an alias, a rule or a running job still names it."""
+
+    code = "protected"
+    status = 409
 
 
 class ImageRejected(WorkbenchError):

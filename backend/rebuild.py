@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from backend import bundle
 from backend.errors import RegistryError
+from backend.holding import held, lock_of
 from backend.models import model_folder
 from backend.progress import Span
 from backend.registry.card import ModelCard, card_of
 from backend.requests import EvaluateRequest, IndexRequest, TrainRequest
 from backend.training.config import TrainConfig
+from backend.training.preparation import ModelPlace, check_name
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -45,9 +47,12 @@ def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress
     work = (training, IndexRequest(name), EvaluateRequest(name, baselines=False))
     needed = work if card.rates else work[: 2 if card.index else 1]
     spans = Span.split(progress, _WEIGHTS[: len(needed)])
-    for asked, span in zip(needed, spans, strict=True):
-        steps.run_request(asked, settings, span)
+    check_name(ModelPlace(settings.models_dir, name))
     folder = settings.models_dir / name
+    what, doing = f"The model {name!r}", f"is being rebuilt from {card.model}"
+    with held(lock_of(folder), what, doing, progress, otherwise="choose another name"):
+        for asked, span in zip(needed, spans, strict=True):
+            steps.run_request(asked, settings, span)
     rebuilt = card_of(folder, bundle.read_manifest(folder))
     return {
         "model": name,

@@ -34,7 +34,8 @@ class TrainRequest:
         version: None means the newest.
         name: Of the new model; empty means one made from the time.
         workers: Processes that train together, each in a Spark task; 1 trains without Spark.
-        resume: Whether to go on from the last checkpoint of ``name``; all else is then as it was.
+        resume: Whether to go on from the last checkpoint of ``name``; all but ``changes`` is then as it was.
+        changes: Fields of the configuration that a resumed training takes anew: ``epochs`` and ``patience`` may be.
         origin: Where the configuration came from, kept in the manifest: ``{"sweep": name, "trial": number}``.
     """
 
@@ -46,6 +47,7 @@ class TrainRequest:
     workers: int = 1
     resume: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 __all__ = [

@@ -5,11 +5,14 @@ catalogue -> train -> index -> evaluate -> explore -> deploy; ``demo`` runs them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from backend.catalogue_steps import commit_step, ingest_step, quality_step, restore_step, splits_step, tidy_step
 from backend.errors import JobError, StorageFull, is_disk_full
 from backend.evaluation_steps import evaluate_step
+from backend.holding import held, lock_of
 from backend.index_steps import fidelity_step, index_step, is_answered_with, refresh_index
 from backend.models import model_folder
 from backend.progress import Span
@@ -42,6 +45,8 @@ from backend.tuning_steps import tune_step
 __all__ = ["deploy_step", "disk_full", "index_step", "refresh_step", "run_request"]
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backend.progress import Progress
     from backend.settings import Settings
 
@@ -79,12 +84,36 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
     if type(request) not in steps:
         raise JobError(f"Nothing carries out {type(request).__name__}.")
     try:
-        result: dict[str, Any] = steps[type(request)](request, settings, progress)
+        with _model_held(request, settings, progress) as asked:
+            result: dict[str, Any] = steps[type(request)](asked, settings, progress)
     except OSError as error:
         if is_disk_full(error):
             raise disk_full(settings) from error
         raise
     return result
+
+
+# What is done to a model that exists; one piece of work at a time, the next one waits. New ones hold their own name.
+_ON_A_MODEL: dict[type[Any], str] = {
+    IndexRequest: "is being indexed",
+    RefreshRequest: "is being brought up to date",
+    FidelityRequest: "is being measured",
+    EvaluateRequest: "is being evaluated",
+    ProjectRequest: "is being drawn as a map",
+    DeployRequest: "is being deployed",
+}
+
+
+@contextmanager
+def _model_held(request: Request, settings: Settings, progress: Progress) -> Iterator[Request]:
+    """Hold the model that a request is about, and yield the request with its name, also where it said: the newest."""
+    doing = _ON_A_MODEL.get(type(request))
+    if doing is None:
+        yield request
+        return
+    folder = model_folder(settings, cast("IndexRequest", request).model)
+    with held(lock_of(folder), f"The model {folder.name!r}", doing, progress, wait=True):
+        yield replace(cast("IndexRequest", request), model=folder.name)
 
 
 def disk_full(settings: Settings) -> StorageFull:

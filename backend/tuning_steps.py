@@ -26,11 +26,19 @@ def tune_step(request: TuneRequest, settings: Settings, progress: Progress) -> d
     from backend.tuning.checks import check_algorithm
     from backend.tuning.sweep import result_of
 
-    folder = _resumed(request, settings) if request.resume else _begun(request, settings)
-    plan = folder.plan()
-    check_algorithm(plan.algorithm)
-    status = (_here if plan.engine == "serial" else _on_spark)(folder, settings, progress)
-    return result_of(folder, status)
+    plan = request.plan if request.plan.name else replace(request.plan, name=new_sweep_name(request.plan.catalogue))
+    request = replace(request, plan=plan)
+    if request.resume:
+        folder = sweep_folder(settings, plan.name)
+    else:
+        plan.check()
+        folder = SweepFolder(settings.sweeps_dir / plan.name)
+    with folder.held(progress):
+        folder = (_resumed if request.resume else _begun)(request, settings)
+        plan = folder.plan()
+        check_algorithm(plan.algorithm)
+        status = (_here if plan.engine == "serial" else _on_spark)(folder, settings, progress)
+        return result_of(folder, status)
 
 
 def new_sweep_name(catalogue: str) -> str:
@@ -74,7 +82,7 @@ def final_request(settings: Settings, name: str, number: int, *, model: str = ""
         plan.catalogue,
         plan.version,
         plan.config_of(record.number, record.values),
-        model or f"{name}-trial-{record.number}-{datetime.now(UTC):%H%M%S}",
+        model or f"{name}-trial-{record.number}-{datetime.now(UTC):%m%d-%H%M%S}",
         origin={"sweep": name, "trial": record.number},
     )
 
@@ -112,12 +120,12 @@ def _begun(request: TuneRequest, settings: Settings) -> SweepFolder:
 
     asked = request.plan
     snapshot = open_for_choice(settings.catalogues_dir, asked.catalogue, asked.version or None)
-    plan = replace(asked, name=asked.name or new_sweep_name(asked.catalogue), version=snapshot.version)
+    plan = replace(asked, version=snapshot.version)
     machine = this_machine(settings.home, threads=settings.threads)
     slots = slots_of(settings.spark_master, machine.cores)
     check_sweep(plan, snapshot.summary().by_label, machine, slots=slots).raise_first()
     folder = SweepFolder(settings.sweeps_dir / plan.name)
-    if folder.path.exists() and asked.name and folder.plan() == plan:
+    if folder.exists and folder.plan() == plan:
         return folder
     folder.create(plan)
     return folder

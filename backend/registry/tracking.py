@@ -31,8 +31,8 @@ class MlflowTracker:
         self._settings = settings
         self._run_id = ""
 
-    def start(self, *, name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> str:
-        """Open a run in the experiment named after the catalogue and return its id.
+    def start(self, *, name: str, params: Mapping[str, object], tags: Mapping[str, str], run_id: str = "") -> str:
+        """Open a run in the experiment named after the catalogue, or the one of that id again, and return its id.
 
         The catalogue and its version are taken from the tags ``catalogue`` and ``catalogue_version`` or the parameters
         ``catalogue.name`` and ``catalogue.version``, and are tags of the run in any case.
@@ -46,6 +46,9 @@ class MlflowTracker:
         texts |= {key: str(value) for key, value in tags.items()}
         texts |= {_MIRRORED[key]: text for key, text in texts.items() if key in _MIRRORED}
         with open_store(self._settings) as client:
+            if run_id and _is_reopened(client, run_id, params, texts):
+                self._run_id = run_id
+                return run_id
             experiment = ensure_experiment(client, self._settings, texts.get("catalogue") or DEFAULT_EXPERIMENT)
             run = client.create_run(experiment, run_name=name, tags=texts)
             self._run_id = str(run.info.run_id)
@@ -116,6 +119,26 @@ def ensure_experiment(client: MlflowClient, settings: Settings, name: str) -> st
 def _decided_by_server(settings: Settings) -> bool:
     """A tracking server decides itself where artifacts lie, unless we are told."""
     return settings.effective_tracking_uri.startswith(("http://", "https://")) and not settings.artifact_uri
+
+
+def _is_reopened(client: MlflowClient, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> bool:
+    """Have a run go on, unless it is not in this store any more; parameters cannot change, so new values become tags."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    if run.info.lifecycle_stage == "deleted":
+        return False
+    client.update_run(run_id, status="RUNNING")
+    now = {param.key: param.value for param in _params(params)}
+    changed = {f"resumed.{key}": text for key, text in now.items() if run.data.params.get(key, text) != text}
+    for key, text in {**tags, **changed}.items():
+        client.set_tag(run_id, key, text)
+    return True
 
 
 def _log(settings: Settings, run_id: str, metrics: Mapping[str, float], step: int) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint an epoch: what outlives a crash or a cancelled job, to choose the best epoch from and to go on from."""
+"""Checkpoints of a training: what outlives a crash or a cancelled job, to take the best epoch from and to go on from."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Checkpoints(EpochResults):
     """The checkpoints of one training, in a folder of their own.
 
     epochs.json    figures of all epochs
-    epoch-001.npz  the network's arrays after epoch 1, and so on
+    epoch-001.npz  the network's arrays after epoch 1; of the best epoch and of the last one
     state-001.npz  all that is needed to go on after that epoch; the newest only
 
     Args:
@@ -92,8 +92,10 @@ class Checkpoints(EpochResults):
     def save(self, result: EpochResult, arrays: Arrays, state: Arrays) -> None:
         """Keep an epoch's weights, figures and state; a reader sees a whole file or none.
 
+        What is older goes only once the new is there, but for the best epoch: any moment leaves something to go on from.
+
         Raises:
-            StorageFull: There is no space for it.
+            StorageFull: There is no space for it; what was kept before is still there.
         """
         super().save(result, arrays, state)
         figures = json.dumps([asdict(item) for item in self._results], indent=2)
@@ -103,12 +105,15 @@ class Checkpoints(EpochResults):
             write_atomically(self._folder / EPOCHS_FILE, figures.encode())
         except OSError as error:
             if is_disk_full(error):
-                raise StorageFull("The disk is full.", next_step="Free some space and train again.") from error
+                said = f"The disk is full: epoch {result.epoch} could not be stored."
+                raise StorageFull(said, next_step="Free some space and train again.") from error
             raise
-        self._state_path(result.epoch - 1).unlink(missing_ok=True)
+        needed = {self._path(self.best.epoch), self._path(result.epoch), self._state_path(result.epoch)}
+        for path in {*self._folder.glob("epoch-*.npz"), *self._folder.glob("state-*.npz")} - needed:
+            path.unlink(missing_ok=True)
 
     def load(self, epoch: int) -> list[NDArray[np.float32]]:
-        """Read an epoch's weights back."""
+        """Read the weights of the best or the last epoch back."""
         return weights.unpack(self._path(epoch))
 
     def state(self) -> Arrays:

@@ -23,7 +23,7 @@ from backend.training.data import TRAIN, check_catalogue
 from backend.training.horovod_launch import launch
 from backend.training.network import can_synchronise, has_batch_statistics
 from backend.training.package import describe, write_bundle
-from backend.training.preparation import check_name, note_training, tracked
+from backend.training.preparation import check_name, tracked
 from backend.training.proof import RankReport, RunProof, prove
 from backend.training.rank_folder import RankFolder, RankState
 from backend.training.ranks import RankOrder
@@ -82,10 +82,9 @@ def train_on_spark(
     _check_workers(spark, config, workers)
     plan = shard_plan(snapshot, TRAIN, workers.count, seed=config.seed, classes=resolved.classes)
     Checkpoints(place.checkpoints, resume=place.resume)
-    note_training(place, snapshot.ref, config, workers=workers.count)
     folder = RankFolder(place.checkpoints.absolute() / "ranks")
     folder.begin(asdict(_order(snapshot, config, place, workers)))
-    with tracked(tracker, snapshot, resolved, place.name, workers=workers.count) as run_id:
+    with tracked(tracker, snapshot, resolved, place, config, workers=workers.count) as run_id:
         run = _Run(folder, workers.count, tracker, progress)
         results = run.results()
         best = EpochResult(**results[0]["best"])

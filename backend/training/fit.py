@@ -15,7 +15,7 @@ from backend.training.config import validate
 from backend.training.data import check_catalogue, prepare_data
 from backend.training.epochs import run_epochs
 from backend.training.package import describe, write_bundle
-from backend.training.preparation import Workers, check_name, note_training, tracked
+from backend.training.preparation import Workers, check_name, tracked
 from backend.training.pretrained import check_pretrained
 from backend.training.runtime import prepare_training
 from backend.training.trainer import Trainer
@@ -41,7 +41,7 @@ def train(
     """Train a network and write the bundle of its best epoch.
 
     The loss, and precision@1 and MAP@R of validation queries after every epoch, go to ``progress`` and ``tracker``.
-    Each epoch leaves a checkpoint beside the bundle. The bundle appears whole or not at all.
+    Checkpoints of the best and the last epoch lie beside the bundle. The bundle appears whole or not at all.
 
     Args:
         snapshot: The catalogue version to train on; only its train and validation splits are read.
@@ -67,10 +67,9 @@ def train(
     check_pretrained(config)
     with bundle.workplace(place.bundle, "pixels") as pixels:
         data = prepare_data(snapshot, config, pixels, progress=progress)
-        with tracked(tracker, snapshot, data.resolved, place.name) as run_id:
+        checkpoints = Checkpoints(place.checkpoints, resume=place.resume)
+        with tracked(tracker, snapshot, data.resolved, place, config) as run_id:
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)
-            checkpoints = Checkpoints(place.checkpoints, resume=place.resume)
-            note_training(place, snapshot.ref, config, workers=1)
             if checkpoints.done:
                 trainer.restore(checkpoints.state(), epochs=checkpoints.done)
             run_epochs(trainer, data, checkpoints, told=tracker.log, progress=progress)

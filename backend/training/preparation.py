@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Unfinished:
         workers: Processes that trained together.
         epochs_done: Epochs that will not be trained again.
         origin: Where the configuration came from.
+        run_id: Of its run in the tracking store; empty where an earlier version began it.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Unfinished:
     workers: int
     epochs_done: int
     origin: dict[str, Any] = field(default_factory=dict)
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,14 @@ class ModelPlace:
         name: Folder name of the new bundle.
         resume: Whether to go on from the last checkpoint of that name, trained with the same configuration.
         origin: Where the configuration came from; kept for a training that is resumed.
+        run_id: Of the run that a resumed training goes on in.
     """
 
     models_dir: Path
     name: str
     resume: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
+    run_id: str = ""
 
     @property
     def bundle(self) -> Path:
@@ -106,14 +111,21 @@ def check_name(place: ModelPlace) -> None:
             f"{name!r} cannot be the name of a model.",
             next_step="Use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
         )
-    if place.bundle.exists():
+    if (place.bundle / MANIFEST).exists():
         raise ConfigurationError(f"There is already a model {name!r}.", next_step="Choose another name.")
+    if place.bundle.exists():
+        raise ConfigurationError(
+            f"{place.bundle} is in the way; without a {MANIFEST} it is not a model.",
+            next_step=f"Remove it with `python -m backend models delete {name}`, or choose another name.",
+        )
 
 
-def note_training(place: ModelPlace, catalogue: CatalogueRef, config: TrainConfig, *, workers: int) -> None:
+def note_training(
+    place: ModelPlace, catalogue: CatalogueRef, config: TrainConfig, *, workers: int, run_id: str = ""
+) -> None:
     """Write down beside the checkpoints what is trained, so that it can be resumed."""
     told = {"catalogue": asdict(catalogue), "config": config.as_dict(), "workers": workers}
-    told |= {"origin": place.origin}
+    told |= {"origin": place.origin, "run_id": run_id}
     write_atomically(place.checkpoints / _TRAINING, json.dumps(told, indent=2).encode())
 
 
@@ -143,11 +155,19 @@ def unfinished_training(models_dir: Path, name: str) -> Unfinished:
     """
     found = {training.name: training for training in unfinished_trainings(models_dir)}
     if name not in found:
-        known = ", ".join(found) or "none"
-        raise ConfigurationError(
-            f"There is no training {name!r} with a checkpoint to resume from.", next_step=f"Unfinished ones: {known}."
-        )
+        said, known = f"There is no training {name!r} with a checkpoint to resume from", ", ".join(found) or "none"
+        if (models_dir / name / MANIFEST).exists():
+            longer = "To train longer, train under another name with more epochs."
+            raise ConfigurationError(f"{said}: it has finished, and its model is there.", next_step=longer)
+        raise ConfigurationError(f"{said}.", next_step=f"Unfinished ones: {known}.")
     return found[name]
+
+
+def remove_finished_checkpoints(models_dir: Path) -> None:
+    """Remove the checkpoints of trainings whose bundle is there, also of those that an earlier version left."""
+    for folder in models_dir.glob(f"*{_CHECKPOINTS}"):
+        if (models_dir / folder.name.removesuffix(_CHECKPOINTS) / MANIFEST).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unfinished(folder: Path) -> Unfinished:
@@ -160,12 +180,25 @@ def _unfinished(folder: Path) -> Unfinished:
         workers=int(told["workers"]),
         epochs_done=int(state.stem.removeprefix("state-")),
         origin=dict(told.get("origin", {})),
+        run_id=str(told.get("run_id", "")),
     )
 
 
 @contextmanager
-def tracked(tracker: Tracker, snapshot: Snapshot, resolved: Resolved, name: str, *, workers: int = 1) -> Iterator[str]:
-    """Open a run of the tracker, yield its id, and close it with what became of the training."""
+def tracked(
+    tracker: Tracker,
+    snapshot: Snapshot,
+    resolved: Resolved,
+    place: ModelPlace,
+    config: TrainConfig,
+    *,
+    workers: int = 1,
+) -> Iterator[str]:
+    """Open a run of the tracker, yield its id, and close it with what became of the training.
+
+    A resumed training goes on in its own run. What is trained, ``config`` as it was asked for, is noted beside the
+    checkpoints, whose folder must be there.
+    """
     for note in resolved.notes:
         logger.warning(note)
     params = {
@@ -178,9 +211,10 @@ def tracked(tracker: Tracker, snapshot: Snapshot, resolved: Resolved, name: str,
         "notes": " ".join(resolved.notes),
         **{f"library.{library}": version for library, version in provenance.library_versions().items()},
     }
-    run_id = tracker.start(name=name, params=params, tags=tags)
+    run_id = tracker.start(name=place.name, params=params, tags=tags, run_id=place.run_id)
     status: RunStatus = "FAILED"
     try:
+        note_training(place, snapshot.ref, config, workers=workers, run_id=run_id)
         yield run_id
         status = "FINISHED"
     except (Cancelled, KeyboardInterrupt, SystemExit):

@@ -4,15 +4,14 @@ sweep.json         what it is to do
 status.json        how it is doing as a whole, written by its process
 trials/0001.json   one file a trial, written by whoever runs it, after every epoch
 pause, stop        begin no further trial; end those that run
-lock               held by the process that runs the sweep
 
+Whoever runs the sweep holds the lock of the folder, see :mod:`backend.holding`.
 Nothing is kept anywhere else: a sweep whose process is killed goes on from this folder. Executors must see it at the
 same path.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.bundle import write_atomically
 from backend.errors import Cancelled, ConfigurationError, StorageFull, is_disk_full
+from backend.holding import held, holder_of, lock_of
+from backend.progress import NullProgress
 from backend.tuning.plan import SweepPlan
 from backend.tuning.records import SweepStatus, TrialRecord
 
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from backend.holding import Holder
+    from backend.progress import Progress
+
 logger = logging.getLogger(__name__)
-_PLAN, _STATUS, _TRIALS, _LOCK, _PAUSE, _STOP = "sweep.json", "status.json", "trials", "lock", "pause", "stop"
+_PLAN, _STATUS, _TRIALS, _PAUSE, _STOP = "sweep.json", "status.json", "trials", "pause", "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,18 @@ class SweepFolder:
         """Name of the sweep."""
         return self.path.name
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a sweep; a folder that a killed process left half made is none."""
+        return (self.path / _PLAN).is_file()
+
     def create(self, plan: SweepPlan) -> None:
         """Make the folder of a new sweep.
 
         Raises:
             ConfigurationError: There is a sweep of that name.
         """
-        if (self.path / _PLAN).exists():
+        if self.exists:
             raise ConfigurationError(
                 f"There is already a sweep {self.name!r}.", next_step="Resume it, or choose another name."
             )
@@ -67,7 +76,7 @@ class SweepFolder:
             ConfigurationError: There is no such sweep, or its file is damaged.
         """
         path = self.path / _PLAN
-        if not path.is_file():
+        if not self.exists:
             raise ConfigurationError(
                 f"There is no sweep {self.name!r}.", next_step="`python -m backend tune list` names those there are."
             )
@@ -153,27 +162,25 @@ class SweepFolder:
             raise Cancelled("The sweep was ended.", next_step="Resume it; this trial then runs again.")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Be the one process that runs this sweep.
+    def held(self, progress: Progress | None = None, doing: str = "is already being run") -> Iterator[None]:
+        """Be the one process that runs this sweep, or does something else with all of it; ``doing`` is told to others.
 
         Raises:
-            ConfigurationError: Another one does.
+            InUse: Another one does.
         """
-        with (self.path / _LOCK).open("ab") as stream:
-            if not _locked(stream):
-                raise ConfigurationError(
-                    f"The sweep {self.name!r} is running already.", next_step="Wait for its end, or pause it."
-                )
+        what, otherwise = f"The sweep {self.name!r}", "choose another name"
+        with held(lock_of(self.path), what, doing, progress or NullProgress(), otherwise=otherwise):
             yield
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who runs this sweep; None where no process does, also where one was killed."""
+        return holder_of(lock_of(self.path))
 
     @property
     def is_running(self) -> bool:
         """Whether a process runs this sweep; a killed one does not."""
-        path = self.path / _LOCK
-        if not path.exists():
-            return False
-        with path.open("rb") as stream:
-            return not _locked(stream, shared=True)
+        return self.holder is not None
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         try:
@@ -188,12 +195,3 @@ def list_sweeps(sweeps_dir: Path) -> list[SweepFolder]:
     """Return the folders of all sweeps, the newest first."""
     found = [path.parent for path in sweeps_dir.glob(f"*/{_PLAN}") if not path.parent.name.startswith(".")]
     return [SweepFolder(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
-
-
-def _locked(stream: Any, *, shared: bool = False) -> bool:
-    """Try to take a lock, which goes when the stream is closed."""
-    try:
-        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -24,7 +24,6 @@ from backend.catalogue.items import (
     QUARANTINE,
     QUARANTINE_COLUMNS,
 )
-from backend.catalogue.locks import commit_lock
 from backend.catalogue.log_replay import files_present, states
 from backend.catalogue.maintenance import compact, restore, restore_preview, vacuum
 from backend.catalogue.retention import vacuum_preview
@@ -32,6 +31,7 @@ from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
 from backend.progress import NullProgress
+from tests.support.holding import held_elsewhere
 
 pytestmark = pytest.mark.spark
 
@@ -303,8 +303,8 @@ def test_whoever_is_committing_is_waited_for(shop):
     shop.insert(products(["a"]))
     last = shop.overwrite(products(["b"]))
     with (
-        commit_lock(shop.folder, QUIET),
-        pytest.raises(Cancelled, match="Waiting for process"),
+        held_elsewhere(shop.folder / ".commit-lock", "is being written"),
+        pytest.raises(Cancelled, match="is being written by process 4711 on far"),
     ):
         restore(shop.spark, shop.folder, 1, progress=Stopped())
     assert shop.version == last

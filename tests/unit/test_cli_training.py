@@ -6,9 +6,18 @@ from dataclasses import fields
 
 import pytest
 
-from backend.cli_training import changes_of, fields_help
-from backend.errors import ConfigurationError
+from backend import cli
+from backend.bundle import CatalogueRef
+from backend.cli_training import changes_of, fields_help, resumption
+from backend.errors import Cancelled, ConfigurationError, InUse
+from backend.holding import lock_of
+from backend.progress import NullProgress
+from backend.requests import DeployRequest, EvaluateRequest, IndexRequest, TrainRequest, from_json, to_json
+from backend.steps import run_request
 from backend.training.config import TrainConfig, preset
+from backend.training.preparation import ModelPlace, note_training
+from backend.training_steps import train_step
+from tests.support.holding import held_elsewhere
 
 
 def test_every_field_can_be_given_as_text_and_means_the_same():
@@ -44,3 +53,123 @@ def test_the_help_names_every_field_with_what_it_may_be():
     assert "distance: cosine, euclidean, squared-euclidean" in lines
     assert "epochs: 1 to 200" in lines
     assert "mixed_precision: true or false" in lines
+
+
+# ------------------------------------------------------------------------------------------------- to resume
+
+
+@pytest.fixture
+def left(settings):
+    """A training that ended after three of its ten epochs."""
+    place = ModelPlace(settings.models_dir, "autumn")
+    place.checkpoints.mkdir(parents=True)
+    note_training(place, CatalogueRef("shop", 4), preset("seed-cnn", epochs=10), workers=2, run_id="run-7")
+    (place.checkpoints / "state-003.npz").touch()
+    return place
+
+
+def asked(settings, *arguments):
+    options = cli.parser().parse_args(["train", "--resume", "autumn", *arguments])
+    return resumption(options, settings)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--workers", "2", "--preset", "seed-cnn", "--version", "4", "--catalogue", "shop"), ("--set", "epochs=10")],
+)
+def test_what_a_training_was_started_with_may_be_said_again(settings, left, arguments):
+    assert asked(settings, *arguments) == TrainRequest(name="autumn", resume=True)
+
+
+def test_a_resumed_training_may_have_more_epochs_and_more_patience(settings, left):
+    request = asked(settings, "--set", "epochs=30", "--set", "patience=5")
+    assert request.changes == {"epochs": 30, "patience": 5}
+    assert from_json("train", to_json(request)) == request
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--workers", "1"), "--workers 1"),
+        (("--workers", "0"), "--workers 0"),
+        (("--version", "0"), "--version 0"),
+        (("--preset", "resnet"), "--preset resnet"),
+        (("--catalogue", "other"), "--catalogue other"),
+        (("--name", "winter"), "--name winter"),
+        (("--set", "dropout=0.9", "--set", "epochs=12"), "--set dropout=0.9"),
+    ],
+)
+def test_what_cannot_change_in_a_resumed_training_is_refused_by_name(settings, left, arguments, named):
+    with pytest.raises(ConfigurationError, match=f"and {named} would change that") as refused:
+        asked(settings, *arguments)
+    assert "only epochs and patience can be changed" in refused.value.next_step
+
+
+def test_a_request_of_an_earlier_version_is_still_read():
+    told = {**to_json(TrainRequest(name="autumn", resume=True))}
+    del told["changes"]
+    assert from_json("train", told) == TrainRequest(name="autumn", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 2}, "3 epochs of 'autumn' are done, and 2 in all were asked for"),
+        ({"dropout": 0.9}, "keeps its dropout"),
+        ({"epochs": 0}, "epochs"),
+    ],
+)
+def test_changes_that_do_not_fit_end_before_anything_starts(settings, left, changes, said):
+    request = TrainRequest(name="autumn", resume=True, changes=changes)
+    with pytest.raises(ConfigurationError, match=said):
+        train_step(request, settings, NullProgress())
+    assert [path.name for path in left.checkpoints.glob("state-*")] == ["state-003.npz"]
+
+
+@pytest.mark.parametrize("name", ["autumn", "winter"])
+def test_without_a_checkpoint_there_is_nothing_to_resume_and_a_finished_model_is_named(settings, left, name):
+    (settings.models_dir / "autumn").mkdir()
+    (settings.models_dir / "autumn" / "manifest.json").touch()
+    said = "it has finished, and its model is there" if name == "autumn" else "no training 'winter' with a checkpoint"
+    with pytest.raises(ConfigurationError, match=said):
+        resumption(cli.parser().parse_args(["train", "--resume", name]), settings)
+
+
+# ------------------------------------------------------------------------------------------------- its name
+
+
+def test_a_name_that_another_training_has_is_refused_from_the_start_with_who_has_it(settings):
+    with held_elsewhere(lock_of(settings.models_dir / "autumn")), pytest.raises(InUse) as refused:
+        train_step(TrainRequest("shop", name="autumn"), settings, NullProgress())
+    assert "The model 'autumn' is being trained by process 4711 on far" in refused.value.message
+    assert refused.value.next_step.endswith("or choose another name.")
+
+
+@pytest.mark.parametrize("request_", [IndexRequest("autumn"), EvaluateRequest("autumn"), DeployRequest("autumn")])
+def test_work_on_one_model_waits_for_its_turn(settings, request_):
+    folder = settings.models_dir / "autumn"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").touch()
+    with held_elsewhere(lock_of(folder), "is being indexed"), pytest.raises(Cancelled, match="is being indexed by"):
+        run_request(request_, settings, Impatient())
+
+
+class Impatient(NullProgress):
+    """Cancels with the first thing that it hears."""
+
+    def report(self, done, total, *, unit="", note=""):
+        raise Cancelled(note)
+
+
+def test_a_folder_that_a_killed_process_left_half_made_is_named(settings):
+    (settings.models_dir / "autumn").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="is in the way") as refused:
+        train_step(TrainRequest("shop", name="autumn"), settings, NullProgress())
+    assert "models delete autumn" in refused.value.next_step
+
+
+@pytest.mark.parametrize("name", ["../autumn", ".locks", "a/b", "a b", "-x", "x.checkpoints", "é" * 3, "x" * 101])
+def test_a_name_that_is_no_folders_leaves_nothing_behind(settings, name):
+    with pytest.raises(ConfigurationError, match="cannot be the name of a model"):
+        train_step(TrainRequest("shop", name=name), settings, NullProgress())
+    assert not settings.home.exists()

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.errors import Cancelled, ConfigurationError
+from backend.errors import Cancelled, ConfigurationError, InUse
+from backend.holding import lock_of
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.gpus import _HELD, own_gpu
 from backend.tuning.halving import is_hopeless, rungs
@@ -19,6 +20,7 @@ from backend.tuning.records import TrialRecord, TrialState, best_of
 from backend.tuning.report import comparison, export, history, row_of, summary_of
 from backend.tuning.saved_spaces import delete_space, load_space, save_space, saved_spaces
 from backend.tuning.space import Dimension, Space
+from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 
 
@@ -54,7 +56,9 @@ def test_one_process_runs_a_sweep_and_its_lock_goes_with_it(tmp_path):
     assert not folder.is_running
     with folder.held():
         assert folder.is_running
-        with pytest.raises(ConfigurationError, match="is running already"), folder.held():
+    with held_elsewhere(lock_of(folder.path)):
+        assert folder.is_running
+        with pytest.raises(InUse, match="The sweep 'autumn' is being trained by process 4711"), folder.held():
             pass
     assert not folder.is_running
 
