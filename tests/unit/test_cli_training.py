@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from backend import cli
+from backend import cli, training_steps
 from backend.bundle import CatalogueRef
 from backend.cli_training import changes_of, fields_help, resumption
 from backend.errors import Cancelled, ConfigurationError, InUse
@@ -143,6 +143,44 @@ def test_a_name_that_another_training_has_is_refused_from_the_start_with_who_has
         train_step(TrainRequest("shop", name="autumn"), settings, NullProgress())
     assert "The model 'autumn' is being trained by process 4711 on far" in refused.value.message
     assert refused.value.next_step.endswith("or choose another name.")
+
+
+@pytest.fixture
+def interrupted(settings, small_snapshot):
+    """A training of the small catalogue that ended after three of its ten epochs."""
+    settings.home.mkdir(parents=True)
+    settings.catalogues_dir.symlink_to(small_snapshot.catalogues_dir)
+    place = ModelPlace(settings.models_dir, "autumn")
+    place.checkpoints.mkdir(parents=True)
+    config = preset("seed-cnn", epochs=10)
+    note_training(place, small_snapshot.ref, config, workers=1, run_id="run-7")
+    (place.checkpoints / "state-003.npz").touch()
+    return TrainRequest("small", small_snapshot.version, config, "autumn")
+
+
+@pytest.mark.parametrize("version", [None, 1])
+def test_the_very_same_training_again_is_taken_up_where_it_ended(settings, small_snapshot, interrupted, version):
+    again, run_id = training_steps._taken_up(replace(interrupted, version=version), small_snapshot, settings)
+    assert (again, run_id) == (replace(interrupted, resume=True), "run-7")
+
+
+@pytest.mark.parametrize("changes", [{"config": preset("seed-cnn", epochs=11)}, {"workers": 2}])
+def test_another_training_may_not_remove_the_checkpoints_of_an_unfinished_one(settings, interrupted, changes):
+    with pytest.raises(ConfigurationError, match="'autumn' with other settings, 3 of 10 epochs done") as refused:
+        train_step(replace(interrupted, **changes), settings, NullProgress())
+    assert "python -m backend train --resume autumn" in refused.value.next_step
+    assert list((settings.models_dir / "autumn.checkpoints").glob("state-*"))
+
+
+def test_names_made_from_the_time_differ_also_within_a_second(settings, monkeypatch):
+    monkeypatch.setattr(training_steps, "new_model_name", lambda _: "shop-resnet-20261127-031200")
+    made = []
+    for _ in range(3):
+        made.append(training_steps._free_name(TrainRequest("shop"), settings))
+        (settings.models_dir / made[-1]).mkdir(parents=True)
+    with held_elsewhere(lock_of(settings.models_dir / f"{made[0]}-4")):
+        made.append(training_steps._free_name(TrainRequest("shop"), settings))
+    assert [name.removeprefix(made[0]) for name in made] == ["", "-2", "-3", "-5"]
 
 
 @pytest.mark.parametrize("request_", [IndexRequest("autumn"), EvaluateRequest("autumn"), DeployRequest("autumn")])

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from backend.errors import BundleError, TrainingError
+from backend.bundle import write_atomically
+from backend.errors import BundleError, StorageFull, TrainingError
 from backend.feeding.arrow import PixelTable
 from backend.training import provenance, weights
 from backend.training.checkpoints import Checkpoints, EpochResult
 from backend.training.config import TrainConfig
+from backend.training.preparation import remove_finished_checkpoints
 from backend.training.schedule import learning_rate
 from backend.training.validation import MAX_GALLERY, MAX_QUERIES, Validator
 
@@ -102,6 +109,70 @@ def test_the_best_checkpoint_is_the_earliest_of_the_best(tmp_path):
     assert int(checkpoints.load(2)[0][0]) == 2
     epochs = json.loads((tmp_path / "m.checkpoints" / "epochs.json").read_text())
     assert [epoch["map_at_r"] for epoch in epochs] == [0.3, 0.6, 0.7, 0.4]
+
+
+class FullDisk:
+    """Lets so many files be written, and then has no space."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def __call__(self, path, data, *, lasting=True):
+        if self.files == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.files -= 1
+        write_atomically(path, data, lasting=lasting)
+
+
+SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12)
+
+
+def kept(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@given(scores=SCORES, surplus=st.booleans())
+@settings(max_examples=25)
+def test_only_the_best_and_the_last_epoch_are_kept_and_a_resumed_training_finds_them(scores, surplus):
+    """Also where an earlier version had kept all of them."""
+    with TemporaryDirectory() as place:
+        folder = Path(place) / "m.checkpoints"
+        checkpoints = Checkpoints(folder)
+        for name in ("epoch-090.npz", "state-090.npz", "notes.txt") if surplus else ():
+            (folder / name).touch()
+        for epoch, score in enumerate(scores, 1):
+            checkpoints.save(EpochResult(epoch, 1.0, score, score), [np.full(1, epoch, dtype=np.float32)], ARRAYS)
+            best = scores.index(max(scores[:epoch])) + 1
+            names = {f"epoch-{best:03d}.npz", f"epoch-{epoch:03d}.npz", f"state-{epoch:03d}.npz", "epochs.json"}
+            assert kept(folder) == sorted(names | ({"notes.txt"} if surplus else set()))
+        again = Checkpoints(folder, resume=True)
+        assert (again.done, again.best.epoch) == (len(scores), best)
+        assert int(again.load(best)[0][0]) == best
+        assert len(again.state()) == len(ARRAYS)
+
+
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, monkeypatch, files):
+    checkpoints = Checkpoints(tmp_path / "m.checkpoints")
+    checkpoints.save(EpochResult(1, 1.0, 0.5, 0.5), ARRAYS, ARRAYS)
+    monkeypatch.setattr("backend.training.checkpoints.write_atomically", FullDisk(files))
+    with pytest.raises(StorageFull, match="The disk is full: epoch 2 could not be stored"):
+        checkpoints.save(EpochResult(2, 1.0, 0.9, 0.9), ARRAYS, ARRAYS)
+    monkeypatch.undo()
+    again = Checkpoints(tmp_path / "m.checkpoints", resume=True)
+    assert (again.done, again.best.epoch) == (1, 1)
+    assert len(again.state()) == len(again.load(1)) == len(ARRAYS)
+    again.save(EpochResult(2, 1.0, 0.9, 0.9), ARRAYS, ARRAYS)
+    assert kept(tmp_path / "m.checkpoints") == ["epoch-002.npz", "epochs.json", "state-002.npz"]
+
+
+def test_checkpoints_go_once_the_bundle_is_there_and_not_before(tmp_path):
+    for name in ("done", "going"):
+        Checkpoints(tmp_path / f"{name}.checkpoints").save(EpochResult(1, 1.0, 0.5, 0.5), ARRAYS, ARRAYS)
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "manifest.json").touch()
+    remove_finished_checkpoints(tmp_path)
+    assert kept(tmp_path) == ["done", "going.checkpoints"]
 
 
 def test_a_new_training_does_not_inherit_checkpoints(tmp_path):
