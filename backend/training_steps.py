@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, cast
 
 from backend.errors import Cancelled, ConfigurationError, StorageFull
@@ -62,7 +62,7 @@ def _free_name(request: TrainRequest, settings: Settings) -> str:
     """Make a name from the time that nothing else has, also where several trainings begin within a second."""
     base = new_model_name(request)
     taken = {path.name.removesuffix(".checkpoints") for path in settings.models_dir.glob(f"{base}*")}
-    names = (base, *(f"{base}-{number}" for number in count(2)))
+    names = chain([base], (f"{base}-{number}" for number in count(2)))
     return next(one for one in names if one not in taken and holder_of(lock_of(settings.models_dir / one)) is None)
 
 
