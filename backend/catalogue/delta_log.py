@@ -16,6 +16,7 @@ from backend.errors import CatalogueError, CatalogueNotFound
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
     from numpy.typing import NDArray
 
 _ARROW_TYPES = {
@@ -29,6 +30,7 @@ _ARROW_TYPES = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
 }
+_STORED_NAME = "delta.columnMapping.physicalName"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -56,16 +58,33 @@ def open_table(path: Path, version: int | None = None) -> DeltaTable:
     """Open a table at its newest version or the one asked for.
 
     Raises:
-        CatalogueError: The log is damaged, or that version's part of it is gone.
+        CatalogueError: The log is damaged, that version's part of it is gone, or the table has features that are not
+            read here.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     try:
-        return DeltaTable(path, version=version)
+        table = DeltaTable(path, version=version)
+        is_mapped = table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
+        renamed = [field.name for field in table.schema().fields if field.metadata.get(_STORED_NAME) != field.name]
     except DeltaError as error:
-        at = "" if version is None else f" at version {version}"
-        raise CatalogueError(f"The table {path} cannot be read{at}: {error}") from error
+        raise _unreadable(path, version, error) from error
+    if is_mapped and renamed:
+        raise CatalogueError(
+            f"The Delta table {path} uses column mapping, which is not supported.",
+            next_step="Write a copy without it, as Delta or as Parquet.",
+        )
+    return table
+
+
+def _unreadable(path: Path, version: int | None, error: DeltaError) -> CatalogueError:
+    at = "" if version is None else f" at version {version}"
+    reason = str(error).splitlines()[0].removeprefix("Kernel error: ")
+    return CatalogueError(
+        f"The table {path} cannot be read{at}: {reason}",
+        next_step="Restore its log, or write a copy without newer features of Delta, as Delta or as Parquet.",
+    )
 
 
 def files_of(table: DeltaTable) -> list[Path]:
@@ -74,9 +93,21 @@ def files_of(table: DeltaTable) -> list[Path]:
 
 
 def masks_of(table: DeltaTable) -> dict[Path, NDArray[np.bool_]]:
-    """Return the deletion vectors of the version the table is opened at: by file, whether each row is still there."""
+    """Return the deletion vectors of the version the table is opened at: by file, whether each row is still there.
+
+    Raises:
+        CatalogueError: The table has a feature with which deltalake does not read its vectors.
+    """
+    from deltalake.exceptions import DeltaError
+
+    if "deletionVectors" not in (table.protocol().reader_features or ()):
+        return {}  # deltalake would refuse features that matter for writers only, or change nothing in the files
+    try:
+        batches = list(table.deletion_vectors())
+    except DeltaError as error:
+        raise _unreadable(Path(table.table_uri), table.version(), error) from error
     found = {}
-    for batch in table.deletion_vectors():
+    for batch in batches:
         columns = pa.record_batch(batch)
         for uri, mask in zip(columns.column("filepath").to_pylist(), columns.column("selection_vector"), strict=True):
             found[_path_of(uri)] = np.asarray(mask.values, dtype=np.bool_)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from backend.catalogue.delta_log import note_of
+from backend.catalogue.parquet_files import open_parquet
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _commit(file: Path, _modified_ns: int, _size: int) -> Commit:
         for line in file.read_text(encoding="utf-8").splitlines():
             for kind, action in json.loads(line).items():
                 told[kind].append(action)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise CatalogueError(
             f"{file.name} in the log of {file.parents[1]} is damaged.", next_step="Restore it from a backup."
         ) from error
@@ -251,7 +252,6 @@ def _beginning(table: Path, oldest: int, newest: int) -> tuple[dict[str, DataFil
 
 
 def _checkpoint_actions(paths: list[Path]) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
     for path in sorted(paths):
-        yield from pq.read_table(path, columns=["add", "metaData"]).to_pylist()
+        with open_parquet(path) as file:
+            yield from file.read(columns=["add", "metaData"]).to_pylist()

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from backend.catalogue.parquet_files import UNREADABLE, open_parquet, read_footer
 from backend.catalogue.picture_files import gone
 from backend.errors import ImageRejected
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _STEP_ROWS = 32  # pictures at once
 _BUFFER_BYTES = 1 << 20  # a row group is streamed, however large it is
 _KEPT_WALKS = 2
-_DAMAGE = (pa.ArrowException, OSError)
 _ANEW = 1 << 62  # a walk that is behind every row has to start again
 
 
@@ -44,7 +43,7 @@ def read_cells(table: TableFile, locators: Sequence[str], column: str) -> dict[s
             values = _in_file(table, name, list(rows), column)
         except FileNotFoundError:
             continue
-        except _DAMAGE:
+        except UNREADABLE:
             values = [(row, _damaged()) for row in rows]
         found |= {rows[row]: value for row, value in values}
     return found
@@ -68,11 +67,11 @@ def _in_file(table: TableFile, name: str, rows: Sequence[int], column: str) -> l
     changed_ns = (table.path / name if table.path.is_dir() else table.path).stat().st_mtime_ns
     found: list[tuple[int, Any]] = []
     start = 0
-    metadata = pq.read_metadata(_place(table, name))
-    if column not in metadata.schema.to_arrow_schema().names:
+    footer = read_footer(_place(table, name))
+    if column not in footer.schema.names:
         return [(row, None) for row in rows]  # a file from before the table had this column
-    for number in range(metadata.num_row_groups):
-        size = metadata.row_group(number).num_rows
+    for number in range(footer.metadata.num_row_groups):
+        size = footer.metadata.row_group(number).num_rows
         inside = [row - start for row in rows if start <= row < start + size]
         if inside:
             values = _walk(table, name, changed_ns, number, column).take(inside)
@@ -104,13 +103,13 @@ class _Walk:
     def _try_at(self, row: int) -> Any:
         try:
             return self._at(row)
-        except _DAMAGE:
+        except UNREADABLE:
             self._start = _ANEW
             return _damaged()
 
     def _at(self, row: int) -> Any:
         if row < self._start:
-            file = pq.ParquetFile(self._place, buffer_size=_BUFFER_BYTES)
+            file = open_parquet(self._place, buffer_size=_BUFFER_BYTES)
             self._batches = file.iter_batches(_STEP_ROWS, row_groups=[self._group], columns=[self._column])
             self._start, self._values = 0, pa.nulls(0)
         while row >= self._start + len(self._values):

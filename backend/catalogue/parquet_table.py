@@ -6,6 +6,7 @@ Delta table may go on to other versions meanwhile.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,11 +14,10 @@ from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from backend.catalogue import delta_log
 from backend.catalogue.parquet_cells import read_cells
-from backend.catalogue.table_files import damaged
+from backend.catalogue.parquet_files import UNREADABLE, open_parquet, read_footer, unreadable
 from backend.catalogue.table_rows import Row
 from backend.errors import CatalogueError
 
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from backend.catalogue.parquet_files import Footer
     from backend.catalogue.table_files import TableFile
 
 _BATCH_ROWS = 1024
 # A table of this size is read in half a second.
 _SMALL_BYTES = 256_000_000
+_HALF_FLOAT = struct.Struct("<e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class ParquetTable:
         """
         found: dict[str, bool] = {}
         for part in self._parts():
-            for name, kind in _fields(_opened(part)).items():
-                if (is_picture := _is_picture(kind)) or _is_plain(kind):
-                    found.setdefault(name, is_picture)
+            for column in _opened(part).schema:
+                if (is_picture := _is_picture(column.type)) or _is_plain(column.type):
+                    found.setdefault(column.name, is_picture)
             for name in part.constants:
                 found.setdefault(name, False)
         return found
@@ -81,10 +83,10 @@ class ParquetTable:
         """
         before = 0
         for part in self._parts():
-            metadata = _opened(part)
-            for number, values in _values(part, metadata, image):
+            footer = _opened(part)
+            for number, values in _values(part, footer, image):
                 yield Row(before + number, {**values, **part.constants}, f"/{part.name}#{number}")
-            before += metadata.num_rows
+            before += footer.metadata.num_rows
 
     def cheap_positions(self) -> list[int]:
         """Return where reading a picture costs least: where the row groups begin. Empty where it costs little anyway.
@@ -97,7 +99,7 @@ class ParquetTable:
             return []
         found = [0]
         for part in parts:
-            metadata = _opened(part)
+            metadata = _opened(part).metadata
             for number in range(metadata.num_row_groups):
                 found.append(found[-1] + metadata.row_group(number).num_rows)
         return found[:-1]
@@ -137,11 +139,6 @@ class ParquetTable:
 
 def _delta_parts(path: Path, version: int | None) -> list[_Part]:
     table = delta_log.open_table(path, version)
-    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
-        raise CatalogueError(
-            f"The Delta table {path} uses column mapping, which is not supported.",
-            next_step="Write a copy without it, as Delta or as Parquet.",
-        )
     masks = delta_log.masks_of(table)
     actions = table.get_add_actions(flatten=True)
     columns = {name: actions.column(name).to_pylist() for name in actions.schema.names if _is_place(name)}
@@ -173,36 +170,32 @@ def _is_below(file: Path, table: Path) -> bool:
     return file.resolve().is_relative_to(table.resolve())
 
 
-def _opened(part: _Part) -> Any:
+def _opened(part: _Part) -> Footer:
     """Read the end of a file: its columns and number of rows."""
     try:
-        return pq.read_metadata(part.place)
+        return read_footer(part.place)
     except FileNotFoundError as error:
         raise CatalogueError(
             f"{part.name} is missing from the table.", next_step="Restore it, or choose a version that has it."
         ) from error
-    except (pa.ArrowException, OSError) as error:
-        raise CatalogueError(
-            f"{part.name} is no Parquet file, or it is damaged.", next_step="Export it again, then retry."
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(part.name, error) from error
 
 
-def _fields(metadata: pq.FileMetaData) -> dict[str, pa.DataType]:
-    return {column.name: column.type for column in metadata.schema.to_arrow_schema()}
-
-
-def _values(part: _Part, metadata: pq.FileMetaData, image: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _values(part: _Part, footer: Footer, image: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield number and values of each row that is there; of a struct with bytes, its path only."""
-    fields = _fields(metadata)
+    fields = {column.name: column.type for column in footer.schema}
     wanted = [name for name, kind in fields.items() if _is_plain(kind)]
     inner = f"{image}.path" if image in fields and _has_path(fields[image]) else None
-    there = np.ones(metadata.num_rows, dtype=np.bool_)
+    there = np.ones(footer.metadata.num_rows, dtype=np.bool_)
     if part.keep is not None:
         there[: len(part.keep)] = part.keep[: len(there)]
     for number, row in enumerate(_plain_rows(part, [*wanted, *([inner] if inner else [])], len(there))):
         if there[number]:
             if inner and image is not None:
                 row[image] = (row[image] or {}).get("path")
+            for name in footer.half_floats:
+                row[name] = None if row[name] is None else _HALF_FLOAT.unpack(row[name])[0]
             yield number, row
 
 
@@ -211,11 +204,11 @@ def _plain_rows(part: _Part, wanted: Sequence[str], size: int) -> Iterator[dict[
         yield from ({} for _ in range(size))
         return
     try:
-        with pq.ParquetFile(part.place) as file:
+        with open_parquet(part.place) as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(wanted)):
                 yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(part.name) from error
+    except UNREADABLE as error:
+        raise unreadable(part.name, error) from error
 
 
 def _is_picture(kind: pa.DataType) -> bool:

@@ -6,6 +6,7 @@ through the files in the order of their names.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+
+from backend.catalogue.parquet_files import UNREADABLE, dataset, open_parquet, read_footer
+from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow.dataset as ds
     from numpy.typing import NDArray
 
 _READ_ROWS = 1024  # at once, of a file with a mask
@@ -42,6 +45,18 @@ class RowGroup:
     size: int
 
 
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Say in a sentence what pyarrow and the disk raise."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise CatalogueError(
+            f"The files of the table cannot be read: {error}",
+            next_step="Look for lost or damaged files; another version of the catalogue may be whole.",
+        ) from error
+
+
 class StoredRows:
     """All rows of some Parquet files, as one table.
 
@@ -50,6 +65,8 @@ class StoredRows:
         masks: For files with a deletion vector, whether each row is still there; a mask may be shorter than its file,
             and what it does not reach is there.
         schema: Columns that a file may lack: then they are null.
+
+    Whatever reads rows raises a CatalogueError where a file is gone, damaged or of columns of other types.
     """
 
     def __init__(
@@ -86,27 +103,29 @@ class StoredRows:
         """Return columns of all rows that pass ``only``, in their order; for columns without pictures."""
         names = list(columns)
         parts = []
-        for paths, masked in self._runs():
-            if masked:
-                part = self._dataset(paths).to_table(columns=self._with_filtered(names, only))
-                part = part.filter(pa.array(self._mask(paths[0], len(part))))
-                parts.append((part if only is None else part.filter(only)).select(names))
-            else:
-                parts.append(self._dataset(paths).to_table(columns=names, filter=only))
+        with _sentences():
+            for paths, masked in self._runs():
+                if masked:
+                    part = self._dataset(paths).to_table(columns=self._with_filtered(names, only))
+                    part = part.filter(pa.array(self._mask(paths[0], len(part))))
+                    parts.append((part if only is None else part.filter(only)).select(names))
+                else:
+                    parts.append(self._dataset(paths).to_table(columns=names, filter=only))
         return pa.concat_tables(parts) if parts else self.schema.empty_table().select(names)
 
     def batches(
         self, columns: Sequence[str], *, only: ds.Expression | None = None, batch_size: int
     ) -> Iterator[pa.RecordBatch]:
         """Stream columns, pictures too, with at most ``batch_size`` rows at once and few in memory."""
-        for paths, masked in self._runs():
-            if masked:
-                yield from self._masked_batches(paths[0], list(columns), only, batch_size)
-                continue
-            scanner = self._dataset(paths).scanner(
-                columns=list(columns), filter=only, batch_size=batch_size, batch_readahead=4, fragment_readahead=1
-            )
-            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+        with _sentences():
+            for paths, masked in self._runs():
+                if masked:
+                    yield from self._masked_batches(paths[0], list(columns), only, batch_size)
+                    continue
+                scanner = self._dataset(paths).scanner(
+                    columns=list(columns), filter=only, batch_size=batch_size, batch_readahead=4, fragment_readahead=1
+                )
+                yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
     def take(self, positions: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Return the rows at these positions, in their order; memory grows with the row groups touched."""
@@ -118,7 +137,8 @@ class StoredRows:
             group = groups[owner]
             rows = positions[mine] - starts[owner]
             places = rows if group.rows is None else group.rows[rows]
-            parts.append(self._read_group(group, columns).take(pa.array(places)))
+            with _sentences():
+                parts.append(self._read_group(group, columns).take(pa.array(places)))
             origins.append(mine)
         if not parts:
             return self.schema.empty_table().select(list(columns))
@@ -128,7 +148,7 @@ class StoredRows:
     # ------------------------------------------------------------------------------------------- inside
 
     def _dataset(self, paths: Sequence[Path]) -> ds.Dataset:
-        return ds.dataset([str(path) for path in paths], format="parquet", schema=self._schema)
+        return dataset(paths, self._schema)
 
     def _runs(self) -> list[tuple[list[Path], bool]]:
         """Cut the files into runs that are read at once: those without a mask together, each other one alone."""
@@ -145,7 +165,7 @@ class StoredRows:
     def _masked_batches(
         self, path: Path, columns: list[str], only: ds.Expression | None, batch_size: int
     ) -> Iterator[pa.RecordBatch]:
-        mask = self._mask(path, pq.read_metadata(path).num_rows)
+        mask = self._mask(path, read_footer(path).metadata.num_rows)
         start = 0
         scanner = self._dataset([path]).scanner(
             columns=self._with_filtered(columns, only), batch_size=min(batch_size, _READ_ROWS)
@@ -163,7 +183,7 @@ class StoredRows:
         return list(dict.fromkeys([*columns, *narrow]))
 
     def _read_group(self, group: RowGroup, columns: Sequence[str]) -> pa.Table:
-        with pq.ParquetFile(group.path) as file:
+        with open_parquet(group.path) as file:
             present = [name for name in columns if name in file.schema_arrow.names]
             rows = file.read_row_group(group.number, columns=present)
         for name in columns:
@@ -177,7 +197,8 @@ class StoredRows:
         """Return the first position of every row group, and the row groups."""
         groups = []
         for path in self._files:
-            metadata = pq.read_metadata(path)
+            with _sentences():
+                metadata = read_footer(path).metadata
             mask = self._mask(path, metadata.num_rows) if path in self._masks else None
             start = 0
             for number in range(metadata.num_row_groups):

@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 
+from backend.catalogue.parquet_files import readable
 from backend.errors import CatalogueError, EnvironmentUnready
 from backend.feeding.readers import StoredPictures
 
@@ -91,6 +92,11 @@ def _hashes(index: SplitIndex) -> NDArray[np.str_]:
 
 def _url(path: Path) -> str:
     """Return a file's address as Petastorm takes it, that is without quoting."""
+    if readable(path) is not path:
+        raise CatalogueError(
+            f"Petastorm cannot read {path.name}: it was written by a newer library, such as deltalake after a delete.",
+            next_step="Read it with the Arrow reader.",
+        )
     url = f"file://{path}"
     if urlparse(url).path != str(path):
         raise CatalogueError(

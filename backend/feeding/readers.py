@@ -11,13 +11,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from backend.catalogue.parquet_files import open_parquet
 from backend.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     from backend.catalogue.stored_rows import RowGroup
@@ -78,7 +79,7 @@ class ArrowReader:
     def pictures(self, index: SplitIndex, *, batch_size: int) -> Generator[StoredPictures]:
         """Yield every row of ``index`` once; see :class:`SplitReader`."""
         for path, groups in groupby(index.groups(), key=lambda found: found[0].path):
-            with pq.ParquetFile(path) as file:
+            with open_parquet(path) as file:
                 for group, positions, places in groups:
                     yield from _group_pictures(file, group, positions, places, batch_size)
 

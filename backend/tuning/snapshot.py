@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from backend.catalogue import delta_log
 from backend.catalogue.items import PRODUCTS
+from backend.catalogue.parquet_files import open_parquet
 from backend.catalogue.snapshot import Snapshot, open_snapshot
 from backend.catalogue.stored_rows import StoredRows
 
@@ -54,7 +54,7 @@ def _only(rows: StoredRows) -> StoredRows:
 
 
 def _mask(path: Path, there: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         split = file.read(columns=["split"]).column("split")
     mask = np.asarray(pc.fill_null(pc.is_in(split, value_set=pc.cast(list(SPLITS), split.type)), False), dtype=np.bool_)
     if there is not None:

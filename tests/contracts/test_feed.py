@@ -186,7 +186,7 @@ def test_a_cancelled_decoding_stops(stored, reader, tmp_path, monkeypatch):
 def test_a_file_that_is_gone_is_told_as_a_sentence(rows, reader, tmp_path):
     snapshot = store(tmp_path, rows)
     snapshot.rows.files[0].unlink()
-    with pytest.raises(CatalogueError, match="The pictures of stored, version 1, cannot be read"):
+    with pytest.raises(CatalogueError, match=r"cannot be read: .*part-"):
         decoded(snapshot, tmp_path / "pixels", reader)
 
 

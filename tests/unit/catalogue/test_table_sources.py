@@ -467,8 +467,8 @@ def test_reading_goes_forward_once_and_keeps_little_in_memory(tmp_path, monkeypa
     source = parquet_source(tmp_path / "p.parquet", columns, row_group_size=1000)
     entries = source.entries()
     opened = []
-    real = pq.ParquetFile
-    monkeypatch.setattr(parquet_cells.pq, "ParquetFile", lambda *a, **k: opened.append(1) or real(*a, **k))
+    real = parquet_cells.open_parquet
+    monkeypatch.setattr(parquet_cells, "open_parquet", lambda *a, **k: opened.append(1) or real(*a, **k))
     for start in range(0, 1000, 50):
         part = entries.slice(start, 50)
         assert list(pictures_of(source, part).values()) == data[start : start + 50]
