@@ -1,0 +1,50 @@
+"""A catalogue of our own that somebody changed with the deltalake package: everything goes on, Spark included."""
+
+from __future__ import annotations
+
+import pytest
+from deltalake import DeltaTable
+
+from backend.catalogue.changes import changes_between
+from backend.catalogue.history import history
+from backend.catalogue.ingest import ingest
+from backend.catalogue.items import PRODUCTS
+from backend.catalogue.maintenance import compact, restore
+from backend.catalogue.quality import measure_quality
+from backend.catalogue.quality_view import open_quality
+from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources import SampleSource
+from backend.progress import NullProgress
+from tests.fixtures.base import settings_for
+
+pytestmark = pytest.mark.spark
+
+QUIET = NullProgress()
+
+
+def test_a_catalogue_goes_on_after_a_foreign_delete(spark, tmp_path):
+    settings = settings_for(tmp_path / "home")
+    folder = settings.catalogues_dir / "shop"
+
+    def newest():
+        return open_snapshot(settings.catalogues_dir, "shop")
+
+    ingest(spark, SampleSource(30), settings, catalogue="shop", progress=QUIET)
+    gone = newest().columns(["product_id"])["product_id"][4].as_py()
+    DeltaTable(folder / PRODUCTS).delete(f"product_id = '{gone}'")
+    deleted = newest()
+    assert deleted.summary().rows == 29
+    assert history(folder)[0].is_readable
+    measure_quality(spark, folder, progress=QUIET)
+    table = open_quality(deleted, folder)
+    assert (len(table), int(table.is_measured.sum())) == (29, 29)
+
+    report = ingest(spark, SampleSource(30), settings, catalogue="shop", progress=QUIET)
+    assert (report.counts.new, report.counts.unchanged) == (1, 29)
+    assert newest().product(gone).image
+    restore(spark, folder, deleted.version, progress=QUIET)
+    assert newest().summary().rows == 29
+    changes = changes_between(settings.catalogues_dir, "shop", deleted.version - 1, newest().version)
+    assert [(change.product_id, change.kind) for change in changes.page()] == [(gone, "gone")]
+    compact(spark, folder, progress=QUIET)
+    assert newest().page(offset=0, limit=99)[1] == 29
