@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def project_step(request: ProjectRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Draw the map of a model's gallery; one that was drawn before, of the same index and options, is taken as it is."""
     from backend.projection.build import build_map
+    from backend.projection.worth import TOO_FEW
 
     request.options.check()
     folder = model_folder(settings, request.model)
@@ -23,6 +24,7 @@ def project_step(request: ProjectRequest, settings: Settings, progress: Progress
         folder, settings.maps_dir / folder.name, request.options, threads=settings.threads, progress=progress
     )
     info = built.map.info
+    too_few = any(found.trustworthiness is None for found in info.worth.values())
     return {
         "model": folder.name,
         "map": info.key,
@@ -30,6 +32,7 @@ def project_step(request: ProjectRequest, settings: Settings, progress: Progress
         "catalogue": asdict(info.catalogue),
         "options": info.options.as_dict(),
         "worth": {f"{size}-D": asdict(found) for size, found in info.worth.items()},
+        **({"note": TOO_FEW} if too_few else {}),
         "was_there": built.was_there,
         "seconds": info.seconds,
     }

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import words
 from backend.projection.options import RANGES, ProjectionOptions
+from backend.projection.worth import TOO_FEW
 from backend.requests import ProjectRequest
 
 if TYPE_CHECKING:
@@ -59,24 +60,19 @@ def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
 
 def show_worth(info: MapInfo, dimensions: int) -> None:
     """Say how far a map can be trusted."""
-    st.caption(f":material/verified: {words.plain(worth_sentence(info, info.worth[str(dimensions)]))}")
+    worth = info.worth[str(dimensions)]
+    icon = "info" if worth.trustworthiness is None else "verified"
+    st.caption(f":material/{icon}: {words.plain(worth_sentence(info, worth))}")
 
 
 def worth_sentence(info: MapInfo, worth: Worth) -> str:
     """Say what the figures of a map mean."""
-    trust = worth.trustworthiness
-    meaning = (
-        "products that stand together here nearly always are alike for the model, too"
-        if trust >= GOOD
-        else "most products that stand together here are alike for the model, but not all"
-        if trust >= FAIR
-        else "what stands together here often is not alike for the model: trust the neighbours, not the picture"
-    )
-    parts = [f"Trustworthiness {trust:.3f}: {meaning}."]
+    parts = [TOO_FEW if worth.trustworthiness is None else _trust(worth.trustworthiness)]
     if worth.accuracy is not None and worth.full_accuracy is not None:
+        some = "" if worth.voted in {None, worth.asked} else " whose label has more than ten products"
         parts.append(
             f"Ten neighbours on the map name the right label for {words.percent(worth.accuracy, digits=1)} of the "
-            f"products, the model's own for {words.percent(worth.full_accuracy, digits=1)}."
+            f"products{some}, the model's own for {words.percent(worth.full_accuracy, digits=1)}."
         )
     if info.options.supervised:
         parts.append("Labels helped to draw it, so that kinds look further apart than they are.")
@@ -84,3 +80,14 @@ def worth_sentence(info: MapInfo, worth: Worth) -> str:
         parts.append(f"Measured on {words.count(worth.asked)} products, drawn evenly.")
     parts.append("Distances between groups, and how large they look, mean little.")
     return " ".join(parts)
+
+
+def _trust(trust: float) -> str:
+    meaning = (
+        "products that stand together here nearly always are alike for the model, too"
+        if trust >= GOOD
+        else "most products that stand together here are alike for the model, but not all"
+        if trust >= FAIR
+        else "what stands together here often is not alike for the model: trust the neighbours, not the picture"
+    )
+    return f"Trustworthiness {trust:.3f}: {meaning}."

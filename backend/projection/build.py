@@ -56,7 +56,7 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
     Args:
         folder: The bundle.
         maps: Folder of the model's maps.
-        options: How to draw.
+        options: How to draw; a gallery of fewer products has all of them as neighbours.
         threads: Cores to use; 0 means all.
         progress: Hears how far it is, and may cancel; cancelled or failed, no map is left behind.
 
@@ -70,13 +70,15 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
 
     options.check()
     manifest = bundle.read_manifest(folder)
+    if manifest.index is not None:
+        options = options.fitted(manifest.index.size)
     key = key_of(manifest, options)
     if any(info.key == key for info in list_maps(maps)):
         return Built(load_map(maps, key), was_there=True)
     started = time.monotonic()
     gallery = Gallery.load(folder)
     vectors = np.array(load_vectors(folder))
-    _check_vectors(vectors, options)
+    _check_vectors(vectors)
     finding, drawing, measuring = Span.split(progress, [("", 30), ("", 55), ("", 15)])
     graph = _graph(manifest, maps, vectors, options, threads, finding)
     subject = _Subject(manifest, np.asarray(gallery.ids, dtype=np.str_), gallery.labels, vectors, graph)
@@ -88,8 +90,7 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
     return Built(found, was_there=False)
 
 
-def _check_vectors(vectors: NDArray[np.float32], options: ProjectionOptions) -> None:
-    options.check_size(len(vectors))
+def _check_vectors(vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         raise ProjectionError(
             "The index holds embeddings that are no numbers.",

@@ -79,7 +79,8 @@ class MapInfo:
                 "catalogue": CatalogueRef(**raw["catalogue"]),
                 "options": ProjectionOptions(**raw["options"]),
                 "curve": (float(raw["curve"][0]), float(raw["curve"][1])),
-                "worth": {size: Worth(**found) for size, found in raw["worth"].items()},
+                # A map of earlier versions has figures for small galleries, too, which mean nothing.
+                "worth": {name: Worth(**found).within(raw["size"]) for name, found in raw["worth"].items()},
             }
         )
 

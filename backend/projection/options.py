@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backend.errors import ProjectionError
@@ -46,19 +46,18 @@ class ProjectionOptions:
                     next_step="Correct it and draw the map again.",
                 )
 
-    def check_size(self, size: int) -> None:
-        """Check that a gallery of this size can be drawn so.
+    def fitted(self, size: int) -> ProjectionOptions:
+        """Return the options for a gallery of this size, which may have fewer products than neighbours are wished.
 
         Raises:
-            ProjectionError: It has too few products.
+            ProjectionError: It has too few products for any map.
         """
-        if size <= self.neighbours:
+        if size <= RANGES["neighbours"][0]:
             raise ProjectionError(
-                f"The gallery has {size:,} products, too few for maps with {self.neighbours} neighbours.",
-                next_step=f"Choose {size - 1} neighbours or fewer."
-                if size > RANGES["neighbours"][0]
-                else "Load more products, and build the index again.",
+                f"The gallery has {size:,} products, too few for a map.",
+                next_step="Load more products, and build the index again.",
             )
+        return replace(self, neighbours=min(self.neighbours, size - 1))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

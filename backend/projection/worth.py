@@ -5,7 +5,7 @@ Source of trustworthiness: Venna, Kaski, "Neighborhood preservation in nonlinear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRUST_NEIGHBOURS = 15
 VOTERS = 10
 SAMPLED = 2_000  # products asked of a larger gallery; the standard error of both figures is then below 0.01
+TOO_FEW = "There are too few products to say how far this map can be trusted."
 _BLOCK = 200
 
 
@@ -29,16 +30,32 @@ class Worth:
 
     Attributes:
         trustworthiness: In [0, 1]: 1 where the 15 neighbours of every product on the map are those of the model; what
-            the model ranks far behind costs more.
-        accuracy: Share of labelled products whose 10 neighbours on the map vote for their label; None without labels.
+            the model ranks far behind costs more. None where 15 are half of the products or more: the figure is not
+            defined there.
+        accuracy: Share of products whose 10 neighbours on the map vote for their label, among those whose label has
+            more than 10 products; None where there is none, or 10 are half of all products or more.
         full_accuracy: The same with the model's own neighbours.
         asked: Products that were asked, drawn evenly; all of a small gallery.
+        voted: Of these, products whose label has more than 10; None where a map of earlier versions counted all.
     """
 
-    trustworthiness: float
+    trustworthiness: float | None
     accuracy: float | None
     full_accuracy: float | None
     asked: int
+    voted: int | None = None
+
+    def within(self, size: int) -> Worth:
+        """Return only the figures that mean something for a gallery of this size."""
+        trust = self.trustworthiness if means_something(TRUST_NEIGHBOURS, size) else None
+        if means_something(VOTERS, size):
+            return replace(self, trustworthiness=trust)
+        return replace(self, trustworthiness=trust, accuracy=None, full_accuracy=None)
+
+
+def means_something(k: int, size: int) -> bool:
+    """Whether k neighbours are less than half of the products: beyond that, any map has the right ones."""
+    return 2 * k < size
 
 
 def worth_of(
@@ -65,14 +82,23 @@ def worth_of(
     if size > SAMPLED:
         rows = np.sort(np.random.default_rng(seed).choice(size, SAMPLED, replace=False))
     near = map_neighbours(positions, rows, TRUST_NEIGHBOURS)
-    trust = trustworthiness(vectors, near, rows, progress=progress)
-    told = labels[rows] != ""
-    if not told.any():
-        return Worth(trust, None, None, len(rows))
+    trust = None
+    if means_something(TRUST_NEIGHBOURS, size):
+        trust = trustworthiness(vectors, near, rows, progress=progress)
+    told = _can_win(labels)[rows]
+    if not told.any() or not means_something(VOTERS, size):
+        return Worth(trust, None, None, len(rows), 0)
     right = [
         float((_vote(labels[found[told, :VOTERS]]) == labels[rows][told]).mean()) for found in (near, neighbours[rows])
     ]
-    return Worth(trust, right[0], right[1], len(rows))
+    return Worth(trust, right[0], right[1], len(rows), int(told.sum()))
+
+
+def _can_win(labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Tell which products have a label with more than ten products: ten neighbours can all be of it."""
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    found: NDArray[np.bool_] = (labels != "") & (counts[codes] > VOTERS)
+    return found
 
 
 def map_neighbours(positions: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
@@ -95,7 +121,10 @@ def trustworthiness(
     *,
     progress: Progress | None = None,
 ) -> float:
-    """Return the trustworthiness of a map from the neighbours ``near`` (R, k) that products ``rows`` have on it."""
+    """Return the trustworthiness of a map from the neighbours ``near`` (R, k) that products ``rows`` have on it.
+
+    It is defined where k is less than half of the products; see :func:`means_something`.
+    """
     progress = progress or NullProgress()
     size, k = len(vectors), near.shape[1]
     surplus = 0.0
@@ -108,8 +137,7 @@ def trustworthiness(
         ranks = np.stack([(similar > theirs[:, [place]]).sum(axis=1) + 1 for place in range(k)], axis=1)
         surplus += float(np.maximum(ranks - k, 0).sum())
         progress.report(at + len(asked), len(rows), unit="products", note="measuring the map")
-    most = k * (2 * size - 3 * k - 1)
-    return 1.0 - 2.0 * surplus / (len(rows) * most) if most > 0 else 1.0
+    return 1.0 - 2.0 * surplus / (len(rows) * k * (2 * size - 3 * k - 1))
 
 
 def _vote(labels: NDArray[np.str_]) -> NDArray[np.str_]:

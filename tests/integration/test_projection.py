@@ -207,12 +207,18 @@ def test_a_model_deleted_meanwhile_leaves_no_map(wardrobe_home, monkeypatch):
     assert list_maps(wardrobe_home.maps_dir / "mine") == []
 
 
-def test_too_few_products_are_a_sentence(wardrobe_home):
-    size = bundle.read_manifest(wardrobe_home.models_dir / "mine").index.size
-    assert size > 15
-    with pytest.raises(ProjectionError, match="too few") as caught:
-        ProjectionOptions(neighbours=size).check_size(size)
-    assert f"{size - 1} neighbours or fewer" in caught.value.next_step
+@pytest.mark.parametrize("size", [3, 4, 10, 15, 16, 20, 24, 30, 31])
+def test_small_galleries_get_a_map_and_no_claim_that_means_nothing(size):
+    found = blobs(7)
+    vectors, labels = found.vectors[:size], np.where(np.arange(size) % 2, "bag", "hat")
+    graph = build_graph(vectors, min(15, size - 1), progress=NullProgress())
+    drawn = reduce(vectors, labels, graph, OPTIONS.fitted(size), threads=1, progress=NullProgress())
+    for dimensions, positions in drawn.items():
+        assert positions.shape == (size, dimensions)
+        assert np.isfinite(positions).all()
+        worth = worth_of(vectors, positions, labels, graph.positions)
+        assert (worth.trustworthiness is None) == (size <= 30)
+        assert (worth.accuracy is None) == (worth.full_accuracy is None) == (size <= 20)
 
 
 def test_what_the_page_can_do_the_command_line_can(wardrobe_home, monkeypatch, capsys, tmp_path):

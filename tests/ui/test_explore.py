@@ -152,6 +152,11 @@ def test_it_says_what_the_map_is_worth(mapped, info):
     assert "trust the neighbours, not the picture" in told
     assert "Labels helped" in told
     assert "Measured on 50 products" in told
+    few = replace(sampled, trustworthiness=None, accuracy=None, full_accuracy=None)
+    told = explore_form.worth_sentence(info, few)
+    assert told.startswith("There are too few products to say how far this map can be trusted.")
+    assert "Ten neighbours" not in told
+    assert "Trustworthiness" not in told
 
 
 @pytest.mark.parametrize("colour", ["Label", "Split", "Seen in training", "Nearest product"])

@@ -98,13 +98,27 @@ def test_what_cannot_be_drawn_is_said_before_anything_starts(wardrobe_home, opti
     assert not wardrobe_home.maps_dir.exists()
 
 
-def test_fewer_products_than_neighbours_is_a_sentence():
-    with pytest.raises(ProjectionError, match="12 products, too few for maps with 15 neighbours") as caught:
-        ProjectionOptions().check_size(12)
-    assert "11 neighbours or fewer" in caught.value.next_step
-    with pytest.raises(ProjectionError) as caught:
-        ProjectionOptions().check_size(2)
+def test_a_small_gallery_has_all_its_products_as_neighbours_and_one_of_two_no_map():
+    assert ProjectionOptions().fitted(12) == ProjectionOptions(neighbours=11)
+    assert ProjectionOptions().fitted(16) == ProjectionOptions().fitted(60_000) == ProjectionOptions()
+    with pytest.raises(ProjectionError, match="2 products, too few for a map") as caught:
+        ProjectionOptions().fitted(2)
     assert "Load more products" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("size", "trust", "vote"), [(10, None, None), (20, None, None), (24, None, 0.4), (30, None, 0.4), (31, 1.0, 0.4)]
+)
+def test_figures_that_an_earlier_version_gave_small_galleries_are_not_repeated(mapped_home, size, trust, vote):
+    folder = map_folder(mapped_home)
+    (info,) = list_maps(folder)
+    path = folder / info.key / INFO
+    told = json.loads(path.read_text(encoding="utf-8"))
+    worth = {"trustworthiness": 1.0, "accuracy": 0.4, "full_accuracy": 0.8, "asked": size}  # as it was written then
+    path.write_text(json.dumps({**told, "size": size, "worth": {"2": worth, "3": worth}}), encoding="utf-8")
+    (opened,) = list_maps(folder)
+    for found in opened.worth.values():
+        assert (found.trustworthiness, found.accuracy, found.voted) == (trust, vote, None)
 
 
 def test_embeddings_that_are_no_numbers_are_a_sentence(wardrobe_home):

@@ -65,3 +65,38 @@ def test_large_galleries_are_sampled_and_unlabelled_ones_have_no_accuracy(five_k
 
 def test_votes_that_tie_go_to_the_nearer():
     assert worth._vote(np.asarray([["a", "b", "b", "a"], ["c", "d", "d", "d"]])).tolist() == ["a", "d"]
+
+
+@pytest.mark.parametrize("size", range(3, 46))
+def test_figures_are_given_only_where_they_are_defined(size):
+    """As scikit-learn has it, which refuses k of half of the points or more; on the data themselves it is 1."""
+    from sklearn.manifold import trustworthiness as reference
+
+    rng = np.random.default_rng(size)
+    vectors = rng.standard_normal((size, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    flat = rng.standard_normal((size, 2)).astype(np.float32)
+    graph = build_graph(vectors, min(15, size - 1), progress=NullProgress())
+    labels = np.where(np.arange(size) < size / 2, "bag", "hat")
+    found = worth_of(vectors, flat, labels, graph.positions)
+    if size > 30:
+        assert found.trustworthiness == pytest.approx(reference(vectors, flat, n_neighbors=15), abs=1e-3)
+        assert 0 < found.trustworthiness < 1
+    else:
+        assert found.trustworthiness is None
+        with pytest.raises(ValueError, match="n_neighbors"):
+            reference(vectors, flat, n_neighbors=15)
+    assert (found.accuracy is None) == (size <= 20)
+    assert (found.trustworthiness, found.accuracy) == (found.within(size).trustworthiness, found.within(size).accuracy)
+
+
+def test_only_labels_that_ten_neighbours_can_all_have_are_voted_for():
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((60, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    graph = build_graph(vectors, 15, progress=NullProgress())
+    few = np.asarray([f"kind-{number % 20}" for number in range(60)])
+    found = worth_of(vectors, vectors[:, :2].copy(), few, graph.positions)
+    assert (found.accuracy, found.full_accuracy, found.voted) == (None, None, 0)
+    some = np.where(np.arange(60) < 11, "many", few)
+    assert worth_of(vectors, vectors[:, :2].copy(), some, graph.positions).voted == 11
