@@ -12,7 +12,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from backend import bundle, cli
+from backend import cli
 from backend.errors import BundleError, Cancelled, ProjectionError
 from backend.progress import NullProgress
 from backend.projection import build
