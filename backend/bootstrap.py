@@ -21,12 +21,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.launcher import write_launcher
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STAMP = VENV / "twinset-ready"
+LAUNCHER = VENV / "bin" / "twinset"
 JAVA_MAJOR = 17
 # What the machine must have: name, Debian package.
 TOOLS = {
@@ -62,6 +65,7 @@ def main() -> int:
         _install_packages()
         with _step("Delta JARs"):
             _run([_python(), "-c", _RESOLVE_JARS])
+        write_launcher(LAUNCHER, Path(_python()), ROOT)
         STAMP.write_text(fingerprint(), encoding="utf-8")
     except SetupFailed as error:
         print(f"\nSet-up stopped: {error}", file=sys.stderr)
@@ -80,7 +84,7 @@ resolve_jars(load_settings())
 def fingerprint() -> str:
     """Hash what the environment was made from: when it changes, set-up runs again."""
     digest = hashlib.sha256()
-    for name in ("requirements.txt", "requirements-dev.txt", "backend/bootstrap.py"):
+    for name in ("requirements.txt", "requirements-dev.txt", "backend/bootstrap.py", "backend/launcher.py"):
         digest.update((ROOT / name).read_bytes())
     digest.update(platform.python_version().encode() + str(VENV).encode())
     return digest.hexdigest()
@@ -89,7 +93,7 @@ def fingerprint() -> str:
 def is_ready() -> bool:
     """Tell whether set-up ran to its end for these very requirements, and its cache is still there."""
     same = STAMP.is_file() and STAMP.read_text(encoding="utf-8") == fingerprint()
-    return same and len(list((cache_dir() / "jars").glob("*.jar"))) >= 3 and not missing_tools()
+    return same and LAUNCHER.is_file() and len(list((cache_dir() / "jars").glob("*.jar"))) >= 3 and not missing_tools()
 
 
 def cache_dir() -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from backend.catalogue.items import GonePolicy  # noqa: TC001 - a field's type, asked for at run time
-from backend.catalogue.splits import SplitPlan
+from backend.catalogue.split_plan import SplitPlan
 from backend.errors import CatalogueError
 
 SourceName = Literal["sample", "fashion-mnist", "folder", "zip", "csv", "parquet", "delta"]

@@ -18,6 +18,7 @@ from backend import cli_handlers as handlers
 from backend import cli_outcome as outcome
 from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
+from backend.cli_completion import complete
 from backend.cli_evaluation import add_evaluation
 from backend.cli_explore import add_explore
 from backend.cli_index import add_index
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = outcome.wants_json(words)
     outcome.open_streams()
+    complete(parser)
     try:
         text, status = _answered(words, as_json=as_json)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them end as a sentence and a status

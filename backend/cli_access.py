@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.cli_options import add_model
 from backend.errors import ImageRejected, SettingsError
 from backend.serving.tokens import APP, SCOPES, token_store
 
@@ -52,7 +53,7 @@ def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
     approve.add_argument("-k", type=int, default=10, help="how many answers are looked at, default 10")
     command(actions, "remove", "Give a golden query up.", golden_remove).add_argument("id")
     replaying = command(actions, "replay", "Ask a model all golden queries of its catalogue.", golden_replay)
-    replaying.add_argument("--model", default="", help="name of the model; the newest when left out")
+    add_model(replaying)
 
 
 def tokens_list(_options: argparse.Namespace, settings: Settings) -> Result:

@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
+from backend.cli_options import add_model
 from backend.cli_text import as_lines
+from backend.errors import UsageError
 from backend.evaluation.options import RANGES, EvaluationOptions
 from backend.requests import EvaluateRequest
 
@@ -31,8 +33,7 @@ def add_evaluation(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
     usual = EvaluationOptions()
     evaluate = command(commands, "evaluate", "Score a model's index with the test split.", evaluate_model)
-    evaluate.add_argument("name", nargs="?", default="", metavar="MODEL", help="the newest when left out")
-    evaluate.add_argument("--model", default="", help="the same, by name")
+    add_model(evaluate, bare=True)
     for name, kind, help_text in (
         ("k", int, "neighbours that precision@k and hit rate@k count"),
         ("bootstrap", int, "resamples that the 95 %% intervals are taken from"),
@@ -59,15 +60,15 @@ def add_evaluation(commands: Any, command: Callable[..., Any]) -> None:
     )
     evaluate.set_defaults(show=evaluation_as_lines)
     compare = command(commands, "compare", "Compare two evaluated models on the same test products.", compare_models)
-    compare.add_argument("first", metavar="MODEL")
-    compare.add_argument("second", metavar="OTHER")
+    add_model(compare, bare=True)
+    add_model(compare, flag="--against", help_text="name of the model to compare it with", bare=True)
     compare.set_defaults(show=comparison_as_lines)
 
 
 def evaluate_model(options: argparse.Namespace, settings: Settings) -> Result:
     """``evaluate``."""
     request = EvaluateRequest(
-        model=options.name or options.model,
+        model=options.model,
         k=options.k,
         bootstrap=options.bootstrap,
         without_duplicates=options.without_duplicates,
@@ -86,7 +87,9 @@ def compare_models(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.evaluation.compare import compare_bundles
     from backend.models import model_folder
 
-    found = compare_bundles(*(model_folder(settings, name) for name in (options.first, options.second)))
+    if not options.against:
+        raise UsageError("No model is named to compare with.", next_step="Add --against NAME.")
+    found = compare_bundles(*(model_folder(settings, name) for name in (options.model, options.against)))
     lists = {name: list(getattr(found, name)[:_SHOWN_QUERIES]) for name in ("gained", "lost", "both_wrong")}
     counts = {f"n_{name}": len(getattr(found, name)) for name in lists}
     return {**asdict(found), **lists, **counts, "notes": list(found.notes)}

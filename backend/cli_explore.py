@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
+from backend.cli_options import add_model
 from backend.projection.lists import LIST_KINDS
 from backend.projection.options import RANGES, ProjectionOptions
 from backend.requests import ProjectRequest
@@ -25,7 +26,7 @@ def add_explore(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
     usual = ProjectionOptions()
     project = command(commands, "project", "Draw a map of a model's gallery (UMAP, 2-D and 3-D).", project_model)
-    project.add_argument("name", nargs="?", default="", metavar="MODEL", help="the newest when left out")
+    add_model(project, bare=True)
     for name, kind, help_text in (
         ("neighbours", int, "products that each is held together with"),
         ("min_distance", float, "how close products may come"),
@@ -56,7 +57,7 @@ def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
             one.add_argument("product_id")
         if name == "place":
             one.add_argument("photo", help="a PNG, JPEG or WEBP file")
-        one.add_argument("--model", default="", help="name of the model; the newest when left out")
+        add_model(one)
         if name != "maps":
             one.add_argument("-n", type=int, default=20, help="how many, default 20")
         if name == "duplicates":
@@ -66,19 +67,19 @@ def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
 def _add_lists(actions: Any, command: Callable[..., Any]) -> None:
     command(actions, "lists", "List the saved lists, newest first.", lists)
     save = command(actions, "save", "Save products as a named list.", save_products)
-    save.add_argument("name")
+    save.add_argument("name", metavar="LIST")
     save.add_argument("products", nargs="+", metavar="PRODUCT_ID")
-    save.add_argument("--model", default="", help="name of the model; the newest when left out")
+    add_model(save)
     save.add_argument("--kind", choices=LIST_KINDS, default="list", help="what the list is for")
     export = command(actions, "export", "Print or write a list.", export_list)
-    export.add_argument("name")
+    export.add_argument("name", metavar="LIST")
     export.add_argument("--to", type=Path, default=None, metavar="FILE", help="a .csv or .json file")
-    command(actions, "delete", "Delete a list.", delete).add_argument("name")
+    command(actions, "delete", "Delete a list.", delete).add_argument("name", metavar="LIST")
 
 
 def project_model(options: argparse.Namespace, settings: Settings) -> Result:
     """``project``."""
-    request = ProjectRequest(options.name, options.neighbours, options.min_distance, options.supervised, options.seed)
+    request = ProjectRequest(options.model, options.neighbours, options.min_distance, options.supervised, options.seed)
     request.options.check()
     return carry_out(request, settings)
 

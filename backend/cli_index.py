@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
+from backend.cli_options import add_model
 from backend.requests import FidelityRequest, IndexRequest, RefreshRequest
 
 if TYPE_CHECKING:
@@ -19,27 +20,23 @@ Result = dict[str, Any]
 def add_index(commands: Any, command: Callable[..., Any]) -> None:
     """Add the command and its actions; ``command`` makes one that has ``--json``."""
     build = command(commands, "index", "Embed the whole gallery into a model's bundle.", build_index)
-    _add_model(build)
+    add_model(build)
     build.add_argument("--kind", choices=("exact", "approximate"), default="", help="as the model has it when left out")
     build.add_argument("--newest", action="store_true", help="take the catalogue's newest version")
     actions = build.add_subparsers(metavar="ACTION")
     refresh = command(actions, "refresh", "Embed what changed in the catalogue since, and deploy that.", refresh_index)
-    _add_model(refresh)
+    add_model(refresh)
     refresh.add_argument("--alias", default="champion", help="deploy it where it stands at this alias")
     refresh.add_argument("--no-deploy", action="store_true", help="leave what is served as it is")
     behind = command(actions, "behind", "Tell how far an index is behind its catalogue.", show_behind)
-    _add_model(behind)
+    add_model(behind)
     fidelity = command(
         actions, "fidelity", "Measure the share of the exact answer, and the time, of both kinds.", measure_fidelity
     )
-    _add_model(fidelity)
+    add_model(fidelity)
     fidelity.add_argument("-k", type=int, default=10, help="neighbours to ask for, default 10")
     fidelity.add_argument("--queries", type=int, default=1_000, help="queries to ask, default 1000")
     fidelity.set_defaults(show=fidelity_as_lines)
-
-
-def _add_model(command: Any) -> None:
-    command.add_argument("--model", default="", help="name of the model; the newest when left out")
 
 
 def build_index(options: argparse.Namespace, settings: Settings) -> Result:

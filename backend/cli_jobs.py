@@ -31,7 +31,7 @@ def add_jobs(commands: Any, command: Callable[..., Any]) -> None:
         ("retry", "Start a finished job's request again.", jobs_retry),
     ):
         one = command(actions, name, help_text, handler)
-        one.add_argument("job_id")
+        one.add_argument("job_id", metavar="JOB")
         one.set_defaults(show=job_as_lines)
 
 

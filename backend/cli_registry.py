@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.bundle import list_bundles
 from backend.cli_handlers import carry_out
+from backend.cli_options import add_model
 from backend.cli_text import as_lines
 from backend.errors import RegistryError
 from backend.requests import DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from backend.registry.ledger import RegisteredVersion
+    from backend.registry.ledger import Ledger, RegisteredVersion
     from backend.settings import Settings
 
 Result = dict[str, Any]
@@ -27,7 +28,7 @@ _REASON = "why the gate is overruled; kept with the version and in the history"
 def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
     deploying = command(commands, "deploy", "Register a model and have the endpoint serve it.", deploy)
-    deploying.add_argument("--model", default="", help="name of the model; the newest when left out")
+    add_model(deploying)
     deploying.add_argument("--alias", default="champion")
     deploying.add_argument("--reason", default="", help=_REASON)
     deploying.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
@@ -36,7 +37,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     actions = models.add_subparsers(metavar="ACTION")
     command(actions, "list", "The same.", list_models).set_defaults(show=_list_as_lines)
     showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
-    showing.add_argument("which", metavar="VERSION", help="number or alias of a registered version, or name of a model")
+    _add_version(showing)
     showing.add_argument("--markdown", action="store_true", help="as the model card that people read")
     showing.set_defaults(show=_card_as_lines)
     promoting = command(actions, "promote", "Move an alias to a registered version, through the gate.", promote)
@@ -47,8 +48,15 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     back = command(actions, "rollback", "Move an alias back to the version that stood there before.", roll_back)
     back.add_argument("--alias", default="champion")
     again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
-    again.add_argument("which", nargs="?", default="", metavar="VERSION", help="a version or a model; else the newest")
+    _add_version(again)
     again.add_argument("--name", default="", help="of the new model; made from the old one's when left out")
+
+
+def _add_version(command: Any) -> None:
+    command.add_argument(
+        "which", nargs="?", default="", metavar="VERSION", help="number or alias of a registered version"
+    )
+    add_model(command, help_text="name of a model, registered or not; default, without a VERSION: the newest")
 
 
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:
@@ -78,9 +86,9 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.registry.history import load_ledger
 
     ledger = load_ledger(settings)
-    version = ledger.version(int(options.which)) if options.which.isdecimal() else ledger.at(options.which)
+    version = _asked_version(options, ledger)
     if version is None:
-        folder = model_folder(settings, options.which)
+        folder = model_folder(settings, options.model or options.which)
         card = card_of(folder, verify(folder))
         text = as_markdown(card) if options.markdown else ""
         return {"card": asdict(card), "lineage": lineage(card), "markdown": text}
@@ -111,9 +119,18 @@ def roll_back(options: argparse.Namespace, settings: Settings) -> Result:
 
 def rebuild(options: argparse.Namespace, settings: Settings) -> Result:
     """``models rebuild``."""
-    is_version = options.which.isdecimal()
-    number, model = (int(options.which), "") if is_version else (0, options.which)
+    from backend.registry.history import load_ledger
+
+    version = _asked_version(options, load_ledger(settings)) if options.which else None
+    number, model = (version.version, "") if version else (0, options.model or options.which)
     return carry_out(RebuildRequest(version=number, model=model, name=options.name), settings)
+
+
+def _asked_version(options: argparse.Namespace, ledger: Ledger) -> RegisteredVersion | None:
+    """Return the registered version that is named by number or alias; None where a model is named."""
+    if options.model or not options.which:
+        return None
+    return ledger.version(int(options.which)) if options.which.isdecimal() else ledger.at(options.which)
 
 
 def _version(found: RegisteredVersion) -> Result:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from backend.cli_handlers import carry_out
 from backend.console import ConsoleProgress
 from backend.tuning.folder import list_sweeps
-from backend.tuning.importance import importances
 from backend.tuning.report import comparison, export, row_of, summary_of
 from backend.tuning.saved_spaces import delete_space, load_space, saved_spaces
 from backend.tuning_steps import final_request, new_sweep_name, sweep_folder, trial_again
@@ -72,6 +71,8 @@ def list_all(_options: argparse.Namespace, settings: Settings) -> Result:
 
 def show(options: argparse.Namespace, settings: Settings) -> Result:
     """``tune show``."""
+    from backend.tuning.importance import importances
+
     folder = sweep_folder(settings, options.name)
     records, status = folder.trials(), folder.status()
     return {

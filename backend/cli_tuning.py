@@ -58,7 +58,10 @@ def add_tuning(commands: Any, command: Callable[..., Any]) -> None:
         if name in {"trial", "final"}:
             action.add_argument("number", type=int, nargs="?" if name == "final" else None, default=0, metavar="TRIAL")
         if name == "final":
-            action.add_argument("--model", default="", help="name of the model; made from the sweep when left out")
+            action.add_argument(
+                "--name", dest="model", default="", help="name of the new model; default: from the sweep"
+            )
+            action.add_argument("--model", default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # what --name was called
     _add_tables(actions, command)
 
 
@@ -72,7 +75,7 @@ def _add_tables(actions: Any, command: Callable[..., Any]) -> None:
     )
     compare = command(actions, "compare", "Set two sweeps side by side.", sweeps.compare)
     compare.add_argument("first", metavar="SWEEP")
-    compare.add_argument("second", metavar="OTHER")
+    compare.add_argument("second", metavar="OTHER_SWEEP")
     save = command(actions, "save-space", "Keep a space under a name.", keep_space)
     save.add_argument("name", metavar="SPACE")
     save.add_argument("--vary", action="append", default=[], metavar="FIELD=KIND:VALUES", help=_VARY_HELP)

@@ -1,7 +1,7 @@
 """Every setting: name, default, help. Read once, passed on; nothing else looks at the environment.
 
-A setting ``spark_master`` is read from ``TWINSET_SPARK_MASTER``, first in the environment, then in a ``.env`` file in
-the working directory. The table in the README is checked against the fields below.
+A setting ``spark_master`` is read from ``TWINSET_SPARK_MASTER``, first in the environment, then in the file ``.env`` of
+the checkout. The table in the README is checked against the fields below.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "TWINSET_"
 MAX_PORT = 65535
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class SecretStr:
@@ -183,12 +184,15 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
 
     Args:
         environ: Variables to read; the process's own when left out.
-        dotenv: File with ``NAME=value`` lines; ``.env`` in the working directory when left out.
+        dotenv: File with ``NAME=value`` lines; ``.env`` of the checkout when left out. A home folder that it names, and
+            the default one, are relative to where it is; one that the environment names, to the working directory.
 
     Raises:
         SettingsError: A value has the wrong type or range, or a ``TWINSET_`` variable names no setting.
     """
-    variables = {**_read_dotenv(dotenv or Path(".env")), **(os.environ if environ is None else environ)}
+    environ = os.environ if environ is None else environ
+    dotenv = dotenv or ROOT / ".env"
+    variables = {**_read_dotenv(dotenv), **environ}
     known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
     unknown = sorted(name for name in variables if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -201,7 +205,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     settings = Settings(**values)
     cache = settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)
     data = settings.fashion_mnist_dir and str(Path(settings.fashion_mnist_dir).expanduser().absolute())
-    home = settings.home.expanduser().absolute()  # children may have another working directory
+    base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
+    home = base / settings.home.expanduser()  # absolute: children may have another working directory
     return _checked(_replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
 
 

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.catalogue.items import UNLABELLED
+from backend.catalogue.split_plan import SplitPlan
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-@dataclass(frozen=True, slots=True)
-class SplitPlan:
-    """How products get their splits where their source gives them none.
-
-    Attributes:
-        validation_share: Fraction of each class of train that becomes validation, unless the source has one.
-        test_share: Fraction of each class of what has no split yet that becomes test.
-        seed: Seed of both draws.
-        unseen: Labels that are kept out of training and validation: their products go to gallery-only, and stay in
-            test where they were, so that a model can be judged on classes it never saw.
-        redraw: Whether products that the catalogue holds already are drawn anew; otherwise they keep their split.
-    """
-
-    validation_share: float = 0.1
-    test_share: float = 0.2
-    seed: int = 7
-    unseen: tuple[str, ...] = ()
-    redraw: bool = False
-
-    def as_note(self) -> dict[str, Any]:
-        """Return the plan as a commit's note says it."""
-        return {**asdict(self), "unseen": list(self.unseen)}
-
+__all__ = ["SplitPlan", "assign_splits", "draw_share", "draw_validation"]
 
 Texts = Sequence[str] | NDArray[np.object_]
 

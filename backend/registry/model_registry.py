@@ -17,7 +17,8 @@ from backend.registry.history import CARD_TAG, synchronise
 from backend.registry.smoke import try_in_fresh_process
 from backend.registry.store import open_store, quiet_mlflow
 from backend.registry.tracking import ensure_experiment
-from backend.retrieval.recommend import example_picture
+from backend.retrieval.invocation import InvocationParams
+from backend.retrieval.query_pictures import example_picture
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -108,7 +109,11 @@ def _log(run_id: str, settings: Settings, folder: Path, manifest: Manifest) -> s
 
 
 def signature() -> Any:
-    """What goes in and comes out, as MLflow checks it: the same for every model."""
+    """What goes in and comes out, as MLflow checks it: the same for every model.
+
+    The outputs are those of every answer in rows. What is there only when asked for must not be named here:
+    ``spark_udf`` takes the outputs for columns that are always there.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -116,12 +121,16 @@ def signature() -> Any:
         *(ColSpec("long", name) for name in ("query_row", "rank")),
         *(ColSpec("string", name) for name in ("product_id", "label")),
         *(ColSpec("double", name) for name in ("distance", "similarity")),
-        ColSpec("string", "image", required=False),
     ]
     return ModelSignature(
         inputs=Schema([ColSpec("string", "input")]),
         outputs=Schema(outputs),
-        params=ParamSchema([ParamSpec("k", "long", 10), ParamSpec("include_images", "string", "")]),
+        params=ParamSchema(
+            [
+                ParamSpec(name, "long" if isinstance(usual, int) else "string", usual)
+                for name, usual in asdict(InvocationParams()).items()
+            ]
+        ),
     )
 
 

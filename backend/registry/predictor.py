@@ -5,35 +5,37 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import mlflow.pyfunc
 import pandas as pd
 
 from backend import imaging
 from backend.errors import ImageRejected, RetrievalError
+from backend.retrieval.invocation import ImageFormat, InvocationParams
 from backend.retrieval.recommend import Recommender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from backend.pixel_spec import PixelSpec
-    from backend.retrieval.recommend import Recommendation
+    from backend.retrieval.recommend import Neighbour, Recommendation
 
-ImageFormat = Literal["", "png", "hex"]
-IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 INPUT = "input"
 BUNDLE = "bundle"
-DEFAULT_K = 10
 COLUMNS = ("query_row", "rank", "product_id", "label", "distance", "similarity")
+_MEASURES = ["distance", "similarity"]
 IMAGE = "image"
+NEIGHBOURS = "neighbours"
+ERROR = "error"
 
 
 class TwinsetModel(mlflow.pyfunc.PythonModel):
     """A bundle behind MLflow's ``predict``.
 
-    Column ``input`` holds base64 text of a PNG, JPEG or WEBP. Parameters: ``k``, neighbours a row, and
-    ``include_images``: empty, ``png`` (base64 PNG) or ``hex`` (float32 pixels in [0, 1], (H, W, C) in C order, as hex).
+    Column ``input`` holds pictures as base64 text, or as ``data:`` addresses. The parameters are those of
+    :class:`backend.retrieval.invocation.InvocationParams`; a hex image is float32 pixels in [0, 1], (H, W, C) in C order.
     """
 
     def __init__(self, recommender: Recommender | None = None) -> None:
@@ -48,75 +50,109 @@ class TwinsetModel(mlflow.pyfunc.PythonModel):
         self._recommender.warm_up()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return k rows for every row of ``model_input``, in its order; see the class.
+        """Return the answers to all rows of ``model_input``, in their order; see :func:`answer_table`.
 
         Raises:
-            ImageRejected: A row is no usable picture; the message says which.
-            RetrievalError: k or include_images cannot be used.
+            ImageRejected: A row is not a usable picture, and that is to fail the request; the message names the row.
+            RetrievalError: A parameter cannot be used, or there is no row.
         """
         if self._recommender is None:
             raise RetrievalError("The model has not been loaded.")
-        given = params or {}
-        return answer_table(
-            self._recommender,
-            decode_inputs(list(model_input[INPUT])),
-            k=int(given.get("k", DEFAULT_K)),
-            include_images=given.get("include_images", ""),
-        )
+        return answer_table(self._recommender, list(model_input[INPUT]), InvocationParams.read(params or {}))
 
 
-def decode_inputs(texts: Sequence[str]) -> list[bytes]:
-    """Decode base64 texts.
+def answer_table(recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams) -> pd.DataFrame:
+    """Answer every picture.
+
+    In rows, each picture has k rows of ``COLUMNS``, and ``image`` where images are included. Where pictures cannot be
+    used, the table has a column ``error``, and each of them one row of rank 0 without a product and a distance.
+    In lists, each picture has one row: ``neighbours``, a list of records, and ``error``, empty where there is none.
 
     Raises:
-        ImageRejected: One of them is no base64; the message says which.
+        ImageRejected: A picture is not usable, and that is to fail the request.
+        RetrievalError: There is no picture.
     """
-    return [_decode_input(text, row) for row, text in enumerate(texts)]
+    if not texts:
+        raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
+    answers = _answers(recommender, texts, wanted.k)
+    if wanted.fails(len(texts)):
+        _raise_first(answers)
+    draw = _Pictures(recommender, wanted.include_images)
+    return _lists(answers, draw) if wanted.layout == "lists" else _rows(answers, draw)
 
 
-def _decode_input(text: str, row: int) -> bytes:
+def _answers(recommender: Recommender, texts: Sequence[Any], k: int) -> list[Recommendation | ImageRejected]:
+    read = [_read(text) for text in texts]
+    found = iter(recommender.recommend_each([one for one in read if isinstance(one, bytes)], k=k))
+    return [next(found) if isinstance(one, bytes) else one for one in read]
+
+
+def _read(text: Any) -> bytes | ImageRejected:
+    """Return the bytes of a picture that is written as base64, or as a ``data:`` address, or why they cannot be had."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ImageRejected(
-            f"Row {row + 1} is no base64 text.",
+        if text[:5].lower() != "data:":
+            return base64.b64decode(text, validate=True)
+        head, _, data = text.partition(",")
+        plain = unquote_to_bytes(data)
+        return base64.b64decode(plain, validate=True) if head.lower().endswith(";base64") else plain
+    except (binascii.Error, ValueError, TypeError, AttributeError):
+        return ImageRejected(
+            "The text is not base64.",
             code="not_base64",
             next_step="Encode the bytes of the picture file as base64, without line breaks.",
             status=400,
-        ) from error
-
-
-def answer_table(
-    recommender: Recommender, images: Sequence[bytes], *, k: int, include_images: ImageFormat = ""
-) -> pd.DataFrame:
-    """Answer every picture with k rows: ``COLUMNS``, and ``image`` where images are included.
-
-    Raises:
-        ImageRejected: A picture is not usable.
-        RetrievalError: k or include_images cannot be used.
-    """
-    if include_images not in IMAGE_FORMATS:
-        raise RetrievalError(
-            "include_images has a value it cannot have.", next_step='Use "png", "hex", or leave it empty.'
         )
-    columns = (*COLUMNS, IMAGE) if include_images else COLUMNS
-    rows = [
-        row
-        for query_row, answer in enumerate(recommender.recommend(images, k=k))
-        for row in _rows(recommender, query_row, answer, include_images)
-    ]
-    return pd.DataFrame.from_records(rows, columns=columns)
 
 
-def _rows(
-    recommender: Recommender, query_row: int, answer: Recommendation, include_images: ImageFormat
-) -> Iterator[tuple[Any, ...]]:
-    for n in answer.neighbours:
-        row = (query_row, n.rank, n.product_id, n.label, n.distance, n.similarity)
-        if include_images:
-            yield (*row, _image(recommender.gallery.thumbnail(n.position), recommender.manifest.pixels, include_images))
+def _raise_first(answers: Sequence[Recommendation | ImageRejected]) -> None:
+    for row, found in enumerate(answers):
+        if isinstance(found, ImageRejected):
+            message = found.message if len(answers) == 1 else f"query_row {row}: {found.message}"
+            raise ImageRejected(message, code=found.code, next_step=found.next_step, status=found.status) from found
+
+
+def _rows(answers: Sequence[Recommendation | ImageRejected], draw: _Pictures) -> pd.DataFrame:
+    broken = any(isinstance(found, ImageRejected) for found in answers)
+    columns = (*COLUMNS, *draw.columns, *((ERROR,) if broken else ()))
+    blank = tuple("" for _ in draw.columns)
+    rows: list[tuple[Any, ...]] = []
+    for number, found in enumerate(answers):
+        if isinstance(found, ImageRejected):
+            rows.append((number, 0, "", "", None, None, *blank, str(found)))
         else:
-            yield row
+            end = ("",) if broken else ()
+            rows += [(number, *draw.values(neighbour), *end) for neighbour in found.neighbours]
+    table = pd.DataFrame.from_records(rows, columns=columns)
+    if broken:  # what is not a number must be null in JSON, which knows no NaN
+        table[_MEASURES] = table[_MEASURES].astype(object).where(table[_MEASURES].notna(), None)
+    return table
+
+
+def _lists(answers: Sequence[Recommendation | ImageRejected], draw: _Pictures) -> pd.DataFrame:
+    names = (*COLUMNS[1:], *draw.columns)
+    rows = [
+        ([], str(found))
+        if isinstance(found, ImageRejected)
+        else ([dict(zip(names, draw.values(neighbour), strict=True)) for neighbour in found.neighbours], "")
+        for found in answers
+    ]
+    return pd.DataFrame({NEIGHBOURS: [row[0] for row in rows], ERROR: [row[1] for row in rows]})
+
+
+class _Pictures:
+    """Neighbours as values, with their pictures in the format that was asked for."""
+
+    def __init__(self, recommender: Recommender, image_format: ImageFormat) -> None:
+        self._recommender, self._format = recommender, image_format
+        self.columns = (IMAGE,) if image_format else ()
+
+    def values(self, n: Neighbour) -> tuple[Any, ...]:
+        """Return the values of ``COLUMNS`` without ``query_row``, and of :attr:`columns`."""
+        values = (n.rank, n.product_id, n.label, n.distance, n.similarity)
+        if not self._format:
+            return values
+        thumbnail = self._recommender.gallery.thumbnail(n.position)
+        return (*values, _image(thumbnail, self._recommender.manifest.pixels, self._format))
 
 
 def _image(thumbnail: bytes, spec: PixelSpec, image_format: ImageFormat) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.gallery import Gallery
 from backend.retrieval.kinds import open_index
+from backend.retrieval.query_pictures import QueryPictures, example_picture
 from backend.retrieval.recommendation import Neighbour, Recommendation
 from backend.retrieval.wishes import Wishes
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from backend.bundle import Manifest
     from backend.imaging import DecodedImage
-    from backend.pixel_spec import PixelSpec
     from backend.retrieval.embedder import Embedder
     from backend.retrieval.filters import Filters
     from backend.retrieval.gallery import GalleryItem
@@ -43,7 +42,7 @@ _EMBEDDED_AT_ONCE = 64
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
 
-__all__ = ["NOTHING_FITS", "Neighbour", "Recommendation", "Recommender", "example_picture"]
+__all__ = ["NOTHING_FITS", "Neighbour", "Recommendation", "Recommender"]
 
 
 class Recommender:
@@ -70,10 +69,10 @@ class Recommender:
     ) -> None:
         _check_fit(manifest, embedder, index, gallery)
         self.manifest, self.gallery = manifest, gallery
-        self._embedder, self._index, self._max_pixels = embedder, index, max_pixels
+        self._embedder, self._index = embedder, index
+        self._pictures = QueryPictures(manifest.pixels, max_pixels)
         fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
         self.calibration = calibration if fits else None
-        self._large = Lock()
 
     @classmethod
     def load(
@@ -117,8 +116,28 @@ class Recommender:
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         allowed = self.gallery.allowed(filters)
-        decoded, decode_ms = self._decode(images)
+        return self._found(*self._pictures.decode(images), k=k, allowed=allowed)
 
+    def recommend_each(self, images: Sequence[bytes], *, k: int) -> list[Recommendation | ImageRejected]:
+        """Answer every picture that is usable with its k nearest products, and every other one with what is wrong with it.
+
+        Raises:
+            RetrievalError: k cannot be used.
+        """
+        tried = [self._pictures.tried(image) for image in images]
+        usable = [one for one in tried if not isinstance(one, ImageRejected)]
+        decoded, milliseconds = [image for image, _ in usable], [ms for _, ms in usable]
+        answers = iter(self._found(decoded, milliseconds, k=k) if usable else ())
+        return [one if isinstance(one, ImageRejected) else next(answers) for one in tried]
+
+    def _found(
+        self,
+        decoded: list[DecodedImage],
+        decode_ms: Sequence[float],
+        *,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> list[Recommendation]:
         start = time.perf_counter()
         queries = self._embed(decoded)
         embedded = time.perf_counter()
@@ -163,7 +182,7 @@ class Recommender:
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         allowed = self.gallery.allowed(filters)
-        decoded, decode_ms = self._decode([*images, *unlike])
+        decoded, decode_ms = self._pictures.decode([*images, *unlike])
         started = time.perf_counter()
         embedded = self._embed(decoded)
         between = time.perf_counter()
@@ -190,23 +209,6 @@ class Recommender:
         """Answer one picture made up here, so that the first real one does not pay for what is built on first use."""
         self.gallery.preload()
         self.recommend([example_picture(self.manifest.pixels)], k=1)
-
-    def _decode(self, images: Sequence[bytes]) -> tuple[list[DecodedImage], list[float]]:
-        decoded, milliseconds = [], []
-        for number, data in enumerate(images, 1):
-            start = time.perf_counter()
-            try:
-                # The largest ones one at a time: 40 million pixels take 0.8 GB while they are decoded.
-                decoded.append(
-                    imaging.decode(data, self.manifest.pixels, max_pixels=self._max_pixels, while_large=self._large)
-                )
-            except ImageRejected as error:
-                if len(images) == 1:
-                    raise
-                message = f"Picture {number} of {len(images)}: {error.message}"
-                raise ImageRejected(message, code=error.code, next_step=error.next_step, status=error.status) from error
-            milliseconds.append((time.perf_counter() - start) * 1e3)
-        return decoded, milliseconds
 
     def _embed(self, images: list[DecodedImage]) -> NDArray[np.float32]:
         """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four."""
@@ -272,12 +274,6 @@ class Recommender:
 
 def _nearest(neighbours: tuple[Neighbour, ...]) -> Neighbour:
     return max(neighbours, key=lambda neighbour: neighbour.similarity)
-
-
-def example_picture(spec: PixelSpec) -> bytes:
-    """Make a picture of a model's size up, from dark to light, as PNG: nobody's product, and not empty either."""
-    ramp = np.linspace(0, 255, spec.height * spec.width * spec.channels).astype(np.uint8)
-    return imaging.encode_png(ramp.reshape(spec.shape))
 
 
 def _check_fit(manifest: Manifest, embedder: Embedder, index: Index, gallery: Gallery) -> None:

@@ -77,15 +77,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class InvokedRow:
-    """One row of an answer in MLflow's protocol; ``image`` is empty, base64 PNG or hex as asked for."""
+    """One row of an answer in MLflow's protocol; ``image`` is empty, base64 PNG or hex as asked for.
+
+    A picture that cannot be used has one row of rank 0, with the reason as ``error``, and without a product.
+    """
 
     query_row: int
     rank: int
     product_id: str
     label: str
-    distance: float
-    similarity: float
+    distance: float | None
+    similarity: float | None
     image: str = ""
+    error: str = ""
 
 
 def decode_response_image(text: str, *, shape: tuple[int, int, int] | None = None) -> NDArray[np.uint8]:

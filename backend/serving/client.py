@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
@@ -17,6 +17,7 @@ from backend.settings import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backend.retrieval.invocation import ImageFormat, OnError
     from backend.retrieval.wishes import Wishes
     from backend.settings import Settings
 
@@ -44,6 +45,8 @@ class EndpointClient:
         timeout_s: Seconds to wait for an answer.
         retries: Times it is asked again when nobody is there, or all are busy.
     """
+
+    _invocations = "/invocations"
 
     def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0, retries: int = 0) -> None:
         self.url = url.rstrip("/")
@@ -82,18 +85,24 @@ class EndpointClient:
         return understood(_answer, self._ask("POST", "/v1/recommend", params=_query(query), **body))
 
     def invoke(
-        self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
+        self, images: Sequence[bytes], *, k: int, include_images: ImageFormat = "", on_error: OnError = ""
     ) -> list[InvokedRow]:
         """Ask with any number of pictures in MLflow's protocol; k rows a picture, in the order of the pictures.
+
+        Args:
+            images: Picture files.
+            k: Neighbours wanted for each.
+            include_images: Whether the neighbours come with their pictures, and in which format.
+            on_error: What a picture that cannot be used does: ``row`` gives it one row with the ``error``, ``raise``
+                fails the request; empty leaves it to the server: a lone picture fails, one of several gets a row.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        payload = {
-            "dataframe_split": {"columns": ["input"], "data": [[_base64(image)] for image in images]},
-            "params": {"k": k, "include_images": include_images},
-        }
-        raw = self._ask("POST", "/invocations", json=payload)
+        params = {"k": k, "include_images": include_images} | ({"on_error": on_error} if on_error else {})
+        rows = [[_base64(image)] for image in images]
+        payload = {"dataframe_split": {"columns": ["input"], "data": rows}, "params": params}
+        raw = self._ask("POST", self._invocations, json=payload)
         return understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
 
     def health(self) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import EndpointRejected
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.invocation import DEFAULT_K, MAX_K, InvocationParams, read_k
 from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read_wishes
 
 if TYPE_CHECKING:
@@ -15,13 +16,10 @@ if TYPE_CHECKING:
 
     from backend.pixel_spec import PixelSpec
 
-MAX_K = 200
 MAX_PICTURES = 8  # in one question
 UNLIKE = "unlike"  # the name of a form's files to stay away from
-DEFAULT_K = 10
 # The largest answer in MLflow's protocol, in bytes: what 128 pictures with 200 neighbours each come to, without images.
 MAX_ANSWER_BYTES = 64_000_000
-IMAGE_FORMATS = ("", "png", "hex")
 _INPUT = "input"
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXAMPLE = 'For example {"dataframe_split": {"columns": ["input"], "data": [["<base64>"]]}, "params": {"k": 10}}.'
@@ -51,14 +49,12 @@ class Invocation:
     """A request in MLflow's protocol; ``texts`` are the rows of the column ``input``."""
 
     texts: tuple[str, ...]
-    k: int
-    include_images: Literal["", "png", "hex"]
+    params: InvocationParams
 
     def as_json(self) -> bytes:
         """Return the request in the one form that MLflow gets to see."""
         table = {"columns": [_INPUT], "data": [[text] for text in self.texts]}
-        params = {"k": self.k, "include_images": self.include_images}
-        return json.dumps({"dataframe_split": table, "params": params}).encode()
+        return json.dumps({"dataframe_split": table, "params": asdict(self.params)}).encode()
 
 
 def read_question(query: Iterable[tuple[str, str]]) -> Question:
@@ -101,22 +97,12 @@ def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:
     return Pictures(tuple(like), tuple(unlike))
 
 
-def read_k(value: object) -> int:
-    """Check a number of neighbours.
-
-    Raises:
-        EndpointRejected: It is no whole number in 1..MAX_K.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_K:
-        raise _bad("bad_k", f"k must be a whole number between 1 and {MAX_K}.", "For example k=10.")
-    return value
-
-
 def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
     """Read a request in MLflow's protocol: exactly one of its four formats, and ``params``.
 
     Raises:
-        EndpointRejected: It is no JSON, not in the protocol, has no row or too many, or a parameter cannot be used.
+        EndpointRejected: It is not JSON, not in the protocol, or has no row or too many.
+        RetrievalError: A parameter cannot be used.
     """
     request = _json_object(body)
     formats = [name for name in _FORMATS if name in request]
@@ -134,15 +120,17 @@ def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
             status=413,
             next_step="Send them in several requests.",
         )
-    k, include_images = _params(request.get("params"))
-    return Invocation(texts, k, include_images)
+    params = request.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise _bad("bad_params", "params must be an object.", _EXAMPLE)
+    return Invocation(texts, InvocationParams.read(params or {}))
 
 
 def answer_bytes(asked: Invocation, spec: PixelSpec) -> int:
     """Estimate how long the JSON of an answer gets, before it is computed."""
     pixels = spec.height * spec.width * spec.channels
-    per_image = {"": 0, "png": 2 * pixels + 200, "hex": 8 * pixels}[asked.include_images]
-    return len(asked.texts) * asked.k * (200 + per_image)
+    per_image = {"": 0, "png": 2 * pixels + 200, "hex": 8 * pixels}[asked.params.include_images]
+    return len(asked.texts) * asked.params.k * (200 + per_image)
 
 
 def check_answer_size(asked: Invocation, spec: PixelSpec) -> None:
@@ -171,16 +159,6 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _params(raw: object) -> tuple[int, Literal["", "png", "hex"]]:
-    params = {} if raw is None else raw
-    if not isinstance(params, dict) or params.keys() - {"k", "include_images"}:
-        raise _bad("bad_params", "params may hold k and include_images, and nothing else.", _EXAMPLE)
-    images = params.get("include_images", "")
-    if images not in IMAGE_FORMATS:
-        raise _bad("bad_params", "include_images has a value it cannot have.", 'Use "png", "hex", or leave it empty.')
-    return read_k(params.get("k", DEFAULT_K)), cast('Literal["", "png", "hex"]', images)
-
-
 def _from_split(raw: object) -> tuple[str, ...]:
     if not isinstance(raw, dict) or raw.get("columns") != [_INPUT] or not isinstance(raw.get("data"), list):
         raise _bad("bad_columns", f'dataframe_split needs the one column "{_INPUT}", and data.', _EXAMPLE)
@@ -200,7 +178,7 @@ def _from_inputs(raw: object) -> tuple[str, ...]:
 
 
 def _cells(rows: list[object]) -> tuple[str, ...]:
-    return tuple(_cell(row, number) for number, row in enumerate(rows, 1))
+    return tuple(_cell(row, number) for number, row in enumerate(rows))
 
 
 def _cell(row: object, number: int) -> str:
@@ -211,7 +189,7 @@ def _cell(row: object, number: int) -> str:
     elif isinstance(row, dict) and row.keys() == {_INPUT}:
         cell = row[_INPUT]
     if not isinstance(cell, str):
-        raise _bad("bad_columns", f'Row {number} is not one base64 text in the column "{_INPUT}".', _EXAMPLE)
+        raise _bad("bad_columns", f'query_row {number} is not one base64 text in the column "{_INPUT}".', _EXAMPLE)
     return cell
 
 

@@ -6,16 +6,16 @@ Such a server answers pictures and says nothing about itself; what it does not s
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.retrieval.wishes import Wishes
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
-from backend.serving.client import UNAUTHORISED, EndpointClient, json_of, understood
+from backend.serving.client import UNAUTHORISED, EndpointClient, json_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from backend.serving.further import Further
 
@@ -31,6 +31,8 @@ def is_scoring_url(url: str) -> bool:
 
 class ScoringClient(EndpointClient):
     """Asks one scoring URL; see :class:`EndpointClient` for its arguments."""
+
+    _invocations = ""  # the address is that of the protocol already
 
     def recommend(
         self,
@@ -67,22 +69,6 @@ class ScoringClient(EndpointClient):
             gallery_size=0,
             timings_ms={},
         )
-
-    def invoke(
-        self, images: Sequence[bytes], *, k: int, include_images: Literal["", "png", "hex"] = ""
-    ) -> list[InvokedRow]:
-        """Ask with any number of pictures; k rows a picture, in the order of the pictures.
-
-        Raises:
-            EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
-        """
-        rows = [[base64.b64encode(image).decode("ascii")] for image in images]
-        payload = {
-            "dataframe_split": {"columns": ["input"], "data": rows},
-            "params": {"k": k, "include_images": include_images},
-        }
-        raw = self._ask("POST", "", json=payload)
-        return understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
 
     def health(self) -> dict[str, Any]:
         """Say that nothing is known; such a server is asked by asking it."""
@@ -140,6 +126,8 @@ class ScoringClient(EndpointClient):
 
 
 def _neighbour(row: InvokedRow) -> AnswerNeighbour:
+    if row.distance is None or row.similarity is None:
+        raise EndpointRejected(row.error or "The server names no product.", code="image_rejected", status=422)
     return AnswerNeighbour(
         rank=row.rank,
         product_id=row.product_id,

@@ -109,9 +109,17 @@ def test_the_client_speaks_both_protocols(http, deployed, photos):
     assert [(row.query_row, row.rank) for row in rows] == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
     assert decode_response_image(rows[0].image).shape == (48, 48, 3)
     assert client.recommend(photos[0], k=2).neighbours[0].product_id == rows[0].product_id
-    with pytest.raises(EndpointRejected, match="Picture 2 of 2") as caught:
-        client.invoke([photos[0], b"?"], k=2)
+    with pytest.raises(EndpointRejected, match="query_row 1: ") as caught:
+        client.invoke([photos[0], b"?"], k=2, on_error="raise")
     assert caught.value.code == "not_an_image"
+    answered, failed = client.invoke([photos[0], b"?"], k=1)
+    assert (answered.query_row, answered.product_id, answered.error) == (0, rows[0].product_id, "")
+    assert (failed.query_row, failed.rank, failed.product_id, failed.distance) == (1, 0, "", None)
+    assert caught.value.message.removeprefix("query_row 1: ") in failed.error
+    with pytest.raises(EndpointRejected):
+        client.invoke([b"?"], k=1)
+    (failed,) = client.invoke([b"?"], k=1, on_error="row")
+    assert failed.error
     client.close()
 
 
@@ -133,15 +141,14 @@ def test_a_difficult_picture_among_good_ones_is_typed_and_changes_nothing(http, 
     good = {"instances": [text_of(photos[0])], "params": {"k": 5}}
     before = http.post("/invocations", json=good).json()
     for data, status, code in difficult():
-        response = http.post(
-            "/invocations", json={"instances": [text_of(photos[1]), text_of(data)], "params": {"k": 2}}
-        )
-        if status == 200:
-            assert response.status_code == 200
-            assert len(response.json()["predictions"]) == 4
-        else:
-            assert error_of(response) == (status, code)
-            assert "Picture 2 of 2" in response.json()["error"]["message"]
+        body = {"instances": [text_of(photos[1]), text_of(data)], "params": {"k": 2}}
+        rows = http.post("/invocations", json=body).json()["predictions"]
+        assert [row["query_row"] for row in rows] == ([0, 0, 1, 1] if status == 200 else [0, 0, 1])
+        assert bool(rows[-1].get("error")) == (status != 200)
+        strict = http.post("/invocations", json={**body, "params": {"k": 2, "on_error": "raise"}})
+        if status != 200:
+            assert error_of(strict) == (status, code)
+            assert strict.json()["error"]["message"].startswith("query_row 1: ")
         assert http.post("/invocations", json=good).json() == before
 
 

@@ -81,7 +81,12 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
     _, stored_bundle = fetch_champion(mlflow_settings)
     model = Model.load(str(stored_bundle.parents[1]))
     assert [column["name"] for column in model.signature.inputs.to_dict()] == ["input"]
-    assert [param["name"] for param in model.signature.params.to_dict()] == ["k", "include_images"]
+    assert [param["name"] for param in model.signature.params.to_dict()] == [
+        "k",
+        "include_images",
+        "on_error",
+        "layout",
+    ]
     requirements = (stored_bundle.parents[1] / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} >= {"mlflow", "tensorflow", "tensorflow-similarity", "pillow"}
     assert all("==" in line for line in requirements)

@@ -8,6 +8,7 @@ import pytest
 
 from backend.errors import EndpointRejected, RetrievalError
 from backend.pixel_spec import PixelSpec
+from backend.retrieval.invocation import InvocationParams
 from backend.serving.payload import (
     MAX_K,
     Invocation,
@@ -41,8 +42,8 @@ def read(request, max_rows=5):
 def test_all_four_formats_give_every_row(request_):
     asked = read(request_)
     assert asked.texts == (A, B)
-    assert (asked.k, asked.include_images) == (10, "")
-    assert read({**request_, "params": {"k": 3, "include_images": "hex"}}).k == 3
+    assert asked.params == InvocationParams(10, "")
+    assert read({**request_, "params": {"k": 3, "include_images": "hex"}}).params.k == 3
 
 
 @pytest.mark.parametrize("inputs", [A, {"input": A}])
@@ -54,7 +55,7 @@ def test_what_mlflow_gets_is_written_by_us():
     asked = read({"instances": [A, {"input": B}], "params": {"k": 2, "include_images": "png"}})
     assert json.loads(asked.as_json()) == {
         "dataframe_split": {"columns": ["input"], "data": [[A], [B]]},
-        "params": {"k": 2, "include_images": "png"},
+        "params": {"k": 2, "include_images": "png", "on_error": "", "layout": "rows"},
     }
 
 
@@ -95,10 +96,12 @@ def test_what_mlflow_gets_is_written_by_us():
         (b'{"instances": ["QQ=="], "params": {"include_images": []}}', "bad_params", 422),
         (b'{"instances": ["QQ=="], "params": {"temperature": 1}}', "bad_params", 422),
         (b'{"instances": ["QQ=="], "params": [1]}', "bad_params", 422),
+        (b'{"instances": ["QQ=="], "params": {"on_error": "skip"}}', "bad_params", 422),
+        (b'{"instances": ["QQ=="], "params": {"layout": "columns"}}', "bad_params", 422),
     ],
 )
 def test_a_wrong_request_is_refused_with_a_code(body, code, status):
-    with pytest.raises(EndpointRejected) as caught:
+    with pytest.raises((EndpointRejected, RetrievalError)) as caught:
         read_invocation(body, max_rows=5)
     assert (caught.value.code, caught.value.status) == (code, status)
     assert caught.value.next_step
@@ -130,7 +133,7 @@ def test_a_question_has_k_filters_and_images():
     ],
 )
 def test_a_wrong_question_is_refused_with_a_code(query, code):
-    with pytest.raises(EndpointRejected) as caught:
+    with pytest.raises((EndpointRejected, RetrievalError)) as caught:
         read_question(query)
     assert (caught.value.code, caught.value.status) == (code, 422)
     assert "secret" not in str(caught.value)
@@ -143,8 +146,8 @@ def test_a_wrong_filter_value_is_the_filters_own_error():
 
 def test_an_answer_beyond_the_limit_is_not_computed():
     spec = PixelSpec(28, 28, 1)
-    check_answer_size(Invocation(("QQ==",) * 128, 200, ""), spec)
-    check_answer_size(Invocation(("QQ==",) * 10, 200, "png"), spec)
+    check_answer_size(Invocation(("QQ==",) * 128, InvocationParams(200, "")), spec)
+    check_answer_size(Invocation(("QQ==",) * 10, InvocationParams(200, "png")), spec)
     with pytest.raises(EndpointRejected, match="166 MB, more than the 64") as caught:
-        check_answer_size(Invocation(("QQ==",) * 128, 200, "hex"), spec)
+        check_answer_size(Invocation(("QQ==",) * 128, InvocationParams(200, "hex")), spec)
     assert (caught.value.code, caught.value.status) == ("answer_too_large", 413)
