@@ -44,7 +44,7 @@ def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
     actions = golden.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the golden queries.", golden_list)
     approve = command(actions, "approve", "Ask the endpoint about a photo, and approve its answer.", golden_approve)
-    approve.add_argument("photo", help="a PNG, JPEG or WEBP file")
+    approve.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
     approve.add_argument("--name", default="", help="what people call it; the file's name when left out")
     approve.add_argument(
         "--expect", action="append", default=[], metavar="PRODUCT", help="a product that must be answered"

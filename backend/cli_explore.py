@@ -56,7 +56,7 @@ def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
         if name == "neighbours":
             one.add_argument("product_id")
         if name == "place":
-            one.add_argument("photo", help="a PNG, JPEG or WEBP file")
+            one.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
         add_model(one)
         if name != "maps":
             one.add_argument("-n", type=int, default=20, help="how many, default 20")

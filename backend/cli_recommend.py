@@ -22,7 +22,9 @@ Result = dict[str, Any]
 def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     """Add the command; ``command`` makes one that has ``--json``."""
     found = command(commands, "recommend", "Find the products that look like a photo, or like several.", recommend)
-    found.add_argument("photo", nargs="+", help="PNG, JPEG or WEBP files; several are one question")
+    found.add_argument(
+        "photo", nargs="+", help="PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF files; several are one question"
+    )
     found.add_argument("-k", type=int, default=10, help="how many products, default 10")
     found.add_argument(
         "--weight", type=float, action="append", default=[], help="how much each photo counts, in their order"

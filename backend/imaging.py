@@ -3,42 +3,40 @@
 Every pixel that a model ever sees, in training, in the gallery or in a query, is what :func:`decode` gives; scaling to
 [0, 1] happens in :func:`to_float` and nowhere else. The order of the steps is part of the contract:
 
-    format and size checked before decoding -> EXIF turn -> alpha on white -> colour mode -> pad to a square
-    -> resize -> polarity of the gallery -> uint8 -> float32
+    format and size checked before decoding -> EXIF turn -> alpha on white -> colour mode -> scale, padded to a square
+    -> sRGB -> polarity of a grey gallery -> uint8 -> float32
 """
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from backend import imaging_png, imaging_steps
+from backend import imaging_files, imaging_png, imaging_refusals, imaging_steps
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
+    from backend.imaging_files import Loaded
     from backend.pixel_spec import PixelSpec
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-MIN_SIDE = 8
 MAX_PIXELS = 40_000_000
 LARGE_PIXELS = 16_000_000
 encode_png = imaging_png.encode_png  # ours are read back without a codec, too
+MIN_SIDE, FORMATS_READ = imaging_refusals.MIN_SIDE, imaging_refusals.FORMATS_READ
+kind_of, HEAD_BYTES = imaging_files.kind_of, imaging_files.HEAD_BYTES
 upright, flattened = imaging_steps.upright, imaging_steps.flattened
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 _UNHELD = nullcontext()
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_SPARE = 6  # how many times the size that is needed a large JPEG is decoded at, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +88,8 @@ def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     Raises:
         ImageRejected: As :func:`decode`.
     """
-    with opened(data, max_pixels=max_pixels) as image:
-        info = _info(image)
-        if image.format == "JPEG":
-            image.draft(None, (1, 1))
-        image.load()
+    with opened(data, max_pixels=max_pixels, enough=lambda _: (1, 1)) as (picture, info):
+        presentable(picture._replace(image=picture.image.crop((0, 0, 1, 1))))  # as decoding will have to
         return info
 
 
@@ -108,7 +103,7 @@ def decode(
     """Turn encoded bytes into the pixels that a model with this ``spec`` sees.
 
     Args:
-        data: A PNG, JPEG or WEBP file.
+        data: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
         spec: Size, colour mode and background of the model's gallery.
         max_pixels: Largest width x height that is decoded.
         while_large: Held while a picture of more than ``LARGE_PIXELS`` is in memory, say a lock.
@@ -118,30 +113,44 @@ def decode(
     """
     _, plain = _read_plain([data], spec, max_pixels)
     notes: list[str] = []
-    if len(plain):
+    if is_plain := len(plain) > 0:
         pixels, info = plain, ImageInfo("PNG", spec.width, spec.height, imaging_png.channels_of(data), 1)
+        inverted = bool(imaging_steps.on_other_ground(pixels, spec)[0])
     else:
-        with opened(data, max_pixels=max_pixels) as image, while_large if _is_large(image) else _UNHELD:
-            info = _info(image)
-            pixels = np.asarray(_fitted(image, spec, notes), dtype=np.uint8).reshape(1, *spec.shape)
-    (pixels,), (inverted,) = imaging_steps.polarised(pixels, spec.background)
+        with opened(data, max_pixels=max_pixels, enough=_enough(spec), while_large=while_large) as (picture, info):
+            pixels = np.asarray(_fitted(picture, spec, notes), dtype=np.uint8).reshape(1, *spec.shape)
+            inverted = imaging_steps.on_other_ground(pixels, spec)[0] and imaging_steps.is_grey(picture.image)
     if inverted:
         notes.append(imaging_steps.INVERSION_NOTE[spec.background])
-    png = data if len(plain) and not inverted else b""
-    return DecodedImage(pixels=np.ascontiguousarray(pixels), notes=tuple(notes), info=info, png=png)
+        pixels = ~pixels
+    png = data if is_plain and not inverted else b""
+    return DecodedImage(pixels=np.ascontiguousarray(pixels[0]), notes=tuple(notes), info=info, png=png)
 
 
-def _fitted(image: Image.Image, spec: PixelSpec, notes: list[str]) -> Image.Image:
+def _enough(spec: PixelSpec) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
+    """Say at which size a JPEG has to be decoded at least; None: at its own, as all but the largest are."""
+    return lambda size: within(size, _SPARE * max(spec.shape)) if size[0] * size[1] > LARGE_PIXELS else None
+
+
+def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return a size, (W, H), brought down to a longer side of ``longest``; a smaller one stays as it is."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+
+
+def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str]) -> Image.Image:
     """Bring a picture to size and colour mode, and note for the user what had to be done to it."""
-    if (frames := _frames(image)) > 1:
-        notes.append(f"It has {frames} frames; the first one was used.")
-    standing, turned = upright(image)
-    if turned:
+    notes += picture.notes
+    if picture.frames > 1:
+        notes.append(f"It has {picture.frames} frames; the first one was used.")
+    if picture.orientation > 1:
         notes.append("It was turned upright as its camera data say.")
-    flat, had_alpha = flattened(standing)
-    if had_alpha:
+    standing = upright(picture.image, picture.orientation)
+    mode = "L" if spec.channels == 1 else "RGB"
+    fitted, was_clear = imaging_steps.shown(standing, mode, lambda flat: imaging_steps.fitted(flat, spec))
+    if was_clear:
         notes.append("Its transparent parts were put on white.")
-    return imaging_steps.resized(imaging_steps.squared(flat.convert("L" if spec.channels == 1 else "RGB")), spec)
+    return fitted
 
 
 def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.uint8], dict[int, ImageRejected]]:
@@ -155,7 +164,8 @@ def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.u
     pixels = np.zeros((len(images), *spec.shape), dtype=np.uint8)
     rejected: dict[int, ImageRejected] = {}
     found, plain = _read_plain(images, spec)
-    pixels[found], _ = imaging_steps.polarised(plain, spec.background)
+    inverted = imaging_steps.on_other_ground(plain, spec)
+    pixels[found] = np.where(inverted[:, None, None, None], ~plain, plain) if inverted.any() else plain
     for position in np.setdiff1d(np.arange(len(images)), found).tolist():
         try:
             pixels[position] = decode(images[position], spec).pixels
@@ -186,85 +196,69 @@ def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
 
 
 def thumbnail(data: bytes, *, side: int = 160) -> bytes:
-    """Return a picture of at most ``side`` pixels a side for screens; a small PNG comes back as it is."""
-    with opened(data, max_pixels=MAX_PIXELS) as image:
-        if image.format == "PNG" and max(image.size) <= side:
+    """Return a picture of at most ``side`` pixels a side for screens; a small PNG comes back as it is.
+
+    Raises:
+        ImageRejected: As :func:`decode`.
+    """
+    with opened(data, enough=lambda size: within(size, 2 * side)) as (picture, _):
+        if picture.image.format == "PNG" and max(picture.image.size) <= side:
             return data
-        flat, _ = flattened(upright(image)[0])
-        small = flat.convert("L" if flat.mode == "L" else "RGB")
-        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        small = presentable(picture, lambda flat: _within(flat, side))
     buffer = io.BytesIO()
     small.save(buffer, format="WEBP", quality=85, method=2)
     return buffer.getvalue()
 
 
-class opened:  # noqa: N801 - reads as a context manager, like open()
-    """Open checked and loaded bytes as a Pillow image; every decoder error becomes ``ImageRejected``."""
-
-    def __init__(self, data: bytes, *, max_pixels: int) -> None:
-        self._image = _header(data)
-        width, height = self._image.size
-        if width * height > max_pixels:
-            raise _too_many_pixels(f"{width} x {height}", max_pixels)
-        if min(width, height) < MIN_SIDE:
-            raise ImageRejected(
-                f"The picture is only {width} x {height} pixels.",
-                code="too_small",
-                next_step=f"Use one of at least {MIN_SIDE} x {MIN_SIDE} pixels.",
-            )
-
-    def __enter__(self) -> Image.Image:
-        return self._image
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._image.close()
-        if isinstance(error, _DECODER_ERRORS):
-            raise _damaged() from error
+def presentable(picture: Loaded, scale: Callable[[Image.Image], Image.Image] = lambda flat: flat) -> Image.Image:
+    """Return a picture as any program shows it: upright, opaque, in sRGB, L or RGB; ``scale`` is called on the way."""
+    image = picture.image
+    mode = "L" if image.mode in {"1", "L"} or image.mode.startswith("I") else "RGB"
+    return imaging_steps.shown(upright(image, picture.orientation), mode, scale)[0]
 
 
-def _damaged() -> ImageRejected:
-    return ImageRejected(
-        "The picture is damaged or incomplete, and cannot be read to its end.",
-        code="damaged",
-        next_step="Save or download it again, then retry.",
-    )
+def _within(image: Image.Image, side: int) -> Image.Image:
+    small = image.copy() if max(image.size) <= side else image
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return small
 
 
-def _too_many_pixels(found: str, allowed: int) -> ImageRejected:
-    return ImageRejected(
-        f"The picture has {found} pixels, more than the {allowed / 1e6:,.2g} million allowed.",
-        code="too_many_pixels",
-        next_step="Save it smaller and try again.",
-        status=413,
-    )
+@contextmanager
+def opened(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    enough: Callable[[tuple[int, int]], tuple[int, int] | None] = lambda _: None,
+    mode: str | None = None,
+    while_large: AbstractContextManager[object] = _UNHELD,
+) -> Iterator[tuple[Loaded, ImageInfo]]:
+    """Check, decode and hold a picture; whatever its bytes do to a decoder becomes ``ImageRejected``.
 
+    Args:
+        data: An encoded picture.
+        max_pixels: Largest width x height that is decoded.
+        enough: Tells of a size, (W, H), which size is enough, for formats that can be decoded smaller; None: as it is.
+        mode: ``L``, where greys are enough.
+        while_large: Held while a picture of more than ``LARGE_PIXELS`` is in memory.
 
-def _header(data: bytes) -> Image.Image:
-    if not data:
-        raise ImageRejected("The file is empty.", code="empty", next_step="Choose a PNG, JPEG or WEBP picture.")
+    Raises:
+        ImageRejected: The bytes are no usable picture; ``code`` and message say why.
+    """
+    kind = kind_of(data)
+    if not kind:
+        raise imaging_refusals.no_picture(data)
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels("far too many", MAX_PIXELS) from error
-    except _DECODER_ERRORS as error:
-        if data.startswith(_SIGNATURES):
-            raise _damaged() from error
-        raise ImageRejected(
-            "This is not a PNG, JPEG or WEBP picture.",
-            code="not_an_image",
-            next_step="Choose a picture in one of these formats.",
-            status=415,
-        ) from error
+        image, source = imaging_files.header(data, kind)
+        with image, while_large if image.width * image.height > LARGE_PIXELS else _UNHELD:
+            imaging_refusals.check_size(image.size, max_pixels)
+            width, height = image.size
+            picture = imaging_files.loaded(image, source, kind, mode, enough(image.size))
+            yield picture, ImageInfo(kind, width, height, _channels(picture.image), picture.frames)
+    except imaging_files.DECODER_ERRORS as error:
+        raise imaging_refusals.damaged() from error
+    except MemoryError as error:
+        raise imaging_refusals.no_memory() from error
 
 
-def _info(image: Image.Image) -> ImageInfo:
-    channels = 1 if image.mode in {"1", "L", "I", "I;16", "I;16B", "F", "LA"} else 3
-    return ImageInfo(str(image.format), image.width, image.height, channels, _frames(image))
-
-
-def _frames(image: Image.Image) -> int:
-    return int(getattr(image, "n_frames", 1))
-
-
-def _is_large(image: Image.Image) -> bool:
-    return image.width * image.height > LARGE_PIXELS
+def _channels(image: Image.Image) -> int:
+    return 1 if image.mode in {"1", "L", "LA", "F"} or image.mode.startswith("I") else 3

@@ -27,7 +27,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def show_picture(query: Query, answer: Answer) -> None:
     """Show the picture beside what the model saw of it, and what had to be done to it."""
     pair = st.grid(2, min_column_width=90, gap="small")
-    pair.image(query.image, caption="Your picture", width="stretch")
+    pair.image(product_grid.for_browsers(query.image), caption="Your picture", width="stretch")
     if answer.seen:  # a plain MLflow server does not say
         pair.image(answer.seen, caption="The model saw", width="stretch")
     for number, seen in enumerate(answer.seen_others, 2):

@@ -170,8 +170,15 @@ def data_uri(image: bytes | None) -> str:
         return ""
     if len(image) > _AS_IT_IS_BYTES:
         image = shown(image) or image
+    image = for_browsers(image)
     kind = next((kind for head, kind in _SIGNATURES if image.startswith(head)), "png")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
+
+
+def for_browsers(image: bytes) -> bytes:
+    """Return a picture in a format that every browser shows: HEIC, TIFF and the like come back small, as WEBP."""
+    is_usual = any(image.startswith(head) for head, _ in _SIGNATURES)
+    return image if is_usual else shown(image) or image
 
 
 def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ import streamlit as st
 from app import notices, services, state
 from app.components.product_grid import product_card
 from app.words import plain
+from backend.imaging import FORMATS_READ
 
 if TYPE_CHECKING:
     from backend.bundle import CatalogueRef
 
-TYPES = ["png", "jpg", "jpeg", "webp"]
+# File names that may be uploaded as a photo; those of every format that is read, the usual ones first.
+TYPES = ["png", "jpg", "jpeg", "webp", "heic", "heif", "avif", "gif", "tif", "tiff", "jfif", "jpe", "pjpeg"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def show(catalogue: CatalogueRef) -> Query | None:
         key=state.uploader_key(),
         on_change=state.ask_about_upload,
         max_upload_size=services.settings().max_upload_mb,
-        help="PNG, JPEG or WEBP. The photo is only used to answer, and is not kept.",
+        help=f"{FORMATS_READ}. The photo is only used to answer, and is not kept.",
     )
     query = _current(catalogue)
     if query is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backend.catalogue.picture_names import OUTSIDE, Finder, Name, Place
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
+from backend.imaging import HEAD_BYTES, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
     from backend.catalogue.sources import Picture
 
 MAX_PICTURE_BYTES = 64_000_000
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-FOREIGN_SUFFIXES = frozenset({".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".webp"}
+    | {".gif", ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif"}
+)
+# Pictures that nothing here reads: named with every load, never passed over.
+FOREIGN_SUFFIXES = frozenset(
+    {".bmp", ".dib", ".ico", ".svg", ".eps", ".ai", ".psd", ".psb", ".xcf", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr"}
+    | {".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw", ".exr", ".hdr", ".tga", ".ppm"}
+)
 
 _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "@eaDir"})
 
@@ -39,6 +47,11 @@ class Listed(NamedTuple):
 def is_listed(path: str) -> bool:
     """Tell whether a path below the root is a picture, in whatever format; hidden files and clutter are none."""
     return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES | FOREIGN_SUFFIXES and not is_clutter(path)
+
+
+def may_be_picture(path: str) -> bool:
+    """Tell whether only its first bytes say if a file is a picture: it has no suffix."""
+    return not PurePosixPath(path).suffix and not is_clutter(path)
 
 
 def is_clutter(path: str) -> bool:
@@ -62,7 +75,7 @@ def product_ids(paths: Sequence[str]) -> list[str]:
         ['bag/1', 'bag/2.jpg', 'bag/2.png', 'bag/1.gif']
     """
     stems = [path.removesuffix(PurePosixPath(path).suffix) for path in paths]
-    usable = [PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES for path in paths]
+    usable = [PurePosixPath(path).suffix.lower() in {"", *PICTURE_SUFFIXES} for path in paths]
     among_usable = Counter(stem for stem, counts in zip(stems, usable, strict=True) if counts)
     among_all = Counter(stems)
     shared = [(among_usable if counts else among_all)[stem] > 1 for stem, counts in zip(stems, usable, strict=True)]
@@ -105,8 +118,10 @@ class PictureFolder:
                 full = Path(folder, name)
                 path = full.relative_to(root).as_posix()
                 is_link = full.is_symlink()
-                if is_listed(path) and (is_link or full.is_file()):
-                    yield _listed(path, inside=not is_link or _is_inside(os.path.realpath(full), root))
+                inside = not is_link or _is_inside(os.path.realpath(full), root)
+                is_picture = is_listed(path) or (inside and may_be_picture(path) and _begins_as_picture(full))
+                if is_picture and (is_link or full.is_file()):
+                    yield _listed(path, inside=inside)
 
 
 class _Bounds:
@@ -174,6 +189,16 @@ class _Reader:
             return None
         except OSError as error:
             return unreadable(error.strerror or type(error).__name__)
+
+
+def _begins_as_picture(path: Path) -> bool:
+    if not path.is_file():  # a pipe would be waited for
+        return False
+    try:
+        with path.open("rb") as file:
+            return bool(kind_of(file.read(HEAD_BYTES)))
+    except OSError:  # one that cannot be read is not known to be a picture
+        return False
 
 
 def _listed(path: str, *, inside: bool) -> Listed:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LabelFrom = Literal["folder", "none"]
-_NEXT = "Choose one with PNG, JPEG or WEBP files, in one sub-folder a label."
+_NEXT = "Choose one with PNG, JPEG, WEBP or HEIC files, in one sub-folder a label."
 
 
 @dataclass(frozen=True, slots=True)

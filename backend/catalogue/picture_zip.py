@@ -16,12 +16,14 @@ from backend.catalogue.picture_files import (
     format_reason,
     gone,
     is_listed,
+    may_be_picture,
     too_large,
     unreadable,
 )
 from backend.catalogue.picture_names import OUTSIDE, Finder, Name, Place
 from backend.catalogue.zip_names import names_of
 from backend.errors import CatalogueError, ImageRejected
+from backend.imaging import HEAD_BYTES, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +51,12 @@ class PictureZip:
             DatasetUnavailable: There is no such file.
             CatalogueError: The file is no zip.
         """
-        members = opened_zip(self.path).members
-        found = [_member(shown, info) for shown, info in members.items() if is_listed(shown)]
+        archive = opened_zip(self.path)
+        found = [
+            _member(shown, info)
+            for shown, info in archive.members.items()
+            if is_listed(shown) or (may_be_picture(shown) and _begins_as_picture(archive.handle, info))
+        ]
         return sorted(found, key=lambda member: member.path)
 
     def finder(self) -> Callable[[str], Place]:
@@ -147,6 +153,14 @@ def _open_zip(path: Path, _modified_ns: int) -> OpenZip:
     names = names_of(infos)
     others = {shown: others for shown, others in zip(names.shown, names.others, strict=True) if others}
     return OpenZip(handle, dict(zip(names.shown, infos, strict=True)), others, names.guessed)
+
+
+def _begins_as_picture(handle: ZipFile, info: ZipInfo) -> bool:
+    try:
+        with handle.open(info) as file:
+            return bool(kind_of(file.read(HEAD_BYTES)))
+    except (*DAMAGE, NotImplementedError, RuntimeError):  # a locked or damaged one is not known to be a picture
+        return False
 
 
 def _member(shown: str, info: ZipInfo) -> Listed:

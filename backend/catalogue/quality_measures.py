@@ -114,10 +114,8 @@ def perceptual_hash(grey: Image.Image) -> str:
 
 
 def _grey(data: bytes, max_pixels: int) -> Image.Image:
-    with opened(data, max_pixels=max_pixels) as image:
-        if image.format == "JPEG":
-            image.draft("L", _reduced(image.size))
-        flat, _ = flattened(upright(image)[0])
+    with opened(data, max_pixels=max_pixels, enough=_reduced, mode="L") as (picture, _):
+        flat, _ = flattened(upright(picture.image, picture.orientation))
         grey = flat if flat.mode == "L" else flat.convert("L")
         size = _reduced(grey.size)
         # Averages, because what other filters do to an edge depends on how far they reduce.

@@ -8,6 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from backend.catalogue.items import DISPLAY_COLUMNS
+from backend.imaging import kind_of
 
 if TYPE_CHECKING:
     from backend.catalogue.items import Rejected
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 TABLE = "quarantine.csv"
 COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
-_SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"))
 _AT_ONCE = 200
 
 
@@ -48,5 +48,5 @@ def _as_row(row: Rejected, picture: str) -> dict[str, object]:
 
 def _picture_name(number: int, row: Rejected) -> str:
     plain = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in row.product_id or "")
-    suffix = next((suffix for head, suffix in _SUFFIXES if row.image and row.image.startswith(head)), ".png")
-    return f"images/{number:05d}-{plain[:60]}{suffix}"
+    kind = kind_of(row.image or b"") or "PNG"
+    return f"images/{number:05d}-{plain[:60]}.{kind.lower()}"

@@ -33,9 +33,8 @@ def changed(data: bytes, change: Change) -> bytes:
     Raises:
         ImageRejected: The bytes are no usable picture.
     """
-    with imaging.opened(data, max_pixels=imaging.MAX_PIXELS) as image:
-        flat, _ = imaging.flattened(imaging.upright(image)[0])
-        result = _CHANGED[change](flat)
+    with imaging.opened(data) as (picture, _):
+        result = _CHANGED[change](imaging.presentable(picture))
         buffer = io.BytesIO()
         if change == "jpeg":
             result.save(buffer, format="JPEG", quality=JPEG_QUALITY)

@@ -66,7 +66,7 @@ class EndpointClient:
         """Ask for the k products that look like a picture, or like several together.
 
         Args:
-            image: A PNG, JPEG or WEBP file.
+            image: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
             k: Neighbours wanted.
             wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
             further: More pictures of the same question.

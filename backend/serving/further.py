@@ -13,7 +13,7 @@ _FORM_FILE = tuple[str, tuple[str, bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """More pictures of one question: to be like, and to stay away from; PNG, JPEG or WEBP files."""
+    """More pictures of one question: to be like, and to stay away from; in any format that is read."""
 
     like: tuple[bytes, ...] = ()
     unlike: tuple[bytes, ...] = ()

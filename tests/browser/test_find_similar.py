@@ -72,7 +72,7 @@ def test_a_bad_file_is_a_sentence_and_the_next_good_one_is_answered(page, addres
     page.goto(address)
     page.locator("ol.grid > li").first.wait_for()
     upload(page, {"name": "photo.png", "mimeType": "image/png", "buffer": b"this is no picture"})
-    page.get_by_text("This is not a PNG, JPEG or WEBP picture.").wait_for()
+    page.get_by_text("This is not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF picture.").wait_for()
     assert page.get_by_text("Traceback").count() == 0
     upload(page, photo("blob", 5))
     expect(answers(page).first).to_have_attribute("data-product-id", "b015")

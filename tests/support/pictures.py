@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pillow_heif
 from PIL import Image
 
 
@@ -15,13 +16,28 @@ def encoded(seed: int = 0, *, side: int = 24, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+_KINDS = {
+    ".png": "PNG",
+    ".apng": "PNG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".hif": "HEIF",
+}
+pillow_heif.register_heif_opener()  # so that Pillow writes HEIC, too
+
+
 def put(folder, *names):
     """Write a picture under each of these paths; returns them by path."""
     written = {}
     for seed, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        kind = {".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}.get(path.suffix.lower(), "JPEG")
+        kind = _KINDS.get(path.suffix.lower(), "JPEG")
         path.write_bytes(encoded(seed, kind=kind))
         written[name] = path.read_bytes()
     return written

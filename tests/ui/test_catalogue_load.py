@@ -141,7 +141,7 @@ def test_a_picture_that_cannot_be_read_is_shown_with_its_reason(screen):
     test = upload(screen, "bad.zip", zipped(bag__one=encoded(1), bag__two=b"no picture"))
     cards = {card["id"]: card for card in grid(test)}
     assert cards["bag/two"]["badges"] == ["Unusable"]
-    assert cards["bag/two"]["lines"][-1].startswith("This is not a PNG, JPEG or WEBP picture.")
+    assert cards["bag/two"]["lines"][-1].startswith("This is not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF picture.")
     assert cards["bag/two"]["src"] == ""
 
 

@@ -182,7 +182,7 @@ def test_a_picture_is_tried_and_answered(screen, shop_endpoint, shop_model):
     assert "of it in the endpoint" in texts(test)
     test.file_uploader[0].upload("photo.png", b"no picture", "image/png")
     press(test, "Ask")
-    assert "not a PNG, JPEG or WEBP" in test.error[0].value
+    assert "not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF" in test.error[0].value
 
 
 def test_recipes_name_the_address_and_leave_the_token_out(screen, shop_endpoint, shop_model):

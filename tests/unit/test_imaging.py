@@ -170,8 +170,9 @@ PNG = encode_png(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8
     [
         pytest.param(b"", "empty", 422, id="empty"),
         pytest.param(b"%PDF-1.7 a document", "not_an_image", 415, id="document"),
-        pytest.param(encoded(Image.fromarray(quartered()), "GIF"), "not_an_image", 415, id="gif"),
-        pytest.param(encoded(Image.fromarray(quartered()), "TIFF"), "not_an_image", 415, id="tiff"),
+        pytest.param(encoded(Image.fromarray(quartered()), "BMP"), "not_an_image", 415, id="bmp"),
+        pytest.param(b"RIFF\x24\0\0\0WAVEfmt ", "not_an_image", 415, id="sound"),
+        pytest.param(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not_an_image", 415, id="video"),
         pytest.param(JPEG[: len(JPEG) // 2], "damaged", 422, id="truncated-jpeg"),
         pytest.param(PNG[: len(PNG) // 2], "damaged", 422, id="truncated-png"),
         pytest.param(PNG[:1000] + b"\0" * 200 + PNG[1200:], "damaged", 422, id="corrupt-png"),

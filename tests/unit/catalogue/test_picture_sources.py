@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from backend.catalogue import picture_files
-from backend.catalogue.picture_files import PictureFolder, product_ids
+from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, PictureFolder, product_ids
 from backend.catalogue.picture_sources import FolderSource, ZipSource
 from backend.catalogue.picture_zip import PictureZip
 from backend.catalogue.sources import ENTRY_SCHEMA, Source
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
+from backend.imaging import verify
 from tests.support.pictures import by_id, codes_of, encoded, pictures_of, put
 
 
@@ -93,19 +94,19 @@ def test_a_relative_folder_is_found_from_elsewhere(shop, monkeypatch):
 
 
 def test_files_that_share_an_id_keep_their_suffix(shop):
-    put(shop, "bag/1.png", "coat/5.gif", "coat/5.png")
-    assert {"bag/1.jpg", "bag/1.png", "coat/5", "coat/5.gif"} <= set(by_id(FolderSource(shop).entries()))
+    put(shop, "bag/1.png", "coat/5.bmp", "coat/5.png")
+    assert {"bag/1.jpg", "bag/1.png", "coat/5", "coat/5.bmp"} <= set(by_id(FolderSource(shop).entries()))
     assert product_ids(["v1.2/a", "b.tiff"]) == ["v1.2/a", "b"]
 
 
 def test_other_formats_are_listed_and_clutter_is_not(shop, tmp_path):
-    put(shop, "bag/moving.gif", ".hidden/x.jpg", "__MACOSX/x.jpg", "bag/._1.jpg", "bag/Thumbs.db", "bag/.DS_Store")
+    put(shop, "bag/moving.psd", ".hidden/x.jpg", "__MACOSX/x.jpg", "bag/._1.jpg", "bag/Thumbs.db", "bag/.DS_Store")
     (shop / "notes.txt").write_text("x")
     entries = FolderSource(shop).entries()
     assert entries.num_rows == 5
     assert codes_of(entries)["bag/moving"] == "unsupported_format"
     assert "save it as PNG" in by_id(entries)["bag/moving"]["reason"]
-    names = {"a/1.png": encoded(), "__MACOSX/a/._1.png": b"x", "a/Thumbs.db": b"x", "a/2.heic": b"x", "a/": b""}
+    names = {"a/1.png": encoded(), "__MACOSX/a/._1.png": b"x", "a/Thumbs.db": b"x", "a/2.jxl": b"x", "a/": b""}
     archive = ZipSource(zipped(tmp_path / "x.zip", names))
     assert codes_of(archive.entries()) == {"a/1": None, "a/2": "unsupported_format"}
 
@@ -260,3 +261,36 @@ def test_what_is_read_is_a_picture_or_why_not(shop, tmp_path):
     assert PictureFolder(shop).reader()("4.jpeg/none") is None
     archive = zipped(tmp_path / "shop.zip", {"2.png": encoded()})
     assert PictureZip(archive).finder()("http://x/1.png").reason.startswith("address")
+
+
+def everything_a_shop_has(folder):
+    """Pictures of every name that is read, of names that are not, and files that are none."""
+    read = put(
+        folder, *(f"bag/{suffix[1:]}{suffix}" for suffix in sorted(PICTURE_SUFFIXES)), "bag/JFIF.JFIF", "bag/none"
+    )
+    named = put(folder, *(f"hat/{suffix[1:]}{suffix}" for suffix in sorted(FOREIGN_SUFFIXES)))
+    (folder / "bag" / "LICENSE").write_text("Do as you please.")
+    (folder / "bag" / "empty").write_bytes(b"")
+    return read, named
+
+
+def test_a_picture_of_any_name_is_read_or_listed_with_a_reason(tmp_path):
+    """Regression: Windows saves JPEGs as .jfif, and they were passed over, as was all that nobody had thought of."""
+    read, named = everything_a_shop_has(tmp_path / "shop")
+    files = {name: (tmp_path / "shop" / name).read_bytes() for name in (*read, *named, "bag/LICENSE", "bag/empty")}
+    for source in (FolderSource(tmp_path / "shop"), ZipSource(zipped(tmp_path / "shop.zip", files))):
+        entries = source.entries()
+        codes = codes_of(entries)
+        assert len(codes) == len(read) + len(named)
+        assert {code for name, code in codes.items() if name.startswith("hat/")} == {"unsupported_format"}
+        pictures = pictures_of(source, entries)
+        usable = [name for name in codes if name.startswith("bag/")]
+        assert len(usable) == len(read)
+        assert all(codes[name] is None and verify(pictures[name]) for name in usable)
+
+
+def test_files_of_windows_and_phones_are_not_passed_over(shared_case):
+    codes = codes_of(FolderSource(shared_case("12-jfif-suffix") / "ds").entries())
+    assert len(codes) == 14
+    unsupported = {name for name, code in codes.items() if code == "unsupported_format"}
+    assert unsupported == {f"bag/save{n}" for n in (5, 6, 7, 8, 9)}  # .jxl .jp2 .svg .psd .cr2

@@ -90,7 +90,7 @@ def test_usable_rows_are_written_as_the_table_has_them(staged, tmp_path):
 def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
     large = encode_png(np.zeros((200, 200), np.uint8))
     refused = ImageRejected("It is encrypted.", code="encrypted")
-    usable, rows, facts = staged([COLOUR[:-40], b"GIF89a", None, b"", large, GREY, refused])
+    usable, rows, facts = staged([COLOUR[:-40], b"BM6 bitmap", None, b"", large, GREY, refused])
     expected = ["damaged", "not_an_image", "no_picture", "empty", "too_many_pixels", "encrypted"]
     assert [row["reason"].split(":")[0] for row in rows] == expected
     assert [fact["reason"] for fact in facts if fact["reason"]] == [row["reason"] for row in rows]

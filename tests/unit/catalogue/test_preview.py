@@ -81,7 +81,7 @@ def test_a_small_source_is_shown_whole(tmp_path):
 
 
 def test_what_is_amiss_is_said(shop):
-    put(shop, "top.png", "bag/x.gif", "bag/y.bmp", "coat/z.tiff")
+    put(shop, "top.png", "bag/x.psd", "bag/y.bmp", "coat/z.jp2")
     (shop / "bag" / "000.jpg").write_bytes(b"\xff\xd8\xff broken")
     seen = preview("folder", shop, limit=200)
     assert seen.notes == (

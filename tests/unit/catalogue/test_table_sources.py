@@ -161,7 +161,7 @@ def test_a_missing_table_and_a_wrong_mapping_are_refused(tmp_path):
 
 
 def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
-    put(tmp_path, "secret/x.png", "shop/a.png", "shop/moving.gif")
+    put(tmp_path, "secret/x.png", "shop/a.png", "shop/drawing.psd")
     shop = tmp_path / "shop"
     (shop / "link.png").symlink_to(tmp_path / "secret" / "x.png")
     (shop / "sub").symlink_to(tmp_path / "secret")
@@ -174,7 +174,7 @@ def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
         "sub": "sub/x.png",
         "web": "https://example.org/x.png",
         "bucket": "s3://shop/x.png",
-        "gif": "moving.gif",
+        "psd": "drawing.psd",
         "own": str(shop / "a.png"),
         "dots": "./sub/../a.png",
         "lost": "lost.png",
@@ -188,7 +188,7 @@ def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
         **outside,
         "web": "address",
         "bucket": "address",
-        "gif": "unsupported_format",
+        "psd": "unsupported_format",
         **dict.fromkeys(["own", "dots"]),
         **dict.fromkeys(["lost", "blank"], "no_picture"),
     }

@@ -76,10 +76,10 @@ def test_k_beyond_the_gallery_gives_the_whole_gallery(projection_recommender):
 def test_a_bad_picture_among_good_ones_is_named_by_its_place(projection_recommender):
     good = encoded(picture("blob", 2))
     with pytest.raises(ImageRejected, match="Picture 2 of 3: This is not a PNG") as caught:
-        projection_recommender.recommend([good, b"GIF89a", good], k=3)
+        projection_recommender.recommend([good, b"BM6 bitmap", good], k=3)
     assert (caught.value.code, caught.value.status) == ("not_an_image", 415)
     with pytest.raises(ImageRejected, match=r"^This is not a PNG"):
-        projection_recommender.recommend([b"GIF89a"], k=3)
+        projection_recommender.recommend([b"BM6 bitmap"], k=3)
 
 
 def test_no_picture_or_no_neighbour_wanted_is_refused(projection_recommender):
@@ -101,9 +101,9 @@ def test_the_largest_pictures_are_decoded_one_at_a_time(projection_recommender, 
     monkeypatch.setattr(imaging, "LARGE_PIXELS", 20 * 20)
     upright = imaging.upright
 
-    def noting(image):
+    def noting(image, orientation):
         held.append(projection_recommender._large.locked())
-        return upright(image)
+        return upright(image, orientation)
 
     monkeypatch.setattr(imaging, "upright", noting)
     projection_recommender.recommend([encoded(picture("blob", 1, side=side)) for side in (16, 40, 20)], k=1)

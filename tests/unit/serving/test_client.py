@@ -66,7 +66,7 @@ def test_state_and_reload(client):
 
 
 def test_a_refusal_keeps_the_endpoints_own_code_and_words(client):
-    with pytest.raises(EndpointRejected, match="not a PNG, JPEG or WEBP") as caught:
+    with pytest.raises(EndpointRejected, match="not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF") as caught:
         client.recommend(b"no picture", k=3)
     assert (caught.value.code, caught.value.status) == ("not_an_image", 415)
     assert caught.value.next_step == "Choose a picture in one of these formats."

@@ -363,7 +363,8 @@ def difficult_pictures():
     return {
         "nothing": (b"", 422, "empty"),
         "text": (b"certainly no picture", 415, "not_an_image"),
-        "gif": (encoded(grey, "GIF"), 415, "not_an_image"),
+        "bitmap": (encoded(grey, "BMP"), 415, "not_an_image"),
+        "gif": (encoded(grey, "GIF"), 200, ""),
         "truncated png": (encoded(grey)[:-200], 422, "damaged"),
         "truncated jpeg": (encoded(grey, "JPEG")[:-200], 422, "damaged"),
         "bomb": (encoded(Image.new("1", (8_000, 6_000))), 413, "too_many_pixels"),

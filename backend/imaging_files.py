@@ -1,0 +1,227 @@
+"""Encoded bytes as a loaded Pillow image: the door to every decoder, for :mod:`backend.imaging` alone.
+
+A picture is its pixels. Of what else a file holds only the orientation and the colour profile are used; nothing else is
+parsed where that can be helped, nothing is ever encoded again, and no fault in it costs a picture.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
+
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from backend import imaging_refusals, imaging_repair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DECODER_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+DECODER_ERRORS += (ArithmeticError, LookupError, TypeError, RuntimeError)  # what Pillow raises on bytes nobody foresaw
+_ORIENTATION = 0x0112
+_WHOLE_NUMBERS = {3: "H", 4: "I"}  # types of a tag
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_BOX = b"ftyp"
+HEAD_BYTES = 256  # that :func:`kind_of` looks at
+MISSING_END = "The end of its file is missing; all of its rows are there, so it was used."
+
+
+class Loaded(NamedTuple):
+    """A picture whose pixels are in memory, not turned yet.
+
+    Attributes:
+        image: First frame; ``info`` holds the colour profile.
+        orientation: EXIF orientation, 1 to 8; 1 where there is none that means anything.
+        frames: How many pictures the file holds.
+        notes: Sentences for the user.
+    """
+
+    image: Image.Image
+    orientation: int
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """Opened as itself, never as a file of several pictures: the further ones of a phone are previews and gain maps."""
+
+    def _read_dpi_from_exif(self) -> None:
+        """Nothing is printed here; an EXIF block with a broken resolution costs nothing."""
+
+
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    def load_end(self) -> None:
+        """Neither turn the picture nor parse the blocks that tags point to."""
+
+
+class _Avif(AvifImagePlugin.AvifImageFile):
+    """What turns an AVIF is a property of its own; its EXIF block is not read, and never written anew."""
+
+    turned = 1
+
+    def _open(self) -> None:
+        if not AvifImagePlugin.SUPPORTED:
+            raise imaging_refusals.no_decoder("AVIF", "Pillow was built without it")
+        threads = AvifImagePlugin._get_default_max_threads()  # noqa: SLF001 - as Pillow opens it
+        data = cast("IO[bytes]", self.fp).read()
+        self._decoder = AvifImagePlugin._avif.AvifDecoder(data, "auto", threads)  # type: ignore[attr-defined] # noqa: SLF001
+        self._size, self.n_frames, self._mode, profile, _, self.turned, _ = self._decoder.get_info()
+        self.is_animated = self.n_frames > 1
+        if profile:
+            self.info["icc_profile"] = profile
+        self.seek(0)
+
+
+def _heif(file: io.BytesIO) -> Image.Image:
+    """Open a HEIC file; ``pillow-heif`` is asked for only then, so that all else is read without it."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise imaging_refusals.no_decoder("HEIC", "the package pillow-heif is not installed") from error
+    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image
+
+
+_OPENERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": _Jpeg,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": _Tiff,
+    "AVIF": _Avif,
+    "HEIC": _heif,
+}
+_HEADS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+
+
+def kind_of(data: bytes) -> str:
+    """Return the format that bytes begin as: PNG, JPEG, WEBP, GIF, TIFF, AVIF, HEIC; empty for any other."""
+    for head, kind in _HEADS.items():
+        if data.startswith(head):
+            return kind
+    if data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]):
+        return "WEBP"
+    if data[4:8] == _BOX:
+        brands = {data[at : at + 4] for at in (8, *range(16, min(int.from_bytes(data[:4], "big"), HEAD_BYTES), 4))}
+        return "AVIF" if brands & _AVIF_BRANDS else "HEIC" if brands & _HEIF_BRANDS else ""
+    return ""
+
+
+def header(data: bytes, kind: str) -> tuple[Image.Image, bytes]:
+    """Open a picture without decoding it; returns it with the bytes that it is read from, faulty metadata left out.
+
+    Raises:
+        DECODER_ERRORS: It cannot be opened.
+        ImageRejected: Its decoder is not installed.
+    """
+    try:
+        return _OPENERS[kind](io.BytesIO(data)), data
+    except DECODER_ERRORS:
+        bare = imaging_repair.bare(data, kind)
+        if bare == data:
+            raise
+        return _OPENERS[kind](io.BytesIO(bare)), bare
+
+
+def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough: tuple[int, int] | None) -> Loaded:
+    """Decode a picture that :func:`header` opened from ``data``; where that fails, what can be mended is.
+
+    Args:
+        image: The opened picture.
+        data: What it was opened from.
+        kind: Its format.
+        mode: ``L``, where the greys of a JPEG are enough.
+        enough: Size, (W, H), that a JPEG is decoded at, at least; None: its own.
+
+    Raises:
+        DECODER_ERRORS: It cannot be decoded to its end.
+    """
+
+    def decoded(image: Image.Image, notes: tuple[str, ...] = ()) -> Loaded:
+        if kind == "JPEG":  # others would give a preview, whatever is wrong with the picture itself
+            image.draft(mode, enough)
+        image.load()
+        return Loaded(image, _orientation(image, kind), _frames(image, kind), notes)
+
+    try:
+        return decoded(image)
+    except DECODER_ERRORS:
+        for mended, notes in _mended(data, kind):
+            try:
+                return decoded(_OPENERS[kind](io.BytesIO(mended)), notes)
+            except DECODER_ERRORS:
+                continue
+        raise
+
+
+def _mended(data: bytes, kind: str) -> list[tuple[bytes, tuple[str, ...]]]:
+    bare = imaging_repair.bare(data, kind)
+    mended: list[tuple[bytes, tuple[str, ...]]] = [(bare, ())] if bare != data else []
+    if kind == "JPEG" and (whole := imaging_repair.completed_jpeg(bare, _OPENERS[kind])):
+        mended.append((whole, (MISSING_END,)))
+    return mended
+
+
+def _frames(image: Image.Image, kind: str) -> int:
+    if kind in {"JPEG", "HEIC"}:  # a HEIC file names the one picture that it is
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except DECODER_ERRORS:  # a fault in the second frame is none in the first
+        return 1
+
+
+def _orientation(image: Image.Image, kind: str) -> int:
+    if kind == "HEIC":  # its decoder has turned it
+        return 1
+    if isinstance(image, _Avif):
+        return _sensible(image.turned)
+    if isinstance(image, _Tiff):
+        try:
+            return _sensible(image.tag_v2.get(_ORIENTATION))
+        except DECODER_ERRORS:
+            return 1
+    return orientation_in(image.info.get("exif"))
+
+
+def orientation_in(exif: object) -> int:
+    """Return the orientation that an EXIF block names, 1 to 8; 1 where it names none, or nothing that it can be.
+
+    Source: CIPA DC-008 (Exif 2.32), 4.6.4 A, tag 0x0112 of IFD 0, a SHORT; a LONG is understood.
+    """
+    block = exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, start)
+        for at in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values = struct.unpack_from(f"{order}HHI", block, at)
+            if tag == _ORIENTATION:
+                is_number = kind in _WHOLE_NUMBERS and values == 1
+                return _sensible(*struct.unpack_from(order + _WHOLE_NUMBERS[kind], block, at + 8)) if is_number else 1
+    except struct.error:  # the block ends before it says
+        return 1
+    return 1
+
+
+def _sensible(orientation: object) -> int:
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1

@@ -1,0 +1,100 @@
+"""Bytes of a picture that no decoder takes as they are, mended where nothing of the picture itself is missing.
+
+Only :mod:`backend.imaging_files` uses this, and only after a decoder has refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL import Image
+
+_PNG_HEAD = 8
+_KEPT_CHUNKS = (b"tRNS", b"iCCP", b"eXIf")  # of those that a decoder may pass over
+_ESSENTIAL = 0x20  # bit of a chunk's first letter that is not set in one that must be understood
+_START_OF_SCAN, _EXIF, _PROFILE, _ADOBE, _COMMENT = 0xDA, 0xE1, 0xE2, 0xEE, 0xFE
+_APPLICATIONS = range(0xE0, 0xF0)
+_STANDALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
+_END = b"\xff\xd9"
+# Bits to go on with where data end. Two of them agree in no bit, so a picture that comes out the same needs none.
+_TAILS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
+_BAND = 256  # rows
+
+
+def bare(data: bytes, kind: str) -> bytes:
+    """Return a PNG or JPEG without metadata but orientation and colour profile; other formats as they are."""
+    if kind == "PNG":
+        return data[:_PNG_HEAD] + b"".join(_chunks(data))
+    if kind == "JPEG":
+        return data[:2] + b"".join(_segments(data))
+    return data
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """Yield the chunks to keep; a damaged one of those that may be passed over is left out."""
+    at = _PNG_HEAD
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        chunk = data[at : at + 12 + length]
+        name = chunk[4:8]
+        is_needed = len(name) == 4 and not name[0] & _ESSENTIAL
+        if is_needed or (name in _KEPT_CHUNKS and _is_sound(chunk)):
+            yield chunk
+        at += 12 + length
+
+
+def _is_sound(chunk: bytes) -> bool:
+    import zlib
+
+    return chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
+
+
+def _segments(data: bytes) -> Iterator[bytes]:
+    """Yield the segments to keep up to the first scan, then all the rest."""
+    at = 2
+    while data[at : at + 1] == b"\xff":
+        marker = data[at + 1] if at + 1 < len(data) else _START_OF_SCAN
+        if marker == _START_OF_SCAN:
+            break
+        if marker == 0xFF or marker in _STANDALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        stop = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        segment = data[at:stop]
+        if not _is_metadata(marker, segment[4:]):
+            yield segment
+        at = stop
+    yield data[at:]
+
+
+def _is_metadata(marker: int, body: bytes) -> bool:
+    if marker == _EXIF:
+        return not body.startswith(b"Exif\0\0")
+    if marker == _PROFILE:
+        return not body.startswith(b"ICC_PROFILE\0")
+    if marker == _ADOBE:  # says how colours are coded
+        return not body.startswith(b"Adobe")
+    return marker in _APPLICATIONS or marker == _COMMENT
+
+
+def completed_jpeg(data: bytes, opener: Callable[[io.BytesIO], Image.Image]) -> bytes:
+    """Return a JPEG with the end that it lacks, if every one of its pixels is there without it; else nothing."""
+    data = data.rstrip(b"\xff")
+    found = [_fingerprint(opener(io.BytesIO(data + tail + _END))) for tail in _TAILS]
+    return data + _END if all(one == other for one, other in pairwise(found)) else b""
+
+
+def _fingerprint(image: Image.Image) -> bytes:
+    """Hash the pixels band by band: a second copy of a large picture is never made."""
+    image.load()
+    digest = hashlib.sha256()
+    for top in range(0, image.height, _BAND):
+        digest.update(image.crop((0, top, image.width, min(top + _BAND, image.height))).tobytes())
+    return digest.digest()
