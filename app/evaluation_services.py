@@ -55,7 +55,7 @@ def is_of_another_model(model: Manifest, found: Evaluation) -> bool:
     return (
         index is None
         or found.weights_hash != model.weights_hash
-        or (found.gallery, found.catalogue) != (index.size, index.catalogue)
+        or (found.gallery, found.catalogue) != (index.scored_size, index.catalogue)
     )
 
 

@@ -16,20 +16,27 @@ from backend.retrieval.freshness import Behind
 from backend.retrieval.freshness import behind as _behind
 
 if TYPE_CHECKING:
+    from app.services import Serving
     from backend.bundle import Manifest
 
 _LOOKED_AT = 20  # newest jobs that a report may be in
 
 
-def behind(searched: CatalogueRef) -> Behind | None:
+def behind(served: Serving) -> Behind | None:
     """How far what is searched is behind the newest version; None where the catalogue is not on this machine."""
+    searched = served.catalogue
     newest = newest_version(catalogue_folder(services.settings().catalogues_dir, searched.name) / PRODUCTS)
-    return _told(searched.name, searched.version, newest)
+    return _told(searched.name, searched.version, served.splits, newest)
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner=False)
-def _told(name: str, version: int, newest: int | None) -> Behind | None:  # noqa: ARG001 - part of the cache's key
-    return _behind(services.settings().catalogues_dir, CatalogueRef(name, version))
+def _told(
+    name: str,
+    version: int,
+    splits: tuple[str, ...],
+    newest: int | None,  # noqa: ARG001 - part of the cache's key
+) -> Behind | None:
+    return _behind(services.settings().catalogues_dir, CatalogueRef(name, version), splits=splits)
 
 
 def fidelity(model: Manifest) -> FidelityReport | None:

@@ -43,13 +43,14 @@ UNKNOWN = "unknown"  # the catalogue of an endpoint that does not say; there is 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What the endpoint answers with now; ``model`` is the name of the bundle."""
+    """What the endpoint answers with now; ``model`` is the name of the bundle, ``splits`` are those that are searched."""
 
     model_name: str
     model_version: int
     model: str
     catalogue: CatalogueRef
     gallery_size: int
+    splits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def is_colour(name: str, version: int) -> bool:
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def facets(name: str, version: int) -> Facets:
     """What the gallery of a catalogue version can be filtered by."""
-    columns = snapshot(name, version).columns(list(FACET_COLUMNS), splits=GALLERY_SPLITS)
+    columns = snapshot(name, version).columns(list(FACET_COLUMNS), on_sale_only=True)
     values = {column: columns[column].drop_null().unique().sort().to_pylist() for column in FACET_TEXTS}
     prices = columns["price"].drop_null().to_numpy()
     return Facets(
@@ -144,7 +145,7 @@ def facets(name: str, version: int) -> Facets:
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def examples(name: str, version: int, count: int) -> list[Product]:
-    """Products to start from, spread over the labels; of the test split where there is one: no gallery holds those."""
+    """Products to start from, spread over the labels; of the test split where there is one: no model has learnt those."""
     by_label = summary(name, version).by_label
     found: list[Product] = []
     for turn in range(math.ceil(count / max(len(by_label), 1))):
@@ -193,6 +194,7 @@ def serving() -> Serving:
         model=model["bundle"],
         catalogue=CatalogueRef(catalogue["name"] or UNKNOWN, catalogue["version"]),
         gallery_size=raw["gallery_size"],
+        splits=tuple(raw.get("splits", GALLERY_SPLITS)),
     )
 
 

@@ -57,9 +57,11 @@ class IndexInfo:
 
     Attributes:
         kind: ``exact`` or ``approximate``.
-        size: Number of items.
+        size: Number of items that are searched.
         splits: Splits of the catalogue that they are of.
         catalogue: The version that they were read from: the one trained on, or a newer one.
+        scored_size: Number of those of them that scores are taken on.
+        scored_splits: Splits that these are of: all but the test split, whose products ask.
         generation: 1 when it was built, one more for every refresh since.
     """
 
@@ -67,6 +69,8 @@ class IndexInfo:
     size: int
     splits: tuple[str, ...]
     catalogue: CatalogueRef
+    scored_size: int
+    scored_splits: tuple[str, ...]
     generation: int = 1
 
 
@@ -138,18 +142,20 @@ class Manifest:
 
 
 def _typed(raw: dict[str, Any]) -> dict[str, Any]:
-    index = raw["index"]
-    if index is not None:
-        index = IndexInfo(
-            **{**index, "splits": tuple(index["splits"]), "catalogue": CatalogueRef(**index["catalogue"])}
-        )
     return {
         **raw,
         "pixels": PixelSpec(**raw["pixels"]),
         "catalogue": CatalogueRef(**raw["catalogue"]),
         "classes": tuple(raw["classes"]),
-        "index": index,
+        "index": None if raw["index"] is None else _index(raw["index"]),
     }
+
+
+def _index(raw: dict[str, Any]) -> IndexInfo:
+    # Earlier versions searched what they scored, and named it once.
+    found = {"scored_size": raw["size"], "scored_splits": raw["splits"], **raw}
+    splits = {name: tuple(found[name]) for name in ("splits", "scored_splits")}
+    return IndexInfo(**{**found, **splits, "catalogue": CatalogueRef(**raw["catalogue"])})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

@@ -78,7 +78,8 @@ def _behind(answer: Answer, settings: Settings) -> str:
     from backend.bundle import CatalogueRef
     from backend.retrieval.freshness import behind
 
-    found = behind(settings.catalogues_dir, CatalogueRef(answer.catalogue, answer.catalogue_version))
+    searched = CatalogueRef(answer.catalogue, answer.catalogue_version)
+    found = behind(settings.catalogues_dir, searched, splits=answer.splits)
     return found.text if found is not None and found.is_behind else ""
 
 

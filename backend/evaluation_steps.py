@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle, models
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backend.bundle import Manifest
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backend.bundle import IndexInfo, Manifest
     from backend.evaluation.contenders import Ground, OtherModel
     from backend.evaluation.report import ScoreRow
     from backend.evaluation.study import Outcome
@@ -29,10 +32,9 @@ ORIGINALS = {
 
 
 def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Ask the test split against the bundle's own index; the report goes into the bundle, figures into manifest and run."""
+    """Ask the test split against the rest of the bundle's own index; the report goes into the bundle, figures into manifest and run."""
     from backend.evaluation.study import Places, Subject, evaluate_model
     from backend.registry.tracking import log_metrics_to_run
-    from backend.retrieval.gallery import load_vectors
 
     request.options.check()
     folder = models.model_folder(settings, request.model)
@@ -41,9 +43,10 @@ def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progre
         raise BundleError(f"{folder.name} has no index yet.", next_step="Build it first: `python -m backend index`.")
     progress.report(0, 100, unit="%", note="Loading the model")
     with bundle.workplace(folder, "evaluation") as place:
-        ground = _ground(folder, manifest, settings, place)
+        scored = _scored(folder, manifest.index)
+        ground = _ground(scored, manifest, manifest.index, settings, place)
         outcome = evaluate_model(
-            Subject(manifest, models.load_network(folder, manifest, settings), load_vectors(folder)),
+            Subject(manifest, models.load_network(folder, manifest, settings), scored.vectors),
             ground,
             request.options,
             places=Places(place, settings.catalogues_dir / manifest.catalogue.name),
@@ -56,24 +59,37 @@ def evaluate_step(request: EvaluateRequest, settings: Settings, progress: Progre
     return _result(folder, outcome, metrics)
 
 
-def _ground(folder: Path, manifest: Manifest, settings: Settings, place: Path) -> Ground:
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """The part of an index that scores are taken on: M of its items in their order, M for all or (M, D) for vectors."""
+
+    ids: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    vectors: NDArray[np.float32]
+
+
+def _scored(folder: Path, index: IndexInfo) -> _Scored:
+    """Read it; products of the test split ask, and must not find themselves."""
     import numpy as np
 
+    from backend.retrieval.gallery import Gallery, load_vectors
+
+    gallery, vectors = Gallery.load(folder), load_vectors(folder)
+    rows = np.flatnonzero(np.isin(gallery.splits, index.scored_splits))
+    # One array without gaps, so that the same products get the same figures to the last bit, whatever else is searched.
+    kept = vectors if len(rows) == len(vectors) else vectors[rows]
+    return _Scored(np.asarray(gallery.ids, dtype=np.str_)[rows], gallery.labels[rows], gallery.splits[rows], kept)
+
+
+def _ground(scored: _Scored, manifest: Manifest, index: IndexInfo, settings: Settings, place: Path) -> Ground:
     from backend.catalogue.snapshot import open_snapshot
     from backend.evaluation.contenders import Ground
     from backend.evaluation.pictures import PictureReader
-    from backend.retrieval.gallery import Gallery
 
-    index = manifest.index
-    assert index is not None  # noqa: S101 - the caller has looked
     snapshot = open_snapshot(settings.catalogues_dir, index.catalogue.name, index.catalogue.version)
-    gallery = Gallery.load(folder)
-    ids = np.asarray(gallery.ids, dtype=np.str_)
-    rows = snapshot.columns(["product_id", "split"])
-    split_of = dict(zip(rows["product_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
-    splits = np.asarray([split_of.get(name, "") for name in gallery.ids], dtype=np.str_)
     reader = PictureReader(snapshot, place)
-    return Ground(reader, ids, gallery.labels, splits, manifest.classes, index.splits)
+    return Ground(reader, scored.ids, scored.labels, scored.splits, manifest.classes, index.scored_splits)
 
 
 def _others(request: EvaluateRequest, manifest: Manifest, ground: Ground, settings: Settings) -> list[OtherModel]:
@@ -98,7 +114,6 @@ def _others(request: EvaluateRequest, manifest: Manifest, ground: Ground, settin
 
 def _other(name: str, called: str, manifest: Manifest, ground: Ground, settings: Settings) -> OtherModel:
     from backend.evaluation.contenders import OtherModel
-    from backend.retrieval.gallery import Gallery, load_vectors
 
     folder = models.model_folder(settings, name)
     other = bundle.verify(folder)
@@ -108,11 +123,12 @@ def _other(name: str, called: str, manifest: Manifest, ground: Ground, settings:
             "it would be asked about.",
             next_step=f"Compare models of {manifest.catalogue.name} version {manifest.catalogue.version}.",
         )
-    has_same = other.index is not None and Gallery.load(folder).ids == ground.ids.tolist()
+    scored = _scored(folder, other.index) if other.index is not None else None
+    has_same = scored is not None and scored.ids.tolist() == ground.ids.tolist()
     return OtherModel(
         called,
         lambda: models.load_network(folder, other, settings),
-        load_vectors(folder) if has_same else None,
+        scored.vectors if scored is not None and has_same else None,
     )
 
 
@@ -150,7 +166,10 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
     from backend.retrieval.calibration import CALIBRATION
 
     manifest, report = bundle.read_manifest(folder), outcome.report
-    if manifest.index is None or (manifest.index.size, manifest.weights_hash) != (report.gallery, report.weights_hash):
+    if manifest.index is None or (manifest.index.scored_size, manifest.weights_hash) != (
+        report.gallery,
+        report.weights_hash,
+    ):
         raise BundleError(f"{folder.name} was changed meanwhile.", next_step="Evaluate it again.")
     fresh = {ANSWERS: to_parquet(outcome.answers), REPORT: report.to_json().encode()}
     if outcome.calibration is not None:

@@ -25,8 +25,8 @@ from backend.catalogue.spark_jobs import run_watched
 from backend.errors import RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.embedding import BATCH, embed_batches
-from backend.retrieval.gallery import disk_watched, put_in_place
 from backend.retrieval.gallery_rows import SCHEMA, write_sorted
+from backend.retrieval.index_files import described, disk_watched, put_in_place
 from backend.retrieval.kinds import EXACT
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def build_gallery_on_spark(
         rows = np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32).reshape(len(found), -1)
         np.save(place / bundle.VECTORS, rows[order])
         _write_gallery(place, found, order)
-        info = bundle.IndexInfo(kind, len(found), tuple(splits), snapshot.ref)
-        return put_in_place(folder, place, info, progress=progress)
+        return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 
 def _pictures(spark: SparkSession, snapshot: Snapshot, splits: Sequence[str]) -> DataFrame:

@@ -34,9 +34,11 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
     started = time.monotonic()
     build = _built_here if is_local(settings.spark_master) else _built_on_spark
     info = build(snapshot, manifest, folder, kind, settings, progress)
+    on_sale = snapshot.columns(["product_id"], splits=info.splits, on_sale_only=True).num_rows
     return {
         "model": folder.name,
         "gallery_size": info.size,
+        "left_out": on_sale - info.size,
         "index": info.kind,
         "catalogue": info.catalogue.name,
         "version": info.catalogue.version,

@@ -22,7 +22,7 @@ served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
     deploy_endpoint.show_health()
-    freshness.show(served.catalogue, served.model, page="deploy")
+    freshness.show(served, page="deploy")
 
 st.subheader("Models")
 deploy_models.show()

@@ -29,7 +29,7 @@ with side:
     picture = st.container()
 
 with main:
-    freshness.show(served.catalogue, served.model)
+    freshness.show(served)
     if query is None:
         examples.show(served.catalogue)
         st.stop()

@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fixtures.endpoint",
     "tests.fixtures.evaluation",
     "tests.fixtures.projection",
+    "tests.fixtures.stored",
 ]

@@ -11,22 +11,21 @@ from app.components import job_badge, job_panel
 from backend.requests import RefreshRequest
 
 if TYPE_CHECKING:
-    from backend.bundle import CatalogueRef
+    from app.services import Serving
     from backend.retrieval.freshness import Behind
 
 
-def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
+def show(served: Serving, *, page: str = "") -> None:
     """Show the badge, the button where there is something to bring in, and the refresh that runs or just ended.
 
     On the page for finding products that is a line; its log and its figures are for others.
 
     Args:
-        searched: The version that answers come from.
-        model: Name of the bundle that answers.
+        served: What answers come from.
         page: The page of the workbench that shows it; empty on Find similar.
     """
     with notices.guarded():
-        found = retrieval_services.behind(searched)
+        found = retrieval_services.behind(served)
         if found is None:
             return  # the catalogue of an endpoint elsewhere
         with st.container(horizontal=True, vertical_alignment="center", key="freshness"):
@@ -37,7 +36,7 @@ def show(searched: CatalogueRef, model: str, *, page: str = "") -> None:
                 type="tertiary",
                 help="Looks at the new and changed products only, and answers with them from then on.",
             ):
-                job_panel.submit(RefreshRequest(model=model))
+                job_panel.submit(RefreshRequest(model=served.model))
         if page:
             job_panel.show_latest("refresh", page=page)
         else:

@@ -15,7 +15,10 @@ def _trained(result: dict[str, Any]) -> list[str]:
 def _indexed(result: dict[str, Any]) -> list[str]:
     products = words.count(result["gallery_size"], "product")
     source = f"{result['catalogue']}, version {result['version']}"
-    return [f"{result['model']} finds {products} of {source}. Its index is {result['index']}."]
+    told = [f"{result['model']} finds {products} of {source}. Its index is {result['index']}."]
+    left_out = result.get("left_out", 0)
+    said = words.count(left_out, "product was", "products were")
+    return [*told, f"{said} left out: the picture cannot be read."] if left_out else told
 
 
 def _refreshed(result: dict[str, Any]) -> list[str]:

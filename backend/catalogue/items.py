@@ -7,7 +7,10 @@ from typing import Any, Literal, get_args
 
 Split = Literal["train", "validation", "test", "gallery-only"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-GALLERY_SPLITS: tuple[Split, ...] = ("train", "validation", "gallery-only")
+# What is searched is every product that is not withdrawn. What is scored is a gallery without the test split: a product
+# that finds itself proves nothing.
+GALLERY_SPLITS: tuple[Split, ...] = SPLITS
+SCORED_SPLITS: tuple[Split, ...] = ("train", "validation", "gallery-only")
 # The splits between which the same picture is a leak: what is learnt from one is asked about in another.
 LEAKING_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

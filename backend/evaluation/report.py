@@ -137,7 +137,7 @@ class Evaluation:
         model: Name of the bundle.
         weights_hash: Its network.
         catalogue: The catalogue version that queries and gallery come from.
-        gallery: Items of the index, unlabelled ones too.
+        gallery: Items of the index that are scored, those without a label too.
         created_at: ISO time.
         options: What was asked for.
         seen: The model and what stands beside it, on test products of the classes it was trained on.

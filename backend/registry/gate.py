@@ -103,7 +103,7 @@ def _evaluated(settings: Settings, folder: Path) -> Path | None:
         ):
             continue
         report = load_report(place)
-        size = manifest.index.size if manifest.index else None
+        size = manifest.index.scored_size if manifest.index else None
         if report is not None and (report.weights_hash, report.gallery) == (manifest.weights_hash, size):
             return place
     return None

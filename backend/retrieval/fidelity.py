@@ -1,7 +1,7 @@
 """How much of the exact answer an index gives, and how fast, the exact kind beside the approximate one.
 
 Fidelity@k is the share of the exact k nearest items that an index returns. It is asked with queries that are made up
-near items of the gallery, so that no test product has a say in which kind is chosen.
+near items of the gallery and are none, so that nobody's label or picture has a say in which kind is chosen.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from backend.catalogue.change_rows import rows_between
 from backend.catalogue.delta_log import catalogue_folder, newest_version
 from backend.catalogue.history import require_readable
 from backend.catalogue.items import DETAIL_COLUMNS, GALLERY_SPLITS, PRODUCTS
+from backend.catalogue.snapshot import open_snapshot
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class GalleryChanges:
         from_version, to_version: The two versions of the catalogue.
         embed: Products that are new in the gallery, or have another picture.
         details: Products whose picture stays, and whose label, split, text, price or stock changed.
-        remove: Products that are not in the gallery any more: gone, withdrawn, or moved to another split.
+        remove: Products that are not in the gallery any more: gone or withdrawn.
     """
 
     from_version: int
@@ -83,7 +84,8 @@ class Behind:
         versions = f"{self.versions:,} version{'s' * (self.versions != 1)}"
         if self.products is None:
             return f"{versions} behind"
-        return f"{versions}, {self.products:,} product{'s' * (self.products != 1)} behind"
+        products = f"{self.products:,} product{'s' * (self.products != 1)}"
+        return f"{versions}, {products} behind" if self.versions else f"{products} not searched yet"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -97,11 +99,17 @@ class Behind:
 
 
 def behind(catalogues_dir: Path, ref: CatalogueRef, *, splits: Sequence[str] = GALLERY_SPLITS) -> Behind | None:
-    """Tell how far an index of this version is behind the newest one; None where there is no such catalogue here."""
+    """Tell how far an index is behind the newest version of its catalogue; None where there is no such catalogue here.
+
+    Args:
+        catalogues_dir: Where the catalogues lie.
+        ref: The version that the index was made from.
+        splits: The splits that it holds.
+    """
     newest = newest_version(catalogue_folder(catalogues_dir, ref.name) / PRODUCTS)
     if not newest or newest < ref.version:
         return None  # the catalogue of an endpoint on another machine
-    if newest == ref.version:
+    if newest == ref.version and not _lacking(splits):
         return Behind(ref.name, ref.version, newest, 0)
     try:
         products = gallery_changes(catalogues_dir, ref, newest, splits=splits).total
@@ -118,7 +126,13 @@ def index_behind(catalogues_dir: Path, info: IndexInfo) -> Behind | None:
 def gallery_changes(
     catalogues_dir: Path, ref: CatalogueRef, to_version: int, *, splits: Sequence[str] = GALLERY_SPLITS
 ) -> GalleryChanges:
-    """Tell what a gallery of these splits lacks, from one version to a newer one, whatever happened in between.
+    """Tell what a gallery lacks, from one version to a newer one, whatever happened in between.
+
+    Args:
+        catalogues_dir: Where the catalogues lie.
+        ref: The version that the gallery was made from.
+        to_version: The newer one, or the same.
+        splits: The splits that it holds; of those that it does not, every product is lacking.
 
     Raises:
         CatalogueNotFound: There is no such catalogue or version, or a vacuum has removed its files.
@@ -127,6 +141,9 @@ def gallery_changes(
     folder = catalogue_folder(catalogues_dir, ref.name)
     require_readable(folder, ref.version, to_version)
     before, after = (_shown(rows, splits) for rows in rows_between(folder, ref.version, to_version))
+    if lacking := _lacking(splits):
+        added = open_snapshot(catalogues_dir, ref.name, to_version).columns(after.column_names, splits=lacking)
+        after = pa.concat_tables([after, _shown(added, lacking).cast(after.schema)]).combine_chunks()
     partner = pc.index_in(after["product_id"], value_set=before["product_id"])
     is_new = pc.is_null(partner)
     kept, was = after.filter(pc.invert(is_new)), before.take(pc.drop_null(partner))
@@ -140,6 +157,11 @@ def gallery_changes(
         details=_ids(kept.filter(has_new_details)),
         remove=_ids(before.filter(is_gone)),
     )
+
+
+def _lacking(splits: Sequence[str]) -> list[str]:
+    """Return the splits that are searched and that a gallery of these does not hold."""
+    return [split for split in GALLERY_SPLITS if split not in splits]
 
 
 def _shown(rows: pa.Table, splits: Sequence[str]) -> pa.Table:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +14,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backend import bundle
-from backend.bundle_renewal import renew
 from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
-from backend.errors import RetrievalError, StorageFull, is_disk_full
+from backend.errors import RetrievalError
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.filters import check_filters
 from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
-from backend.retrieval.kinds import EXACT, load_vectors, no_index, write_index
+from backend.retrieval.index_files import described, disk_watched, put_in_place
+from backend.retrieval.kinds import EXACT, load_vectors, no_index
 from backend.retrieval.thumbnails import Thumbnails
 
 __all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -118,6 +117,11 @@ class Gallery:
         return np.asarray(self._table.column("label").to_pylist(), dtype=np.str_)
 
     @property
+    def splits(self) -> NDArray[np.str_]:
+        """Split of every item, (N,)."""
+        return np.asarray(self._table.column("split").to_pylist(), dtype=np.str_)
+
+    @property
     def ids(self) -> list[str]:
         """Product id of every item, ascending."""
         return list(self._table.column("product_id").to_pylist())
@@ -198,6 +202,7 @@ def build_gallery(
 ) -> bundle.IndexInfo:
     """Embed the pictures of these splits and index them in the bundle, sorted by product id.
 
+    One pass serves both: all of them are searched, and scores are taken on those that are not of the test split.
     A picture that cannot be read is left out, logged and counted in the progress note; it never stops the build.
     Everything is made beside the bundle and moved in at the end: cancelled or failed, the bundle is as before.
 
@@ -215,46 +220,7 @@ def build_gallery(
         order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
         np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
         write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
-        info = bundle.IndexInfo(kind, len(embedded.ids), tuple(splits), snapshot.ref)
-        return put_in_place(folder, place, info, progress=progress)
-
-
-def put_in_place(
-    folder: Path, place: Path, info: bundle.IndexInfo, *, moved: int | None = None, progress: Progress
-) -> bundle.IndexInfo:
-    """Finish an index whose vectors and gallery lie in ``place``, and swap it into the bundle.
-
-    Args:
-        folder: The bundle.
-        place: A folder on the same disk.
-        info: What the index holds.
-        moved: For a refresh, how many items came or went; what the bundle has is then built upon.
-        progress: Told what is done, asked whether to stop.
-
-    Raises:
-        Cancelled: The user asked to stop.
-    """
-    before = None if moved is None else folder
-    extra = write_index(place, info.kind, progress, before=before, moved=moved or 0)
-    progress.check_cancelled()
-    fresh = {name: place / name for name in (bundle.VECTORS, bundle.GALLERY, *extra)}
-    renew(folder, fresh, lambda manifest: manifest.with_index(info), drop=(bundle.CELLS,))
-    return info
-
-
-@contextmanager
-def disk_watched() -> Iterator[None]:
-    """Say it in words when the disk is full.
-
-    Raises:
-        StorageFull: There is no space for the index.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        if is_disk_full(error):
-            raise StorageFull("The disk is full.", next_step="Free some space and build the index again.") from error
-        raise
+        return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 
 def embed_split(

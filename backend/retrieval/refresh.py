@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from backend import bundle
 from backend.bundle_renewal import renew
+from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import RetrievalError
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.freshness import gallery_changes
-from backend.retrieval.gallery import disk_watched, put_in_place
 from backend.retrieval.gallery_rows import SCHEMA, merged_rows
+from backend.retrieval.index_files import described, disk_watched, put_in_place
 from backend.retrieval.kinds import load_vectors
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def refresh_gallery(
 ) -> Refreshed:
     """Bring the index of a bundle to the version of a snapshot; the bundle changes at the very end, in one step.
 
+    Splits that an earlier version of Twinset left out are taken in.
+
     Args:
         snapshot: The index's catalogue, at the version to reach.
         network: Gives the bundle's network; asked only where there is a picture to embed.
@@ -95,10 +98,9 @@ def refresh_gallery(
     with disk_watched(), bundle.workplace(folder, "index") as place:
         fresh = _fresh_rows(snapshot, network, changes, folder, progress)
         removed = _merge(folder, place, fresh, changes, progress)
-        size = pq.read_metadata(place / bundle.GALLERY).num_rows
-        if not size:
+        if not pq.read_metadata(place / bundle.GALLERY).num_rows:
             raise RetrievalError("No product would be left in the gallery.", next_step="Look at the catalogue's page.")
-        complete = replace(info, size=size, catalogue=snapshot.ref, generation=info.generation + 1)
+        complete = described(place, info.kind, GALLERY_SPLITS, snapshot.ref, generation=info.generation + 1)
         put_in_place(folder, place, complete, moved=len(fresh.vectors) + removed, progress=progress)
     embedded = len(fresh.vectors)
     return Refreshed(complete, info.catalogue.version, embedded, fresh.rows.num_rows - embedded, removed)
@@ -119,9 +121,9 @@ def _refreshable(manifest: Manifest, snapshot: Snapshot) -> IndexInfo:
 
 def _note_version(folder: Path, info: IndexInfo, snapshot: Snapshot) -> IndexInfo:
     """Say of an index that is as it should be that it is so at a newer version."""
-    if info.catalogue == snapshot.ref:
+    current = replace(info, catalogue=snapshot.ref, splits=GALLERY_SPLITS)
+    if info == current:
         return info
-    current = replace(info, catalogue=snapshot.ref)
     renew(folder, {}, lambda manifest: replace(manifest, index=current))
     return current
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointRejected
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Answer:
         model_name, model_version, model: Registered model, its version, and the name of its bundle.
         catalogue, catalogue_version, gallery_size: What was searched; a refreshed index is of a newer version than the
             one that was trained on.
+        splits: The catalogue's splits that are searched; an index of an earlier version of Twinset lacks the test split.
         timings_ms: decode, embed, search, and total in the endpoint.
         match: Whether the nearest product is similar enough to be called a match; None while that is not known.
     """
@@ -73,6 +75,7 @@ class Answer:
     timings_ms: dict[str, float]
     match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
+    splits: tuple[str, ...] = GALLERY_SPLITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
+from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
 from backend.serving.further import Further, wishes_as_query
@@ -227,6 +228,7 @@ def _answer(body: dict[str, Any]) -> Answer:
         timings_ms=body["timings_ms"],
         match=body.get("match"),
         seen_others=tuple(base64.b64decode(png) for png in body.get("seen_others", ())),
+        splits=tuple(body.get("splits", GALLERY_SPLITS)),
     )
 
 

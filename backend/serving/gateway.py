@@ -259,6 +259,7 @@ def _searched(served: Served) -> dict[str, Any]:
     catalogue = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
     return {
         "catalogue": {"name": catalogue.name, "version": catalogue.version},
+        "splits": list(manifest.index.splits if manifest.index is not None else ()),
         "gallery_size": served.recommender.size,
     }
 

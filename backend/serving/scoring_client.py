@@ -79,6 +79,7 @@ class ScoringClient(EndpointClient):
         return {
             "model": {"name": self._name, "version": 0, "alias": "", "bundle": ""},
             "catalogue": {"name": "", "version": 0},
+            "splits": [],
             "gallery_size": 0,
             "libraries": {},
         }

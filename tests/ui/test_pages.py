@@ -42,7 +42,7 @@ TYPICAL = {
     "tune": "Version 4 of shop, the newest, is what all trials train on",
     "evaluate": "Precision@1 91.2%",
     "explore": "A first look by principal components",
-    "deploy": "Products searched 54",
+    "deploy": "Products searched 60",
     "jobs": "Loading products",
     "system": "**Java**",
 }

@@ -51,7 +51,7 @@ def test_an_upload_is_answered_with_ranked_neighbours_and_their_figures(ready):
     assert cards[0]["lines"] == ["checks · c017", "Ada · grey"]
     assert cards[0]["detail"] == "similarity 1.000\ndistance 0.000"
     assert cards[0]["src"].startswith("data:image/png;base64,")
-    assert "Model twinset version 1 · Catalogue shop version 4 · 54 products searched" in texts(test)
+    assert "Model twinset version 1 · Catalogue shop version 4 · 60 products searched" in texts(test)
     assert test.image[0].captions == ["Your picture"]
     assert test.image[1].captions == ["The model saw"]
 
@@ -124,7 +124,7 @@ def test_csv_holds_every_neighbour_and_no_formula(projection_recommender):
     from backend.serving.answers import Answer, AnswerNeighbour
 
     one = AnswerNeighbour(1, "a1", "blob", 0.25, 0.75, b"", "=1+1", None, 'B "o", Ltd', "grey", 9.5, 3)
-    answer = Answer((one, replace(one, rank=2, title="Plain")), b"", (), "m", 1, "b", "shop", 4, 54, {})
+    answer = Answer((one, replace(one, rank=2, title="Plain")), b"", (), "m", 1, "b", "shop", 4, 60, {})
     rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
     assert [row["title"] for row in rows] == ["'=1+1", "Plain"]
     assert rows[0]["brand"] == 'B "o", Ltd'

@@ -134,6 +134,6 @@ def test_the_deploy_page_shows_it_and_measures_again(screen, shop_endpoint, shop
     finished(screen, FidelityRequest(shop_model.name), report(shop_model).as_dict())
     test = screen.open("deploy")
     assert_calm(test)
-    assert "1,000 queries on 54 products" in texts(test)
+    assert "1,000 queries on 60 products" in texts(test)
     test = press(test, "Measure the search")
     assert screen.runner.list(kind="fidelity")[0].request["model"] == shop_model.name

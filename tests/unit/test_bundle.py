@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def test_what_is_written_is_read_back(folder):
-    index = bundle.IndexInfo("exact", 12, ("train", "validation"), bundle.CatalogueRef("shoes", 3))
+    index = bundle.IndexInfo("exact", 12, ("train", "test"), bundle.CatalogueRef("shoes", 3), 9, ("train",))
     written = bundle.write_manifest(folder, manifest(index=index, metrics={"test.precision_at_1": 0.9}))
     assert bundle.verify(folder) == written
     assert set(written.files) == {bundle.WEIGHTS, bundle.GALLERY}

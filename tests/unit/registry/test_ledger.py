@@ -88,7 +88,7 @@ def test_a_damaged_ledger_is_said_as_such(tmp_path, text):
 
 def test_a_card_tells_where_a_model_comes_from_and_how_good_it_is(card, evaluated_home):
     assert lineage(card, endpoint="http://here")["Endpoint"] == "http://here"
-    assert lineage(card)["Index"] == "exact, 54 products of shop, version 4"
+    assert lineage(card)["Index"] == "exact, 60 products of shop, version 4"
     assert "Sweep" not in lineage(card)
     assert "It was not evaluated." in as_markdown(card)
 

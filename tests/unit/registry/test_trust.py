@@ -219,4 +219,4 @@ def test_a_good_one_is_fetched_all_the_same(mlflow_settings, folder):
     champion_is(mlflow_settings, register_projection(mlflow_settings, folder))
     version, found = fetch_champion(mlflow_settings)
     assert (version.version, version.model) == (1, "projection")
-    assert load(found).size == 54
+    assert load(found).size == 60

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend import bundle, imaging
+from backend.catalogue.items import SCORED_SPLITS, SPLITS
 from backend.errors import BundleError, Cancelled, RetrievalError, StorageFull
 from backend.pixel_spec import PixelSpec
 from backend.progress import NullProgress
@@ -41,9 +42,11 @@ def test_it_holds_every_gallery_item_with_its_own_vector(shop, tmp_path, small_b
     embedder = write_projection_bundle(tmp_path / "m")
     info = build_gallery(shop, embedder, tmp_path / "m", progress=NullProgress())
 
-    in_gallery = sorted((r for r in shop.rows if r["split"] != "test"), key=lambda r: r["product_id"])
+    in_gallery = sorted(shop.rows, key=lambda r: r["product_id"])
     gallery, vectors = Gallery.load(tmp_path / "m"), load_vectors(tmp_path / "m")
-    assert info.size == gallery.size == len(vectors) == len(in_gallery) == 54
+    assert info.size == gallery.size == len(vectors) == len(in_gallery) == 60
+    assert (info.splits, info.scored_size, info.scored_splits) == (SPLITS, 54, SCORED_SPLITS)
+    assert gallery.splits.tolist() == [row["split"] for row in in_gallery]
     assert gallery.ids == [row["product_id"] for row in in_gallery]
     assert gallery.labels.tolist() == [row["label"] for row in in_gallery]
     for position, row in enumerate(in_gallery):
@@ -61,7 +64,7 @@ def test_what_is_withdrawn_can_be_asked_about_but_is_never_an_answer(shop, tmp_p
     rows = [{**row, "withdrawn_at": "yesterday" if row is gone else None} for row in shop.rows]
     embedder = write_projection_bundle(tmp_path / "m")
     info = build_gallery(ShopSnapshot(rows), embedder, tmp_path / "m", progress=NullProgress())
-    assert info.size == 53
+    assert (info.size, info.scored_size) == (59, 53)
     assert gone["product_id"] not in Gallery.load(tmp_path / "m").ids
     queries = embed_split(ShopSnapshot(rows), embedder, splits=("train",), progress=NullProgress())
     assert gone["product_id"] in queries.ids
@@ -73,6 +76,7 @@ def test_the_bundle_verifies_and_names_its_catalogue(shop, tmp_path):
     manifest = bundle.verify(tmp_path / "m")
     assert manifest.index == info
     assert (info.kind, info.size, info.splits, info.catalogue) == ("exact", 6, ("test",), shop.ref)
+    assert (info.scored_size, info.scored_splits) == (0, ())
     assert set(manifest.files) == {bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY}
 
 
@@ -211,10 +215,9 @@ def filtered(gallery, **filters):
 
 def test_filters_keep_what_a_reader_of_the_table_would_keep(shop, projection_bundle):
     gallery = Gallery.load(projection_bundle)
-    rows = [row for row in shop.rows if row["split"] != "test"]
 
     def expected(keeps):
-        return {row["product_id"] for row in rows if keeps(row)}
+        return {row["product_id"] for row in shop.rows if keeps(row)}
 
     assert gallery.allowed(None) is gallery.allowed({}) is None
     assert filtered(gallery, brand="Bo") == expected(lambda r: r["brand"] == "Bo")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from backend import bundle
-from backend.bundle import IndexInfo
 from backend.errors import RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.approximate import ApproximateIndex, made_up_queries, make_cells
@@ -130,8 +129,7 @@ def test_fidelity_is_measured_of_both_kinds_and_survives_json(projection_bundle,
     folder = shutil.copytree(projection_bundle, tmp_path / "m")
     np.save(folder / bundle.VECTORS, vectors)
     manifest = bundle.read_manifest(folder)
-    index = IndexInfo("exact", len(vectors), manifest.index.splits, manifest.index.catalogue)
-    bundle.write_manifest(folder, replace(manifest, index=index))
+    bundle.write_manifest(folder, replace(manifest, index=replace(manifest.index, size=len(vectors))))
     report = measure_fidelity(folder, k=5, queries=60, progress=NullProgress())
     assert (report.kind, report.fidelity, report.k, report.queries, report.size) == ("exact", 1.0, 5, 60, 5_000)
     exact, approximate = report.arms

@@ -136,7 +136,7 @@ def test_where_only_details_changed_no_network_is_loaded(shop, built):
 def test_a_version_that_moves_no_product_of_the_gallery_is_only_noted(shop, built):
     folder, _ = built
     before = bundle.verify(folder)
-    shop.put(new("t001", split="test"))
+    shop.put(new("t001", **WITHDRAWN))
     done = refresh_gallery(shop.snapshot, NotImplemented, folder, progress=NullProgress())
     after = bundle.verify(folder)
     assert done.index.catalogue == after.index.catalogue == shop.snapshot.ref
@@ -212,7 +212,7 @@ def test_how_far_an_index_is_behind_is_told_in_versions_and_products(shop, built
     shop.drop(["b001", "b002"])
     shop.put(new("a001"), new("t001", split="test"))
     found = index_behind(shop.folder, info)
-    assert (found.versions, found.products, found.is_behind) == (2, 3, True)
+    assert (found.versions, found.products, found.is_behind) == (2, 4, True)
     refresh_gallery(shop.snapshot, lambda: embedder, folder, progress=NullProgress())
     assert not index_behind(shop.folder, bundle.read_manifest(folder).index).is_behind
 
@@ -233,6 +233,7 @@ def test_an_index_whose_catalogue_is_elsewhere_or_whose_version_is_gone(shop, bu
 
 def test_how_far_it_is_behind_is_said_in_words():
     assert Behind("shop", 3, 5, 143).text == "2 versions, 143 products behind"
+    assert Behind("shop", 5, 5, 1_143).text == "1,143 products not searched yet"
     assert Behind("shop", 4, 5, 1).text == "1 version, 1 product behind"
     assert Behind("shop", 4, 5, None).text == "1 version behind"
     assert Behind("shop", 4, 5, 0).text == "Up to date"

@@ -45,7 +45,7 @@ def test_an_answer_has_neighbours_pictures_and_its_origin(client, projection_rec
     assert first.image == projection_recommender.gallery.thumbnail(same.position)
     assert (answer.seen, answer.notes) == (expected.seen_png, expected.notes)
     assert (answer.model_name, answer.model_version, answer.model) == ("twinset", 1, "projection")
-    assert (answer.catalogue, answer.catalogue_version, answer.gallery_size) == ("shop", 4, 54)
+    assert (answer.catalogue, answer.catalogue_version, answer.gallery_size) == ("shop", 4, 60)
     assert answer.timings_ms.keys() == {"decode", "embed", "search", "total"}
 
 
@@ -61,7 +61,7 @@ def test_filters_travel(client):
 
 def test_state_and_reload(client):
     assert client.health()["status"] == "ok"
-    assert client.version()["gallery_size"] == 54
+    assert client.version()["gallery_size"] == 60
     assert client.reload()["model"]["version"] == 1
 
 

@@ -174,7 +174,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_answered(sett
     hanging, may_end = threading.Event(), threading.Event()
 
     class Slow:
-        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
+        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 60
 
         def find(self, images, **options):
             if not hanging.is_set():
@@ -194,7 +194,7 @@ def test_an_answer_under_way_is_finished_when_the_server_is_told_to_end(settings
     asked, may_end = threading.Event(), threading.Event()
 
     class Slow:
-        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 54
+        manifest, gallery, size = projection_recommender.manifest, projection_recommender.gallery, 60
 
         def find(self, images, **options):
             asked.set()
@@ -264,7 +264,7 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
     assert body["match"] is None  # the model was not evaluated, and so is not calibrated
     assert base64.b64decode(body["seen"]) == expected.seen_png
     assert body["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
-    assert (body["catalogue"], body["gallery_size"]) == ({"name": "shop", "version": 4}, 54)
+    assert (body["catalogue"], body["gallery_size"]) == ({"name": "shop", "version": 4}, 60)
     assert body["timings_ms"].keys() == {"decode", "embed", "search", "total"}
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -327,7 +327,7 @@ def test_health_and_version_say_what_answers(http):
     assert http.get("/health").json()["status"] == "ok"
     version = http.get("/version").json()
     assert version["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
-    assert (version["catalogue"], version["gallery_size"]) == ({"name": "shop", "version": 4}, 54)
+    assert (version["catalogue"], version["gallery_size"]) == ({"name": "shop", "version": 4}, 60)
     assert version["libraries"]["numpy"] == np.__version__
 
 
@@ -341,7 +341,7 @@ def test_metrics_count_what_was_answered(http):
     assert 'twinset_requests_total{route="other",method="GET",status="404"} 1' in text
     assert 'twinset_request_seconds_bucket{route="/v1/recommend",le="+Inf"} 2' in text
     assert 'twinset_request_seconds_count{route="/v1/recommend"} 2' in text
-    assert "twinset_gallery_items 54" in text
+    assert "twinset_gallery_items 60" in text
     assert 'twinset_model_info{name="twinset",version="1",alias="champion",bundle="projection"} 1' in text
     assert "made-up" not in text
     for line in text.strip().splitlines():
