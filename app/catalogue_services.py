@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backend.catalogue.locations import Kind
     from backend.catalogue.picture_sources import LabelFrom
     from backend.catalogue.preview import Preview
+    from backend.catalogue.table_choice import Tables
     from backend.jobs.store import Job
 
 CHECKS_LOOKED_AT = 20
@@ -88,14 +89,28 @@ def keep_upload(name: str, data: BinaryIO) -> Source:
     return Source(locations.detect(kept), str(kept), name)
 
 
+@st.cache_data(ttl=60, max_entries=8, show_spinner=False)
+def tables(kind: Kind, path: str) -> Tables:
+    """The tables among the pictures of a folder or zip; other sources have none beside themselves."""
+    from backend.catalogue.table_choice import Tables, tables_in
+
+    return tables_in(kind, Path(path)) if kind == "folder" or kind == "zip" else Tables("")  # noqa: PLR1714 - mypy
+
+
 @st.cache_data(ttl=60, max_entries=8, show_spinner="Reading the first products")
 def preview(
-    kind: Kind, path: str, *, columns: tuple[tuple[str, str], ...], label_from: LabelFrom, version: int | None
+    kind: Kind,
+    path: str,
+    *,
+    columns: tuple[tuple[str, str], ...],
+    label_from: LabelFrom,
+    version: int | None,
+    table: str,
 ) -> Preview:
     """What a source looks like; see :func:`backend.catalogue.preview.preview`."""
     from backend.catalogue.preview import preview as look
 
-    return look(kind, Path(path), columns=dict(columns) or None, label_from=label_from, version=version)
+    return look(kind, Path(path), columns=dict(columns) or None, label_from=label_from, version=version, table=table)
 
 
 # ------------------------------------------------------------------------------------------------- checked loads

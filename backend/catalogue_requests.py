@@ -27,6 +27,9 @@ class IngestRequest:
         columns: Column of the source by field of the product, for tables; guessed where empty.
         label_from: Whether the sub-folder gives the label, for folders and zip files.
         source_version: Version of a Delta table to read; None means the newest.
+        table: Which table of a folder or zip describes the products, ``none`` for the pictures alone; the only one
+            when empty.
+        merge_labels: Whether labels that differ by case or blanks only become one.
         test_share: Fraction of each class that becomes the test split, where the source states no splits.
         unseen: Labels that are kept out of training.
         redraw: Whether products that the catalogue holds already get new splits.
@@ -44,6 +47,8 @@ class IngestRequest:
     columns: dict[str, str] = field(default_factory=dict)
     label_from: LabelFrom = "folder"
     source_version: int | None = None
+    table: str = ""
+    merge_labels: bool = False
     test_share: float = 0.2
     unseen: tuple[str, ...] = ()
     redraw: bool = False

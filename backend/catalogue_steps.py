@@ -119,6 +119,7 @@ def tidy_step(request: TidyRequest, settings: Settings, progress: Progress) -> d
 
 def _source(request: IngestRequest, settings: Settings, progress: Progress) -> Source:
     from backend.catalogue.fashion_mnist import obtain
+    from backend.catalogue.labels import OneLabelEach
     from backend.catalogue.locations import open_source, require_allowed
     from backend.catalogue.sources import FashionMnistSource, SampleSource
 
@@ -129,13 +130,15 @@ def _source(request: IngestRequest, settings: Settings, progress: Progress) -> S
     path = Path(request.path).expanduser().absolute()
     if progress.job:  # a job comes from a page; on the command line one may read what one may read
         path = require_allowed(path, settings)
-    return open_source(
+    source = open_source(
         request.source,
         path,
         columns=request.columns,
         label_from=request.label_from,
         version=request.source_version,
+        table=request.table,
     )
+    return OneLabelEach(source) if request.merge_labels else source
 
 
 def _existing(settings: Settings, catalogue: str) -> Path:

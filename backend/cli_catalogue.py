@@ -37,6 +37,9 @@ def _add_loading(actions: Any, command: Callable[..., Any]) -> None:
     _add_source(ingest)
     ingest.add_argument("--catalogue", default="", help="name of the catalogue; a built-in source's own when left out")
     _add_splits(ingest)
+    ingest.add_argument(
+        "--merge-labels", action="store_true", help="make labels one that differ by case or blanks only"
+    )
     ingest.add_argument("--redraw", action="store_true", help="give new splits to products that are held already, too")
     _add_gone(ingest)
     ingest.add_argument("--check", action="store_true", help="only say what it would do; `commit` then takes it")
@@ -57,6 +60,9 @@ def _add_source(parser: Any) -> None:
         "--map", action="append", default=[], metavar="FIELD=COLUMN", help="column of a table; guessed when left out"
     )
     parser.add_argument("--label-from", choices=("folder", "none"), default="folder", help="for folders and zip files")
+    parser.add_argument(
+        "--table", default="", metavar="NAME", help="table of a folder or zip; `none` loads the pictures alone"
+    )
     parser.add_argument("--source-version", type=int, default=None, help="version of a Delta table to read")
 
 

@@ -43,6 +43,8 @@ def ingest_source(options: argparse.Namespace, settings: Settings) -> Result:
         columns=_columns(options.map),
         label_from=options.label_from,
         source_version=options.source_version,
+        table=options.table,
+        merge_labels=options.merge_labels,
         test_share=options.test_share,
         unseen=tuple(options.unseen),
         redraw=options.redraw,
@@ -60,7 +62,10 @@ def commit_staged(options: argparse.Namespace, settings: Settings) -> Result:
 
 def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
     """``catalogue preview``."""
+    from backend.catalogue.labels import apart
     from backend.catalogue.preview import preview
+    from backend.catalogue.split_demand import shortfalls
+    from backend.catalogue.splits import SplitPlan
 
     kind = _kind(options)
     if kind == "sample" or kind == "fashion-mnist":  # noqa: PLR1714 - what is left is what the type checker follows
@@ -71,8 +76,11 @@ def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
         columns=_columns(options.map) or None,
         label_from=options.label_from,
         version=options.source_version,
+        table=options.table,
     )
     raw = asdict(found)
+    raw["notes"] = [*found.notes, *apart(found.labels), *shortfalls(found.demand, SplitPlan())]
+    del raw["demand"]
     raw["rows"] = [{name: value for name, value in row.items() if name != "thumbnail"} for row in raw["rows"]]
     return raw
 

@@ -11,6 +11,8 @@ import streamlit as st
 
 from app import notices, services, words
 from backend.catalogue.delta_log import catalogue_folder
+from backend.catalogue.split_demand import shortfalls
+from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError
 from backend.requests import IngestRequest
 
@@ -35,13 +37,16 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
             validation = validation_share("source_validation")
             drawn = seed("source_seed")
         unseen = st.multiselect(
-            "Labels kept out of training", list(reading.preview.labels), key="source_unseen", help=UNSEEN_HELP
+            "Labels kept out of training", list(reading.labels), key="source_unseen", help=UNSEEN_HELP
         )
         redraw = st.checkbox(
             "Draw the splits of known products anew",
             key="source_redraw",
             help="Otherwise a product that the catalogue holds already stays in its split.",
         )
+    plan = SplitPlan(validation, test, drawn, tuple(unseen), redraw)
+    for sentence in shortfalls(reading.demand, plan):
+        st.warning(f"{sentence} It is set under Options.", icon=":material/call_split:")
     if not reading.has_pictures:
         st.caption("Choose the column with the pictures first.")
     checks = st.button(
@@ -62,6 +67,8 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
         columns=reading.columns,
         label_from=reading.label_from,
         source_version=reading.version,
+        table=reading.table,
+        merge_labels=reading.merges_labels,
         test_share=test,
         unseen=tuple(unseen),
         redraw=redraw,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,14 +12,20 @@ import streamlit as st
 from app import catalogue_services, notices, words
 from app.components import product_grid
 from app.components.product_grid import Card
+from app.words import plain
+from backend.catalogue.labels import alike, recounted, said, spellings
 from backend.catalogue.mapping import FIELDS
+from backend.catalogue.table_choice import ONLY_PICTURES
 
 if TYPE_CHECKING:
     from app.state import Source
     from backend.catalogue.picture_sources import LabelFrom
     from backend.catalogue.preview import Preview, PreviewRow
+    from backend.catalogue.split_demand import SplitDemand
 
 LABELS_LISTED = 12
+TABLES_OFFERED = 20
+GROUPS_SHOWN = 6
 FIELD_TITLES = {
     "product_id": "Product id",
     "image": "Picture",
@@ -42,34 +49,94 @@ class Reading:
     columns: dict[str, str]
     label_from: LabelFrom
     version: int | None
+    table: str = ""
+    merges_labels: bool = False
 
     @property
     def has_pictures(self) -> bool:
         """Whether it is known where the pictures are."""
         return not self.preview.columns or "image" in self.columns
 
+    @property
+    def labels(self) -> dict[str, int]:
+        """Products by label, as they will be loaded."""
+        return recounted(self.preview.labels, self._kept)
+
+    @property
+    def demand(self) -> SplitDemand:
+        """What the draw of splits will go by."""
+        return self.preview.demand.with_labels(self._kept)
+
+    @property
+    def _kept(self) -> dict[str, str]:
+        return spellings(self.preview.labels) if self.merges_labels else {}
+
 
 def show(source: Source) -> Reading | None:
     """Show a source and let the user say how it is read; None when it cannot be."""
     reading = None
     with notices.guarded():
-        version = _version(source)
-        guessed = _look(source, {}, "folder", version)
-        if guessed.columns:
-            columns = _mapping(source, guessed)
-            found = guessed if columns == guessed.mapping else _look(source, columns, "folder", version)
-            reading = Reading(found, columns, "folder", version)
-        else:
-            label_from = _label_from()
-            reading = Reading(_look(source, {}, label_from, version), {}, label_from, version)
-        _show(reading.preview)
+        version, table = _version(source), _table(source)
+        if table is None:
+            return None
+        look = partial(_look, source, version, table)
+        guessed = look({}, "folder")
+        columns = _mapping(source, guessed) if guessed.columns else {}
+        label_from: LabelFrom = "folder" if guessed.columns else _label_from()
+        found = guessed if (columns, label_from) == (guessed.mapping, "folder") else look(columns, label_from)
+        _show(found)
+        reading = Reading(found, columns, label_from, version, table, _merges_labels(found.labels))
+        _show_labels(reading.labels)
     return reading
 
 
-def _look(source: Source, columns: dict[str, str], label_from: LabelFrom, version: int | None) -> Preview:
+def _look(source: Source, version: int | None, table: str, columns: dict[str, str], label_from: LabelFrom) -> Preview:
     return catalogue_services.preview(
-        source.kind, source.path, columns=tuple(columns.items()), label_from=label_from, version=version
+        source.kind, source.path, columns=tuple(columns.items()), label_from=label_from, version=version, table=table
     )
+
+
+def _table(source: Source) -> str | None:
+    """Let the user say which table of a folder or zip describes the products; None while that is open."""
+    tables = catalogue_services.tables(source.kind, source.path)
+    choices = [*tables.top, *tables.deeper][:TABLES_OFFERED]
+    if not choices:
+        return ""
+    choices.append(ONLY_PICTURES)
+    chosen = st.selectbox(
+        "Table that describes the products",
+        choices,
+        index=choices.index(tables.usual) if tables.usual in choices else None,
+        format_func=lambda name: "None: only the pictures are loaded" if name == ONLY_PICTURES else name,
+        placeholder="Choose a table",
+        key=f"source_table_{source.path}",
+        width=480,
+        help="A table has a row for each product: labels, titles and prices are read from it. The others are not read.",
+    )
+    if chosen is None:
+        st.info(f"{source.name} holds {len(tables.top)} tables. Choose the one to load.", icon=":material/table:")
+    return chosen
+
+
+def _merges_labels(labels: dict[str, int]) -> bool:
+    """Offer to make labels one that differ by case or blanks only."""
+    groups = alike(labels)
+    if not groups:
+        return False
+    merges = st.checkbox(
+        "Treat labels that differ only by case or blanks as one",
+        value=True,
+        key="source_merge_labels",
+        help="Otherwise each spelling is a label of its own, and models are taught to tell them apart.",
+    )
+    become = "become" if merges else "would become"
+    shown = [
+        f"{plain(said(group))} {become} one label, {plain(label)}"
+        for label, group in list(groups.items())[:GROUPS_SHOWN]
+    ]
+    more = f"; and {len(groups) - GROUPS_SHOWN:,} more" if len(groups) > GROUPS_SHOWN else ""
+    st.caption(f"{'; '.join(shown)}{more}.")
+    return merges
 
 
 def _version(source: Source) -> int | None:
@@ -103,7 +170,7 @@ def _label_from() -> LabelFrom:
 def _mapping(source: Source, guessed: Preview) -> dict[str, str]:
     """Let the user choose the column of each field; the guess is what is chosen at first."""
     st.markdown("**Which column is what**")
-    st.caption("This was guessed from the names of the columns. Change what is wrong; leave empty what there is not.")
+    st.caption("This was guessed from the table. Correct any wrong guesses; leave a field empty if no column matches.")
     # Another file brings other widgets, so that its own guess counts.
     prefix = hashlib.sha256(f"{source.path} {guessed.columns}".encode()).hexdigest()[:8]
     chosen: dict[str, str] = {}
@@ -127,10 +194,13 @@ def _show(found: Preview) -> None:
     st.markdown(f"**{words.count(found.total, 'product')}**, of which these are some:")
     product_grid.show(map(_card, found.rows), key="source_preview")
     for note in found.notes:
-        st.warning(words.plain(note), icon=":material/info:")
-    if found.labels:
-        ordered = sorted(found.labels.items(), key=lambda item: -item[1])
-        listed = [f"{words.plain(name)} {words.count(count)}" for name, count in ordered[:LABELS_LISTED]]
+        st.warning(plain(note), icon=":material/info:")
+
+
+def _show_labels(labels: dict[str, int]) -> None:
+    if labels:
+        ordered = sorted(labels.items(), key=lambda item: -item[1])
+        listed = [f"{plain(name)} {words.count(count)}" for name, count in ordered[:LABELS_LISTED]]
         more = f" and {words.count(len(ordered) - LABELS_LISTED)} more" if len(ordered) > LABELS_LISTED else ""
         st.caption(f"{words.count(len(ordered), 'label')}: {', '.join(listed)}{more}")
 

@@ -21,10 +21,12 @@ from backend.catalogue import delta_log, delta_table, staging
 from backend.catalogue.commit import commit_load, held_by
 from backend.catalogue.entries import check_entries
 from backend.catalogue.items import GonePolicy, IngestReport
+from backend.catalogue.labels import apart
 from backend.catalogue.load_plan import plan_load, repeats
 from backend.catalogue.load_warnings import counted, told
 from backend.catalogue.pictures import PictureCheck, to_bytes
 from backend.catalogue.sources import remarks_of
+from backend.catalogue.split_demand import demand_of, shortfalls
 from backend.catalogue.splits import SplitPlan
 from backend.catalogue.staging import StagedLoad
 from backend.catalogue.watch import Watch
@@ -155,7 +157,8 @@ def _checked(
     progress.report(0, 1, note="Listing the products")
     held = held_by(folder)
     # 1. What there is, without a picture: ids, labels, splits, and what the catalogue holds of it already.
-    entries = check_entries(source.entries(), splits, held.rows)
+    listed = source.entries()
+    entries = check_entries(listed, splits, held.rows)
     # 2. The pictures, part by part, on the executors; in the source's own order, in which it reads best.
     entries = entries.sort_by("position").combine_chunks()
     now = datetime.now(UTC)
@@ -173,11 +176,16 @@ def _checked(
         "base_version": held.version,
         "splits": splits.as_note(),
         "ingested_at": now.isoformat(),
-        "remarks": list(remarks_of(source)),
+        "remarks": [*remarks_of(source), *([] if held.rows.num_rows else _empty_splits(listed, splits))],
     }
     load = StagedLoad(place, rows, meta)
     _require_usable(load)
     return load, watch
+
+
+def _empty_splits(listed: pa.Table, splits: SplitPlan) -> list[str]:
+    usable = listed.filter(pc.is_null(listed["reason"]))
+    return shortfalls(demand_of(usable["label"].to_pylist(), usable["split"].to_pylist()), splits)
 
 
 def _facts(watch: Watch, entries: pa.Table, check: PictureCheck) -> pa.Table:
@@ -219,6 +227,7 @@ def _report(
     by_label = Counter(usable["label"].to_pylist())
     unlabelled = by_label.get("", 0)
     notes = [*(done.notes if done else ()), *load.meta.get("remarks", ()), *told(load.rows)]
+    notes += apart(by_label)
     if unlabelled:
         notes.append(f"{unlabelled:,} products have no label: they can be found, but not learnt from.")
     return IngestReport(

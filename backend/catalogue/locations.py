@@ -9,13 +9,14 @@ import re
 import tempfile
 import unicodedata
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from backend.catalogue.mapping import guess_columns
+from backend.catalogue.guessing import guess_mapping
 from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 from backend.catalogue.picture_sources import FolderSource, LabelFrom, ZipSource
-from backend.catalogue.table_files import table_in_zip
+from backend.catalogue.table_choice import tables_in
 from backend.catalogue.table_sources import TableKind, TableSource
 from backend.errors import CatalogueError, DatasetUnavailable, StorageFull, is_disk_full
 
@@ -94,8 +95,9 @@ def open_source(
     label_from: LabelFrom,
     version: int | None,
     name: str = "",
+    table: str = "",
 ) -> FolderSource | ZipSource | TableSource:
-    """Make the source of a path; a zip with one table at its top is that table, with its pictures in the zip.
+    """Make the source of a path; a folder or zip with one table at its top is that table, with the pictures beside it.
 
     Args:
         kind: As :func:`detect` says.
@@ -104,23 +106,28 @@ def open_source(
         label_from: Where the labels of a folder or zip of pictures come from.
         version: Version of a Delta table; the newest when None.
         name: What the column ``source`` will say; the file's name when empty.
+        table: Which table of a folder or zip it is, or ``table_choice.ONLY_PICTURES``; the only one when empty.
 
     Raises:
         DatasetUnavailable: There is no such file.
-        CatalogueError: It is not of that kind.
+        CatalogueError: It is not of that kind, or there are several tables and none is named.
     """
-    if kind == "folder":
-        return FolderSource(path, label_from, name)
-    member = table_in_zip(path) if kind == "zip" else ""
-    if kind == "zip" and not member:
-        return ZipSource(path, label_from, name)
-    inner: TableKind = kind if kind != "zip" else "parquet" if member.lower().endswith(".parquet") else "csv"
-    source = TableSource(path, tuple((columns or {}).items()), inner, version, name, member)
-    if columns:
-        return source
-    found = source.available()
-    guessed = guess_columns(list(found), [column for column, is_picture in found.items() if is_picture])
-    return TableSource(path, tuple(guessed.items()), inner, version, name, member)
+    if kind == "folder" or kind == "zip":  # noqa: PLR1714 - what the type checker follows
+        tables = tables_in(kind, path)
+        chosen = tables.choose(table)
+        notes = tables.unread(chosen)
+        if not chosen:
+            return (FolderSource if kind == "folder" else ZipSource)(path, label_from, name, notes)
+        inner: TableKind = "parquet" if chosen.lower().endswith(".parquet") else "csv"
+        place, member = (path / chosen, "") if kind == "folder" else (path, chosen)
+        return _mapped(TableSource(place, (), inner, version, name or path.resolve().name, member, notes), columns)
+    return _mapped(TableSource(path, (), kind, version, name), columns)
+
+
+def _mapped(source: TableSource, columns: Mapping[str, str] | None) -> TableSource:
+    """Say which column is what; guess it where nobody says so."""
+    mapping, notes = (dict(columns), ()) if columns else guess_mapping(source)
+    return replace(source, columns=tuple(mapping.items()), notes=(*source.notes, *notes))
 
 
 def keep_upload(settings: Settings, name: str, data: BinaryIO | bytes) -> Path:

@@ -27,33 +27,51 @@ FIELDS: dict[str, str] = {
 # Names that mean a field, best first, as _plain() writes them.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "product_id": (
-        *("productid", "productcode", "productno", "productnumber", "sku", "itemid", "itemno", "itemnumber"),
-        *("articleid", "articleno", "articlenumber", "article", "styleid", "asin", "ean", "gtin", "uid", "id"),
+        *("productid", "productno", "productnumber", "sku", "itemid", "itemno", "itemnumber", "articleid", "articleno"),
+        *("articlenumber", "article", "artikelnr", "artikelnummer", "asin", "uid", "id", "ean", "gtin", "styleid"),
+        *("productcode",),
     ),
     "image": (
         *("image", "imagebytes", "imagedata", "bytes", "imagepath", "imagefile", "imagefilename", "imagename", "img"),
         *("imgpath", "imgfile", "picture", "picturepath", "picturefile", "photo", "photopath", "photofile"),
         *("filepath", "filename", "path", "file", "imageurl", "imgurl", "photourl", "pictureurl", "imagelink", "url"),
+        *("images", "pictures", "photos", "imagesrc", "bild", "bilder", "bilddatei", "foto", "fotos"),
     ),
-    "label": ("label", "labelname", "class", "classname", "kind", "producttype", "articletype", "itemtype", "type"),
+    "label": (
+        "label",
+        "labelname",
+        "class",
+        "classname",
+        "kind",
+        "producttype",
+        "producttypename",
+        "articletype",
+        "itemtype",
+        "type",
+    ),
     "split": ("split", "subset", "partition", "fold"),
     "title": (
         *("title", "producttitle", "productname", "productdisplayname", "itemname", "displayname", "name"),
-        *("productdescription", "shortdescription", "description"),
+        *("prodname", "bezeichnung", "productdescription", "shortdescription", "description"),
     ),
     "category": (
         *("category", "categoryname", "productcategory", "mastercategory", "department", "departmentname"),
-        *("section", "productgroup", "subcategory"),
+        *("section", "productgroup", "productgroupname", "subcategory", "categories", "warengruppe"),
     ),
-    "brand": ("brand", "brandname", "manufacturer", "vendor", "maker", "designer"),
-    "colour": ("colour", "color", "colourname", "colorname", "basecolour", "basecolor", "maincolour", "maincolor"),
-    "price": ("price", "listprice", "unitprice", "retailprice", "saleprice", "amount", "cost"),
-    "stock": ("stock", "stocklevel", "stockquantity", "quantity", "qty", "inventory", "onhand", "available"),
+    "brand": ("brand", "brandname", "manufacturer", "vendor", "maker", "designer", "brands", "marke"),
+    "colour": (
+        *("colour", "color", "colourname", "colorname", "basecolour", "basecolor", "maincolour", "maincolor"),
+        *("colourgroupname", "farbe"),
+    ),
+    "price": ("price", "listprice", "unitprice", "retailprice", "regularprice", "saleprice", "amount", "cost", "preis"),
+    "stock": ("stock", "stocklevel", "stockquantity", "quantity", "qty", "inventory", "onhand", "available", "bestand"),
 }
 _IGNORED = re.compile(r"[\s_.\-]+")
 
 
-def guess_columns(column_names: Sequence[str], binary: Collection[str] = ()) -> dict[str, str]:
+def guess_columns(
+    column_names: Sequence[str], binary: Collection[str] = (), refused: Mapping[str, Collection[str]] | None = None
+) -> dict[str, str]:
     """Guess the column of each field by its name; case, spaces, dots, hyphens and underscores do not matter.
 
     A column is used once, and a field's own name wins over other names for it.
@@ -61,6 +79,7 @@ def guess_columns(column_names: Sequence[str], binary: Collection[str] = ()) -> 
     Args:
         column_names: Columns of the table.
         binary: Those of them that hold encoded pictures; they can be nothing but ``image``.
+        refused: Columns by field that cannot be it, whatever they are called.
 
     Returns:
         Column by field, in the order of :data:`FIELDS`; fields without a column are left out.
@@ -70,14 +89,14 @@ def guess_columns(column_names: Sequence[str], binary: Collection[str] = ()) -> 
         {'product_id': 'SKU', 'image': 'Image Path', 'label': 'product_type', 'title': 'Name'}
     """
     found: dict[str, str] = {}
+    no = {field: {*(refused or {}).get(field, ()), *(binary if field != "image" else ())} for field in FIELDS}
     for field in FIELDS:
-        _use(found, field, [name for name in column_names if _plain(name) == _plain(field)], binary)
+        _use(found, field, [name for name in column_names if _plain(name) == _plain(field)], no[field])
     if "image" not in found and binary:
         pictures = [name for name in column_names if name in binary]
-        _use(found, "image", sorted(pictures, key=lambda name: _rank("image", name)), binary)
+        _use(found, "image", sorted(pictures, key=lambda name: _rank("image", name)), no["image"])
     for field in FIELDS:
-        known = [name for name in column_names if _plain(name) in _SYNONYMS[field]]
-        _use(found, field, sorted(known, key=lambda name: _rank(field, name)), binary)
+        _use(found, field, may_mean(field, column_names), no[field])
     return {field: found[field] for field in FIELDS if field in found}
 
 
@@ -101,10 +120,16 @@ def check_columns(mapping: Mapping[str, str], available: Collection[str]) -> Non
         )
 
 
-def _use(found: dict[str, str], field: str, candidates: Sequence[str], binary: Collection[str]) -> None:
+def may_mean(field: str, column_names: Sequence[str]) -> list[str]:
+    """Return the columns whose names may mean a field, best first."""
+    known = [name for name in column_names if _plain(name) in {*_SYNONYMS[field], _plain(field)}]
+    return sorted(known, key=lambda name: (_plain(name) != _plain(field), _rank(field, name)))
+
+
+def _use(found: dict[str, str], field: str, candidates: Sequence[str], refused: Collection[str]) -> None:
     """Give the field the first candidate that is free and may be it."""
     taken = set(found.values())
-    free = [name for name in candidates if name not in taken and (field == "image" or name not in binary)]
+    free = [name for name in candidates if name not in taken and name not in refused]
     if field not in found and free:
         found[field] = free[0]
 

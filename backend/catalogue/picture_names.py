@@ -104,7 +104,9 @@ class Finder:
         for level in range(_NAME_LEVEL if only_name else 0, len(_LEVELS)):
             found = self._index[level].get(_LEVELS[level][1](path))
             if found is not None:
-                return Place(found.locator, path=found.path, warning=BY_NAME if level >= _NAME_LEVEL else None)
+                return Place(
+                    found.locator, path=found.path, warning=BY_NAME if level >= _NAME_LEVEL and "/" in path else None
+                )
         return None
 
     def _missing(self, path: str) -> str:

@@ -33,11 +33,13 @@ class FolderSource:
         label_from: "folder" takes the name of the sub-folder directly above a picture; "none" leaves labels null, and
             so are those of pictures directly in the folder. Folders named train, test and the like give the split.
         name: What the column ``source`` says; the folder's name when left out.
+        notes: Sentences for the user about what is not read.
     """
 
     folder: Path
     label_from: LabelFrom = "folder"
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder.absolute())
@@ -57,6 +59,10 @@ class FolderSource:
             raise CatalogueError(f"The folder {self.folder} holds no picture.", next_step=_NEXT)
         return _entries(files, self.label_from)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Say what is not read."""
+        return self.notes
+
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the files' bytes; None for one that is gone."""
         return _pictures(PictureFolder(self.folder), entries)
@@ -69,6 +75,7 @@ class ZipSource:
     path: Path
     label_from: LabelFrom = "folder"
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.absolute())
@@ -87,8 +94,8 @@ class ZipSource:
         return _entries(files, self.label_from)
 
     def remarks(self) -> tuple[str, ...]:
-        """Say how names were read that do not say it themselves."""
-        return PictureZip(self.path).remarks()
+        """Say what is not read, and how names were read that do not say it themselves."""
+        return (*self.notes, *PictureZip(self.path).remarks())
 
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the members' bytes; the zip stays open in a worker process."""

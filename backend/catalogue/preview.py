@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from backend.catalogue.items import SPLITS
 from backend.catalogue.load_warnings import told
 from backend.catalogue.locations import open_source
 from backend.catalogue.picture_names import no_picture
 from backend.catalogue.sources import remarks_of
+from backend.catalogue.split_demand import SplitDemand, demand_of
 from backend.catalogue.table_sources import TableSource, spread
 from backend.errors import ImageRejected
 from backend.imaging import thumbnail
@@ -50,6 +52,7 @@ class Preview:
         mapping: Column by product field, as given or guessed.
         rows: Some products, spread over the whole source.
         labels: How many of all products have each label.
+        demand: What the draw of splits has to go by.
         notes: Sentences about what is missing or will not be loaded.
     """
 
@@ -60,6 +63,7 @@ class Preview:
     mapping: dict[str, str]
     rows: tuple[PreviewRow, ...]
     labels: dict[str, int]
+    demand: SplitDemand
     notes: tuple[str, ...]
 
 
@@ -70,6 +74,7 @@ def preview(
     columns: Mapping[str, str] | None = None,
     label_from: LabelFrom = "folder",
     version: int | None = None,
+    table: str = "",
     limit: int = 12,
 ) -> Preview:
     """List a source, and read ``limit`` of its pictures, evenly spread over it.
@@ -82,13 +87,14 @@ def preview(
         columns: Column by product field; guessed where there are none.
         label_from: Where the labels of a folder or zip come from.
         version: Version of a Delta table; the newest when None.
+        table: Which table of a folder or zip it is, see :func:`locations.open_source`.
         limit: Pictures to read, at most.
 
     Raises:
         DatasetUnavailable: There is no such file.
         CatalogueError: It cannot be read, holds no products, or the columns do not fit it.
     """
-    source = open_source(kind, path, columns=columns, label_from=label_from, version=version)
+    source = open_source(kind, path, columns=columns, label_from=label_from, version=version, table=table)
     available = tuple(source.available()) if isinstance(source, TableSource) else ()
     mapping = dict(source.columns) if isinstance(source, TableSource) else {}
     entries = _listed(source, mapping)
@@ -98,7 +104,7 @@ def preview(
     pictures: Sequence[Picture] = [None] * chosen.num_rows
     if mapping.get("image") or not isinstance(source, TableSource):
         pictures = source.read(chosen.to_batches()[0]) if chosen.num_rows else []
-    counted = Counter(entries["label"].drop_null().to_pylist())
+    usable = entries.filter(pc.is_null(entries["reason"]))
     return Preview(
         kind=kind,
         name=source.name,
@@ -106,7 +112,8 @@ def preview(
         columns=available,
         mapping=mapping,
         rows=tuple(_row(entry, picture) for entry, picture in zip(chosen.to_pylist(), pictures, strict=True)),
-        labels=dict(sorted(counted.items())),
+        labels=dict(sorted(Counter(entries["label"].drop_null().to_pylist()).items())),
+        demand=demand_of(usable["label"].to_pylist(), usable["split"].to_pylist()),
         notes=(*remarks_of(source), *_notes(entries, mapping if available else None)),
     )
 

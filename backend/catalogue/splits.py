@@ -113,8 +113,13 @@ def draw_share(product_ids: Texts, labels: Texts, *, share: float, seed: int, pu
     for number in np.unique(classes):
         members = np.flatnonzero(classes == number)
         by_lot = members[np.argsort(lots[members], kind="stable")]
-        drawn[by_lot[: min(int(np.floor(share * len(members) + 0.5)), len(members) - 1)]] = True
+        drawn[by_lot[: share_of(len(members), share)]] = True
     return drawn
+
+
+def share_of(count: int, share: float) -> int:
+    """Return how many of a class of ``count`` a share is: halves rounded up, and one is always left."""
+    return max(min(int(np.floor(share * count + 0.5)), count - 1), 0)
 
 
 def _lot(product_id: str, key: str) -> int:

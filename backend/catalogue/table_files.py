@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from backend.catalogue.picture_files import gone, is_clutter
+from backend.catalogue.picture_files import gone
 from backend.catalogue.picture_zip import DAMAGE, is_encrypted, opened_zip
 from backend.errors import CatalogueError
 
@@ -125,22 +125,6 @@ def whole(name: str) -> Iterator[None]:
         yield
     except DAMAGE as error:
         raise damaged(name) from error
-
-
-def table_in_zip(path: Path) -> str:
-    """Return the only table at the top of a zip, or at the top of the only folder in it; empty where there is none.
-
-    Raises:
-        DatasetUnavailable: There is no such file.
-        CatalogueError: It is no zip.
-    """
-    members = [name for name in opened_zip(path).members if not is_clutter(name)]
-    tops = {PurePosixPath(name).parts[0] for name in members}
-    depth = 2 if len(tops) == 1 and all("/" in name for name in members) else 1
-    tables = [
-        name for name in members if len(PurePosixPath(name).parts) == depth and name.lower().endswith(TABLE_SUFFIXES)
-    ]
-    return tables[0] if len(tables) == 1 else ""
 
 
 def base_of(member: str) -> str:

@@ -22,11 +22,12 @@ from backend.catalogue.table_rows import RowReading
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from backend.catalogue.picture_names import Place
     from backend.catalogue.table_files import RowTable
+    from backend.catalogue.table_rows import Row
 
 TableKind = Literal["csv", "parquet", "delta"]
 _CHUNK_ROWS = 8192
@@ -44,6 +45,7 @@ class TableSource:
         version: Version of a Delta table; the newest when left out.
         name: What the column ``source`` says; the file's name when left out.
         member: Name of the table in the zip ``path``; its pictures are then in the zip too.
+        notes: Sentences for the user about how the table was chosen and read.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class TableSource:
     version: int | None = None
     name: str = ""
     member: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.absolute())
@@ -92,7 +95,15 @@ class TableSource:
     def remarks(self) -> tuple[str, ...]:
         """Say what was guessed about the table or the zip that it is in."""
         files = self._files()
-        return files.remarks() if isinstance(files, PictureZip) else ()
+        return (*self.notes, *(files.remarks() if isinstance(files, PictureZip) else ()))
+
+    def rows(self) -> Iterator[Row]:
+        """Stream the rows as the table gives them, without pictures; errors are those of :meth:`available`."""
+        return self._table().rows(None)
+
+    def finder(self) -> Callable[[str], Place]:
+        """Return what finds the picture that a row names."""
+        return self._files().finder()
 
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the pictures of these rows: out of the table, or the files that it names.
@@ -129,7 +140,7 @@ class TableSource:
     def _listed(self, available: Mapping[str, bool]) -> pa.Table:
         mapping = dict(self.columns)
         image = mapping.get("image")
-        reading = RowReading(mapping, is_inside=bool(image and available[image]), locate=self._files().finder())
+        reading = RowReading(mapping, is_inside=bool(image and available[image]), locate=self.finder())
         found = (reading.entry(row) for row in self._table().rows(image))
         chunks = [ENTRY_SCHEMA.empty_table()]
         while chunk := list(islice(found, _CHUNK_ROWS)):

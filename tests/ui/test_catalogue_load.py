@@ -216,6 +216,8 @@ def test_the_options_reach_the_check(screen, uploaded):
         "columns": {},
         "label_from": "folder",
         "source_version": None,
+        "table": "",
+        "merge_labels": False,
         "test_share": 0.3,
         "unseen": ["hat"],
         "redraw": True,

@@ -18,7 +18,8 @@ from deltalake import DeltaTable, write_deltalake
 from backend.catalogue import delta_log, parquet_cells, table_files, table_rows
 from backend.catalogue.load_warnings import counted, told
 from backend.catalogue.sources import ENTRY_SCHEMA, Source
-from backend.catalogue.table_files import TableFile, table_in_zip
+from backend.catalogue.table_choice import tables_in
+from backend.catalogue.table_files import TableFile
 from backend.catalogue.table_rows import parse_price, parse_split, parse_stock
 from backend.catalogue.table_sources import TableSource
 from backend.errors import CatalogueError, DatasetUnavailable
@@ -578,7 +579,7 @@ def test_a_csv_in_a_zip_names_pictures_in_the_zip(tmp_path, top):
     path = zipped(tmp_path / "shop.zip", {top + name: data for name, data in members.items()} | {"c.png": encoded(3)})
     if top:
         path = zipped(path, {top + name: data for name, data in members.items()})
-    member = table_in_zip(path)
+    member = tables_in("zip", path).usual
     assert member == f"{top}products.csv"
     source = TableSource(path, PLAIN, "csv", member=member)
     assert source.name == "shop.zip"
@@ -598,23 +599,11 @@ def test_a_csv_in_a_zip_names_pictures_in_the_zip(tmp_path, top):
 def test_parquet_and_base64_in_a_zip_are_read(tmp_path):
     parquet_source(tmp_path / "p.parquet", {"sku": ["A", "B"], "image": [encoded(1), encoded(2)]})
     path = zipped(tmp_path / "x.zip", {"p.parquet": (tmp_path / "p.parquet").read_bytes()})
-    source = TableSource(path, PLAIN, "parquet", member=table_in_zip(path))
+    source = TableSource(path, PLAIN, "parquet", member=tables_in("zip", path).usual)
     assert pictures_of(source) == {"A": encoded(1), "B": encoded(2)}
     path = zipped(tmp_path / "y.zip", {"p.csv": "sku,image\n" + "".join(f"{i},{inline(i)}\n" for i in range(50))})
-    source = TableSource(path, PLAIN, "csv", member=table_in_zip(path))
+    source = TableSource(path, PLAIN, "csv", member=tables_in("zip", path).usual)
     assert pictures_of(source) == {str(i): encoded(i) for i in range(50)}
-
-
-def test_only_a_single_table_at_the_top_makes_a_zip_a_table(tmp_path):
-    for members, found in (
-        ({"a.csv": "", "b.parquet": ""}, ""),
-        ({"x/y/a.csv": "", "x/1.png": ""}, ""),
-        ({"x/a.csv": "", "y/1.png": ""}, ""),
-        ({"x/a.CSV": "", "x/1.png": ""}, "x/a.CSV"),
-        ({"a.csv": "", "x/b.csv": ""}, "a.csv"),
-    ):
-        assert table_in_zip(zipped(tmp_path / "x.zip", members)) == found
-        (tmp_path / "x.zip").unlink()
 
 
 def test_a_table_in_a_zip_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
