@@ -31,22 +31,9 @@ SEED_HELP = "The same seed sets the same products aside."
 def show(source: Source, reading: Reading) -> IngestRequest | None:
     """Show name and options; returns the request of a check when it was just sent."""
     name = _name(source)
-    with st.expander("Options", icon=":material/tune:", key="source_options"):
-        with st.grid(min_column_width=170):
-            test = test_share("source_test")
-            validation = validation_share("source_validation")
-            drawn = seed("source_seed")
-        unseen = st.multiselect(
-            "Labels kept out of training", list(reading.labels), key="source_unseen", help=UNSEEN_HELP
-        )
-        redraw = st.checkbox(
-            "Draw the splits of known products anew",
-            key="source_redraw",
-            help="Otherwise a product that the catalogue holds already stays in its split.",
-        )
-    plan = SplitPlan(validation, test, drawn, tuple(unseen), redraw)
+    plan = _plan(reading)
     for sentence in shortfalls(reading.demand, plan):
-        st.warning(f"{sentence} It is set under Options.", icon=":material/call_split:")
+        st.warning(f"{sentence} Shares are set under Options.", icon=":material/call_split:")
     if not reading.has_pictures:
         st.caption("Choose the column with the pictures first.")
     checks = st.button(
@@ -61,19 +48,36 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
     return IngestRequest(
         source=source.kind,
         catalogue=name,
-        validation_share=validation,
-        seed=drawn,
+        validation_share=plan.validation_share,
+        seed=plan.seed,
         path=source.path,
         columns=reading.columns,
         label_from=reading.label_from,
         source_version=reading.version,
         table=reading.table,
         merge_labels=reading.merges_labels,
-        test_share=test,
-        unseen=tuple(unseen),
-        redraw=redraw,
+        test_share=plan.test_share,
+        unseen=plan.unseen,
+        redraw=plan.redraw,
         check_only=True,
     )
+
+
+def _plan(reading: Reading) -> SplitPlan:
+    with st.expander("Options", icon=":material/tune:", key="source_options"):
+        with st.grid(min_column_width=170):
+            test = test_share("source_test")
+            validation = validation_share("source_validation")
+            drawn = seed("source_seed")
+        unseen = st.multiselect(
+            "Labels kept out of training", list(reading.labels), key="source_unseen", help=UNSEEN_HELP
+        )
+        redraw = st.checkbox(
+            "Draw the splits of known products anew",
+            key="source_redraw",
+            help="Otherwise a product that the catalogue holds already stays in its split.",
+        )
+    return SplitPlan(validation, test, drawn, tuple(unseen), redraw)
 
 
 def validation_share(key: str) -> float:
