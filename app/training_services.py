@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app import services
+from backend.holding import holder_of, lock_of
 from backend.requests import TrainRequest, to_json
 from backend.training.preparation import ModelPlace, unfinished_trainings
 from backend.training.rank_folder import RankFolder
@@ -39,17 +40,24 @@ def request(catalogue: str, version: int, config: TrainConfig, *, workers: int) 
     return replace(asked, name=new_model_name(asked))
 
 
-def resumption(training: Unfinished) -> TrainRequest:
-    """Ask for the rest of a training."""
-    ref = training.catalogue
-    return TrainRequest(ref.name, ref.version, training.config, training.name, training.workers, resume=True)
+def resumption(training: Unfinished, *, epochs: int) -> TrainRequest:
+    """Ask for the rest of a training, with so many epochs in all."""
+    ref, changes = training.catalogue, {} if epochs == training.config.epochs else {"epochs": epochs}
+    asked = TrainRequest(ref.name, ref.version, training.config, training.name, training.workers, resume=True)
+    return replace(asked, changes=changes)
 
 
 def unfinished() -> list[Unfinished]:
-    """Trainings that ended early and are not under way again, the newest first."""
+    """Trainings that ended early and are not under way again, as a job or as a command; the newest first."""
+    models = services.settings().models_dir
     under_way = {job.request.get("name") for job in services.jobs().list(active=True, kind="train")}
-    found = unfinished_trainings(services.settings().models_dir)
-    return [training for training in found if training.name not in under_way]
+    found = [training for training in unfinished_trainings(models) if training.name not in under_way]
+    return [training for training in found if holder_of(lock_of(models / training.name)) is None]
+
+
+def can_be_resumed(job: Job) -> bool:
+    """Whether trying a job again goes on from a checkpoint instead of starting from the beginning."""
+    return job.kind == "train" and job.request.get("name") in {training.name for training in unfinished()}
 
 
 def workers(job: Job) -> list[Worker]:

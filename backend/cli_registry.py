@@ -10,7 +10,7 @@ from backend.cli_handlers import carry_out
 from backend.cli_options import add_model
 from backend.cli_text import as_lines
 from backend.errors import RegistryError
-from backend.requests import DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
+from backend.requests import DeleteRequest, DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
 
 if TYPE_CHECKING:
     import argparse
@@ -47,6 +47,10 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     promoting.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
     back = command(actions, "rollback", "Move an alias back to the version that stood there before.", roll_back)
     back.add_argument("--alias", default="champion")
+    deleting = command(
+        actions, "delete", "Delete a model or an unfinished training for good, unless it is needed.", delete
+    )
+    deleting.add_argument("name", metavar="MODEL")
     again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
     _add_version(again)
     again.add_argument("--name", default="", help="of the new model; made from the old one's when left out")
@@ -62,6 +66,11 @@ def _add_version(command: Any) -> None:
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:
     """``deploy``."""
     return carry_out(DeployRequest(options.model, options.alias, options.reason, options.replace_catalogue), settings)
+
+
+def delete(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models delete``."""
+    return carry_out(DeleteRequest(model=options.name), settings)
 
 
 def list_models(_options: argparse.Namespace, settings: Settings) -> Result:

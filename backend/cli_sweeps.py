@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
 from backend.console import ConsoleProgress
+from backend.requests import DeleteRequest
 from backend.tuning.folder import list_sweeps
 from backend.tuning.report import comparison, export, row_of, summary_of
 from backend.tuning.saved_spaces import delete_space, load_space, saved_spaces
@@ -118,6 +119,11 @@ def trial(options: argparse.Namespace, settings: Settings) -> Result:
 def final(options: argparse.Namespace, settings: Settings) -> Result:
     """``tune final``."""
     return carry_out(final_request(settings, options.name, options.number, model=options.model), settings)
+
+
+def delete(options: argparse.Namespace, settings: Settings) -> Result:
+    """``tune delete``."""
+    return carry_out(DeleteRequest(sweep=options.name), settings)
 
 
 def export_trials(options: argparse.Namespace, settings: Settings) -> Result:

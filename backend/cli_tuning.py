@@ -50,6 +50,7 @@ def add_tuning(commands: Any, command: Callable[..., Any]) -> None:
         ("pause", "Begin no further trial; those that run go on to their end.", sweeps.pause),
         ("cancel", "End all trials that run; a resumed sweep runs them again.", sweeps.cancel),
         ("show", "Show a sweep with all its trials.", sweeps.show),
+        ("delete", "Delete a sweep and its runs for good, unless it is needed.", sweeps.delete),
         ("trial", "Run one trial again, alone; it gives the same figure.", sweeps.trial),
         ("final", "Train a model with the values of a trial, the best one when left out.", sweeps.final),
     ):

@@ -54,6 +54,7 @@ __all__ = [
     "BUILT_IN",
     "KINDS",
     "CommitRequest",
+    "DeleteRequest",
     "DemoRequest",
     "DeployRequest",
     "EvaluateRequest",
@@ -221,6 +222,15 @@ class RebuildRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteRequest:
+    """Delete a model, an unfinished training (by ``model``, too) or a sweep, unless something still names it."""
+
+    kind: ClassVar[str] = "delete"
+    model: str = ""
+    sweep: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DemoRequest:
     """Run the whole path once; ``auto`` takes Fashion-MNIST where it can be had and the sample otherwise.
 
@@ -250,6 +260,7 @@ Request = (
     | PromoteRequest
     | RollbackRequest
     | RebuildRequest
+    | DeleteRequest
     | DemoRequest
 )
 KINDS: dict[str, type[Request]] = {cls.kind: cls for cls in get_args(Request)}

@@ -18,8 +18,10 @@ from backend.models import model_folder
 from backend.progress import Span
 from backend.projection_steps import project_step
 from backend.registry_steps import deploy_step, promote_step, rollback_step
+from backend.removal_steps import delete_step
 from backend.requests import (
     CommitRequest,
+    DeleteRequest,
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
@@ -79,6 +81,7 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
         PromoteRequest: promote_step,
         RollbackRequest: rollback_step,
         RebuildRequest: rebuild_step,
+        DeleteRequest: delete_step,
         DemoRequest: run_demo,
     }
     if type(request) not in steps:

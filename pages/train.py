@@ -23,7 +23,5 @@ preset = "resnet-colour" if services.is_colour(catalogue, version) else "resnet"
 config = train_form.show(catalogue, version, default_preset=preset, workers=workers)
 if config:
     job_panel.submit(training_services.request(catalogue, version, config, workers=workers))
-unfinished = {training.name: training for training in training_services.unfinished()}
-if resumed := train_workers.resume(list(unfinished.values())):
-    job_panel.submit(training_services.resumption(unfinished[resumed]))
-job_panel.show_latest("train")
+train_unfinished.show()
+job_panel.show_latest("train", "delete")

@@ -96,6 +96,15 @@ def _rebuilt(result: dict[str, Any]) -> list[str]:
     return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
 
 
+def _deleted(result: dict[str, Any]) -> list[str]:
+    told = [f"The {result['deleted']} is deleted; {words.size(result['freed_bytes'])} of disk space are free again."]
+    if not result["is_sweep"]:
+        return [*told, "Its run in MLflow stays."]
+    if not result["runs"]:
+        return told
+    return [*told, f"{words.count(result['runs'], 'run')} went to MLflow's trash; `mlflow gc` empties it."]
+
+
 TELLERS = {
     "train": (_trained, "metrics"),
     "index": (_indexed, "gallery_size"),
@@ -107,5 +116,6 @@ TELLERS = {
     "promote": (_alias, "alias"),
     "rollback": (_alias, "alias"),
     "rebuild": (_rebuilt, "same_network"),
+    "delete": (_deleted, "freed_bytes"),
     "demo": (_demo, "rows_ingested"),
 }

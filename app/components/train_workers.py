@@ -1,4 +1,4 @@
-"""Trainings on several workers: how many, how each is doing, what proves them right, and what can be resumed."""
+"""Trainings on several workers: how many, how each is doing, and what proves them right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from app.components import charts
 
 if TYPE_CHECKING:
     from backend.jobs.store import Job
-    from backend.training.preparation import Unfinished
 
 MOST = 64
 _CLAIMS = (
@@ -38,21 +37,6 @@ def choose() -> int:
             f"same model. Spark runs on {master}.",
         )
     )
-
-
-def resume(found: list[Unfinished]) -> str:
-    """Offer to go on with trainings that ended early; returns the name of the one just chosen, or nothing."""
-    if not found:
-        return ""
-    with st.expander(f"{words.count(len(found), 'training')} can be resumed", icon=":material/resume:"):
-        for training in found:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                done = f"{training.epochs_done} of {training.config.epochs} epochs done"
-                by = f", {training.workers} workers" if training.workers > 1 else ""
-                st.markdown(f"**{words.plain(training.name)}** · {done}{by}", width="stretch")
-                if st.button("Resume", key=f"resume-{training.name}", icon=":material/play_arrow:"):
-                    return training.name
-    return ""
 
 
 def show(job: Job) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, state, tuning_services, words
-from app.components import job_panel, tune_plots, tune_trials, tune_words
+from app.components import job_panel, removal, tune_plots, tune_trials, tune_words
+from app.removal_services import DeleteRequest
 from backend.tuning.plan import MOST_TRIALS
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _controls(found: Sweep) -> None:
             asked = replace(budget, trials=int(trials), minutes=float(minutes))
             job_panel.submit(tuning_services.resumption(found, asked))
             st.rerun()
+    removal.offer(DeleteRequest(sweep=found.name))
 
 
 def _figures(found: Sweep) -> None:

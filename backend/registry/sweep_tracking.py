@@ -10,6 +10,7 @@ from backend.registry.tracking import ensure_experiment
 from backend.tuning.records import TrialState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from backend.settings import Settings
@@ -88,6 +89,30 @@ class MlflowSweepTracker:
                 client.log_batch(run_id, metrics=[Metric("best.value", best.value, now, best.number)])
                 client.set_tag(run_id, "best.trial", str(best.number))
             client.set_terminated(run_id, status=status)
+
+
+def delete_runs(settings: Settings, run_ids: Iterable[str]) -> int:
+    """Move runs to MLflow's trash, from where its own ``gc`` removes them; returns how many were there.
+
+    Raises:
+        RegistryError: The store refuses.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = 0
+    wanted = [run_id for run_id in run_ids if run_id]
+    if not wanted:
+        return 0
+    with open_store(settings) as client:
+        for run_id in wanted:
+            try:
+                client.delete_run(run_id)
+            except MlflowException as error:
+                if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                    raise
+                continue  # removed before, or kept in another store
+            found += 1
+    return found
 
 
 def _flat(plan: SweepPlan) -> dict[str, Any]:

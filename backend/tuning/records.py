@@ -141,6 +141,11 @@ class SweepStatus:
     shipped_bytes: int = 0
     held_out: tuple[str, ...] = ()
 
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The runs of the sweep and of its trials in the tracking store."""
+        return (*self.child_runs.values(), self.run_id)
+
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
         return asdict(self)

@@ -1,0 +1,32 @@
+"""Deleting a model, an unfinished training or a sweep: what goes, or why it cannot, and one question before it goes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import notices, removal_services, words
+from app.components import job_panel
+from app.removal_services import DeleteRequest
+
+_GOES = {
+    "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",
+    "unfinished training": "Its checkpoints go, so that it cannot be resumed. Its run in MLflow stays.",
+    "sweep": "Its trials go with it, and their runs go to MLflow's trash. Models that were trained from it stay.",
+}
+
+
+def offer(request: DeleteRequest) -> None:
+    """Show a button that opens the question."""
+    name = request.sweep or request.model
+    with st.popover("Delete", icon=":material/delete:", key=f"delete-{name}"), notices.guarded():
+        found = removal_services.look(request)
+        kind = found.what.partition(" '")[0]
+        if found.protected:
+            st.markdown(f"**{words.plain(name)}** cannot be deleted:")
+            st.markdown("\n".join(f"- {words.plain(reason)}" for reason in found.protected))
+            return
+        st.markdown(f"Delete the {kind} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}.")
+        st.caption(_GOES[kind])
+        if st.button("Delete for good", type="primary", icon=":material/delete:", key=f"delete-{name}-now"):
+            job_panel.submit(request)
+            st.rerun()
