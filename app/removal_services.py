@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from app import deploy_services, services
 from backend.errors import EndpointError
-from backend.requests import DeleteRequest
-from backend.removal_steps import Removal, removal
+from backend.removal_steps import removal
 
-__all__ = ["DeleteRequest", "Removal", "look"]
+if TYPE_CHECKING:
+    from backend.removal_steps import Removal
+    from backend.requests import DeleteRequest
 
 
 def look(request: DeleteRequest) -> Removal:

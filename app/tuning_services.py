@@ -112,7 +112,9 @@ def check(plan: SweepPlan) -> SweepCheck:
     """Check a sweep against its catalogue and this machine; nothing is started for it."""
     counts = services.summary(plan.catalogue, plan.version).by_label
     named = plan if plan.name else replace(plan, name="unnamed")
-    return checks.check_sweep(named, counts, training_checks.machine(), slots=slots())
+    found = checks.check_sweep(named, counts, training_checks.machine(), slots=slots())
+    taken = _folder(plan.name).taken() if plan.name and not found.problems else None
+    return replace(found, problems=(*found.problems, taken)) if taken is not None else found
 
 
 def examples(plan: SweepPlan) -> list[dict[str, Any]]:

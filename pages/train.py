@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import navigation, services, training_services, words
-from app.components import catalogue_picker, job_panel, train_form, train_workers
+from app.components import catalogue_picker, job_panel, train_form, train_unfinished, train_workers
 
 st.title("Train")
 st.caption("A model learns from the labels of a catalogue which pictures belong together.")

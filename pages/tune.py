@@ -31,6 +31,7 @@ if trials.open:
     with trials:
         if chosen := tune_sweep.choose():
             tune_sweep.show(chosen)
+        job_panel.show_latest("delete", page="tune")
 if two.open:
     with two:
         tune_compare.show()

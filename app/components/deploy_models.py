@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import deploy_services, words
-from app.components import charts, index_fidelity, job_panel, model_picker, publish_question
+from app.components import charts, index_fidelity, job_panel, model_picker, publish_question, removal
 from app.services import models
-from backend.requests import DeployRequest, IndexRequest
+from backend.requests import DeleteRequest, DeployRequest, IndexRequest
 
 if TYPE_CHECKING:
     from backend.bundle import Manifest
@@ -24,7 +24,7 @@ def show() -> None:
     _buttons(model, is_building=deploy_services.is_building(model.name))
     publish_question.show(f"deploy-{model.name}")
     index_fidelity.render(model.name)
-    job_panel.show_latest("index")
+    job_panel.show_latest("index", "delete")
 
 
 def _buttons(model: Manifest, *, is_building: bool) -> None:
@@ -44,6 +44,7 @@ def _buttons(model: Manifest, *, is_building: bool) -> None:
             disabled=not (has_index or is_building),
             help="Registers the model; if it is no worse than the champion, the endpoint takes it up without a pause.",
         )
+        removal.offer(DeleteRequest(model=model.name))
     if is_building:
         st.caption(f"The index of {words.plain(model.name)} is being built. Deploying waits for it.")
     elif not has_index:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import catalogue_services, notices, services, state, words
+from app import catalogue_services, notices, services, state, training_services, words
 from app.components import charts, job_result, train_workers
 from backend.jobs.states import JobState
 
@@ -40,6 +40,7 @@ KIND_TITLES = {
     "promote": "Moving an alias",
     "rollback": "Going back",
     "rebuild": "Rebuilding",
+    "delete": "Deleting",
     "demo": "Running the demo",
 }
 STATES: dict[JobState, tuple[str, str, Any]] = {
@@ -149,7 +150,9 @@ def _heading(job: Job, *, may_dismiss: bool) -> None:
                 services.jobs().cancel(job.id)
                 st.rerun(scope="fragment")
         elif job.state is not JobState.SUCCEEDED and st.button(
-            "Try again", key=f"retry-{job.id}", icon=":material/refresh:"
+            "Resume" if training_services.can_be_resumed(job) else "Try again",
+            key=f"retry-{job.id}",
+            icon=":material/refresh:",
         ):
             again = services.jobs().retry(job.id)
             if state.job():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app import notices, removal_services, words
 from app.components import job_panel
-from app.removal_services import DeleteRequest
+
+if TYPE_CHECKING:
+    from backend.requests import DeleteRequest
 
 _GOES = {
     "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import training_services, words
 from app.components import job_panel, removal
-from app.removal_services import DeleteRequest
+from backend.requests import DeleteRequest
 from backend.training.config import RANGES
 
 if TYPE_CHECKING:

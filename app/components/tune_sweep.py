@@ -13,7 +13,7 @@ import streamlit as st
 
 from app import notices, state, tuning_services, words
 from app.components import job_panel, removal, tune_plots, tune_trials, tune_words
-from app.removal_services import DeleteRequest
+from backend.requests import DeleteRequest
 from backend.tuning.plan import MOST_TRIALS
 
 if TYPE_CHECKING:

@@ -97,13 +97,12 @@ def delete_runs(settings: Settings, run_ids: Iterable[str]) -> int:
     Raises:
         RegistryError: The store refuses.
     """
-    from mlflow.exceptions import MlflowException
-
-    found = 0
-    wanted = [run_id for run_id in run_ids if run_id]
+    found, wanted = 0, [run_id for run_id in run_ids if run_id]
     if not wanted:
         return 0
     with open_store(settings) as client:
+        from mlflow.exceptions import MlflowException
+
         for run_id in wanted:
             try:
                 client.delete_run(run_id)

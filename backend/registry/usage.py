@@ -1,4 +1,4 @@
-"""Which versions of a catalogue are still named by a model or a sweep, and so must stay readable."""
+"""Which versions of a catalogue are still named by a model, a training or a sweep, and so must stay readable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from backend import bundle
 from backend.registry.store import open_store
+from backend.training.preparation import unfinished_trainings
 from backend.tuning.folder import list_sweeps
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def versions_in_use(settings: Settings, catalogue: str) -> dict[int, list[str]]:
-    """Return the versions of a catalogue that bundles, indexes, registered models and sweeps name, and who names each.
+    """Return the versions of a catalogue that bundles, indexes, registered models, sweeps and unfinished trainings name.
+
+    Beside each version stands who names it.
 
     Raises:
         ConfigurationError: A sweep cannot be read, which may name one.
@@ -24,6 +27,9 @@ def versions_in_use(settings: Settings, catalogue: str) -> dict[int, list[str]]:
         plan = folder.plan()
         if plan.catalogue == catalogue:
             used.setdefault(plan.version, []).append(f"sweep {plan.name}")
+    for training in unfinished_trainings(settings.models_dir):
+        if training.catalogue.name == catalogue:
+            used.setdefault(training.catalogue.version, []).append(f"unfinished training {training.name}")
     if settings.tracking_uri or (settings.home / "mlflow.db").is_file():
         for version, name in _registered(settings, catalogue):
             used.setdefault(version, []).append(name)

@@ -23,6 +23,7 @@ from backend.tuning.space import is_whole
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from backend.errors import WorkbenchError
     from backend.training.costs import Estimate
     from backend.tuning.plan import Algorithm, SweepPlan
 
@@ -50,7 +51,7 @@ class SweepCheck:
         seconds: What the sweep would take; None when that cannot be said.
     """
 
-    problems: tuple[ConfigurationError | EnvironmentUnready, ...]
+    problems: tuple[WorkbenchError, ...]
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     estimate: Estimate | None = None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.bundle import write_atomically
-from backend.errors import Cancelled, ConfigurationError, StorageFull, is_disk_full
+from backend.errors import Cancelled, ConfigurationError, InUse, StorageFull, WorkbenchError, is_disk_full
 from backend.holding import held, holder_of, lock_of
 from backend.progress import NullProgress
 from backend.tuning.plan import SweepPlan
@@ -59,11 +59,25 @@ class SweepFolder:
             ConfigurationError: There is a sweep of that name.
         """
         if self.exists:
-            raise ConfigurationError(
-                f"There is already a sweep {self.name!r}.", next_step="Resume it, or choose another name."
-            )
+            raise self._exists_already()
         (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
         self.write_plan(plan)
+
+    def taken(self) -> WorkbenchError | None:
+        """Return why a new sweep cannot have this name; None where it can."""
+        if self.exists:
+            return self._exists_already()
+        holder = self.holder
+        return InUse(f"{holder.sentence(self._title)}.", next_step="Choose another name.") if holder else None
+
+    def _exists_already(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"There is already a sweep {self.name!r}.", next_step="Resume it, or choose another name."
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"The sweep {self.name!r}"
 
     def write_plan(self, plan: SweepPlan) -> None:
         """Write down what the sweep is to do."""
@@ -168,8 +182,8 @@ class SweepFolder:
         Raises:
             InUse: Another one does.
         """
-        what, otherwise = f"The sweep {self.name!r}", "choose another name"
-        with held(lock_of(self.path), what, doing, progress or NullProgress(), otherwise=otherwise):
+        listener, instead = progress or NullProgress(), "choose another name"
+        with held(lock_of(self.path), self._title, doing, listener, otherwise=instead):
             yield
 
     @property

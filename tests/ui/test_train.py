@@ -9,12 +9,14 @@ import pytest
 
 from app.components import train_fields, train_preview
 from backend.bundle import CatalogueRef
+from backend.holding import lock_of
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.requests import TrainRequest, to_json
+from backend.requests import DeleteRequest, TrainRequest, to_json
 from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
 from backend.training.preparation import ModelPlace, note_training
 from backend.training.rank_folder import RankFolder, RankState
+from tests.support.holding import held_elsewhere
 from tests.ui.conftest import add_version, assert_calm, finished, press, shop_row, texts, write_catalogue
 
 
@@ -200,10 +202,53 @@ def test_a_killed_worker_is_a_sentence_its_log_stands_below_and_the_training_can
     assert [error.value for error in test.error] == [sentence]
     assert "Its last lines:\nepoch 1 of 4: loss 3.0" in [code.value for code in test.code]
     assert [frame.value["Is"].tolist() for frame in test.dataframe] == [["failed", "gone"]]
-    press(test, "Resume")
+    press(test, "Go on")
     job = screen.runner.list()[0]
     assert (job.request["name"], job.request["resume"], job.request["workers"]) == ("pair", True, 2)
     assert job.request["config"] == TWO.config.as_dict()
+    assert job.request["changes"] == {}
+
+
+def test_a_training_can_be_resumed_for_longer_and_a_failed_job_says_that_it_resumes(screen, shop):
+    ended_early(screen)
+    test = screen.open("train")
+    assert "Try again" not in [button.label for button in test.button]
+    test.number_input(key="resume-epochs-pair").set_value(9).run()
+    press(test, "Go on")
+    assert screen.runner.list()[0].request["changes"] == {"epochs": 9}
+
+
+def test_without_a_checkpoint_a_failed_job_starts_from_the_beginning(screen, shop):
+    ended_early(screen)
+    (ModelPlace(screen.settings.models_dir, "pair").checkpoints / "state-001.npz").unlink()
+    test = screen.open("train")
+    labels = [button.label for button in test.button]
+    assert "Try again" in labels
+    assert not {"Go on", "Resume"} & set(labels)
+
+
+def test_a_training_that_a_command_goes_on_with_is_not_offered(screen, shop):
+    ended_early(screen)
+    with held_elsewhere(lock_of(screen.settings.models_dir / "pair")):
+        assert "can be resumed" not in texts(screen.open("train"))
+
+
+def test_an_unfinished_training_is_deleted_after_one_question(screen, shop):
+    ended_early(screen)
+    test = screen.open("train")
+    assert "Delete the unfinished training **pair** for good? It takes" in texts(test)
+    press(test, "Delete for good")
+    job = screen.runner.list()[0]
+    assert (job.kind, job.request) == ("delete", {"model": "pair", "sweep": ""})
+    assert "The job" in texts(screen.open("train"))  # which has it now
+
+
+def test_what_a_deletion_freed_is_said(screen, shop):
+    result = {"deleted": "model 'autumn'", "freed_bytes": 537_000_000, "runs": 0, "is_sweep": False}
+    finished(screen, DeleteRequest(model="autumn"), result)
+    said = texts(screen.open("train"))
+    assert "The model 'autumn' is deleted; 537 MB of disk space are free again." in said
+    assert "Its run in MLflow stays." in said
 
 
 def test_the_card_says_what_holds_and_what_does_not(screen, shop):

@@ -11,6 +11,7 @@ import pytest
 
 from app import state, tuning_services
 from app.components import tune_charts, tune_compare, tune_space, tune_words
+from backend.holding import lock_of
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.requests import TuneRequest, to_json
@@ -19,6 +20,7 @@ from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState
 from backend.tuning.space import FIELDS, Space
+from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 from tests.ui import conftest
 from tests.ui.conftest import add_version, assert_calm, press, shop_row, write_catalogue
@@ -270,6 +272,28 @@ def test_a_sweep_whose_process_was_killed_is_interrupted_and_can_be_resumed(scre
     (job,) = screen.runner.list(kind="tune")
     assert job.request["resume"]
     assert Budget(**job.request["plan"]["budget"]) == replace(plan_for().budget, trials=12)
+
+
+def test_a_sweep_is_deleted_after_one_question_and_not_while_it_runs(screen, autumn):
+    test = trials_view(screen)
+    assert "Delete the sweep **autumn** for good? It takes" in texts(test)
+    press(test, "Delete for good")
+    job = screen.runner.list()[0]
+    assert (job.kind, job.request) == ("delete", {"model": "", "sweep": "autumn"})
+    with autumn.held():
+        assert "Delete for good" not in [button.label for button in trials_view(screen).button]
+
+
+def test_a_name_that_another_sweep_has_is_said_before_it_starts(screen, autumn):
+    test = screen.open("tune")
+    test.text_input(key="tune_name").set_value("autumn").run()
+    assert "There is already a sweep 'autumn'." in texts(test)
+    assert next(button for button in test.button if button.label == "Start the sweep").disabled
+    with held_elsewhere(lock_of(screen.settings.sweeps_dir / "winter"), "is already being run", job="j-1"):
+        test.text_input(key="tune_name").set_value("winter").run()
+        assert "The sweep 'winter' is already being run by job j-1" in texts(test)
+    test.text_input(key="tune_name").set_value("winter").run()
+    assert not next(button for button in test.button if button.label == "Start the sweep").disabled
 
 
 def test_a_failed_sweep_says_why_and_what_to_do(screen, shop):
