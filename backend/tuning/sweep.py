@@ -150,6 +150,7 @@ class _Run:
 
     def _look(self) -> None:
         """See what became of the trials, tell it, and decide."""
+        self.progress.check_cancelled()  # first: whoever cancels may have ended the JVM, too
         lost = self.engine.lost() if isinstance(self.engine, engines.SparkEngine) else []
         if not self._done.is_set() and (trouble := self.engine.trouble()):
             raise EnvironmentUnready(
@@ -161,7 +162,6 @@ class _Run:
         if self.clock.spent_s - self._noted_s >= NOTE_EVERY_S:
             self._noted_s = self.clock.spent_s
             self.folder.update_status(spent_s=round(self._noted_s, 1))
-        self.progress.check_cancelled()
         if self.clock.is_over and not self.folder.is_to_stop:
             self._ending = self.clock.sentence
             self.folder.ask_to_stop()

@@ -240,7 +240,6 @@ def test_an_unfinished_training_is_deleted_after_one_question(screen, shop):
     press(test, "Delete for good")
     job = screen.runner.list()[0]
     assert (job.kind, job.request) == ("delete", {"model": "pair", "sweep": ""})
-    assert "The job" in texts(screen.open("train"))  # which has it now
 
 
 def test_what_a_deletion_freed_is_said(screen, shop):
