@@ -29,9 +29,10 @@ if new.open:
         job_panel.show_latest("tune", page="tune")
 if trials.open:
     with trials:
-        if chosen := tune_sweep.choose():
-            tune_sweep.show(chosen)
+        chosen = tune_sweep.choose()
         job_panel.show_latest("delete", page="tune")
+        if chosen:
+            tune_sweep.show(chosen)
 if two.open:
     with two:
         tune_compare.show()

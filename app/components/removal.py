@@ -28,6 +28,7 @@ def offer(request: DeleteRequest) -> None:
         if found.protected:
             st.markdown(f"**{words.plain(name)}** cannot be deleted:")
             st.markdown("\n".join(f"- {words.plain(reason)}" for reason in found.protected))
+            st.caption("Change that first, then delete it.")
             return
         st.markdown(f"Delete the {kind} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}.")
         st.caption(_GOES[kind])
