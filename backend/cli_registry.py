@@ -9,7 +9,7 @@ from backend.bundle import list_bundles
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model
 from backend.cli_text import as_lines
-from backend.errors import RegistryError
+from backend.errors import BundleError, RegistryError
 from backend.requests import DeleteRequest, DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     deleting = command(
         actions, "delete", "Delete a model or an unfinished training for good, unless it is needed.", delete
     )
-    deleting.add_argument("name", metavar="MODEL")
+    add_model(deleting, help_text="name of the model, or of the training", bare=True)
     again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
     _add_version(again)
     again.add_argument("--name", default="", help="of the new model; made from the old one's when left out")
@@ -69,8 +69,14 @@ def deploy(options: argparse.Namespace, settings: Settings) -> Result:
 
 
 def delete(options: argparse.Namespace, settings: Settings) -> Result:
-    """``models delete``."""
-    return carry_out(DeleteRequest(model=options.name), settings)
+    """``models delete``.
+
+    Raises:
+        BundleError: No model is named; the newest is not meant by that.
+    """
+    if not options.model:
+        raise BundleError("No model is named.", next_step="Add --model NAME.")
+    return carry_out(DeleteRequest(model=options.model), settings)
 
 
 def list_models(_options: argparse.Namespace, settings: Settings) -> Result:

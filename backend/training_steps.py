@@ -131,7 +131,7 @@ def _taken_up(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> 
     done = f"{found.epochs_done} of {found.config.epochs} epochs done"
     raise ConfigurationError(
         f"There is an unfinished training {found.name!r} with other settings, {done}.",
-        next_step=f"Go on with it: `{resume_command(found.name)}`. Or delete it, or choose another name.",
+        next_step=f"Go on with it: `{resume_command(found.name)}`. Or delete it (`models delete`), or choose another name.",
     )
 
 

@@ -116,7 +116,7 @@ def check_name(place: ModelPlace) -> None:
     if place.bundle.exists():
         raise ConfigurationError(
             f"{place.bundle} is in the way; without a {MANIFEST} it is not a model.",
-            next_step=f"Remove it with `python -m backend models delete {name}`, or choose another name.",
+            next_step=f"Remove it with `python -m backend models delete --model {name}`, or choose another name.",
         )
 
 

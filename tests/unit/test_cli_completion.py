@@ -20,7 +20,7 @@ from tests.unit.test_cli_outcome import COMMANDS
 # Commands that name models which there are.
 WITH_MODEL = {
     *("index", "index refresh", "index behind", "index fidelity", "evaluate", "compare", "project", "deploy"),
-    *("models show", "models rebuild", "golden replay", "explore save"),
+    *("models show", "models rebuild", "models delete", "golden replay", "explore save"),
     *(f"explore {name}" for name in ("maps", "outliers", "overlap", "hubs", "duplicates", "neighbours", "place")),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from backend import cli, training_steps
 from backend.bundle import CatalogueRef
 from backend.cli_training import changes_of, fields_help, resumption
-from backend.errors import Cancelled, ConfigurationError, InUse
+from backend.errors import Cancelled, ConfigurationError, InUse, StorageFull
 from backend.holding import lock_of
 from backend.progress import NullProgress
 from backend.requests import DeployRequest, EvaluateRequest, IndexRequest, TrainRequest, from_json, to_json
@@ -183,6 +183,18 @@ def test_names_made_from_the_time_differ_also_within_a_second(settings, monkeypa
     assert [name.removeprefix(made[0]) for name in made] == ["", "-2", "-3", "-5"]
 
 
+@pytest.mark.parametrize("error", [Cancelled("Stopped."), StorageFull("The disk is full.")])
+def test_what_is_kept_is_said_to_whoever_was_stopped_and_to_whoever_met_a_full_disk(settings, left, error):
+    first = "Free some space first. " if isinstance(error, StorageFull) else ""
+    with pytest.raises(type(error)) as told, training_steps._advised("autumn", settings):
+        raise error
+    kept = "3 of 10 epochs are kept; resume on the page Train, or with `python -m backend train --resume autumn`."
+    assert told.value.next_step == first + kept
+    with pytest.raises(type(error)) as told, training_steps._advised("winter", settings):
+        raise error
+    assert told.value.next_step == first + "No epoch was finished, so training starts from the beginning."
+
+
 @pytest.mark.parametrize("request_", [IndexRequest("autumn"), EvaluateRequest("autumn"), DeployRequest("autumn")])
 def test_work_on_one_model_waits_for_its_turn(settings, request_):
     folder = settings.models_dir / "autumn"
@@ -203,7 +215,7 @@ def test_a_folder_that_a_killed_process_left_half_made_is_named(settings):
     (settings.models_dir / "autumn").mkdir(parents=True)
     with pytest.raises(ConfigurationError, match="is in the way") as refused:
         train_step(TrainRequest("shop", name="autumn"), settings, NullProgress())
-    assert "models delete autumn" in refused.value.next_step
+    assert "models delete --model autumn" in refused.value.next_step
 
 
 @pytest.mark.parametrize("name", ["../autumn", ".locks", "a/b", "a b", "-x", "x.checkpoints", "é" * 3, "x" * 101])

@@ -8,13 +8,19 @@ import pytest
 
 from backend.cli import main, parser
 from backend.cli_tuning import plan_of, space_of
-from backend.errors import ConfigurationError
+from backend.errors import ConfigurationError, InUse
+from backend.holding import lock_of
+from backend.progress import NullProgress
+from backend.requests import TuneRequest
 from backend.training.config import preset
+from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, Objective
 from backend.tuning.records import TrialState
 from backend.tuning.saved_spaces import save_space
 from backend.tuning.space import Dimension
-from tests.support.sweeps import SPACE, record, stored_sweep
+from backend.tuning_steps import tune_step
+from tests.support.holding import held_elsewhere
+from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 
 
 def test_fields_vary_as_they_are_written():
@@ -110,3 +116,28 @@ def test_spaces_are_kept_and_forgotten(told):
     told("save-space", "rates", "--vary", "dropout=uniform:0..0.5")
     assert told("spaces")["spaces"] == [{"space": "rates", "dropout": {"kind": "uniform", "low": 0.0, "high": 0.5}}]
     assert told("forget-space", "rates") == {"spaces": []}
+
+
+def test_a_name_that_another_sweep_has_is_refused_from_the_start(settings):
+    lock = lock_of(settings.sweeps_dir / "autumn")
+    with held_elsewhere(lock, "is already being run", job="j-1"), pytest.raises(InUse) as refused:
+        tune_step(TuneRequest(plan_for()), settings, NullProgress())
+    assert refused.value.message.startswith("The sweep 'autumn' is already being run by job j-1")
+    assert "jobs cancel j-1" in refused.value.next_step
+    assert not (settings.sweeps_dir / "autumn").exists()
+
+
+@pytest.mark.parametrize("name", ["../autumn", ".locks", "a/b", "a b", "-x", "x" * 81])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_name_that_is_no_sweeps_leaves_nothing_behind(settings, name, resume):
+    with pytest.raises(ConfigurationError):
+        tune_step(TuneRequest(plan_for(name), resume=resume), settings, NullProgress())
+    assert not settings.home.exists()
+
+
+def test_a_sweep_folder_that_a_killed_process_left_half_made_is_used(settings):
+    folder = SweepFolder(settings.sweeps_dir / "autumn")
+    (folder.path / "trials").mkdir(parents=True)
+    assert folder.taken() is None
+    folder.create(plan_for())
+    assert folder.plan() == plan_for()

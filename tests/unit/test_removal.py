@@ -165,8 +165,11 @@ def test_commands_name_what_they_delete(autumn, monkeypatch, capfd):
         monkeypatch.setenv(name, value)
     assert cli.main(["models", "delete", "winter"]) == 1
     assert "There is no model 'winter'" in capfd.readouterr().err
-    assert cli.main(["models", "delete", "autumn"]) == 0
+    assert cli.main(["models", "delete", "--model", "autumn"]) == 0
     assert "model 'autumn'" in capfd.readouterr().out
+    assert cli.main(["models", "delete"]) == 1
+    assert "No model is named" in capfd.readouterr().err
+    assert bundle.verify(autumn.models_dir / "autumn-2")
     stored_sweep(autumn.sweeps_dir, plan=plan_for("rates"))
     assert cli.main(["tune", "delete", "rates"]) == 0
     assert not (autumn.sweeps_dir / "rates").exists()
