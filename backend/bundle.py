@@ -90,6 +90,8 @@ class Manifest:
         files: SHA-256 by file name, of every file but the manifest.
         weights_hash: Hash over the weights' values, equal for equal networks whatever the file looks like.
         origin: Where the configuration came from, e.g. ``{"sweep": "autumn", "trial": 7}``; empty: from a person.
+        threads: Threads that each process computed with: another number adds up in another order, and gives other last
+            bits. 0: not known, as for models of earlier versions.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Manifest:
     index: IndexInfo | None = None
     files: dict[str, str] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+    threads: int = 0
     format_version: int = FORMAT_VERSION
 
     def with_index(self, info: IndexInfo) -> Manifest:

@@ -1,15 +1,20 @@
 """A model's card replayed: the same catalogue version, configuration and seed, trained, indexed and evaluated anew.
 
-What comes out need not be the same to the last bit: threads add up in another order. What differs is said.
+It takes as many workers and threads as the original did, where that is known: with another number, sums are added up in
+another order, and the last bits of the network are others. What differs is said, and by how much.
 """
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backend import bundle
-from backend.errors import RegistryError
+from backend.errors import BundleError, RegistryError
 from backend.holding import held, lock_of
 from backend.models import model_folder
 from backend.progress import Span
@@ -19,10 +24,13 @@ from backend.training.config import TrainConfig
 from backend.training.preparation import ModelPlace, check_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from backend.progress import Progress
     from backend.requests import RebuildRequest
     from backend.settings import Settings
 
+logger = logging.getLogger(__name__)
 _WEIGHTS = (("train", 80), ("index", 10), ("evaluate", 10))
 
 
@@ -52,14 +60,51 @@ def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress
     what, doing = f"The model {name!r}", f"is being rebuilt from {card.model}"
     with held(lock_of(folder), what, doing, progress, otherwise="choose another name"):
         for asked, span in zip(needed, spans, strict=True):
-            steps.run_request(asked, settings, span)
+            steps.run_request(asked, replace(settings, threads=card.threads or settings.threads), span)
     rebuilt = card_of(folder, bundle.read_manifest(folder))
     return {
         "model": name,
         "original": card.model,
         "same_network": rebuilt.weights_hash == card.weights_hash,
+        "largest_weight_difference": _largest_difference(_original(request, card, settings), folder),
         "differs": differences(card, rebuilt),
+        "figures": figures(card, rebuilt),
     }
+
+
+def _original(request: RebuildRequest, card: ModelCard, settings: Settings) -> Path | None:
+    """Return a folder with the original's network: its own, or the one that was registered; None where both are gone."""
+    from backend.registry.fetching import fetch_version
+
+    folder = settings.models_dir / card.model
+    if (folder / bundle.MANIFEST).is_file() and bundle.read_manifest(folder).weights_hash == card.weights_hash:
+        return folder
+    try:
+        return fetch_version(settings, request.version) if request.version else None
+    except (BundleError, RegistryError) as error:
+        logger.warning("the original's network cannot be compared: %s", error)
+        return None
+
+
+def _largest_difference(original: Path | None, rebuilt: Path) -> float | None:
+    """Return by how much the weight that differs most differs; None where the networks cannot be compared."""
+    if original is None:
+        return None
+    with np.load(original / bundle.WEIGHTS) as before, np.load(rebuilt / bundle.WEIGHTS) as after:
+        if {name: before[name].shape for name in before} != {name: after[name].shape for name in after}:
+            return None
+        gaps = [np.abs(before[name].astype(np.float64) - after[name]).max(initial=0.0) for name in before]
+    return float(max(gaps, default=0.0))
+
+
+def figures(original: ModelCard, rebuilt: ModelCard) -> list[dict[str, Any]]:
+    """Return the figures that both cards have, side by side, whether they differ or not."""
+    shared = sorted(original.metrics.keys() & rebuilt.metrics.keys())
+    pairs = [(name, original.metrics[name], rebuilt.metrics[name]) for name in shared]
+    return [
+        {"figure": name, "original": before, "rebuilt": after, "difference": after - before}
+        for name, before, after in pairs
+    ]
 
 
 def _card(request: RebuildRequest, settings: Settings) -> ModelCard:
@@ -82,6 +127,8 @@ def differences(original: ModelCard, rebuilt: ModelCard) -> list[dict[str, str]]
     pairs: list[tuple[str, object, object]] = [
         ("network", original.weights_hash[:12], rebuilt.weights_hash[:12]),
         ("code", original.git_commit, rebuilt.git_commit),
+        ("workers", original.workers, rebuilt.workers),
+        ("threads", original.threads or "not recorded", rebuilt.threads or "not recorded"),
         ("products in the index", original.index.get("size"), rebuilt.index.get("size")),
         ("kind of index", original.index.get("kind"), rebuilt.index.get("kind")),
     ]

@@ -90,7 +90,9 @@ def _alias(result: dict[str, Any]) -> list[str]:
 
 
 def _rebuilt(result: dict[str, Any]) -> list[str]:
-    same = "the same network, to the last bit" if result["same_network"] else "another network"
+    gap = result.get("largest_weight_difference")
+    other = "another network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
+    same = "the same network, to the last bit" if result["same_network"] else other
     told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
     changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
     return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]

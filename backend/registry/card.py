@@ -36,6 +36,7 @@ class ModelCard:
         git_commit: The code that trained it.
         config, seed: What it was trained with.
         workers: Processes that trained it together.
+        threads: Threads that each computed with; 0 where that is not known.
         run_id: Its run in MLflow.
         sweep, trial: The sweep that found its configuration, and the trial; empty for one that was chosen by hand.
         weights_hash: Its network.
@@ -64,6 +65,7 @@ class ModelCard:
     metrics: dict[str, float]
     rates: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     queries: int = 0
+    threads: int = 0
 
     def to_json(self) -> str:
         """Return the card as JSON."""
@@ -116,6 +118,7 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
         metrics=dict(manifest.metrics),
         rates={name: (rate.value, rate.low, rate.high) for name, rate in row.rates.items()} if row else {},
         queries=row.queries if row else 0,
+        threads=manifest.threads,
     )
 
 
@@ -157,6 +160,7 @@ def lineage(card: ModelCard, *, endpoint: str = "") -> dict[str, str]:
         "Code": card.git_commit,
         "Seed": str(card.seed),
         "Workers": str(card.workers) if card.workers > 1 else "",
+        "Threads": str(card.threads or ""),
         "Sweep": card.sweep,
         "Trial": card.trial,
         "Run": card.run_id,

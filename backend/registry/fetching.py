@@ -70,6 +70,17 @@ def fetch(client: MlflowClient, settings: Settings, found: Any, alias: str = "")
     return _verified(found, uri, settings, alias)
 
 
+def fetch_version(settings: Settings, number: int) -> Path:
+    """Return the folder of the bundle of a registered version, verified.
+
+    Raises:
+        RegistryError: There is no such version, or the store cannot be reached.
+        BundleError: What is stored is damaged or not what was registered.
+    """
+    with open_store(settings) as client:
+        return fetch(client, settings, version_numbered(client, settings, number))[1]
+
+
 def _check_ours(found: Any) -> None:
     if not found.tags.get(MANIFEST_TAG):
         raise BundleError(

@@ -91,7 +91,8 @@ def train_on_spark(
         reports = [_report(result) for result in results]
         proof = prove(plan, reports, first_step_s=run.first_step_s, reader=config.reader)
         notes = tuple(dict.fromkeys(note for result in results for note in result["notes"]))
-        manifest = describe(place.name, replace(resolved, notes=notes), best, catalogue=snapshot.ref, run_id=run_id)
+        resolved, threads = replace(resolved, notes=notes), int(results[0]["threads"])
+        manifest = describe(place.name, resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
         arrays = Checkpoints(place.checkpoints, resume=True).load(best.epoch)
         told = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
         return write_bundle(place.bundle, manifest, arrays, told), proof
@@ -126,7 +127,7 @@ def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers) -
 
 
 def _report(result: dict[str, Any]) -> RankReport:
-    return RankReport(**{name: value for name, value in result.items() if name not in {"best", "notes"}})
+    return RankReport(**{name: value for name, value in result.items() if name not in {"best", "notes", "threads"}})
 
 
 @dataclass

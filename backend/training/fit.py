@@ -17,6 +17,7 @@ from backend.training.epochs import run_epochs
 from backend.training.package import describe, write_bundle
 from backend.training.preparation import Workers, check_name, tracked
 from backend.training.pretrained import check_pretrained
+from backend.training.provenance import threads_of
 from backend.training.runtime import prepare_training
 from backend.training.trainer import Trainer
 
@@ -74,5 +75,6 @@ def train(
                 trainer.restore(checkpoints.state(), epochs=checkpoints.done)
             run_epochs(trainer, data, checkpoints, told=tracker.log, progress=progress)
             best = checkpoints.best
-            manifest = describe(place.name, data.resolved, best, catalogue=snapshot.ref, run_id=run_id)
+            threads = threads_of(tf)
+            manifest = describe(place.name, data.resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
             return write_bundle(place.bundle, manifest, checkpoints.load(best.epoch))

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from backend.training.resolve import Resolved
 
 
-def describe(name: str, resolved: Resolved, best: EpochResult, *, catalogue: CatalogueRef, run_id: str) -> Manifest:
+def describe(
+    name: str, resolved: Resolved, best: EpochResult, *, catalogue: CatalogueRef, run_id: str, threads: int
+) -> Manifest:
     """Fill a manifest with everything known about a training; the files and their hashes come with writing."""
     config = resolved.config
     return bundle.Manifest(
@@ -38,6 +40,7 @@ def describe(name: str, resolved: Resolved, best: EpochResult, *, catalogue: Cat
         git_commit=provenance.git_commit(),
         libraries=provenance.library_versions(),
         run_id=run_id,
+        threads=threads,
         metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r},
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-similarity", "numpy", "pillow", "pyarrow", "deltalake")
 UNKNOWN = "unknown"
@@ -32,6 +34,11 @@ def _git(root: Path, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):  # no git, or one that hangs: the answer is "unknown" all the same
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def threads_of(tf: Any) -> int:
+    """Return the number of threads that one operation of this process's TensorFlow may use."""
+    return int(tf.config.threading.get_intra_op_parallelism_threads()) or len(os.sched_getaffinity(0))
 
 
 def library_versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from backend.training.config import TrainConfig
 from backend.training.data import prepare_data
 from backend.training.epochs import run_epochs
 from backend.training.proof import RankReport, are_equal, ids_hash
+from backend.training.provenance import threads_of
 from backend.training.rank_folder import RankFolder, RankProgress
 from backend.training.runtime import prepare_training, set_environment
 from backend.training.trainer import Trainer
@@ -108,7 +109,8 @@ def _trained(order: RankOrder, place: RankFolder) -> dict[str, Any]:
         run_epochs(trainer, data, results, told=progress.epoch, progress=progress, ranks=ranks)
         report = _report(data, trainer, results, ranks, bool(tf.config.get_visible_devices("GPU")))
     hvd.shutdown()
-    return {**asdict(report), "best": asdict(results.best), "notes": list(data.resolved.notes)}
+    told = {"best": asdict(results.best), "notes": list(data.resolved.notes), "threads": threads_of(tf)}
+    return {**asdict(report), **told}
 
 
 def _report(

@@ -301,6 +301,7 @@ def gives_the_same_again(whole: Pictures, tf: Any) -> bool:
             EpochResult(1, 0.0, 0.0, 0.0),
             catalogue=CatalogueRef("bench", 1),
             run_id="",
+            threads=2,
         )
         manifest = write_bundle(Path(place) / "probe", described, one.model.get_weights())
         again = load_embedder(Path(place) / "probe", manifest, threads=2).embed(probe)

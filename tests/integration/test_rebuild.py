@@ -40,6 +40,10 @@ def test_a_registered_model_is_rebuilt_from_its_card_alone(home):
     assert found["same_network"] == (rebuilt.weights_hash == original.weights_hash)
     what = {one["what"] for one in found["differs"]}
     assert ("network" in what) != found["same_network"]
+    assert (found["largest_weight_difference"] == 0) == found["same_network"]  # against the registered network
+    assert found["largest_weight_difference"] < 1e-3
+    assert rebuilt.threads == original.threads > 0
+    assert {one["figure"] for one in found["figures"]} == original.metrics.keys() & rebuilt.metrics.keys()
     assert rebuilt.run_id != original.run_id
     assert not what & {"products in the index", "kind of index", "tensorflow", "numpy"}
 

@@ -216,6 +216,20 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
             ["m-2 was made as the card of m-1 says; it is another network.", "What differs: network aa → bb."],
         ),
         (
+            "rebuild",
+            {
+                "model": "m-2",
+                "original": "m-1",
+                "same_network": False,
+                "largest_weight_difference": 3.14e-7,
+                "differs": [{"what": "threads", "original": "2", "rebuilt": "4"}],
+            },
+            [
+                "m-2 was made as the card of m-1 says; it is another network, whose weights differ by 3e-07 at most.",
+                "What differs: threads 2 → 4.",
+            ],
+        ),
+        (
             "train",
             {"model": "m-1", "workers": 2, "metrics": {"val.precision_at_1": 0.9312, "val.map_at_r": 0.8649}},
             [

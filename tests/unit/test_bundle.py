@@ -90,6 +90,13 @@ def test_a_manifest_that_is_not_ours_is_refused(folder, text, says):
         bundle.verify(folder)
 
 
+def test_a_manifest_from_before_threads_were_recorded_still_opens(folder):
+    raw = json.loads((folder / bundle.MANIFEST).read_text())
+    del raw["threads"]
+    (folder / bundle.MANIFEST).write_text(json.dumps(raw))
+    assert bundle.verify(folder).threads == 0
+
+
 def test_a_folder_without_manifest_is_no_model(tmp_path):
     with pytest.raises(BundleError, match=r"no manifest\.json"):
         bundle.verify(tmp_path)

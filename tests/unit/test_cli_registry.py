@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from backend import cli
-from backend.bundle import read_manifest
-from backend.rebuild import differences
+from backend import cli, rebuild
+from backend.bundle import WEIGHTS, read_manifest
+from backend.rebuild import differences, figures
 from backend.registry.card import card_of
 from backend.registry.golden import golden_queries
 from backend.serving.gateway import build_app
@@ -127,3 +129,37 @@ def test_a_rebuild_says_what_differs_and_nothing_else(evaluated_home):
     assert found["network"] == ("small-5", "large-3")
     assert "test.precision_at_1" in found
     assert "code" not in found
+    assert "threads" not in found  # of neither is it known
+    shown = {one["figure"]: one for one in figures(*cards)}
+    assert shown.keys() == cards[0].metrics.keys() & cards[1].metrics.keys()
+    one = shown["test.precision_at_1"]
+    assert (one["original"], one["rebuilt"]) == tuple(card.metrics["test.precision_at_1"] for card in cards)
+    assert one["difference"] == one["rebuilt"] - one["original"]
+
+
+def test_another_number_of_threads_is_named(evaluated_home):
+    folder = evaluated_home.models_dir / "small"
+    card = card_of(folder, read_manifest(folder))
+    told = differences(replace(card, threads=2), replace(card, threads=4))
+    assert told == [{"what": "threads", "original": "2", "rebuilt": "4"}]
+    (told,) = differences(card, replace(card, threads=4))
+    assert told["original"] == "not recorded"
+
+
+@pytest.mark.parametrize(
+    ("changed", "gap"),
+    [
+        ({}, 0.0),
+        ({"b": np.float32([1.0, 2.0 + 2**-20])}, 2**-20),
+        ({"a": np.zeros((2, 3), np.float32)}, 5.0),
+        ({"a": np.zeros((3, 2), np.float32)}, None),
+        ({"c": np.zeros(1, np.float32)}, None),
+    ],
+)
+def test_the_size_of_the_difference_is_that_of_the_weight_that_differs_most(changed, gap, tmp_path):
+    before = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.float32([1.0, 2.0])}
+    for name, arrays in (("before", before), ("after", {**before, **changed})):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / WEIGHTS, **arrays)
+    assert rebuild._largest_difference(tmp_path / "before", tmp_path / "after") == gap
+    assert rebuild._largest_difference(None, tmp_path / "after") is None

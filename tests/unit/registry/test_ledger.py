@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from backend import bundle
@@ -90,6 +93,11 @@ def test_a_card_tells_where_a_model_comes_from_and_how_good_it_is(card, evaluate
     assert lineage(card, endpoint="http://here")["Endpoint"] == "http://here"
     assert lineage(card)["Index"] == "exact, 60 products of shop, version 4"
     assert "Sweep" not in lineage(card)
+    assert "Threads" not in lineage(card)  # of a model that was made before they were recorded
+    assert lineage(replace(card, threads=2))["Threads"] == "2"
+    earlier = json.loads(card.to_json())
+    del earlier["threads"]
+    assert ModelCard.from_json(json.dumps(earlier)) == ModelCard.from_json(card.to_json())
     assert "It was not evaluated." in as_markdown(card)
 
     folder = evaluated_home.models_dir / "large"

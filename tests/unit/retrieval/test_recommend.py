@@ -102,13 +102,13 @@ def test_the_largest_pictures_are_decoded_one_at_a_time(projection_recommender, 
     upright = imaging.upright
 
     def noting(image, orientation):
-        held.append(projection_recommender._large.locked())
+        held.append(projection_recommender._pictures._large.locked())
         return upright(image, orientation)
 
     monkeypatch.setattr(imaging, "upright", noting)
     projection_recommender.recommend([encoded(picture("blob", 1, side=side)) for side in (16, 40, 20)], k=1)
     assert held == [False, True, False]
-    assert not projection_recommender._large.locked()
+    assert not projection_recommender._pictures._large.locked()
 
 
 @pytest.mark.parametrize("name", [bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY])
