@@ -10,6 +10,7 @@ import hashlib
 import logging
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 FACET_TEXTS = ("label", "category", "brand", "colour")
 FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
-FACET_VALUES = 200  # more than that cannot be chosen from
+FACET_VALUES = 5_000  # more than that are not sent to the browser: of more, the most frequent
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be
 TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
 STATUS_TIMEOUT_S = 3.0
@@ -55,9 +56,15 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What can be filtered by: the values of each column that has any, and the prices from lowest to highest."""
+    """What can be filtered by: the values of each column that has any, and the prices from lowest to highest.
+
+    Attributes:
+        values: In alphabetical order, of each column; the most frequent of one with very many.
+        more: How many further values a column has.
+    """
 
     values: dict[str, list[str]]
+    more: dict[str, int]
     prices: tuple[float, float] | None
     has_stock: bool
 
@@ -134,10 +141,14 @@ def is_colour(name: str, version: int) -> bool:
 def facets(name: str, version: int) -> Facets:
     """What the gallery of a catalogue version can be filtered by."""
     columns = snapshot(name, version).columns(list(FACET_COLUMNS), on_sale_only=True)
-    values = {column: columns[column].drop_null().unique().sort().to_pylist() for column in FACET_TEXTS}
+    counted = {column: Counter(columns[column].drop_null().to_pylist()) for column in FACET_TEXTS}
+    offered = {column: found for column, found in counted.items() if len(found) > 1}
     prices = columns["price"].drop_null().to_numpy()
     return Facets(
-        values={column: found for column, found in values.items() if 1 < len(found) <= FACET_VALUES},
+        values={
+            column: sorted(name for name, _ in found.most_common(FACET_VALUES)) for column, found in offered.items()
+        },
+        more={column: len(found) - FACET_VALUES for column, found in offered.items() if len(found) > FACET_VALUES},
         prices=(float(prices.min()), float(prices.max())) if len(prices) else None,
         has_stock=len(columns["stock"].drop_null()) > 0,
     )
