@@ -67,11 +67,14 @@ def _free_name(request: TrainRequest, settings: Settings) -> str:
 
 
 def _trained(request: TrainRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    from backend.catalogue.history import require_readable
     from backend.catalogue.snapshot import open_snapshot
 
     request, run_id = _resumed(request, settings) if request.resume else (request, "")
     snapshot = open_snapshot(settings.catalogues_dir, request.catalogue, request.version)
-    if not request.resume:
+    if request.resume:
+        require_readable(settings.catalogues_dir / snapshot.name, snapshot.version)
+    else:
         request, run_id = _taken_up(request, snapshot, settings)
     _check(request, snapshot, settings)
     started = time.monotonic()

@@ -21,7 +21,7 @@ from backend.progress import NullProgress
 from backend.requests import TuneRequest, to_json
 from backend.steps import run_request
 from backend.tuning.engines import SparkEngine
-from backend.tuning.folder import SweepFolder
+from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState
 from backend.tuning.snapshot import open_for_choice
@@ -365,7 +365,7 @@ def test_more_trials_at_a_time_than_slots_are_refused_before_spark_starts(home):
     plan = replace(PLAN, budget=Budget(2, parallelism=9))
     with pytest.raises(ConfigurationError, match="9 trials at a time were asked for, and there are 2 slots"):
         run_request(TuneRequest(plan), home, NullProgress())
-    assert not home.sweeps_dir.exists()
+    assert list_sweeps(home.sweeps_dir) == []
 
 
 def test_a_missing_spark_says_what_to_do_and_the_sweep_can_be_run_later(home, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from backend import cli, training_steps
 from backend.bundle import CatalogueRef
 from backend.cli_training import changes_of, fields_help, resumption
-from backend.errors import Cancelled, ConfigurationError, InUse, StorageFull
+from backend.errors import Cancelled, CatalogueNotFound, ConfigurationError, InUse, StorageFull
 from backend.holding import lock_of
 from backend.progress import NullProgress
 from backend.requests import DeployRequest, EvaluateRequest, IndexRequest, TrainRequest, from_json, to_json
@@ -17,6 +17,7 @@ from backend.steps import run_request
 from backend.training.config import TrainConfig, preset
 from backend.training.preparation import ModelPlace, note_training
 from backend.training_steps import train_step
+from tests.fixtures.models import store_catalogue
 from tests.support.holding import held_elsewhere
 
 
@@ -181,6 +182,19 @@ def test_names_made_from_the_time_differ_also_within_a_second(settings, monkeypa
     with held_elsewhere(lock_of(settings.models_dir / f"{made[0]}-4")):
         made.append(training_steps._free_name(TrainRequest("shop"), settings))
     assert [name.removeprefix(made[0]) for name in made] == ["", "-2", "-3", "-5"]
+
+
+def test_a_catalogue_version_that_is_gone_is_said_before_a_training_is_resumed(settings, small_products):
+    snapshot = store_catalogue(settings.catalogues_dir, small_products)
+    place = ModelPlace(settings.models_dir, "autumn")
+    place.checkpoints.mkdir(parents=True)
+    note_training(place, snapshot.ref, preset("seed-cnn"), workers=1)
+    (place.checkpoints / "state-003.npz").touch()
+    for file in (settings.catalogues_dir / "small" / "products").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(CatalogueNotFound, match="Version 1 of the catalogue small cannot be read any more"):
+        train_step(TrainRequest(name="autumn", resume=True), settings, NullProgress())
+    assert (place.checkpoints / "state-003.npz").exists()
 
 
 @pytest.mark.parametrize("error", [Cancelled("Stopped."), StorageFull("The disk is full.")])
