@@ -37,10 +37,13 @@ def train_step(request: TrainRequest, settings: Settings, progress: Progress) ->
     Raises:
         InUse: Another training has the name.
     """
-    from backend.training.preparation import ModelPlace, check_name, remove_finished_checkpoints
+    from backend.training.preparation import ModelPlace, check_name, remove_finished_checkpoints, unfinished_training
 
     name = request.name or _free_name(request, settings)
-    check_name(ModelPlace(settings.models_dir, name))
+    if request.resume:
+        unfinished_training(settings.models_dir, name)
+    else:
+        check_name(ModelPlace(settings.models_dir, name))
     lock, what = lock_of(settings.models_dir / name), f"The model {name!r}"
     with held(lock, what, "is being trained", progress, otherwise="choose another name"), _advised(name, settings):
         result = _trained(replace(request, name=name), settings, progress)

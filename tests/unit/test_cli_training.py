@@ -134,6 +134,8 @@ def test_without_a_checkpoint_there_is_nothing_to_resume_and_a_finished_model_is
     said = "it has finished, and its model is there" if name == "autumn" else "no training 'winter' with a checkpoint"
     with pytest.raises(ConfigurationError, match=said):
         resumption(cli.parser().parse_args(["train", "--resume", name]), settings)
+    with pytest.raises(ConfigurationError, match=said):
+        train_step(TrainRequest(name=name, resume=True), settings, NullProgress())
 
 
 # ------------------------------------------------------------------------------------------------- its name
