@@ -42,6 +42,7 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
 def recommend(options: argparse.Namespace, settings: Settings) -> Result:
     """``recommend``: ask the running endpoint, or one started for this question."""
     from backend.demo import neighbours_as_json
+    from backend.serving.answers import NOTHING_CLOSE
     from backend.serving.client import local_client
     from backend.serving.further import Further
     from backend.supervisor import endpoint_running
@@ -63,7 +64,8 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
     return {
         "photo": options.photo[0] if len(options.photo) == 1 else list(options.photo),
         "neighbours": neighbours_as_json(answer),
-        "notes": list(answer.notes),
+        "match": answer.match,
+        "notes": [*answer.notes, *([NOTHING_CLOSE] if answer.match is False else [])],
         "model": answer.model_name,
         "model_version": answer.model_version,
         "catalogue": answer.catalogue,

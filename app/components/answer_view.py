@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import state, words
 from app.components import product_grid
+from backend.serving.answers import NOTHING_CLOSE
 
 if TYPE_CHECKING:
     from app.components.query_panel import Query
@@ -55,6 +56,7 @@ def show_facts(answered: Answered) -> None:
 
 def show_neighbours(answer: Answer) -> None:
     """Show the neighbours as cards; a click asks about that item, the button below it for others that are less like it."""
+    show_verdict(answer)
     cards = map(product_grid.neighbour_card, answer.neighbours)
     product_grid.show(
         cards,
@@ -64,6 +66,12 @@ def show_neighbours(answer: Answer) -> None:
         second="Less like this",
         on_second=state.ask_less_like,
     )
+
+
+def show_verdict(answer: Answer) -> None:
+    """Say above the products that none of them is a match, where that is so."""
+    if answer.match is False:
+        st.warning(NOTHING_CLOSE, icon=":material/search_off:")
 
 
 def show_download(query: Query, answer: Answer) -> None:

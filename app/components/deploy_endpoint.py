@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import deploy_services, notices, services, words
-from app.components import charts, product_grid, query_panel
+from app.components import answer_view, charts, product_grid, query_panel
 
 if TYPE_CHECKING:
     from backend.serving.client import Answer
@@ -70,6 +70,7 @@ def show_try() -> None:
 def _show_answer(answer: Answer, seconds: float) -> None:
     inside = f", {words.duration(answer.timings_ms['total'] / 1e3)} of it in the endpoint" if answer.timings_ms else ""
     st.caption(f"Answered in {words.duration(seconds)}{inside}.")
+    answer_view.show_verdict(answer)
     product_grid.show(map(product_grid.neighbour_card, answer.neighbours), key="try_grid")
     rows = [
         {

@@ -41,11 +41,15 @@ def sentence(found: CalibrationReport) -> str:
     target = words.percent(found.precision_target)
     if found.threshold is None:
         return f"No similarity is high enough for {target} right answers, so nothing is called a match."
-    kept = f"From a similarity of {found.threshold:.3f} on, at least {target} of the nearest products were right. "
-    refused = f"Below it the honest answer is: no good match. {words.percent(found.test_answered)} of the test products"
+    aim = f"An answer is called a match from a similarity of {found.threshold:.3f} on, chosen on validation products"
+    asked = f"{words.percent(found.test_answered)} of the test products get a match"
+    told = (
+        f"{aim} so that {target} of the matches would be right; below it the honest answer is: nothing close. {asked}"
+    )
     if found.test_precision is None:
-        return f"{kept}{refused} get a match."
-    return f"{kept}{refused} get a match, and {words.percent(found.test_precision, digits=1)} of these are right."
+        return f"{told}."
+    short = ", fewer than was aimed at" if found.test_precision < found.precision_target else ""
+    return f"{told}, and {words.percent(found.test_precision, digits=1)} of these are right{short}."
 
 
 def _figures(found: CalibrationReport) -> None:

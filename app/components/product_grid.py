@@ -128,8 +128,10 @@ def neighbour_card(neighbour: AnswerNeighbour) -> Card:
 
 
 def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
-    """Say what a similarity is worth, once the model was evaluated."""
-    return () if neighbour.probability is None else (f"{words.percent(neighbour.probability)} likely the same kind",)
+    """Say what a similarity is worth, of a product that is similar enough to be called a match."""
+    if neighbour.probability is None or not neighbour.is_match:
+        return ()
+    return (f"{words.percent(neighbour.probability)} likely the same kind",)
 
 
 def product_card(product: Product) -> Card:

@@ -2,7 +2,8 @@
 
 Validation products ask for their nearest other product. Their similarities are cut into bins of equal numbers, and the
 shares of right answers are made to rise by pooling neighbouring bins that fall (isotonic regression); between bins the
-curve is straight. The test split has no part in it: it only tells how well it fits.
+curve is straight. Below the lowest similarity that any of them had, it falls to the base rate: what lies farther out than
+every product of the catalogue is of none of its kinds until shown otherwise. The test split has no part in it: it only tells how well it fits.
 
 Sources: Zadrozny, Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", 2002 (isotonic
 calibration); Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015 (ECE).
@@ -38,7 +39,12 @@ class ReliabilityBin:
 
 
 def fit(
-    similarity: NDArray[np.float32], is_right: NDArray[np.bool_], *, precision_target: float, weights_hash: str = ""
+    similarity: NDArray[np.float32],
+    is_right: NDArray[np.bool_],
+    *,
+    precision_target: float,
+    base_rate: float = 0.0,
+    weights_hash: str = "",
 ) -> Calibration:
     """Fit a calibration to the nearest neighbours of Q validation queries.
 
@@ -46,6 +52,7 @@ def fit(
         similarity: Cosine similarity of each query's nearest neighbour; (Q,).
         is_right: Whether it is of the same kind; (Q,).
         precision_target: Share of right answers that the threshold is to reach, in (0, 1).
+        base_rate: Probability that a product taken at random is of the same kind.
         weights_hash: The network that it belongs to.
 
     Raises:
@@ -71,6 +78,8 @@ def fit(
         precision_target=precision_target,
         queries=len(similarity),
         weights_hash=weights_hash,
+        lowest=float(similarity.min()),
+        base_rate=round(base_rate, 6),
     )
 
 

@@ -105,7 +105,7 @@ class CalibrationReport:
     """How well the calibration, fitted on validation products, holds on test products.
 
     Attributes:
-        curve: (similarity, probability) of every knot.
+        curve: (similarity, probability) of every corner.
         threshold: Similarity from which on an answer is called a match; None where the target was not reached.
         precision_target: Share of right answers that it is to reach.
         validation_queries: Products it was fitted on.

@@ -58,11 +58,29 @@ def worth_of_similarity(
             similarity,
             labels[found] == labels[asking],
             precision_target=options.precision_target,
+            base_rate=base_rate(labels, asking),
             weights_hash=weights_hash,
         )
     except EvaluationError as error:
         return Worth(None, None, f"The similarity is not calibrated. {error}")
     return Worth(calibration, _judged(calibration, ground, model, unseen, options, progress))
+
+
+def base_rate(labels: NDArray[np.str_], asking: NDArray[np.int64]) -> float:
+    """Return how likely another product, taken at random, carries the label of one that asks.
+
+    Args:
+        labels: Of the N products of the gallery.
+        asking: Positions of those that ask.
+
+    Example:
+        >>> base_rate(np.array(["hat", "hat", "bag", "bag", "bag"]), np.array([0, 2]))
+        0.375
+    """
+    if len(labels) < 2 or not len(asking):
+        return 0.0
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    return float((sizes[codes[asking]] - 1).mean() / (len(labels) - 1))
 
 
 def _judged(
@@ -79,7 +97,7 @@ def _judged(
     is_match = _matches(calibration, similarity)
     known, unknown = _known_and_unknown(ground, model, unseen, options, progress)
     return CalibrationReport(
-        curve=tuple(zip(calibration.similarities, calibration.probabilities, strict=True)),
+        curve=calibration.curve,
         threshold=calibration.threshold,
         precision_target=calibration.precision_target,
         validation_queries=calibration.queries,

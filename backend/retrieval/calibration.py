@@ -28,6 +28,9 @@ _NEXT = "Evaluate this model again: `python -m backend evaluate`."
 class Calibration:
     """Probability by similarity, linear between the knots and constant beyond them, and the threshold.
 
+    Below the lowest similarity that a validation product had, nothing is known of a likeness: within as much again as the
+    lowest knot lies above it, the probability falls to that of a product taken at random.
+
     Attributes:
         similarities: Where the knots are; ascending, one or more.
         probabilities: Probability that the nearest product is of the same kind; never falling.
@@ -35,6 +38,8 @@ class Calibration:
         precision_target: That share.
         queries: Validation products that it was fitted on.
         weights_hash: The network that it belongs to.
+        lowest: The lowest similarity that one of them had.
+        base_rate: Probability that a product taken at random is of the same kind.
     """
 
     similarities: tuple[float, ...]
@@ -43,10 +48,16 @@ class Calibration:
     precision_target: float
     queries: int
     weights_hash: str = ""
+    lowest: float = -1.0
+    base_rate: float = 0.0
 
     @classmethod
-    def load(cls, folder: Path) -> Calibration | None:
+    def load(cls, folder: Path, *, classes: int = 0) -> Calibration | None:
         """Read the calibration of a bundle that has been verified; None before the model was evaluated.
+
+        Args:
+            folder: The bundle.
+            classes: Number of its classes; a file of an earlier version has no base rate of its own.
 
         Raises:
             BundleError: The file is none of ours.
@@ -55,20 +66,23 @@ class Calibration:
         if not path.is_file():
             return None
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            return cls.from_json(path.read_text(encoding="utf-8"), classes=classes)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(f"{CALIBRATION} of {folder.name} cannot be read.", next_step=_NEXT) from error
 
     @classmethod
-    def from_json(cls, text: str) -> Calibration:
+    def from_json(cls, text: str, *, classes: int = 0) -> Calibration:
         """Read it back; raises ValueError, TypeError or KeyError where the text is something else."""
         raw: dict[str, Any] = json.loads(text)
         if raw.pop("format_version") != FORMAT_VERSION:
             raise ValueError(text)
-        found = cls(**{**raw, **{name: tuple(raw[name]) for name in ("similarities", "probabilities")}})
-        if not found.similarities or len(found.similarities) != len(found.probabilities):
+        knots = {name: tuple(raw[name]) for name in ("similarities", "probabilities")}
+        if not knots["similarities"] or len(knots["similarities"]) != len(knots["probabilities"]):
             raise ValueError(text)
-        return found
+        # Earlier versions did not say how low their products came: the first knot and the threshold were seen.
+        seen = [similarity for similarity in (knots["similarities"][0], raw["threshold"]) if similarity is not None]
+        unsaid = {"lowest": min(seen), "base_rate": 1 / classes if classes else 0.0}
+        return cls(**{**unsaid, **raw, **knots})
 
     def to_json(self) -> str:
         """Return it as indented JSON."""
@@ -76,12 +90,21 @@ class Calibration:
 
     def probability(self, similarity: float) -> float:
         """Return the probability, in [0, 1], that a product of this cosine similarity is of the same kind."""
-        return float(np.interp(similarity, self.similarities, self.probabilities))
+        return float(self.probabilities_of(np.asarray(similarity)))
 
     def probabilities_of(self, similarities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the probability of each similarity; any shape."""
-        found: NDArray[np.float64] = np.interp(similarities, self.similarities, self.probabilities)
+        where, probability = np.array(self.curve).T
+        found: NDArray[np.float64] = np.interp(similarities, where, probability)
         return found
+
+    @property
+    def curve(self) -> tuple[tuple[float, float], ...]:
+        """(similarity, probability) of every corner, ascending."""
+        first, most = self.similarities[0], self.probabilities[0]
+        beyond = self.lowest - max(first - self.lowest, 0.0)
+        falling = (beyond, min(self.base_rate, most)), (self.lowest, most)
+        return (*falling, *zip(self.similarities, self.probabilities, strict=True))
 
     def is_match(self, similarity: float) -> bool:
         """Tell whether a product of this similarity may be called a match; never where no threshold was found."""

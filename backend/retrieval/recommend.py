@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 _EMBEDDED_AT_ONCE = 64
+_EVEN = 8  # levels of 255 between the darkest and the brightest point of a picture with nothing on it, at most
+NOTHING_SHOWN = "The picture is one even surface: there is nothing on it to go by."
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
 
@@ -93,7 +95,7 @@ class Recommender:
         gallery = Gallery.load(folder)
         index = open_index(folder, manifest)
         embedder = embedder_loader(folder, manifest, threads=threads)
-        calibration = Calibration.load(folder)
+        calibration = Calibration.load(folder, classes=len(manifest.classes))
         return cls(manifest, embedder, index, gallery, max_pixels=max_pixels, calibration=calibration)
 
     @property
@@ -200,7 +202,9 @@ class Recommender:
             "embed": (between - started) * 1e3,
             "search": (time.perf_counter() - between) * 1e3,
         }
-        return self._answer(decoded[: len(images)], shown, distances.clip(0.0, 2.0), timings)
+        return self._answer(
+            decoded[: len(images)], shown, distances.clip(0.0, 2.0), timings, is_guided=bool(wishes.like)
+        )
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
@@ -221,38 +225,32 @@ class Recommender:
         shown: Sequence[Shown],
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
+        *,
+        is_guided: bool = False,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
-        chances = self._probabilities(1.0 - distances.astype(np.float64))
-        found = zip(items, shown, distances.tolist(), chances, strict=True)
+        is_empty = not is_guided and all(map(_shows_nothing, images))
+        worth = self._worth(1.0 - distances.astype(np.float64), is_empty=is_empty)
+        found = zip(items, shown, distances.tolist(), worth, strict=True)
         neighbours = tuple(self._neighbour(rank, *one) for rank, one in enumerate(found, 1))
-        has_match = self._has_match(neighbours)
-        notes = tuple(dict.fromkeys(note for image in images for note in image.notes))
-        if not neighbours:
-            notes = (*notes, NOTHING_FITS)
-        if has_match is False:
-            notes = (*notes, self._no_match(_nearest(neighbours)))
+        verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
+        notes = dict.fromkeys(note for image in images for note in image.notes)
+        said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
         seen, *others = (image.to_png() for image in images)
-        return Recommendation(neighbours, notes, seen, timings_ms, has_match, tuple(others))
+        return Recommendation(neighbours, said, seen, timings_ms, any(verdicts) if verdicts else None, tuple(others))
 
-    def _has_match(self, neighbours: tuple[Neighbour, ...]) -> bool | None:
+    def _worth(self, similarities: NDArray[np.float64], *, is_empty: bool) -> list[tuple[float | None, bool | None]]:
+        """Return of each neighbour the probability of the same kind, and whether it is a match, where these are known."""
         known = self.calibration
-        if known is None or known.threshold is None or not neighbours:
-            return None
-        return known.is_match(_nearest(neighbours).similarity)
-
-    def _no_match(self, nearest: Neighbour) -> str:
-        threshold = (self.calibration.threshold if self.calibration else None) or 0.0
-        return f"No good match: the nearest product is {nearest.similarity:.3f} similar, and a match starts at {threshold:.3f}."
-
-    def _probabilities(self, similarities: NDArray[np.float64]) -> Sequence[float | None]:
-        if self.calibration is None:
-            return [None] * len(similarities)
-        found: list[float | None] = self.calibration.probabilities_of(similarities).tolist()
-        return found
+        if is_empty:  # whatever it is similar to, it is of no kind
+            return [(known.base_rate if known else None, False)] * len(similarities)
+        if known is None:
+            return [(None, None)] * len(similarities)
+        matches = [None if known.threshold is None else known.is_match(similarity) for similarity in similarities]
+        return list(zip(known.probabilities_of(similarities).tolist(), matches, strict=True))
 
     def _neighbour(
-        self, rank: int, item: GalleryItem, shown: Shown, distance: float, probability: float | None
+        self, rank: int, item: GalleryItem, shown: Shown, distance: float, worth: tuple[float | None, bool | None]
     ) -> Neighbour:
         return Neighbour(
             rank=rank,
@@ -267,13 +265,15 @@ class Recommender:
             price=item.price,
             stock=item.stock,
             position=shown.position,
-            probability=probability,
+            probability=worth[0],
+            is_match=worth[1],
             hidden=tuple(self.gallery.item(position).product_id for position in shown.hidden),
         )
 
 
-def _nearest(neighbours: tuple[Neighbour, ...]) -> Neighbour:
-    return max(neighbours, key=lambda neighbour: neighbour.similarity)
+def _shows_nothing(image: DecodedImage) -> bool:
+    """Whether a picture is one even surface, for the network."""
+    return bool(np.ptp(image.pixels, axis=(0, 1)).max() <= _EVEN)
 
 
 def _check_fit(manifest: Manifest, embedder: Embedder, index: Index, gallery: Gallery) -> None:

@@ -18,6 +18,9 @@ from backend.errors import EndpointRejected
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+NOTHING_CLOSE = (
+    "Nothing close: no product looks enough like this to be called a match. These are the nearest there are."
+)
 _FLOAT_HEX = 8  # hex digits of a float32
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
@@ -27,6 +30,7 @@ class AnswerNeighbour:
     """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
 
     ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
+    ``is_match`` tells whether that is enough to be called a match; None while that is not known.
     ``hidden`` are the ids of products that are the same and are not shown, where that was asked for.
     """
 
@@ -43,6 +47,7 @@ class AnswerNeighbour:
     price: float | None
     stock: int | None
     probability: float | None = None
+    is_match: bool | None = None
     hidden: tuple[str, ...] = ()
 
 

@@ -54,7 +54,17 @@ if TYPE_CHECKING:
 ANSWERING = ("/v1/recommend", "/invocations")
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
-_SHOWN = ("rank", "product_id", "label", "distance", "similarity", "probability", "hidden", *DISPLAY_COLUMNS)
+_SHOWN = (
+    "rank",
+    "product_id",
+    "label",
+    "distance",
+    "similarity",
+    "probability",
+    "is_match",
+    "hidden",
+    *DISPLAY_COLUMNS,
+)
 _shown = attrgetter(*_SHOWN)
 # What a token must be good for, by path; a path that is not listed here or in ``guard.OPEN`` is closed to all.
 NEEDS: dict[str, Scope] = {

@@ -57,7 +57,7 @@ def demo(environ, repository) -> dict:
 def test_the_demo_prints_its_figures(demo):
     assert demo["source"] == "sample"
     assert demo["rows_ingested"] >= 1200
-    assert demo["gallery_size"] > 900
+    assert demo["gallery_size"] == demo["rows_ingested"]  # whatever split they are of
     assert 0.6 < demo["precision_at_1"] <= 1.0
     assert 0.3 < demo["map_at_r"] <= 1.0
     assert [n["rank"] for n in demo["neighbours"]] == list(range(1, 11))

@@ -261,7 +261,7 @@ def test_the_threshold_is_said_in_words(judged, report):
         assert "nothing is called a match" in said
     else:
         assert f"{found.threshold:.3f}" in said.replace("\\", "")
-        assert "no good match" in said
+        assert "nothing close" in said
     assert "Calibration error" in said
     assert "Known or new kind" in said
 

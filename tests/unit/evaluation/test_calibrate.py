@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from backend.errors import BundleError, EvaluationError
 from backend.evaluation import calibrate
+from backend.evaluation.similarity import base_rate
 from backend.retrieval.calibration import CALIBRATION, Calibration
+
+BASE_RATE = 0.1
 
 
 def answers(count, seed):
@@ -19,7 +25,7 @@ def answers(count, seed):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return calibrate.fit(*answers(6_000, 1), precision_target=0.75, weights_hash="w")
+    return calibrate.fit(*answers(6_000, 1), precision_target=0.75, base_rate=BASE_RATE, weights_hash="w")
 
 
 def test_probabilities_rise_and_come_true_on_others(fitted):
@@ -34,6 +40,37 @@ def test_probabilities_rise_and_come_true_on_others(fitted):
 
 def test_beyond_the_knots_nothing_is_certain(fitted):
     assert 0 < fitted.probability(-1.0) < fitted.probability(1.0) < 1
+
+
+def test_below_what_was_seen_the_probability_falls_to_the_base_rate(fitted):
+    similarity, _ = answers(6_000, 1)
+    assert fitted.lowest == similarity.min()
+    width = fitted.similarities[0] - fitted.lowest
+    assert fitted.probability(fitted.lowest) == pytest.approx(fitted.probabilities[0])
+    middle = (BASE_RATE + fitted.probabilities[0]) / 2
+    assert fitted.probability(fitted.lowest - width / 2) == pytest.approx(middle)
+    for beyond in (fitted.lowest - width, 0.3, 0.0, -1.0):
+        assert fitted.probability(beyond) == pytest.approx(BASE_RATE)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=30, max_size=80), st.floats(0, 1), st.integers(0, 2**30))
+@hypothesis_settings(max_examples=60)
+def test_the_probability_never_falls_with_the_similarity(similarities, base_rate, seed):
+    asked = np.asarray(similarities, dtype=np.float32)
+    is_right = np.random.default_rng(seed).random(len(asked)) < 0.5
+    calibration = calibrate.fit(asked, is_right, precision_target=0.9, base_rate=base_rate)
+    found = calibration.probabilities_of(np.linspace(-1, 1, 400))
+    assert np.all(np.diff(found) >= -1e-9)
+    assert np.all((found >= 0) & (found <= 1))
+    if calibration.threshold is not None:  # a match is never beyond what was seen
+        assert calibration.threshold >= calibration.lowest
+
+
+def test_the_base_rate_is_the_share_of_other_products_with_the_label():
+    labels = np.array(["hat"] * 3 + ["bag"] * 8)
+    assert base_rate(labels, np.array([0])) == pytest.approx(2 / 10)
+    assert base_rate(labels, np.array([0, 5])) == pytest.approx((2 / 10 + 7 / 10) / 2)
+    assert base_rate(labels[:1], np.array([0])) == base_rate(labels, np.array([], dtype=np.int64)) == 0.0
 
 
 def test_the_threshold_is_the_smallest_that_keeps_its_word(fitted):

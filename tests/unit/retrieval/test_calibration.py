@@ -6,12 +6,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from app.components import product_grid
 from backend import bundle
 from backend.errors import BundleError
 from backend.retrieval.calibration import CALIBRATION, Calibration
-from backend.retrieval.recommend import Recommender
+from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
+from backend.retrieval.wishes import Wishes
 from backend.serving.client import EndpointClient
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
@@ -40,13 +42,15 @@ def test_similarities_come_with_what_they_are_worth(calibrated):
     assert [n.probability for n in answer.neighbours] == [KNOWN.probability(n.similarity) for n in answer.neighbours]
     assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)  # the picture itself is in the gallery
     assert (answer.has_match, answer.notes) == (True, ())
+    assert [n.is_match for n in answer.neighbours] == [n.similarity >= 0.8 for n in answer.neighbours]
 
 
 def test_below_the_threshold_the_honest_answer_is_no_good_match(calibrated):
     (answer,) = calibrated(replace(KNOWN, threshold=1.5)).recommend([PHOTO], k=2)
     assert answer.has_match is False
     assert len(answer.neighbours) == 2  # they are shown all the same
-    assert answer.notes == ("No good match: the nearest product is 1.000 similar, and a match starts at 1.500.",)
+    assert answer.notes == ()
+    assert [n.is_match for n in answer.neighbours] == [False, False]
 
 
 def test_without_a_threshold_nothing_is_claimed(calibrated):
@@ -74,13 +78,42 @@ def test_a_damaged_calibration_is_said(projection_bundle, tmp_path):
         Recommender.load(folder, embedder_loader=load_projection)
 
 
-def test_it_travels_to_the_card_on_the_screen(calibrated, settings):
-    app = build_app(settings, load=lambda: served(calibrated(replace(KNOWN, threshold=1.5))))
+@pytest.mark.parametrize(("threshold", "says"), [(0.8, "90% likely the same kind"), (1.5, ""), (None, "")])
+def test_it_travels_to_the_card_on_the_screen_where_it_is_a_match(calibrated, settings, threshold, says):
+    app = build_app(settings, load=lambda: served(calibrated(replace(KNOWN, threshold=threshold))))
     with http_to(app) as http:
         client = EndpointClient(str(http.base_url).rstrip("/"), ensure_app_token(settings))
         answer = client.recommend(PHOTO, k=1)
         client.close()
-    assert answer.match is False
-    assert answer.notes[-1].startswith("No good match")
+    assert answer.match is {0.8: True, 1.5: False, None: None}[threshold]
     assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)
-    assert product_grid.neighbour_card(answer.neighbours[0]).lines[-1] == "90% likely the same kind"
+    lines = product_grid.neighbour_card(answer.neighbours[0]).lines
+    assert [line for line in lines if "likely" in line] == ([says] if says else [])
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255, "jpeg"])
+def test_a_picture_with_nothing_on_it_has_no_match_whatever_it_is_similar_to(calibrated, colour):
+    grey = Image.new("RGB", (90, 120), (128, 128, 128))
+    blank = encoded(grey, "JPEG") if colour == "jpeg" else encoded(Image.new("L", (90, 120), colour))
+    recommender = calibrated(replace(KNOWN, threshold=0.0, base_rate=0.3))
+    (answer,) = recommender.recommend([blank], k=3)
+    assert (answer.has_match, answer.notes[-1]) == (False, NOTHING_SHOWN)
+    assert [(n.probability, n.is_match) for n in answer.neighbours] == [(0.3, False)] * 3
+    liked = recommender.find([blank], k=3, wishes=Wishes(like=("c003",)))
+    assert liked.has_match is True  # a product shows what is looked for
+
+
+def test_a_picture_with_nothing_on_it_has_no_match_before_anything_is_calibrated(projection_recommender):
+    (answer,) = projection_recommender.recommend([encoded(Image.new("L", (90, 120), 200))], k=1)
+    assert (answer.has_match, answer.neighbours[0].probability) == (False, None)
+
+
+def test_a_calibration_of_an_earlier_version_falls_beyond_what_it_saw(home_without_test_split):
+    """It does not say how low its products came; the first knot and the threshold were seen, and the classes are known."""
+    folder = home_without_test_split.models_dir / "stored"
+    found = Calibration.load(folder, classes=len(bundle.read_manifest(folder).classes))
+    assert found.threshold == pytest.approx(found.lowest)
+    assert found.base_rate == 0.25
+    assert found.probability(found.threshold) == found.probabilities[0]
+    assert found.probability(0.5) == found.probability(-1.0) == 0.25
+    assert Calibration.from_json(found.to_json()) == found

@@ -258,7 +258,7 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
         assert got.pop("hidden") == []
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
-        *("rank", "product_id", "label", "distance", "similarity", "probability"),
+        *("rank", "product_id", "label", "distance", "similarity", "probability", "is_match"),
         *("title", "category", "brand", "colour", "price", "stock"),
     }
     assert body["match"] is None  # the model was not evaluated, and so is not calibrated
