@@ -108,4 +108,4 @@ class Calibration:
 
     def is_match(self, similarity: float) -> bool:
         """Tell whether a product of this similarity may be called a match; never where no threshold was found."""
-        return self.threshold is not None and similarity >= self.threshold
+        return self.threshold is not None and bool(similarity >= self.threshold)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.components import evaluate_charts, evaluate_compare, evaluate_tables
+from app.components import evaluate_calibration, evaluate_charts, evaluate_compare, evaluate_tables
 from backend import bundle
 from backend.evaluation.answers import load_answers
 from backend.evaluation.report import REPORT, load_report
@@ -264,6 +264,17 @@ def test_the_threshold_is_said_in_words(judged, report):
         assert "nothing close" in said
     assert "Calibration error" in said
     assert "Known or new kind" in said
+
+
+@pytest.mark.parametrize(
+    ("measured", "says"),
+    [(0.87, "87.0% of these are right, fewer than was aimed at."), (0.93, "93.0% of these are right.")],
+)
+def test_what_is_said_of_the_threshold_is_what_was_measured(report, measured, says):
+    found = replace(report.calibration, threshold=0.8, precision_target=0.9, test_precision=measured)
+    said = evaluate_calibration.sentence(found)
+    assert says in said
+    assert "at least" not in said
 
 
 # ------------------------------------------------------------------------------------------------- two models

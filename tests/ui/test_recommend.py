@@ -12,6 +12,8 @@ from PIL import Image
 
 from app import services
 from backend.errors import RegistryError
+from backend.retrieval.recommend import NOTHING_SHOWN
+from backend.serving.answers import NOTHING_CLOSE
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from backend.settings import SecretStr
@@ -55,6 +57,17 @@ def test_an_upload_is_answered_with_ranked_neighbours_and_their_figures(ready):
     assert "Model twinset version 1 · Catalogue shop version 4 · 60 products searched" in texts(test)
     assert test.image[0].captions == ["Your picture"]
     assert test.image[1].captions == ["The model saw"]
+
+
+def test_nothing_close_stands_above_the_products_and_no_card_claims_a_kind(ready):
+    test = upload(ready, encoded(Image.new("L", (60, 80), 128)))
+    assert_calm(test)
+    assert [warning.value for warning in test.warning] == [NOTHING_CLOSE]
+    cards = grid(test)
+    assert len(cards) == 12  # the nearest are shown all the same
+    assert not any("likely" in line for card in cards for line in card["lines"])
+    assert NOTHING_SHOWN in texts(test).replace("\\", "")
+    assert not upload(ready, encoded(picture("checks", 3))).warning
 
 
 def test_k_and_filters_reach_the_endpoint(ready):
