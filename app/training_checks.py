@@ -25,8 +25,8 @@ def check(name: str, version: int, config: TrainConfig, *, workers: int) -> Pref
 def machine() -> Machine:
     """The machine that jobs run on."""
     settings = services.settings()
-    found = before.this_machine(settings.models_dir, threads=settings.threads)
-    return replace(found, gpus=0) if settings.device == "cpu" else found
+    found = before.this_machine(settings.models_dir, threads=settings.threads, device=settings.device)
+    return found if settings.spark_master.startswith("local") else replace(found, is_shared=False)
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)

@@ -89,6 +89,7 @@ class Manifest:
         metrics: Figures by name, e.g. ``test.precision_at_1``; fractions in [0, 1].
         files: SHA-256 by file name, of every file but the manifest.
         weights_hash: Hash over the weights' values, equal for equal networks whatever the file looks like.
+        notes: Sentences about how the training differs from what was asked for.
         origin: Where the configuration came from, e.g. ``{"sweep": "autumn", "trial": 7}``; empty: from a person.
         threads: Threads that each process computed with: another number adds up in another order, and gives other last
             bits. 0: not known, as for models of earlier versions.
@@ -111,6 +112,7 @@ class Manifest:
     files: dict[str, str] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     threads: int = 0
+    notes: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
     def with_index(self, info: IndexInfo) -> Manifest:
@@ -151,6 +153,7 @@ def _typed(raw: dict[str, Any]) -> dict[str, Any]:
         "catalogue": CatalogueRef(**raw["catalogue"]),
         "classes": tuple(raw["classes"]),
         "index": None if raw["index"] is None else _index(raw["index"]),
+        "notes": tuple(raw.get("notes", ())),
     }
 
 

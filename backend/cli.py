@@ -28,7 +28,7 @@ from backend.cli_registry import add_registry
 from backend.cli_text import as_lines
 from backend.cli_training import add_training
 from backend.cli_tuning import add_tuning
-from backend.console import stdout_kept_clean
+from backend.console import AboveTheBar, stdout_kept_clean
 from backend.errors import UsageError, is_disk_full
 from backend.settings import load_settings
 from backend.training.runtime import set_environment
@@ -85,7 +85,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings) -> dict[str, A
 def _configure(level: str) -> None:
     set_environment()
     logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[AboveTheBar()]
     )
 
 

@@ -45,7 +45,7 @@ def drawn(plan: SweepPlan, settings: Settings) -> Result:
     from backend.tuning.snapshot import open_for_choice
 
     snapshot = open_for_choice(settings.catalogues_dir, plan.catalogue, plan.version or None)
-    machine = this_machine(settings.home, threads=settings.threads)
+    machine = this_machine(settings.home, threads=settings.threads, device=settings.device)
     slots = slots_of(settings.spark_master, machine.cores)
     found = check_sweep(plan, snapshot.summary().by_label, machine, slots=slots)
     found.raise_first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 _FORMAT = "{percentage:3.0f}% |{bar:24}| {n:,.0f}/{total:,.0f}{unit} {elapsed}<{remaining} {desc}"
 STOPPED, _KEPT = "Stopped, as you asked.", "What was committed before is kept."
+
+
+class AboveTheBar(logging.Handler):
+    """Writes a log to the error stream without breaking the bar that is drawn there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; the bar is drawn anew below it."""
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 class ConsoleProgress:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.cards import look_at_cards
 from backend.errors import EnvironmentUnready
+from backend.spark_cluster import name_remedy, own_name_trouble
 from backend.spark_jars import check_java, require_jars
 
 if TYPE_CHECKING:
@@ -35,12 +37,14 @@ class Check:
 
 
 def checks(settings: Settings) -> list[Check]:
-    """Look at everything once; no check starts a JVM or imports TensorFlow."""
+    """Look at everything once; no check starts a JVM, and TensorFlow is asked only where there is a graphics card."""
     return [
         _python(),
         _java(),
         _jars(settings),
         _horovod(),
+        *_cards(settings),
+        _own_name(),
         _legacy_keras(),
         _versions(),
         *_ports(settings),
@@ -77,6 +81,20 @@ def _horovod() -> Check:
     folder = importlib.metadata.distribution("horovod").locate_file("horovod/tensorflow")
     built = any(Path(str(folder)).glob("mpi_lib*.so"))
     return Check("Horovod", built, f"{version}, {'with' if built else 'without'} TensorFlow", fix)
+
+
+def _cards(settings: Settings) -> Iterator[Check]:
+    """Say what TensorFlow can use of the cards that are there; nothing where there are none, or none is wanted."""
+    found = look_at_cards() if settings.device != "cpu" else None
+    if found and found.present:
+        detail = found.sentence or f"TensorFlow can use {found.usable} of {found.present}"
+        yield Check("Graphics card", not found.missing, detail, found.next_step)
+
+
+def _own_name() -> Check:
+    """Workers that train together look this machine's name up, and crash where it has no address."""
+    trouble = own_name_trouble()
+    return Check("Own name", not trouble, trouble or f"{socket.gethostname()} has an address", f"{name_remedy()}.")
 
 
 def _legacy_keras() -> Check:

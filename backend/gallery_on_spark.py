@@ -28,6 +28,7 @@ from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.index_files import described, disk_watched, put_in_place
 from backend.retrieval.kinds import EXACT
+from backend.spark_cluster import slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,7 +109,7 @@ def _pictures(spark: SparkSession, snapshot: Snapshot, splits: Sequence[str]) ->
     """Return the gallery's rows with their pictures; nothing runs yet."""
     own = spark.newSession()
     own.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH))
-    own.conf.set("spark.sql.files.minPartitionNum", str(_PARTS_A_CORE * spark.sparkContext.defaultParallelism))
+    own.conf.set("spark.sql.files.minPartitionNum", str(_PARTS_A_CORE * max(slots(spark), 1)))
     reader = own.read.format("delta").option("versionAsOf", snapshot.version)
     rows = reader.load(str(snapshot.catalogues_dir / snapshot.name / PRODUCTS))
     chosen = rows.where(rows["split"].isin(list(splits)) & rows["withdrawn_at"].isNull())

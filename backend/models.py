@@ -37,7 +37,7 @@ def load_network(folder: Path, manifest: bundle.Manifest, settings: Settings) ->
     """Rebuild the network of a verified bundle."""
     from backend.training.embedder import load_embedder
 
-    return load_embedder(folder, manifest, threads=settings.threads)
+    return load_embedder(folder, manifest, threads=settings.threads, device=settings.device)
 
 
 def trained_on(manifest: bundle.Manifest, settings: Settings) -> Snapshot:

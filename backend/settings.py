@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "TWINSET_"
 MAX_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
+DEVICES = ("auto", "cpu", "gpu")
 
 
 class SecretStr:
@@ -90,7 +91,10 @@ class Settings:
     job_lost_after_s: float = _setting(60.0, "Seconds without a sign of life after which a job counts as lost.")
     job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to end by itself before it is killed.")
     threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
-    device: str = _setting("auto", "What training computes on: auto, cpu or gpu; auto takes a GPU where there is one.")
+    device: str = _setting(
+        "auto",
+        "What networks compute on: auto, cpu or gpu; auto takes a GPU where there is one, gpu refuses to train without.",
+    )
     log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
 
     @property
@@ -248,7 +252,7 @@ def _checked(settings: Settings) -> Settings:
                 next_step="Set it to a positive whole number.",
             )
     _check_endpoint(settings)
-    if settings.device not in {"auto", "cpu", "gpu"}:
+    if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingsError(
@@ -264,6 +268,12 @@ def _check_endpoint(settings: Settings) -> None:
                 f"{PREFIX}{name.upper()} must be at least {least:g}, got {getattr(settings, name)}.",
                 next_step="Set it to such a number, or remove it.",
             )
+
+
+def device_setting() -> str:
+    """Return what networks compute on, where a process was given no settings, as one that runs a registered model."""
+    asked = {**_read_dotenv(Path(".env")), **os.environ}.get(f"{PREFIX}DEVICE", "")
+    return asked if asked in DEVICES else DEVICES[0]
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

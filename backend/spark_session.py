@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready, SettingsError
+from backend.spark_cluster import check_master, is_local, require_a_slot
 from backend.spark_jars import check_java, require_jars, resolve_jars, spark_home
+from backend.spark_log import LOG4J, without_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,16 +40,6 @@ logger = logging.getLogger(__name__)
 
 _JVM_EXIT_TIMEOUT_S = 20
 _SCRATCH, _SCRATCH_YOUNG_S = "twinset-spark-", 60
-_LOG4J = """rootLogger.level = error
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m %rEx{6}%n
-logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
-logger.shell.level = error
-"""
 
 
 @contextmanager
@@ -61,7 +53,7 @@ def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
         app_name: Name that Spark shows for the session.
 
     Raises:
-        EnvironmentUnready: Java or the JARs are missing, Spark does not start, or another master's session is open.
+        EnvironmentUnready: Java, JARs, master or its workers are missing, or another master's session is open.
         SettingsError: ``spark_conf`` is not made of ``key=value`` pairs.
     """
     outer = _open_session()
@@ -71,11 +63,13 @@ def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
     further = _further(settings)
     check_java()
     jars = require_jars(settings)
+    check_master(settings.spark_master)
     with _scratch() as scratch:
         conf = {**_configuration(settings, app_name, jars, scratch), **further}
-        with _environment(settings, conf), _path_restored():
+        with _environment(settings, conf), _path_restored(), without_chatter():
             spark = _started(conf)
             try:
+                require_a_slot(spark)
                 spark.sparkContext.addPyFile(str(zip_backend(scratch)))
                 yield spark
             finally:
@@ -94,12 +88,9 @@ def zip_backend(folder: Path) -> Path:
     return target
 
 
-# ---------------------------------------------------------------------------------------- configuration
-
-
 def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch: Path) -> dict[str, str]:
     log4j = scratch / "log4j2.properties"
-    log4j.write_text(_LOG4J, encoding="utf-8")
+    log4j.write_text(LOG4J, encoding="utf-8")
     java_options = f"-Dlog4j2.configurationFile={log4j.as_uri()} -Dderby.system.home={scratch} -XX:-UsePerfData"
     conf = {
         "spark.app.name": app_name,
@@ -120,8 +111,9 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
         "spark.executorEnv.TF_USE_LEGACY_KERAS": "1",
         # A folder called `backend` in an executor's working directory must not hide the shipped package.
         "spark.executorEnv.PYTHONSAFEPATH": "1",
+        "spark.executorEnv.TWINSET_DEVICE": settings.device,
     }
-    if not _is_local(settings.spark_master):
+    if not is_local(settings.spark_master):
         return conf
     # The heavy work is done in Python: halving what the JVM compiles halves the CPU time of a load.
     return {**conf, **_LOCAL, "spark.driver.extraJavaOptions": f"{java_options} -XX:TieredStopAtLevel=1"}
@@ -139,10 +131,6 @@ _LOCAL = {
     # The default starts a process for every file of a log; backend.catalogue.locks keeps other programs out.
     "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
 }
-
-
-def _is_local(master: str) -> bool:
-    return master == "local" or master.startswith(("local[", "local-cluster["))
 
 
 def _further(settings: Settings) -> dict[str, str]:
@@ -166,7 +154,7 @@ def _environment(settings: Settings, conf: Mapping[str, str]) -> Iterator[None]:
         os.environ.pop(name, None)
     os.environ["SPARK_HOME"] = str(spark_home())
     os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", sys.executable)
-    if _is_local(settings.spark_master):
+    if is_local(settings.spark_master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     try:
         yield

@@ -92,6 +92,7 @@ def _trained(request: TrainRequest, settings: Settings, progress: Progress) -> d
         "seconds": round(time.monotonic() - started, 3),
         "workers": request.workers,
         "proof": proof,
+        "notes": list(manifest.notes),
     }
 
 
@@ -182,8 +183,12 @@ def _check(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> Non
     """
     from backend.training.preflight import Machine, preflight, this_machine
 
-    is_here = request.workers == 1 or settings.spark_master.startswith("local")
-    machine = this_machine(settings.models_dir, threads=settings.threads) if is_here else Machine()
+    is_here = request.workers <= 1 or settings.spark_master.startswith("local")
+    machine = (
+        this_machine(settings.models_dir, threads=settings.threads, device=settings.device)
+        if is_here
+        else Machine(is_shared=False)
+    )
     counts = snapshot.summary().by_label
     preflight(request.config, counts, machine, workers=request.workers).raise_first()
 

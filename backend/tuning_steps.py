@@ -121,7 +121,7 @@ def _begun(request: TuneRequest, settings: Settings) -> SweepFolder:
     asked = request.plan
     snapshot = open_for_choice(settings.catalogues_dir, asked.catalogue, asked.version or None)
     plan = replace(asked, version=snapshot.version)
-    machine = this_machine(settings.home, threads=settings.threads)
+    machine = this_machine(settings.home, threads=settings.threads, device=settings.device)
     slots = slots_of(settings.spark_master, machine.cores)
     check_sweep(plan, snapshot.summary().by_label, machine, slots=slots).raise_first()
     folder = SweepFolder(settings.sweeps_dir / plan.name)

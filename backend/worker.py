@@ -209,7 +209,6 @@ def _log_to_stderr(level: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
     faulthandler.enable()
 
 

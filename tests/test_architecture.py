@@ -136,3 +136,43 @@ def test_nothing_names_a_place_that_is_not_ours(repository, word):
         if word in path.read_text("utf-8"):
             guilty.append(name)
     assert guilty == []
+
+
+DOOR = "backend/training/runtime.py"
+AFTER_THE_DOOR = {"loaded", "prepare_tensorflow", "prepare_training", "prepare_similarity"}
+
+
+def test_tensorflow_is_imported_behind_one_door_or_after_it(repository):
+    """The door chooses device and memory: TensorFlow itself is imported there only, what imports it only after a call."""
+    wrong = []
+    for path in sources(repository, "app", "backend", "pages"):
+        name = str(path.relative_to(repository))
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+                wrong += [f"{name}: {module}" for module in _imported_too_early(function) if name != DOOR]
+    assert wrong == []
+
+
+def _imported_too_early(scope):
+    """Modules that stand on TensorFlow and are imported in a function, or a module, before it called the door."""
+    inside = list(_without_functions(scope))
+    doors = [node.lineno for node in inside if isinstance(node, ast.Call) and _called(node) in AFTER_THE_DOOR]
+    for node in inside:
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for module in modules:
+            is_tensorflow = module.split(".")[0] in {"tensorflow", "tf_keras", "keras"}
+            stands_on_it = module.split(".")[0] == "tensorflow_similarity" or module.startswith("horovod.tensorflow")
+            if is_tensorflow or (stands_on_it and min(doors, default=node.lineno) >= node.lineno):
+                yield module
+
+
+def _without_functions(scope):
+    for child in ast.iter_child_nodes(scope):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from _without_functions(child)
+
+
+def _called(node):
+    return getattr(node.func, "id", getattr(node.func, "attr", ""))

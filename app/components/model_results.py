@@ -9,7 +9,8 @@ from app import words
 
 def _trained(result: dict[str, Any]) -> list[str]:
     by = f" by {words.count(result['workers'], 'worker')}" if result["workers"] > 1 else ""
-    return [f"{result['model']} is trained{by}.", *_scores(result["metrics"], "val", "validation")]
+    scores = _scores(result["metrics"], "val", "validation")
+    return [f"{result['model']} is trained{by}.", *scores, *result.get("notes", ())]
 
 
 def _indexed(result: dict[str, Any]) -> list[str]:

@@ -66,6 +66,7 @@ class ModelCard:
     rates: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     queries: int = 0
     threads: int = 0
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the card as JSON."""
@@ -87,7 +88,14 @@ class ModelCard:
     def from_dict(cls, raw: dict[str, Any]) -> ModelCard:
         """Build a card from its JSON values."""
         rates = {name: (float(v), float(low), float(high)) for name, (v, low, high) in raw["rates"].items()}
-        return cls(**{**raw, "catalogue": CatalogueRef(**raw["catalogue"]), "rates": rates})
+        return cls(
+            **{
+                **raw,
+                "catalogue": CatalogueRef(**raw["catalogue"]),
+                "rates": rates,
+                "notes": tuple(raw.get("notes", ())),
+            }
+        )
 
 
 def card_of(folder: Path, manifest: Manifest) -> ModelCard:
@@ -119,6 +127,7 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
         rates={name: (rate.value, rate.low, rate.high) for name, rate in row.rates.items()} if row else {},
         queries=row.queries if row else 0,
         threads=manifest.threads,
+        notes=manifest.notes,
     )
 
 
@@ -147,6 +156,7 @@ def as_markdown(card: ModelCard, *, name: str = "", version: int | None = None, 
         "## Configuration",
         "",
         *(f"- {key}: {value}" for key, value in sorted(card.config.items())),
+        *(f"- {note}" for note in card.notes),
         "",
     ]
     return "\n".join(lines)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.training.runtime import loaded
+
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in [0, 1]
 DEVIATION_RGB = (0.229, 0.224, 0.225)
 MEAN_BGR = (103.939, 116.779, 123.68)  # the same, as ResNet50 was trained with: 0 to 255, blue first
@@ -25,7 +27,7 @@ def application_features(pixels: Any, name: str, momentum: float) -> Any:
         name: One of :data:`backend.training.config.APPLICATIONS`.
         momentum: Of the running means of batch normalisation; Keras's own need thousands of steps.
     """
-    import tensorflow as tf
+    tf = loaded()
 
     network = make_application(name, input_tensor=preprocessed(pixels, name, tf.keras.layers))
     for layer in network.layers:
@@ -53,7 +55,7 @@ def make_application(name: str, *, weights: str | None = None, **options: Any) -
         weights: None for drawn ones, ``imagenet`` for Keras's, which it downloads where they are not cached.
         options: ``input_tensor`` or ``input_shape``.
     """
-    import tensorflow as tf
+    tf = loaded()
 
     applications = tf.keras.applications
     makers = {

@@ -88,7 +88,7 @@ class HorovodRanks:
         """Make layers that normalise over the global batch."""
         from backend.training.sync_norm import synchronised
 
-        return synchronised(self._hvd, self._tf)
+        return synchronised(self._hvd, self._tf, fused=not self._tf.config.get_visible_devices("GPU"))
 
     def gather(self, tensor: Any) -> Any:
         """Concatenate over ranks, this one's first; every rank's part has the same size."""

@@ -10,12 +10,17 @@ import json
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JError
+
 from backend import errors
+from backend.cards import look_at_cards
 from backend.errors import ConfigurationError, EnvironmentUnready, TrainingError, WorkbenchError
 from backend.feeding.shards import shard_plan
+from backend.spark_cluster import is_local, patience, slots, starts_on_demand, wait_for_slots
 from backend.spark_session import zip_backend
 from backend.training.checkpoints import Checkpoints, EpochResult
 from backend.training.config import validate
@@ -23,6 +28,7 @@ from backend.training.data import TRAIN, check_catalogue
 from backend.training.horovod_launch import launch
 from backend.training.network import can_synchronise, has_batch_statistics
 from backend.training.package import describe, write_bundle
+from backend.training.preflight import too_few_cards
 from backend.training.preparation import check_name, tracked
 from backend.training.proof import RankReport, RunProof, prove
 from backend.training.rank_folder import RankFolder, RankState
@@ -42,7 +48,7 @@ logger = logging.getLogger(__name__)
 PROOF = "proof.json"
 _LOOK_EVERY_S = 0.25
 _LOST_PEER = "HorovodInternalError"
-_STOPPED_WITHIN_S = 20.0
+_ENDED_BY_THEMSELVES_S, _STOPPED_WITHIN_S = 2.0, 6.0
 
 
 def train_on_spark(
@@ -79,13 +85,13 @@ def train_on_spark(
     validate(config)
     check_name(place)
     resolved = check_catalogue(snapshot, config)
-    _check_workers(spark, config, workers)
+    _check_workers(spark, config, workers, progress)
     plan = shard_plan(snapshot, TRAIN, workers.count, seed=config.seed, classes=resolved.classes)
     Checkpoints(place.checkpoints, resume=place.resume)
     folder = RankFolder(place.checkpoints.absolute() / "ranks")
     folder.begin(asdict(_order(snapshot, config, place, workers)))
     with tracked(tracker, snapshot, resolved, place, config, workers=workers.count) as run_id:
-        run = _Run(folder, workers.count, tracker, progress)
+        run = _Run(folder, workers.count, tracker, progress, spark)
         results = run.results()
         best = EpochResult(**results[0]["best"])
         reports = [_report(result) for result in results]
@@ -111,19 +117,30 @@ def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: 
     )
 
 
-def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers) -> None:
-    slots = int(spark.sparkContext.defaultParallelism)
-    if not 1 <= workers.count <= slots:
-        raise ConfigurationError(
-            f"{workers.count} workers were asked for, and Spark on {spark.sparkContext.master} has {slots} slots.",
-            next_step=f"Use 1 to {slots} workers, or a larger Spark master.",
-        )
+def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers, progress: Progress) -> None:
+    if workers.count < 1:
+        raise ConfigurationError(f"{workers.count} workers were asked for.", next_step="Use 1 worker or more.")
+    if not starts_on_demand(spark):
+        found = wait_for_slots(spark, workers.count, progress)
+        if found < workers.count:
+            raise _too_few_slots(spark, workers.count, found)
+    cards = look_at_cards().usable if workers.device != "cpu" and is_local(spark.sparkContext.master) else 0
+    if 0 < cards < workers.count:
+        raise too_few_cards(workers.count, cards)
     if has_batch_statistics(config) and not can_synchronise(config):
         raise ConfigurationError(
             f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
             "several workers.",
             next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
         )
+
+
+def _too_few_slots(spark: SparkSession, workers: int, found: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{workers} workers were asked for, and Spark on {spark.sparkContext.master} has {found} slots.",
+        next_step="Use a larger Spark master or start more Spark workers; a training is resumed with as many workers as "
+        "it began with.",
+    )
 
 
 def _report(result: dict[str, Any]) -> RankReport:
@@ -138,8 +155,10 @@ class _Run:
     ranks: int
     tracker: Tracker
     progress: Progress
+    spark: SparkSession | None = None
     first_step_s: float = field(default=0.0, init=False)
     _offset: int = field(default=0, init=False)
+    _short_since: float | None = field(default=None, init=False)
 
     def results(self) -> list[dict[str, Any]]:
         """Launch the ranks, tell what they tell, and return what they return, in their order."""
@@ -152,10 +171,13 @@ class _Run:
                 self._tell(started)
                 self.progress.check_cancelled()
                 self._end_with_a_failed_rank(stop)
+                self._end_without_slots()
             self._tell(started)
         except BaseException:
             self._stop(stop)
-            running.wait(_STOPPED_WITHIN_S)
+            if not running.wait(_ENDED_BY_THEMSELVES_S):
+                self._end_tasks()
+                running.wait(_STOPPED_WITHIN_S)
             raise
         if running.error is not None:
             self.progress.check_cancelled()
@@ -170,6 +192,28 @@ class _Run:
         """Where one rank failed, the others would wait for it."""
         if any(state.phase == "failed" for state in self.folder.states(self.ranks)):
             self._stop(stop)
+
+    def _end_without_slots(self) -> None:
+        """Ranks that wait for a slot would wait for minutes; who took it, or that a worker left, shows in the number.
+
+        Raises:
+            ConfigurationError: For longer than Spark's patience there have been fewer slots than ranks.
+        """
+        has_begun = all(state.host for state in self.folder.states(self.ranks))
+        if self.spark is None or has_begun or (found := slots(self.spark)) >= self.ranks:
+            self._short_since = None
+            return
+        now = time.monotonic()
+        self._short_since = self._short_since or now
+        self.progress.report(0, 1, note=f"waiting for Spark: {found} of {self.ranks} slots")
+        if now - self._short_since >= patience(self.spark):
+            raise _too_few_slots(self.spark, self.ranks, found)
+
+    def _end_tasks(self) -> None:
+        """Have Spark give up the tasks of ranks, which a cluster would start again."""
+        if self.spark is not None:
+            with suppress(Py4JError, OSError):  # a JVM that is gone has none
+                self.spark.sparkContext.cancelAllJobs()
 
     def _tell(self, started: float) -> None:
         state = self.folder.states(1)[0]
@@ -200,14 +244,22 @@ class _Run:
             )
         first = (silent or broken)[0]
         how = "was killed or crashed" if silent else f"failed with {first.error}: {first.message.splitlines()[0]}"
+        on = f" on {first.host}" if first.host else ""
         at = f" at step {first.done:g} of {first.total:g}" if first.unit == "steps" else ""
         return TrainingError(
-            f"Rank {first.rank} of {self.ranks} {how}{at}.\nIts last lines:\n{self.folder.last_lines(first.rank)}",
-            next_step="Resume the training; it goes on from its last checkpoint.",
+            f"Rank {first.rank} of {self.ranks}{on} {how}{at}.{self._last_words(first.rank)}",
+            next_step="Resume the training; it goes on from its last checkpoint."
+            if any(self.folder.path.parent.glob("state-*.npz"))
+            else "Start the training again; it had no checkpoint to resume from yet.",
         )
+
+    def _last_words(self, rank: int) -> str:
+        lines = self.folder.last_lines(rank)
+        return f"\nIts last lines:\n{lines}" if lines else ""
 
 
 def _as_told(state: RankState) -> WorkbenchError:
     kind = getattr(errors, state.error)
-    found: WorkbenchError = kind(f"Rank {state.rank}: {state.message}", next_step=state.next_step)
+    on = f" on {state.host}" if state.host else ""
+    found: WorkbenchError = kind(f"Rank {state.rank}{on}: {state.message}", next_step=state.next_step)
     return found

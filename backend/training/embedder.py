@@ -13,7 +13,7 @@ from backend.training import weights
 from backend.training.config import TrainConfig
 from backend.training.lone import LoneRunner
 from backend.training.network import build_network
-from backend.training.runtime import prepare_similarity, prepare_tensorflow
+from backend.training.runtime import loaded, prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class NetworkEmbedder:
     """
 
     def __init__(self, model: Any, spec: PixelSpec) -> None:
-        import tensorflow as tf
+        tf = loaded()
 
         self._spec = spec
         self._size = int(model.output_shape[-1])
@@ -93,19 +93,20 @@ def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return batch
 
 
-def load_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
+def load_embedder(folder: Path, manifest: Manifest, *, threads: int, device: str = "") -> NetworkEmbedder:
     """Rebuild a bundle's network and fill it with its weights, to embed many pictures; nothing stored is executed.
 
     Args:
         folder: The bundle, verified before.
         manifest: Its manifest.
         threads: Threads for one operation; 0 means all cores.
+        device: What it computes on; the setting ``TWINSET_DEVICE`` when left out.
 
     Raises:
         BundleError: The weights are missing, damaged, or do not fit the network of the manifest.
         ConfigurationError: The configuration in the manifest is none.
     """
-    prepare_tensorflow(threads)
+    prepare_tensorflow(threads, device)
     prepare_similarity()
     config = TrainConfig.from_dict(manifest.config)
     arrays = weights.unpack(folder / WEIGHTS)

@@ -7,6 +7,9 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
@@ -14,7 +17,6 @@ from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 _START_TIMEOUT_S = 300
@@ -59,7 +61,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
 
     def work() -> None:
         try:
-            with _own_signals(stop):
+            with _as_we_launch(stop):
                 running.results = run(
                     entry,
                     num_proc=ranks,
@@ -103,16 +105,27 @@ class _Logged(io.StringIO):
 
 
 @contextmanager
-def _own_signals(stop: threading.Event) -> Iterator[None]:
-    """Have Horovod listen to ``stop`` instead of taking SIGTERM and SIGINT, which belong to the job.
+def _as_we_launch(stop: threading.Event) -> Iterator[None]:
+    """Have Horovod listen to ``stop`` instead of taking SIGTERM and SIGINT, which belong to the job, and start at once.
 
-    Handlers can be set in the main thread only, which follows the ranks meanwhile.
+    Handlers can be set in the main thread only, which follows the ranks meanwhile. And to learn whether Gloo was built,
+    which set-up sees to, Horovod would import TensorFlow in a copy of this process first: seconds, and its connections
+    to Spark's JVM break when the copy ends.
     """
-    from horovod.runner import gloo_run
+    from horovod.runner import gloo_run, launch
 
-    before = gloo_run.register_shutdown_event
-    gloo_run.register_shutdown_event = lambda: stop
+    before = gloo_run.register_shutdown_event, launch.gloo_built, threading.excepthook
+    gloo_run.register_shutdown_event, launch.gloo_built = lambda: stop, lambda **_: True
+    threading.excepthook = partial(_end_of_a_thread, otherwise=before[2])
     try:
         yield
     finally:
-        gloo_run.register_shutdown_event = before
+        gloo_run.register_shutdown_event, launch.gloo_built, threading.excepthook = before
+
+
+def _end_of_a_thread(told: threading.ExceptHookArgs, *, otherwise: Callable[[threading.ExceptHookArgs], Any]) -> None:
+    """Horovod's threads raise again what it tells us anyway, with all that Java has to say about it."""
+    if any("horovod" in Path(frame.filename).parts for frame in extract_tb(told.exc_traceback)):
+        logger.debug("a thread of Horovod ended with %s", told.exc_type.__name__)
+        return
+    otherwise(told)

@@ -11,6 +11,8 @@ import warnings
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from backend.training.runtime import loaded
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -25,7 +27,7 @@ class LoneRunner:
     """
 
     def __init__(self, traced: Any, *, threads: int) -> None:
-        import tensorflow as tf
+        tf = loaded()
 
         self._lite, self._threads = tf.lite, threads
         # Lite asks for an owner of the weights to save with them; given none of Keras's, it takes a tenth of the time.

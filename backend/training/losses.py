@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.training.runtime import loaded
+
 if TYPE_CHECKING:
     from backend.training.config import TrainConfig
 
@@ -43,9 +45,7 @@ class EmbeddingLoss:
     """
 
     def __init__(self, config: TrainConfig, classes: int) -> None:
-        import tensorflow as tf
-
-        self._tf = tf
+        self._tf = tf = loaded()
         self._pairs = _pair_loss(config)
         with_proxies = config.loss.endswith("+proxy")
         self._name = config.loss.removesuffix("+proxy").replace("-", "_")
@@ -92,6 +92,7 @@ class EmbeddingLoss:
 
 def _pair_loss(config: TrainConfig) -> Any:
     """Build TensorFlow Similarity's loss: class numbers (B,) and unit vectors (B, D) to a number."""
+    loaded()  # or this would import TensorFlow
     from tensorflow_similarity import losses
 
     by = config.distance

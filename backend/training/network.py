@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.training.applications import application_features
 from backend.training.config import APPLICATIONS
 from backend.training.detail import with_detail
+from backend.training.runtime import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def build_network(
         mixed_precision: Whether to compute in bfloat16 where it is safe; weights and embeddings are float32 always.
             For training only: answers are computed in float32.
     """
-    import tensorflow as tf
+    tf = loaded()
     from tensorflow_similarity.layers import MetricEmbedding
     from tensorflow_similarity.models import SimilarityModel
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.cards import Cards, look_at_cards
 from backend.errors import ConfigurationError
+from backend.spark_cluster import name_remedy, own_name_trouble
 from backend.training.config import validate
 from backend.training.costs import Estimate, estimate
+from backend.training.network import can_synchronise, has_batch_statistics
 from backend.training.resolve import MIN_EXAMPLES, resolve_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from backend.training.config import TrainConfig
     from backend.training.resolve import Resolved
@@ -31,12 +34,20 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a training may use; 0 bytes mean unknown."""
+    """What a training may use; 0 bytes mean unknown.
+
+    Attributes:
+        gpus: Cards that TensorFlow can use.
+        idle_cards: Why it can use none of those that are there; empty where that is not so.
+        is_shared: Whether all workers of a training share this machine.
+    """
 
     cores: int = 1
     gpus: int = 0
     memory_bytes: int = 0
     disk_free_bytes: int = 0
+    idle_cards: str = ""
+    is_shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +76,21 @@ class Preflight:
             raise self.problems[0]
 
 
-def this_machine(folder: Path, *, threads: int = 0) -> Machine:
+def this_machine(folder: Path, *, threads: int = 0, device: str = "auto") -> Machine:
     """Look at the machine this runs on, without starting anything.
 
     Args:
         folder: Where the pixels will lie; its disk is asked for free space.
         threads: Cores that the settings allow; 0 means all.
+        device: What the settings allow; with ``cpu`` no card counts.
     """
+    cards = Cards() if device == "cpu" else look_at_cards()
     cores = len(os.sched_getaffinity(0))
     place = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
     return Machine(
         cores=min(threads or cores, cores),
-        gpus=len(list(Path("/dev").glob("nvidia[0-9]*"))),
+        gpus=cards.usable,
+        idle_cards=cards.sentence and f"{cards.sentence} {cards.next_step}",
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         disk_free_bytes=shutil.disk_usage(place).free,
     )
@@ -110,12 +124,32 @@ def preflight(
         cores=machine.cores,
         gpus=machine.gpus,
     )
-    problems = (*_workers(kept, workers), *_precision(config, machine), *_room(needs, machine))
+    problems = (
+        *_workers(config, kept, machine, workers),
+        *_precision(config, machine),
+        *_room(needs, machine),
+    )
     notes = (*resolved.notes, *_notes(resolved.config, kept, sum(validation.values()), needs, machine))
     return Preflight(problems, notes, resolved, needs)
 
 
-def _workers(counts: Mapping[str, int], workers: int) -> Iterator[ConfigurationError]:
+def _workers(
+    config: TrainConfig, counts: Mapping[str, int], machine: Machine, workers: int
+) -> Iterator[ConfigurationError]:
+    if workers < 1:
+        yield ConfigurationError(
+            f"{workers} workers were asked for, and a training needs one.", next_step="Use 1 worker or more."
+        )
+    if workers > 1 and machine.is_shared and 0 < machine.gpus < workers:
+        yield too_few_cards(workers, machine.gpus)
+    if workers > 1 and machine.is_shared and (trouble := own_name_trouble()):
+        yield ConfigurationError(f"{trouble}.", next_step=f"{name_remedy()}, or train with one worker.")
+    if workers > 1 and has_batch_statistics(config) and not can_synchronise(config):
+        yield ConfigurationError(
+            f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
+            "several workers.",
+            next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
+        )
     needed = MIN_EXAMPLES * workers
     scarce = sorted(label for label, count in counts.items() if count < needed)
     if workers > 1 and scarce:
@@ -124,6 +158,16 @@ def _workers(counts: Mapping[str, int], workers: int) -> Iterator[ConfigurationE
             f"pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
             next_step="Train with fewer workers, or add products.",
         )
+
+
+def too_few_cards(workers: int, cards: int) -> ConfigurationError:
+    """Say that workers would have to share a card, which what they speak by cannot."""
+    has = "one graphics card" if cards == 1 else f"{cards} graphics cards"
+    return ConfigurationError(
+        f"{workers} workers on one machine were asked for, and it has {has} that TensorFlow can use; each worker needs "
+        "its own.",
+        next_step=f"Use {cards} worker{'s' if cards > 1 else ''}, or set TWINSET_DEVICE to cpu.",
+    )
 
 
 def _precision(config: TrainConfig, machine: Machine) -> Iterator[ConfigurationError]:
@@ -158,6 +202,8 @@ def _notes(
             f"{_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer products than the "
             f"{config.examples_per_class} of a batch: some are drawn twice."
         )
+    if machine.idle_cards:
+        yield machine.idle_cards
     if queries < FEW_QUERIES:
         yield f"Only {queries} validation products judge the epochs, so that their scores will jump."
     if machine.memory_bytes and needs.memory_bytes > TIGHT_SHARE * machine.memory_bytes:

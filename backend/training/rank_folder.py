@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LAST_LINES = 8
+# TensorFlow's, whatever its level is set to, and nmslib's; and what Python adds to the place of a crash.
+_NOISE = re.compile(
+    r"^(WARNING: All log messages before absl|Extension modules: |To enable the following instructions: "
+    r"|Your CPU supports instructions|For maximum performance, you can install NMSLIB|pip install .*nmslib)"
+    r"|^[IW]\d{4} \d\d:\d\d:\d\d|^[\d-]{10} [\d:.]+: [IW] \S+\.cc:\d+\]|Unable to register cu\w+ factory"
+)
 _REPORT_EVERY_S = 0.3
 
 
@@ -88,11 +95,11 @@ class RankFolder:
         return self.path / f"rank-{rank}.log"
 
     def last_lines(self, rank: int) -> str:
-        """Return the end of a rank's log."""
+        """Return the end of what a rank said, without what its libraries say whenever they start."""
         if not self.log(rank).exists():
             return ""
         lines = self.log(rank).read_text("utf-8", errors="replace").splitlines()
-        return "\n".join([line for line in lines if line.strip()][-_LAST_LINES:])
+        return "\n".join([line for line in lines if line.strip() and not _NOISE.search(line)][-_LAST_LINES:])
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Add an event; only one rank does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import socket
@@ -10,26 +11,28 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
+from backend.spark_cluster import name_remedy, own_name_trouble
 from backend.training.checkpoints import Checkpoints, EpochResults
 from backend.training.communicator import HorovodRanks
 from backend.training.config import TrainConfig
 from backend.training.data import prepare_data
 from backend.training.epochs import run_epochs
+from backend.training.preflight import too_few_cards
 from backend.training.proof import RankReport, are_equal, ids_hash
 from backend.training.provenance import threads_of
-from backend.training.rank_folder import RankFolder, RankProgress
-from backend.training.runtime import prepare_training, set_environment
+from backend.training.rank_folder import RankFolder, RankProgress, RankState
+from backend.training.runtime import loaded, prepare_training
 from backend.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from backend.training.checkpoints import Arrays, EpochResult
     from backend.training.data import TrainingData
-    from backend.training.rank_folder import RankState
 
 logger = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
@@ -71,9 +74,10 @@ def run_rank(folder: str) -> dict[str, Any]:
     place, rank = RankFolder(Path(folder)), int(os.environ["HOROVOD_RANK"])
     order = RankOrder(**place.order())
     _log_to(place.log(rank), order.log_level)
+    place.write_state(RankState(rank, host=socket.gethostname(), pid=os.getpid()))
     _end_when_asked(place, rank)
     try:
-        report = _trained(order, place)
+        report = _trained(order, place, rank)
     except BaseException as error:
         logger.exception("rank %d ends", rank)
         place.write_state(_failed(place.state(rank), error))
@@ -89,14 +93,15 @@ def _failed(state: RankState, error: BaseException) -> RankState:
     return replace(state, phase="failed", error=type(error).__name__, message=message, next_step=next_step)
 
 
-def _trained(order: RankOrder, place: RankFolder) -> dict[str, Any]:
+def _trained(order: RankOrder, place: RankFolder, rank: int) -> dict[str, Any]:
     # Before Horovod starts threads, which keep to the cores that there are at that moment.
-    cores = _own_cores(int(os.environ["HOROVOD_LOCAL_RANK"]), int(os.environ["HOROVOD_LOCAL_SIZE"]))
-    hvd = _horovod()
-    progress = RankProgress(place, int(hvd.rank()))
+    local_rank, local_size = (int(os.environ[f"HOROVOD_LOCAL_{what}"]) for what in ("RANK", "SIZE"))
+    cores = _own_cores(local_rank, local_size)
+    progress, config = RankProgress(place, rank), TrainConfig.from_dict(order.config)
     progress.report(0, 1, note="starting TensorFlow")
-    config, gpu = TrainConfig.from_dict(order.config), _gpu_place(int(hvd.local_rank()))
-    tf = prepare_training(config, threads=order.threads or cores, device=order.device, place=gpu)
+    own_card = partial(_own_card, local_rank, local_size)
+    tf = prepare_training(config, threads=order.threads or cores, device=order.device, place=own_card)
+    hvd = _horovod()
     ranks = HorovodRanks(hvd, tf)
     snapshot = open_snapshot(Path(order.catalogues_dir), order.catalogue, order.version)
     with tempfile.TemporaryDirectory(prefix="twinset-rank-") as pixels:
@@ -148,7 +153,14 @@ class _Compared(EpochResults):
 
 
 def _horovod() -> Any:
-    set_environment()
+    """Join the other ranks.
+
+    Raises:
+        EnvironmentUnready: Horovod is not there, or would crash.
+    """
+    if trouble := own_name_trouble():
+        raise EnvironmentUnready(f"{trouble}.", next_step=f"{name_remedy()} there.")
+    loaded()  # or this would import TensorFlow
     try:
         import horovod.tensorflow as hvd
     except ImportError as error:
@@ -187,8 +199,14 @@ def _own_cores(local_rank: int, local_size: int) -> int:
     return len(share)
 
 
-def _gpu_place(local_rank: int) -> int:
-    """Return which GPU is this rank's: the one that Spark assigned, or the one of its place on the machine."""
+def _own_card(local_rank: int, local_size: int, count: int) -> int:
+    """Return which card is this rank's: the one that Spark assigned, or the one of its place on the machine.
+
+    Raises:
+        ConfigurationError: Ranks would have to share a card.
+    """
+    if local_size > count:
+        raise too_few_cards(local_size, count)
     from horovod.spark.task import get_available_devices
 
     try:
@@ -208,6 +226,7 @@ def _log_to(path: Path, level: str) -> None:
     os.dup2(handle, 2)
     os.close(handle)
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+    faulthandler.enable()  # a crash in a library says where it was
 
 
 def _end_when_asked(place: RankFolder, rank: int) -> None:

@@ -1,4 +1,8 @@
-"""The one way to TensorFlow and TensorFlow Similarity: legacy Keras, a set number of threads, no plotting libraries."""
+"""The one door to TensorFlow and TensorFlow Similarity, for whoever trains, indexes, scores or answers.
+
+Behind it are legacy Keras, a set number of threads, one graphics card or none, memory that is taken as it is needed, and
+no plotting libraries. No other module imports TensorFlow: what is asked after the door asks :func:`loaded`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from backend.errors import ConfigurationError, EnvironmentUnready
+from backend.settings import device_setting
 from backend.training.precision import check_precision
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backend.training.config import TrainConfig
+
+    Place = Callable[[int], int]
 
 Device = Literal["auto", "cpu", "gpu"]
 logger = logging.getLogger(__name__)
@@ -23,19 +32,43 @@ TENSORFLOW_ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # a machine without a GPU is no error
     # TensorFlow leaves oneDNN off on some processors that gain by it: a training step takes half the time, as exactly.
     "TF_ENABLE_ONEDNN_OPTS": "1",
+    # TensorFlow would take the whole card at once, and every process beside it would starve.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 
 
-def prepare_tensorflow(threads: int) -> Any:
-    """Import TensorFlow with legacy Keras, which TensorFlow Similarity needs, and return the module.
+def prepare_tensorflow(threads: int, device: str = "") -> Any:
+    """Import TensorFlow with legacy Keras, which TensorFlow Similarity needs, choose a device, and return the module.
 
     Args:
         threads: Threads for one operation; 0 leaves it to TensorFlow, which takes all cores. Threads can be set only
             before TensorFlow runs its first operation: a later, different wish is logged and has no effect.
+        device: ``cpu``, or ``auto`` and ``gpu`` for the first card that there is, with memory taken as it is needed;
+            the setting ``TWINSET_DEVICE`` when left out.
 
     Raises:
         EnvironmentUnready: TensorFlow is missing, or was used before with another Keras.
     """
+    tf = _imported(threads)
+    _choose(tf, [] if (device or device_setting()) == "cpu" else tf.config.list_physical_devices("GPU")[:1])
+    return tf
+
+
+def loaded() -> Any:
+    """Return TensorFlow, which :func:`prepare_tensorflow` has imported in this process.
+
+    Raises:
+        EnvironmentUnready: It has not: nobody chose Keras, threads and device.
+    """
+    if "tensorflow" not in sys.modules:
+        raise EnvironmentUnready(
+            "TensorFlow has not been prepared in this process.",
+            next_step="Call backend.training.runtime.prepare_tensorflow first.",
+        )
+    return sys.modules["tensorflow"]
+
+
+def _imported(threads: int) -> Any:
     set_environment()
     try:
         import tensorflow as tf
@@ -92,7 +125,12 @@ def _set_threads(tf: Any, threads: int) -> None:
         logger.warning("TensorFlow already runs; it goes on with its own number of threads instead of %d.", threads)
 
 
-def prepare_training(config: TrainConfig, *, threads: int, device: Device, place: int = 0) -> Any:
+def first_card(_count: int) -> int:
+    """Take the first card of however many there are."""
+    return 0
+
+
+def prepare_training(config: TrainConfig, *, threads: int, device: Device, place: Place = first_card) -> Any:
     """Make this process ready to train a configuration, and return TensorFlow.
 
     Args:
@@ -105,7 +143,7 @@ def prepare_training(config: TrainConfig, *, threads: int, device: Device, place
         EnvironmentUnready: TensorFlow, TensorFlow Similarity or the device is missing.
         ConfigurationError: As :func:`use_device`.
     """
-    tf = prepare_tensorflow(threads)
+    tf = _imported(threads)
     use_device(tf, device, config, place=place)
     prepare_similarity()
     if config.deterministic:
@@ -113,14 +151,14 @@ def prepare_training(config: TrainConfig, *, threads: int, device: Device, place
     return tf
 
 
-def use_device(tf: Any, device: Device, config: TrainConfig, *, place: int = 0) -> None:
+def use_device(tf: Any, device: Device, config: TrainConfig, *, place: Place = first_card) -> None:
     """Choose what this process computes on: one GPU, or none.
 
     Args:
         tf: The module from :func:`prepare_tensorflow`.
         device: ``auto`` takes a GPU where there is one.
         config: Mixed precision needs a GPU.
-        place: Which of this machine's GPUs, counted around.
+        place: Told how many cards TensorFlow can use, says which is this process's, counted around; may refuse.
 
     Raises:
         EnvironmentUnready: A GPU was asked for and there is none.
@@ -137,12 +175,18 @@ def use_device(tf: Any, device: Device, config: TrainConfig, *, place: int = 0) 
             "Mixed precision needs a GPU, and this training would run without one.",
             next_step="Switch mixed_precision off, or train on a machine with a GPU.",
         )
-    chosen = [gpus[place % len(gpus)]] if gpus else []
+    chosen = [gpus[place(len(gpus)) % len(gpus)]] if gpus else []
     for gpu in chosen:
         check_precision(config, tf.config.experimental.get_device_details(gpu))
+    _choose(tf, chosen)
+
+
+def _choose(tf: Any, gpus: list[Any]) -> None:
+    """Have TensorFlow see these cards and no other, and take their memory as it is needed."""
     try:
-        tf.config.set_visible_devices(chosen, "GPU")
-        for gpu in chosen:
+        tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:  # TensorFlow's own word for: it already runs
-        logger.warning("TensorFlow already runs; it goes on with the devices it has.")
+        if tf.config.get_visible_devices("GPU") != gpus:
+            logger.warning("TensorFlow already runs; it goes on with the devices it has.")

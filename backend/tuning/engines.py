@@ -8,9 +8,10 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backend.cards import look_at_cards
 from backend.errors import ConfigurationError
+from backend.spark_cluster import is_local, slots, starts_on_demand, unanswered, wait_for_slots
 from backend.tuning import search
-from backend.tuning.gpus import count_gpus
 from backend.tuning.plan import MOST_AT_A_TIME
 from backend.tuning.worker_reuse import ReusingSession
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from backend.progress import Progress
     from backend.tuning.records import TrialRecord
     from backend.tuning.search import Suggestions
     from backend.tuning.task import TrialTask
 
 logger = logging.getLogger(__name__)
 WITHOUT_EXECUTORS_S = 60.0  # how long a cluster may have none before it counts as gone
+_KNOCK_EVERY_S, _KNOCK_S, _WITHOUT_MASTER_S = 2.0, 2.0, 8.0  # a master that starts anew takes its applications back
 
 
 class TrialEngine(Protocol):
@@ -37,6 +40,9 @@ class TrialEngine(Protocol):
     @property
     def where(self) -> str:
         """What runs them, in words."""
+
+    def wait_for_slots(self, wanted: int, progress: Progress) -> int:
+        """Wait for so many slots, or for what there is, and return how many there are."""
 
     def search(
         self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
@@ -55,6 +61,10 @@ class SerialEngine:
 
     slots = 1
     where = "this process"
+
+    def wait_for_slots(self, wanted: int, progress: Progress) -> int:  # noqa: ARG002 - there is nothing to wait for
+        """One: this process."""
+        return self.slots
 
     def search(
         self,
@@ -106,19 +116,28 @@ class SparkEngine:
     _trials: Any = field(default=None, init=False)
     _alone: _Lasting = field(default_factory=_Lasting, init=False)
     _idle: _Lasting = field(default_factory=_Lasting, init=False)
+    _silent: _Lasting = field(default_factory=_Lasting, init=False)
+    _knocked_at: float = field(default=-_KNOCK_EVERY_S, init=False)
+    _is_silent: bool = field(default=False, init=False)
 
     @property
     def slots(self) -> int:
-        """Task slots; on one machine with GPUs no more than it has of these."""
-        context = self.spark.sparkContext
-        cores = int(context.defaultParallelism) // int(context.getConf().get("spark.task.cpus", "1") or 1)
-        gpus = count_gpus() if self.device != "cpu" and self._is_local else 0
-        return max(min(cores, gpus) if gpus else cores, 1)
+        """Task slots; on one machine with cards no more than TensorFlow can use of these."""
+        found = slots(self.spark)
+        cards = look_at_cards().usable if self.device != "cpu" and self._is_local else 0
+        return max(min(found, cards) if cards else found, 1)
 
     @property
     def where(self) -> str:
         """The master."""
         return f"Spark on {self.spark.sparkContext.master}"
+
+    def wait_for_slots(self, wanted: int, progress: Progress) -> int:
+        """Wait for executors that are still to come; those that come with the work are taken at their word."""
+        if starts_on_demand(self.spark):
+            return max(wanted, self.slots)
+        wait_for_slots(self.spark, wanted, progress)
+        return self.slots
 
     def search(
         self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
@@ -143,6 +162,8 @@ class SparkEngine:
         """Say that the session has stopped or its JVM is dead, and what has not happened for longer than the patience."""
         executors, gone = self._executors(), f"{self.where} went away in the middle of the sweep"
         if executors is None:
+            return gone
+        if self._silent.is_for(_WITHOUT_MASTER_S, now_so=self._is_master_silent()):
             return gone
         if self._alone.is_for(self.patience_s, now_so=not executors and not self._is_local):
             return gone
@@ -172,9 +193,17 @@ class SparkEngine:
         is_free = states.count(base.JOB_STATE_RUNNING) < self._trials.parallelism
         return base.JOB_STATE_NEW in states and is_free
 
+    def _is_master_silent(self) -> bool:
+        """Whether nobody answers at the master's address; asked now and then."""
+        now = time.monotonic()
+        if now - self._knocked_at >= _KNOCK_EVERY_S:
+            self._knocked_at = now
+            self._is_silent = bool(unanswered(self.spark.sparkContext.master, within_s=_KNOCK_S))
+        return self._is_silent
+
     @property
     def _is_local(self) -> bool:
-        return bool(self.spark.sparkContext.master.startswith("local"))
+        return is_local(self.spark.sparkContext.master)
 
     def _executors(self) -> int | None:
         """Count the executors; None where there is no session any more."""
@@ -192,18 +221,19 @@ class SparkEngine:
             return None
 
 
-def parallelism_of(asked: int, engine: TrialEngine) -> int:
-    """Return how many trials run at a time.
+def parallelism_of(asked: int, engine: TrialEngine, progress: Progress) -> int:
+    """Return how many trials run at a time; 0 asks for as many as can.
 
     Raises:
         ConfigurationError: More were asked for than there are slots.
     """
-    if asked > engine.slots:
+    found = engine.wait_for_slots(asked, progress)
+    if asked > found:
         raise ConfigurationError(
-            f"{asked} trials at a time were asked for, and {engine.where} has {engine.slots} slots.",
-            next_step=f"Use a parallelism of 1 to {engine.slots}, or a larger Spark master.",
+            f"{asked} trials at a time were asked for, and {engine.where} has {found} slots.",
+            next_step=f"Use a parallelism of 1 to {found}, or a larger Spark master.",
         )
-    return asked or min(engine.slots, MOST_AT_A_TIME)
+    return asked or min(found, MOST_AT_A_TIME)
 
 
 def shipped_bytes(task: TrialTask, dumps: Callable[[Any], bytes], suggestions: Suggestions) -> int:

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _HELD: dict[int, int] = {}
 
 
-def count_gpus() -> int:
-    """Return how many NVIDIA GPUs this machine has, without starting anything."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
 def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = None) -> int:
     """Return the number of the GPU that is this process's own from now on.
 

@@ -65,6 +65,7 @@ class TrialRecord:
         best_epoch: That epoch.
         reason, next_step: Why it failed or ended early, and what can be done.
         host, pid: Where it runs, or ran.
+        tries: How often this run of the sweep has begun it; a second time where its process or machine died.
     """
 
     number: int
@@ -82,6 +83,7 @@ class TrialRecord:
     next_step: str = ""
     host: str = ""
     pid: int = 0
+    tries: int = 0
 
     @property
     def seconds(self) -> float:

@@ -67,7 +67,7 @@ def run_sweep(
     with folder.held():
         folder.forget_wishes()
         plan = folder.plan()
-        parallelism = engines.parallelism_of(plan.budget.parallelism, engine)
+        parallelism = engines.parallelism_of(plan.budget.parallelism, engine, progress)
         _close_interrupted(folder)
         status = folder.update_status(
             phase="running",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backend.tuning.trial import Surroundings
 
 logger = logging.getLogger(__name__)
+MOST_TRIES = 2
 _LOOK_EVERY_S = 0.3
 _LONGEST_REASON = 600
 _MEMORY_NEXT = "Lower classes_per_batch, examples_per_class, height or width, or give Spark's tasks more memory."
@@ -53,8 +54,10 @@ class TrialTask:
         record = folder.trial(number)
         if record.state.is_finished or folder.is_to_pause:  # by an earlier attempt; or it waits for the next run
             return result_of(record)
-        is_again = record.state is TrialState.RUNNING and attempt() > 0  # Spark's cluster tries what died once more
-        ended = failed(record, *killed()) if is_again else self._run(folder, record)
+        # Spark's cluster runs a task again whose process or machine died, elsewhere if need be: that is right once.
+        tries = record.tries if record.state is TrialState.RUNNING and attempt() > 0 else 0
+        died_again = tries >= MOST_TRIES
+        ended = failed(record, *killed(tries)) if died_again else self._run(folder, replace(record, tries=tries + 1))
         folder.write_trial(ended)
         return result_of(ended)
 
@@ -159,9 +162,10 @@ def told(error: BaseException, record: TrialRecord) -> tuple[str, str]:
     return said, f"The log tells the details; `tune trial SWEEP {record.number}` runs it alone."
 
 
-def killed() -> tuple[str, str]:
+def killed(tries: int = 1) -> tuple[str, str]:
     """Say what is known of a trial whose process is gone."""
-    return "The trial's process was killed or crashed, for want of memory perhaps.", _MEMORY_NEXT
+    often = "" if tries < MOST_TRIES else f", {tries} times"
+    return f"The trial's process was killed or crashed{often}, for want of memory perhaps.", _MEMORY_NEXT
 
 
 def attempt() -> int:

@@ -16,7 +16,7 @@ from backend.training.pretrained import check_pretrained
 from backend.training.runtime import prepare_training
 from backend.training.tracking import NullTracker
 from backend.training.trainer import Trainer
-from backend.tuning.gpus import assigned_by_spark, count_gpus, own_gpu
+from backend.tuning.gpus import assigned_by_spark, own_gpu
 from backend.tuning.objective import Judgement, ObjectiveValidator, prepare_trial
 from backend.tuning.records import EpochFigures
 from backend.tuning.snapshot import open_for_choice
@@ -97,8 +97,7 @@ def train_trial(
         Cancelled: The sweep was ended.
     """
     config = plan.config_of(number, values)
-    place = _gpu_place(surroundings.device)
-    tf = prepare_training(config, threads=surroundings.threads, device=surroundings.device, place=place)
+    tf = prepare_training(config, threads=surroundings.threads, device=surroundings.device, place=_own_card)
     check_pretrained(config)
     started = time.monotonic()
     judgement = Judgement(plan.objective, surroundings.unseen, plan.seed)
@@ -141,6 +140,5 @@ class _Told(EpochResults):
         self._keep(EpochFigures(result.epoch, result.loss, getattr(result, self.metric), dict(parts), seconds))
 
 
-def _gpu_place(device: Device) -> int:
-    gpus = 0 if device == "cpu" else count_gpus()
-    return own_gpu(gpus, assigned_by_spark()) if gpus else 0
+def _own_card(count: int) -> int:
+    return own_gpu(count, assigned_by_spark())

@@ -170,7 +170,7 @@ def test_a_killed_rank_ends_the_run_and_a_resumed_one_comes_to_the_same_weights(
 ):
     folder = tmp_path / "two.checkpoints" / "ranks"
     killer = Killer(folder)
-    with pytest.raises(TrainingError, match=r"Rank 1 of 2 was killed or crashed at step \d+ of 300") as raised:
+    with pytest.raises(TrainingError, match=r"Rank 1 of 2 on \S+ was killed or crashed at step \d+ of 300") as raised:
         distributed(spark, small_snapshot, tmp_path, progress=killer)
     assert "epoch 1 of 6" in raised.value.message  # its last lines
     assert "Resume" in raised.value.next_step
@@ -235,7 +235,7 @@ def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, t
     from backend.errors import EnvironmentUnready
     from backend.training.distributed import train_on_spark
 
-    with pytest.raises(EnvironmentUnready, match="Rank 0: A GPU was asked for, and TensorFlow sees none"):
+    with pytest.raises(EnvironmentUnready, match=r"Rank \d on \S+: A GPU was asked for, and TensorFlow sees none"):
         train_on_spark(
             spark,
             small_snapshot,

@@ -20,7 +20,8 @@ DEPLOY = "org.apache.spark.deploy"
 CONF = (
     "spark.driver.host=127.0.0.1; spark.executor.memory=512m; spark.cores.max=2; "
     "spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1; spark.sql.shuffle.partitions=2; "
-    "spark.databricks.delta.snapshotPartitions=1"
+    "spark.databricks.delta.snapshotPartitions=1; "
+    "spark.scheduler.maxRegisteredResourcesWaitingTime=90s"  # a busy machine starts executors slowly
 )
 
 

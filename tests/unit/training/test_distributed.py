@@ -14,6 +14,18 @@ from backend.training.ranks import _let_compute, _threads
 from backend.training.tracking import NullTracker
 from tests.fixtures.models import Listener
 
+# What TensorFlow prints whenever it starts, below whatever level.
+START_UP = """2026-11-27 03:23:06.569112: I external/local_xla/xla/tsl/cuda/cudart_stub.cc:32] Could not find cuda drivers
+2026-11-27 03:19:26.801714: E external/local_xla/xla/stream_executor/cuda/cuda_fft.cc:477] Unable to register cuFFT factory
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+E0000 00:00:1795749787.034209   18018 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register
+I0000 00:00:1795749787.042519   18018 gpu_device.cc:2022] Created device
+To enable the following instructions: AVX2 AVX512F FMA, in other operations, rebuild TensorFlow.
+Your CPU supports instructions that this binary was not compiled to use: AVX2
+For maximum performance, you can install NMSLIB from sources
+pip install --no-binary :all: nmslib
+Extension modules: numpy.core._multiarray_umath, horovod (total: 118)
+"""
 LOST_PEER = {"phase": "failed", "error": "HorovodInternalError", "message": "Connection closed by peer"}
 
 
@@ -26,7 +38,7 @@ def failure(tmp_path):
         folder.begin({})
         for rank, state in enumerate(states):
             folder.write_state(RankState(rank, **state))
-            folder.log(rank).write_text(f"rank {rank} was here\n", "utf-8")
+            folder.log(rank).write_text(f"rank {rank} was here\n{START_UP}", "utf-8")
         return _Run(folder, len(states), NullTracker(), Listener())._failure(RuntimeError("one of them"))
 
     return told
@@ -36,7 +48,30 @@ def test_a_rank_that_says_nothing_was_killed_and_the_other_only_lost_it(failure)
     error = failure(LOST_PEER, {"phase": "working", "done": 7, "total": 40, "unit": "steps"})
     assert isinstance(error, TrainingError)
     assert error.message.startswith("Rank 1 of 2 was killed or crashed at step 7 of 40.")
-    assert "rank 1 was here" in error.message
+    assert error.message.endswith("Its last lines:\nrank 1 was here")
+
+
+def test_a_rank_is_named_with_its_host(failure):
+    told = {"host": "far-away", "done": 7, "total": 40, "unit": "steps"}
+    error = failure(LOST_PEER, {"phase": "working", **told})
+    assert error.message.startswith("Rank 1 of 2 on far-away was killed or crashed at step 7 of 40.")
+    error = failure({"phase": "failed", "error": "EnvironmentUnready", "message": "No.", "host": "far-away"})
+    assert error.message == "Rank 0 on far-away: No."
+
+
+def test_resume_is_advised_where_there_is_a_checkpoint_and_nowhere_else(failure, tmp_path):
+    gone = {"phase": "working", "host": "here"}
+    assert "no checkpoint to resume from" in failure(gone).next_step
+    (tmp_path / "state-001.npz").touch()
+    assert failure(gone).next_step == "Resume the training; it goes on from its last checkpoint."
+
+
+def test_a_rank_that_printed_nothing_of_its_own_has_no_last_lines(tmp_path):
+    folder = RankFolder(tmp_path)
+    folder.log(0).write_text(START_UP, "utf-8")
+    assert folder.last_lines(0) == ""
+    folder.log(0).write_text(f"{START_UP}E0000 00:00:17957 1 cuda_driver.cc:12] failed to allocate 4.2 GiB\n", "utf-8")
+    assert "failed to allocate" in folder.last_lines(0)
 
 
 @pytest.mark.parametrize("other", [{"phase": "stopped"}, LOST_PEER])
