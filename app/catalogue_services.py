@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backend.catalogue.locations import Kind
     from backend.catalogue.picture_sources import LabelFrom
     from backend.catalogue.preview import Preview
+    from backend.catalogue.quarantine_export import HasRejected
     from backend.catalogue.table_choice import Tables
     from backend.jobs.store import Job
 
@@ -240,20 +241,46 @@ def rejected_by_reason(name: str, version: int) -> dict[str, int]:
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def rejected(name: str, version: int, *, code: str | None, offset: int, limit: int) -> list[Rejected]:
-    """A page of rejected rows, of one reason or all. They come in the order of reason: those of one lie together."""
-    counts = rejected_by_reason(name, version)
+    """A page of rejected rows of a catalogue version, of one reason or all."""
+    return _page(services.snapshot(name, version), rejected_by_reason(name, version), code, offset, limit)
+
+
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def staged_rejected(
+    staged: str, counts: dict[str, int], *, code: str | None, offset: int, limit: int
+) -> list[Rejected]:
+    """A page of the rows that a checked load rejects, of one reason or all.
+
+    Raises:
+        CatalogueNotFound: The load is gone.
+    """
+    from backend.catalogue.staged_rejects import StagedRejects
+
+    return _page(StagedRejects(services.settings(), staged), counts, code, offset, limit)
+
+
+def _page(source: HasRejected, counts: dict[str, int], code: str | None, offset: int, limit: int) -> list[Rejected]:
+    """Rows come in the order of reason: those of one lie together."""
     first, many = 0, sum(counts.values())
     if code is not None:
         first, many = sum(count for other, count in counts.items() if other < code), counts[code]
-    return services.snapshot(name, version).rejected(limit=min(limit, many - offset), offset=first + offset)
+    return source.rejected(limit=min(limit, many - offset), offset=first + offset)
 
 
 @st.cache_data(ttl=600, max_entries=2, show_spinner=False)
 def quarantine_zip(name: str, version: int) -> bytes:
-    """All rejected rows as a zip file."""
+    """All rejected rows of a catalogue version as a zip file."""
     from backend.catalogue.quarantine_export import export_quarantine
 
     return export_quarantine(services.snapshot(name, version))
+
+
+def staged_zip(staged: str) -> bytes:
+    """All rows that a checked load rejects as a zip file."""
+    from backend.catalogue.quarantine_export import export_quarantine
+    from backend.catalogue.staged_rejects import StagedRejects
+
+    return export_quarantine(StagedRejects(services.settings(), staged))
 
 
 def _folder(name: str) -> Path:

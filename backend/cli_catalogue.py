@@ -24,6 +24,9 @@ def add_catalogue(commands: Any, command: Callable[..., Any]) -> None:
     rejected.add_argument(
         "--export", default="", metavar="FILE", help="write them as a zip file to mend and load again"
     )
+    rejected.add_argument(
+        "--staged", default="", metavar="NAME", help="those of a load that was checked and not committed yet"
+    )
     _named(actions, command, "history", "Show the versions of a catalogue.", handlers.show_history)
     changes = _named(actions, command, "changes", "Show what changed between two versions.", handlers.show_changes)
     changes.add_argument("--since", type=int, default=None, help="from this version")

@@ -124,14 +124,15 @@ def show_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
 def show_rejected(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue rejected``."""
     from backend.catalogue.quarantine_export import export_quarantine
+    from backend.catalogue.staged_rejects import StagedRejects
 
-    snapshot = _snapshot(options, settings)
-    counts = snapshot.rejected_by_reason()
+    source = StagedRejects(settings, options.staged) if options.staged else _snapshot(options, settings)
     if options.export:
-        Path(options.export).write_bytes(export_quarantine(snapshot))
-    shown = snapshot.rejected(limit=_SHOWN)
+        Path(options.export).write_bytes(export_quarantine(source))
+    shown = source.rejected(limit=_SHOWN)
     rows = [{"product_id": row.product_id, "source": row.source, "reason": row.sentence} for row in shown]
-    return {"catalogue": snapshot.name, "rejected": counts, "rows": rows, "exported": options.export}
+    counts = source.rejected_by_reason()
+    return {"catalogue": options.catalogue, "rejected": counts, "rows": rows, "exported": options.export}
 
 
 def show_history(options: argparse.Namespace, settings: Settings) -> Result:

@@ -13,6 +13,8 @@ from app.components import product_grid
 from app.components.product_grid import Card
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backend.catalogue.items import CatalogueSummary, Rejected
 
 PAGE_SIZE = 24
@@ -23,35 +25,48 @@ def show(summary: CatalogueSummary) -> None:
     if not summary.quarantined:
         st.success("Every row of the source was taken in.", icon=":material/check:")
         return
-    counts = catalogue_services.rejected_by_reason(summary.name, summary.version)
+    name, version = summary.name, summary.version
+    counts = catalogue_services.rejected_by_reason(name, version)
+    show_rows(counts, partial(catalogue_services.rejected, name, version), key=f"{name}-{version}")
+    mend(partial(catalogue_services.quarantine_zip, name, version), name, key="quarantine")
+
+
+def show_rows(counts: dict[str, int], fetch: Callable[..., list[Rejected]], *, key: str) -> None:
+    """Show rejected rows page by page.
+
+    Args:
+        counts: How many there are by the first word of their reason.
+        fetch: Returns those of a ``code`` or of all from ``offset`` on, ``limit`` at most.
+        key: Tells this list from others on the page.
+    """
     code = st.pills(
         "Why",
         list(counts),
         format_func=lambda found: f"{words.reason(found)} · {counts[found]:,}",
-        key=f"rejected-{summary.name}-{summary.version}",
+        key=f"rejected-{key}",
     )
-    total = counts[code] if code else summary.quarantined
-    page_key = f"rejected-page-{summary.name}-{summary.version}-{code}"
-    offset = (state.page(page_key) - 1) * PAGE_SIZE
-    rows = catalogue_services.rejected(summary.name, summary.version, code=code, offset=offset, limit=PAGE_SIZE)
-    product_grid.show(map(_card, rows), key="rejected_grid")
+    total = counts[code] if code else sum(counts.values())
+    page_key = f"rejected-page-{key}-{code}"
+    rows = fetch(code=code, offset=(state.page(page_key) - 1) * PAGE_SIZE, limit=PAGE_SIZE)
+    product_grid.show(map(_card, rows), key=f"rejected_grid_{key}")
     st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
-    _mend(summary)
 
 
-def _mend(summary: CatalogueSummary) -> None:
+def mend(packed: Callable[[], bytes], name: str, *, key: str) -> None:
+    """Offer the rejected rows of a catalogue or a load for download, and say how they are mended."""
     st.markdown("**Mend them**")
     st.markdown(
-        "Download the rows with their pictures, put what is wrong right in `quarantine.csv` or in the folder "
-        "`images`, zip both again, and load that zip into this catalogue. A row that can be used then leaves this list."
+        "Download the rows with their pictures, correct what is wrong in `quarantine.csv` or in the folder `images`, "
+        "zip both again, and load that zip into this catalogue. A row that can be used then leaves this list."
     )
     st.download_button(
         "Download all rejected rows",
-        partial(catalogue_services.quarantine_zip, summary.name, summary.version),
-        file_name=f"{summary.name}-rejected.zip",
+        packed,
+        file_name=f"{name}-rejected.zip",
         mime="application/zip",
         icon=":material/download:",
         on_click="ignore",
+        key=f"rejected-download-{key}",
     )
 
 

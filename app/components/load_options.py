@@ -25,6 +25,7 @@ _LONGEST = 64
 VALIDATION_HELP = "The part of each label's training products that is set aside to judge the training while it runs."
 TEST_HELP = "The part of each label that is kept out of training altogether, to judge the finished model."
 UNSEEN_HELP = "Products with these labels are shown and found, but no model learns from them."
+SHARES_PLACE = "Shares are set under Options."
 SEED_HELP = "The same seed sets the same products aside."
 
 
@@ -33,7 +34,7 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
     name = _name(source)
     plan = _plan(reading)
     for sentence in shortfalls(reading.demand, plan):
-        st.warning(f"{sentence} Shares are set under Options.", icon=":material/call_split:")
+        st.warning(f"{sentence} {SHARES_PLACE}" if "would do" in sentence else sentence, icon=":material/call_split:")
     if not reading.has_pictures:
         st.caption("Choose the column with the pictures first.")
     checks = st.button(

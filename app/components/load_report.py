@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import catalogue_services, services, words
-from app.components import charts, job_panel, quality_charts
+from app import catalogue_services, notices, services, words
+from app.components import catalogue_rejected, charts, job_panel, quality_charts
 from app.words import plain
 from backend.requests import CommitRequest, from_json
 
@@ -52,6 +53,7 @@ def _show(load: CheckedLoad) -> None:
         _splits(report)
         _rejected(report)
     _decision(load)
+    _rejected_rows(report)
 
 
 def _figures(report: IngestReport) -> None:
@@ -95,6 +97,17 @@ def _rejected(report: IngestReport) -> None:
     st.markdown("**Rejected**", help="These are kept aside with their reason, to be mended and loaded again.")
     ordered = sorted(report.rejected.items(), key=lambda item: -item[1])
     st.markdown("\n".join(f"- {plain(words.reason(code))}: {count:,}" for code, count in ordered))
+
+
+def _rejected_rows(report: IngestReport) -> None:
+    """List what cannot be used, so that it can be mended before anything is stored."""
+    if report.rejected:
+        st.markdown(f"**{words.count(sum(report.rejected.values()), 'rejected row')}**")
+        fetch = partial(catalogue_services.staged_rejected, report.staged, report.rejected)
+        with notices.guarded():
+            catalogue_rejected.show_rows(report.rejected, fetch, key=report.staged)
+            packed = partial(catalogue_services.staged_zip, report.staged)
+            catalogue_rejected.mend(packed, report.catalogue, key=report.staged)
 
 
 def _decision(load: CheckedLoad) -> None:

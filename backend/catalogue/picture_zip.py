@@ -80,7 +80,7 @@ class PictureZip:
         archive, start = opened_zip(self.path), self._start
         for shown, info in archive.members.items():
             for path in (shown, *archive.others.get(shown, ())):
-                if path.startswith(start) and is_listed(path):
+                if path.startswith(start) and (is_listed(path) or may_be_picture(path)):
                     yield Name(path.removeprefix(start), info.filename)
 
     @property

@@ -5,22 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.imaging import kind_of
 
 if TYPE_CHECKING:
     from backend.catalogue.items import Rejected
-    from backend.catalogue.snapshot import Snapshot
 
 TABLE = "quarantine.csv"
 COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
 _AT_ONCE = 200
 
 
-def export_quarantine(snapshot: Snapshot) -> bytes:
-    """Return all rejected rows of a catalogue version as a zip file: mend it, then load it as any other zip.
+class HasRejected(Protocol):
+    """A catalogue version, or a load that was checked."""
+
+    def rejected(self, *, limit: int, offset: int = 0) -> list[Rejected]:
+        """Return some rejected rows."""
+
+
+def export_quarantine(source: HasRejected) -> bytes:
+    """Return all rejected rows of a catalogue version or a checked load as a zip file: mend it, then load that.
 
     ``quarantine.csv`` has a row for each, with what was understood of it, the reason, and the row as its source gave
     it; ``images`` holds the bytes that came, under names that say where they belong.
@@ -30,7 +36,7 @@ def export_quarantine(snapshot: Snapshot) -> bytes:
     writer.writeheader()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         offset = 0
-        while rows := snapshot.rejected(limit=_AT_ONCE, offset=offset):
+        while rows := source.rejected(limit=_AT_ONCE, offset=offset):
             for number, row in enumerate(rows, start=offset):
                 name = _picture_name(number, row)
                 if row.image is not None:

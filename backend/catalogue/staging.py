@@ -103,7 +103,21 @@ def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
     with _held(folder):
         if not (folder / _META).is_file():  # somebody else committed or discarded it while this one waited
             raise _no_load(name)
-        yield StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / _META).read_text("utf-8")))
+        yield _opened(folder)
+
+
+def peek(settings: Settings, name: str) -> StagedLoad:
+    """Return a saved load to look at, not to commit; it may be gone the next moment.
+
+    Raises:
+        CatalogueNotFound: As :func:`staged`.
+    """
+    if not name.isalnum():
+        raise _no_load(name)
+    try:
+        return _opened(settings.staging_dir / name)
+    except FileNotFoundError as error:
+        raise _no_load(name) from error
 
 
 def discard(settings: Settings, name: str) -> None:
@@ -132,6 +146,10 @@ def _held(folder: Path) -> Iterator[None]:
     with (folder / _LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _opened(folder: Path) -> StagedLoad:
+    return StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / _META).read_text("utf-8")))
 
 
 def _no_load(name: str) -> CatalogueNotFound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -11,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue.ingest import ingest
+from backend.catalogue.ingest import check_source, commit_checked, ingest
 from backend.catalogue.items import LoadCounts
+from backend.catalogue.labels import OneLabelEach
 from backend.catalogue.locations import detect, open_source
 from backend.catalogue.quarantine_export import TABLE, export_quarantine
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.staged_rejects import StagedRejects
+from backend.errors import CatalogueNotFound
 from backend.imaging import encode_png
 from backend.progress import NullProgress
 
@@ -164,3 +168,37 @@ def test_what_was_rejected_is_downloaded_mended_and_loaded_again(load, settings,
     assert snapshot.product("a05").label == "Coat"
     # The row without an id left under the id that it got, which nothing ties to the row that came without one.
     assert snapshot.rejected_by_reason() == {"no_id": 1}
+
+
+def test_a_shop_as_it_comes_is_checked_listed_and_committed_with_every_guess_counted(spark, settings, tmp_path):
+    path = tmp_path / "mac.zip"
+    table = "sku;image;label;price;split\r"
+    rows = [
+        f"{name};Fotos/Ä {name}.png;{('Bag', 'bag', 'Coat')[at % 3]};ab {at},50 €;;" for at, name in enumerate(NAMES)
+    ]
+    rows[1] = rows[1].replace("ab 1,50 €", "auf Anfrage")
+    rows[4] = rows[4].replace("Fotos/Ä a04.png", "Fotos/Ä a04.png, Fotos/Ä a05.png")
+    rows[7] = rows[7].replace("a07.png", "lost.png")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("products.csv", table + "\r".join(rows))
+        archive.writestr("__MACOSX/._products.csv", "x")
+        for name, picture in zip(NAMES, PICTURES, strict=True):
+            archive.writestr(unicodedata.normalize("NFD", f"fotos/Ä {name}.png"), picture)
+    source = OneLabelEach(open_source("zip", path, columns=None, label_from="folder", version=None))
+    report = check_source(spark, source, settings, catalogue="shop", progress=NullProgress())
+    assert (report.kept, report.rejected) == (11, {"no_picture": 1})
+    assert report.warnings == {"bad_price": 1, "several_pictures": 1}
+    assert "One product is loaded without a price: “auf Anfrage” cannot be read as one." in report.notes
+    assert set(report.by_label) == {"Bag", "Coat"}
+    rejects = StagedRejects(settings, report.staged)
+    assert rejects.rejected_by_reason() == report.rejected
+    (rejected,) = rejects.rejected(limit=24)
+    assert (rejected.product_id, rejected.sentence) == ("a07", "There is no file Fotos/Ä lost.png.")
+    packed = zipfile.ZipFile(io.BytesIO(export_quarantine(rejects)))
+    assert "Fotos/Ä lost.png" in packed.read(TABLE).decode()
+    done = commit_checked(spark, settings, report.staged, gone="keep", progress=NullProgress())
+    assert (done.warnings, done.kept) == (report.warnings, 11)
+    snapshot = open_snapshot(settings.catalogues_dir, "shop")
+    assert (snapshot.product("a04").image, snapshot.product("a05").price) == (PICTURES[4], 5.5)
+    with pytest.raises(CatalogueNotFound):
+        StagedRejects(settings, report.staged)

@@ -6,11 +6,17 @@ import io
 import zipfile
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.components import load_options
 from app.components.job_result import sentences
 from backend.catalogue.items import IngestReport, LoadCounts
+from backend.catalogue.pictures import STAGED_SCHEMA
+from backend.catalogue.quarantine_export import export_quarantine
+from backend.catalogue.staged_rejects import StagedRejects
+from backend.catalogue.staging import StagedLoad
 from backend.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
 from tests.ui.conftest import assert_calm, finished, grid, press, texts, write_catalogue
@@ -195,7 +201,55 @@ def test_nothing_is_checked_before_the_pictures_are_found(screen):
     assert all(card["src"] for card in grid(test))
 
 
+def two_tables() -> bytes:
+    """A zip as data sets are downloaded: two tables, and pictures that are called as their products."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("styles.csv", "id,articleType,productDisplayName\n1163,Bag,Tote\n1164,bag,Cap\n1165,Hat,Hat\n")
+        archive.writestr("images.csv", "filename,link\n1163.jpg,http://x.invalid/0.jpg\n")
+        for number in (1163, 1164, 1165):
+            archive.writestr(f"images/{number}.jpg", encoded(number))
+    return buffer.getvalue()
+
+
+def test_of_two_tables_the_page_asks_which(screen):
+    test = upload(screen, "archive.zip", two_tables())
+    assert_calm(test)
+    assert "archive.zip holds 2 tables. Choose the one to load." in texts(test)
+    assert not [button for button in test.button if button.label == "Check"]
+    choice = next(box for box in test.selectbox if box.label == "Table that describes the products")
+    assert choice.value is None
+    choice.select("styles.csv").run()
+    assert_calm(test)
+    assert {card["title"] for card in grid(test)} == {"Tote", "Cap", "Hat"}
+    assert all(card["src"] for card in grid(test))
+    assert "One table is not read: images.csv." in texts(test).replace("\\", "")
+    press(test, "Check")
+    request = screen.runner.list()[0].request
+    assert (request["table"], request["columns"]["image"]) == ("styles.csv", "id")
+
+
+def test_labels_that_are_alike_are_offered_as_one(screen):
+    test = upload(screen, "archive.zip", two_tables())
+    next(box for box in test.selectbox if box.label == "Table that describes the products").select("styles.csv").run()
+    assert "Bag and bag become one label, Bag." in texts(test)
+    assert "2 labels: Bag 2, Hat 1" in texts(test)
+    assert test.multiselect(key="source_unseen").options == ["Bag", "Hat"]
+    test.checkbox(key="source_merge_labels").uncheck().run()
+    assert "Bag and bag would become one label" in texts(test)
+    assert "3 labels" in texts(test)
+    press(test, "Check")
+    assert screen.runner.list()[0].request["merge_labels"] is False
+
+
 # ------------------------------------------------------------------------------------------------- options
+
+
+def test_shares_that_leave_a_split_empty_are_said_with_the_share_that_would_do(screen, uploaded):
+    said = "A test share of 0.25 would do. Shares are set under Options."
+    assert said in texts(uploaded)
+    uploaded.number_input(key="source_test").set_value(0.25).run()
+    assert said not in texts(uploaded)
 
 
 def test_the_options_reach_the_check(screen, uploaded):
@@ -257,10 +311,25 @@ def test_a_catalogue_is_named_after_its_file(file, name):
 # ------------------------------------------------------------------------------------------------- the report
 
 
+def stage(settings, report: IngestReport) -> None:
+    """Keep a load as its check would, with one row for each that the report calls rejected."""
+    folder = settings.staging_dir / report.staged
+    folder.mkdir(parents=True, exist_ok=True)
+    codes = [code for code, count in report.rejected.items() for _ in range(count)]
+    rows = [
+        {"product_id": f"x{at}", "reason": f"{code}: It is no good.", "image": b"bytes", "source": report.source}
+        for at, code in enumerate(codes)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, STAGED_SCHEMA), folder / "rejected-part-0.parquet")
+    listed = pa.table({"reason": pa.array([row["reason"] for row in rows], pa.string())})
+    files = pa.array(["rejected-part-0.parquet"] * len(rows), pa.string())
+    StagedLoad(folder, listed.append_column("file", files), {"source": report.source}).save()
+
+
 def checked(screen, **changes):
     """A check that has ended and waits for a decision."""
     report = replace(REPORT, **changes)
-    (screen.settings.staging_dir / report.staged).mkdir(parents=True, exist_ok=True)
+    stage(screen.settings, report)
     request = IngestRequest("zip", report.catalogue, path="/autumn.zip", check_only=True)
     return finished(screen, request, report.as_dict())
 
@@ -280,6 +349,18 @@ def test_a_finished_check_is_reported_in_full(screen, shop_catalogue):
     assert "1 picture stands in more than one of train, validation and test" in said
     assert "no label" in said
     assert len(test.get("plotly_chart")) == 1
+
+
+def test_rejected_rows_are_listed_before_anything_is_stored(screen, shop_catalogue):
+    checked(screen)
+    test = screen.open("catalogue")
+    assert_calm(test)
+    assert {card["id"]: card["lines"][0] for card in grid(test)} == dict.fromkeys(("x0", "x1", "x2"), "It is no good.")
+    test.pills(key=f"rejected-{STAGED}").select("no_id").run()
+    assert [card["id"] for card in grid(test)] == ["x2"]
+    packed = zipfile.ZipFile(io.BytesIO(export_quarantine(StagedRejects(screen.settings, STAGED))))
+    assert packed.read("quarantine.csv").decode().count("It is no good.") == 3
+    assert [button.label for button in test.get("download_button")] == ["Download all rejected rows"]
 
 
 def test_nothing_is_committed_before_the_button_and_the_choice_about_gone_products_counts(screen, shop_catalogue):
