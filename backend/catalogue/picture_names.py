@@ -80,9 +80,10 @@ class Finder:
     def find(self, named: str) -> Place:
         """Find the file that a cell names, or the first there is of several that it names, or say why there is none."""
         whole = self._one(named)
+        if whole.locator is not None and whole.warning is None:
+            return whole
         parts = [part for part in _SEPARATORS.split(named) if part]
-        is_sure = whole.locator is not None and whole.warning is None
-        if is_sure or len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
+        if len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
             return whole
         places = [self._one(part) for part in parts]
         found = next((place for place in places if place.locator is not None), places[0])

@@ -146,8 +146,7 @@ class RowReading:
             return None
 
     def _text(self, row: Row, field: str) -> str | None:
-        column = self.mapping.get(field)
-        return None if column is None else text_of(row.values.get(column))
+        return text_of(row.values.get(self.mapping[field])) if field in self.mapping else None
 
     def _id(self, row: Row, place: Place, named: str | None) -> str | None:
         """Where no column has ids, the picture's path is one, still with its suffix."""
@@ -173,7 +172,9 @@ def text_of(value: Any) -> str | None:
     """Return a value as stripped, composed text; null where it is empty, no number, or a word for nothing."""
     if isinstance(value, str):
         text = value.strip()
-        return None if len(text) <= _LONGEST_WORD and text.lower() in _NOTHING else composed(text)
+        if len(text) <= _LONGEST_WORD and text.lower() in _NOTHING:
+            return None
+        return text if text.isascii() else composed(text)
     value = _without_nan(value)
     if value is None:
         return None
@@ -230,6 +231,11 @@ def parse_stock(text: str) -> int:
     return int(value)
 
 
+# What is dropped from an amount: signs of currencies, blanks, control characters, and apostrophes between thousands.
+_MARKS = frozenset({"Sc", "Zs", "Cc", "Cf"})
+_ASCII_MARKS = dict.fromkeys(
+    code for code in range(128) if chr(code) == "'" or unicodedata.category(chr(code)) in _MARKS
+)
 _PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
     "split": (parse_split, "unknown_split"),
     "price": (parse_price, "bad_price"),
@@ -246,9 +252,9 @@ def _plain_number(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    bare = "".join(
-        mark for mark in text if unicodedata.category(mark) not in {"Sc", "Zs", "Cc", "Cf"} and mark not in "'’"
-    )
+    bare = text.translate(_ASCII_MARKS)
+    if not bare.isascii():
+        bare = "".join(mark for mark in bare if mark != "’" and unicodedata.category(mark) not in _MARKS)
     found = _AMOUNT.fullmatch(bare.replace("\u2212", "-"))
     if found is None:
         raise ValueError(text)

@@ -99,7 +99,7 @@ def test_what_is_told_is_what_the_draw_does_and_the_share_named_would_do(counts,
 
 
 def test_a_preview_counts_what_the_draw_will_see(tmp_path):
-    put(tmp_path, *(f"train/bag/{n}.png" for n in range(3)), "test/bag/9.png", "hat/1.png", "hat/2.gif")
+    put(tmp_path, *(f"train/bag/{n}.png" for n in range(3)), "test/bag/9.png", "hat/1.png", "hat/2.bmp")
     demand = preview("folder", tmp_path).demand
     assert (demand.open, demand.train, demand.stated) == ({"hat": 1}, {"bag": 3}, {"train", "test"})
     assert demand.with_labels({"hat": "bag"}).open == {"bag": 1}
