@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import BundleError
-from backend.pixel_spec import PixelSpec
+from backend.pixel_spec import CONTRACT, PixelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +63,7 @@ class IndexInfo:
         scored_size: Number of those of them that scores are taken on.
         scored_splits: Splits that these are of: all but the test split, whose products ask.
         generation: 1 when it was built, one more for every refresh since.
+        pixel_contract: What the pictures were turned into pixels by; see :data:`backend.pixel_spec.CONTRACT`.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class IndexInfo:
     scored_size: int
     scored_splits: tuple[str, ...]
     generation: int = 1
+    pixel_contract: int = CONTRACT
 
 
 INDEX_METRICS = "index."  # what names of figures of an index begin with
@@ -158,8 +160,8 @@ def _typed(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _index(raw: dict[str, Any]) -> IndexInfo:
-    # Earlier versions searched what they scored, and named it once.
-    found = {"scored_size": raw["size"], "scored_splits": raw["splits"], **raw}
+    # Earlier versions searched what they scored, and named it once; there was one pixel contract.
+    found = {"scored_size": raw["size"], "scored_splits": raw["splits"], "pixel_contract": 1, **raw}
     splits = {name: tuple(found[name]) for name in ("splits", "scored_splits")}
     return IndexInfo(**{**found, **splits, "catalogue": CatalogueRef(**raw["catalogue"])})
 

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Background = Literal["dark", "light", "any"]
+# The number of the pixel contract: one more whenever the same bytes and spec are turned into other pixels than before. What
+# was embedded under another number is embedded anew. 2: colour photos are never inverted, profiles are taken to sRGB.
+CONTRACT = 2
 
 
 @dataclass(frozen=True, slots=True)

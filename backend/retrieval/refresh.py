@@ -18,6 +18,7 @@ from backend import bundle
 from backend.bundle_renewal import renew
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import RetrievalError
+from backend.pixel_spec import CONTRACT
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.freshness import gallery_changes
 from backend.retrieval.gallery_rows import SCHEMA, merged_rows
@@ -77,7 +78,8 @@ def refresh_gallery(
 ) -> Refreshed:
     """Bring the index of a bundle to the version of a snapshot; the bundle changes at the very end, in one step.
 
-    Splits that an earlier version of Twinset left out are taken in.
+    Splits that an earlier version of Twinset left out are taken in, and where it turned pictures into other pixels than they
+    are turned into now, all are embedded anew: vectors of both cannot be compared.
 
     Args:
         snapshot: The index's catalogue, at the version to reach.
@@ -92,7 +94,11 @@ def refresh_gallery(
         StorageFull, Cancelled: As :func:`backend.retrieval.gallery.build_gallery`.
     """
     info = _refreshable(bundle.verify(folder), snapshot)
-    changes = gallery_changes(snapshot.catalogues_dir, info.catalogue, snapshot.version, splits=info.splits)
+    is_outdated = info.pixel_contract != CONTRACT
+    held = () if is_outdated else info.splits
+    changes = gallery_changes(snapshot.catalogues_dir, info.catalogue, snapshot.version, splits=held)
+    if is_outdated:
+        changes = replace(changes, remove=tuple({*_ids_in(folder).to_pylist()} - {*changes.embed}))
     if not changes.total:
         return Refreshed(_note_version(folder, info, snapshot), info.catalogue.version, 0, 0, 0)
     with disk_watched(), bundle.workplace(folder, "index") as place:
@@ -104,6 +110,11 @@ def refresh_gallery(
         put_in_place(folder, place, complete, moved=len(fresh.vectors) + removed, progress=progress)
     embedded = len(fresh.vectors)
     return Refreshed(complete, info.catalogue.version, embedded, fresh.rows.num_rows - embedded, removed)
+
+
+def _ids_in(folder: Path) -> pa.Array:
+    """Return the product ids of a gallery, ascending."""
+    return pq.read_table(folder / bundle.GALLERY, columns=["product_id"])["product_id"].combine_chunks()
 
 
 def _refreshable(manifest: Manifest, snapshot: Snapshot) -> IndexInfo:
@@ -150,7 +161,7 @@ def _fresh_rows(
     snapshot: Snapshot, network: Callable[[], Embedder], changes: GalleryChanges, folder: Path, progress: Progress
 ) -> _Fresh:
     """Embed what has another picture, and give what has other details its old thumbnail."""
-    held = pq.read_table(folder / bundle.GALLERY, columns=["product_id"])["product_id"].combine_chunks()
+    held = _ids_in(folder)
     is_held = np.asarray(pc.is_in(pa.array(changes.details, pa.string()), value_set=held), dtype=np.bool_)
     known = [name for name, here in zip(changes.details, is_held, strict=True) if here]
     # What could not be read when the index was built is tried again, as a build would.
@@ -205,7 +216,7 @@ def _with_thumbnails(snapshot: Snapshot, ids: Sequence[str], folder: Path) -> pa
 
 def _merge(folder: Path, place: Path, fresh: _Fresh, changes: GalleryChanges, progress: Progress) -> int:
     """Write gallery and vectors of the new index into ``place``; returns how many items were taken out."""
-    held = pq.read_table(folder / bundle.GALLERY, columns=["product_id"])["product_id"].combine_chunks()
+    held = _ids_in(folder)
     ids = fresh.rows["product_id"].combine_chunks()
     # A changed picture that cannot be read takes its product out, as a build would.
     outdated = pa.concat_arrays([ids, pa.array([*changes.embed, *changes.remove], pa.string())])

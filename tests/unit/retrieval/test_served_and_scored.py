@@ -15,6 +15,7 @@ from backend.evaluation.answers import load_answers
 from backend.evaluation.report import load_report
 from backend.evaluation_steps import evaluate_step
 from backend.index_steps import index_step, refresh_index
+from backend.pixel_spec import CONTRACT
 from backend.progress import NullProgress
 from backend.requests import EvaluateRequest, IndexRequest, RefreshRequest
 from backend.retrieval.freshness import index_behind
@@ -81,6 +82,7 @@ def test_an_old_manifest_says_that_what_is_searched_is_what_is_scored(home_witho
     index = manifest.index
     assert (index.size, index.splits) == (126, SCORED_SPLITS)
     assert (index.scored_size, index.scored_splits) == (126, SCORED_SPLITS)
+    assert index.pixel_contract == 1 != CONTRACT
     assert bundle.Manifest.from_json(manifest.to_json()) == manifest
 
 
@@ -114,6 +116,24 @@ def test_a_refresh_takes_in_what_an_old_index_lacks(tmp_path, change):
     assert index_behind(shop.folder, one).products == 0
 
 
+def test_an_index_of_other_pixels_is_embedded_anew(tmp_path):
+    """Vectors of two pixel contracts cannot be compared, so that none of the old ones is kept."""
+    shop = ChangingShop(tmp_path / "catalogues", shop_rows(per_kind=4))
+    folders = [tmp_path / "old" / "m", tmp_path / "new" / "m"]
+    embedders = [write_projection_bundle(folder) for folder in folders]
+    build_gallery(shop.snapshot, embedders[0], folders[0], progress=NullProgress())
+    np.save(folders[0] / bundle.VECTORS, load_vectors(folders[0])[::-1].copy())  # whatever they were
+    manifest = bundle.read_manifest(folders[0])
+    bundle.write_manifest(folders[0], replace(manifest, index=replace(manifest.index, pixel_contract=1)))
+    shop.drop(["b001"])
+    done = refresh_gallery(shop.snapshot, lambda: embedders[0], folders[0], progress=NullProgress())
+    build_gallery(shop.snapshot, embedders[1], folders[1], progress=NullProgress())
+    assert (done.embedded, done.details, done.removed) == (11, 0, 1)
+    np.testing.assert_array_equal(load_vectors(folders[0]), load_vectors(folders[1]))
+    assert Gallery.load(folders[0]).ids == Gallery.load(folders[1]).ids
+    assert replace(bundle.verify(folders[0]).index, generation=1) == bundle.verify(folders[1]).index
+
+
 @pytest.mark.tf
 def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_test_split):
     from backend.training.embedder import load_query_embedder
@@ -128,7 +148,7 @@ def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_
 
     scored, answers = load_report(folder), load_answers(folder).table
     done = refresh_index(RefreshRequest("stored"), settings, NullProgress())
-    assert (done["gallery_size"], done["embedded"], done["details"], done["removed"]) == (163, 37, 0, 0)
+    assert (done["gallery_size"], done["embedded"], done["details"], done["removed"]) == (163, 163, 0, 0)
     after = Recommender.load(folder, embedder_loader=load_query_embedder)
     (found,) = after.recommend([asking.image], k=3)
     assert found.neighbours[0].product_id == asking.product_id
