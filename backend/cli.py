@@ -23,6 +23,7 @@ from backend.cli_evaluation import add_evaluation
 from backend.cli_explore import add_explore
 from backend.cli_index import add_index
 from backend.cli_jobs import add_jobs
+from backend.cli_options import describe
 from backend.cli_recommend import add_recommend
 from backend.cli_registry import add_registry
 from backend.cli_text import as_lines
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.settings import Settings
+
+
+_SOURCE = "what the demo loads; auto takes Fashion-MNIST if it can be had, otherwise the built-in sample"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     _add_recommend(commands)
     add_jobs(commands, _command)
     _add_servers(commands)
+    describe(top)
     return top
 
 
@@ -140,14 +145,15 @@ def _add_models(commands: Any) -> None:
 
 def _add_recommend(commands: Any) -> None:
     add_recommend(commands, _command)
-    demo = _command(commands, "demo", "Run the whole path in one go.", handlers.demo)
-    demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
-    demo.add_argument("--preset", default="", help="training preset; the one made for the source when left out")
+    demo = _command(commands, "demo", "Run the whole path in one go, from loading to publishing.", handlers.demo)
+    demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto", help=_SOURCE)
+    demo.add_argument("--preset", default="", help="training preset; default: the one made for the source")
 
 
 def _add_servers(commands: Any) -> None:
     doctor = _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor)
     doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
-    run = _command(commands, "run", "Prepare the demo, then start everything.", handlers.run, own_output=True)
-    run.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto")
+    everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."
+    run = _command(commands, "run", everything, handlers.run, own_output=True)
+    run.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto", help=_SOURCE)

@@ -29,30 +29,44 @@ def add_access(commands: Any, command: Callable[..., Any]) -> None:
 
 
 def _add_tokens(commands: Any, command: Callable[..., Any]) -> None:
-    tokens = commands.add_parser("tokens", help="who may ask the endpoint")
+    tokens = commands.add_parser("tokens", help="manage the tokens of the endpoint")
     actions = tokens.add_subparsers(required=True, metavar="ACTION")
-    command(actions, "list", "List the tokens: name, scope, end, last use.", tokens_list)
-    issue = command(actions, "issue", "Make a token and print it, this once.", tokens_issue)
-    issue.add_argument("name", help="who gets it; a token that the name had before is void")
-    issue.add_argument("--scope", choices=SCOPES, default="ask", help="what it may do, default ask")
-    issue.add_argument("--days", type=float, default=USUAL_DAYS, help="how long it is good for, default 90; 0: no end")
-    command(actions, "revoke", "Void a token at once.", tokens_revoke).add_argument("name")
+    command(actions, "list", "List the tokens with scope, expiry and last use.", tokens_list)
+    issue = command(actions, "issue", "Issue a token; it is printed only this once.", tokens_issue)
+    issue.add_argument("name", help="who it is for; it replaces an earlier token of that name")
+    issue.add_argument("--scope", choices=SCOPES, default="ask", help="what it allows, default ask")
+    issue.add_argument(
+        "--days", type=float, default=USUAL_DAYS, help="days until it expires, default 90; 0 means never"
+    )
+    command(actions, "revoke", "Revoke a token immediately.", tokens_revoke).add_argument(
+        "name", help="name of the token"
+    )
 
 
 def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
-    golden = commands.add_parser("golden", help="answers that every new champion must give again")
+    golden = commands.add_parser(
+        "golden", help="manage golden queries: answers that every new champion must still give"
+    )
     actions = golden.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the golden queries.", golden_list)
-    approve = command(actions, "approve", "Ask the endpoint about a photo, and approve its answer.", golden_approve)
+    approve = command(actions, "approve", "Send a photo to the endpoint and approve its answer.", golden_approve)
     approve.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
-    approve.add_argument("--name", default="", help="what people call it; the file's name when left out")
+    approve.add_argument("--name", default="", help="its name; default: the file name")
     approve.add_argument(
-        "--expect", action="append", default=[], metavar="PRODUCT", help="a product that must be answered"
+        "--expect",
+        action="append",
+        default=[],
+        metavar="PRODUCT",
+        help="id of a product that must be among the answers; repeatable",
     )
-    approve.add_argument("--label", action="append", default=[], help="label that the nearest product must have")
-    approve.add_argument("-k", type=int, default=10, help="how many answers are looked at, default 10")
-    command(actions, "remove", "Give a golden query up.", golden_remove).add_argument("id")
-    replaying = command(actions, "replay", "Ask a model all golden queries of its catalogue.", golden_replay)
+    approve.add_argument(
+        "--label", action="append", default=[], help="label of the nearest product; repeatable, one of them must fit"
+    )
+    approve.add_argument("-k", type=int, default=10, help="number of answers to check, default 10")
+    command(actions, "remove", "Remove a golden query.", golden_remove).add_argument(
+        "id", help="id of the golden query"
+    )
+    replaying = command(actions, "replay", "Run all golden queries of its catalogue against a model.", golden_replay)
     add_model(replaying)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
-from backend.cli_options import add_model
+from backend.cli_options import add_model, add_ranged
 from backend.cli_text import as_lines
 from backend.errors import UsageError
 from backend.evaluation.options import RANGES, EvaluationOptions
@@ -32,31 +32,35 @@ _SHOWN_QUERIES = 20
 def add_evaluation(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
     usual = EvaluationOptions()
-    evaluate = command(commands, "evaluate", "Score a model's index with the test split.", evaluate_model)
+    evaluate = command(commands, "evaluate", "Evaluate a model on the test products.", evaluate_model)
     add_model(evaluate, bare=True)
-    for name, kind, help_text in (
-        ("k", int, "neighbours that precision@k and hit rate@k count"),
-        ("bootstrap", int, "resamples that the 95 %% intervals are taken from"),
-        ("precision_target", float, "share of right answers that the match threshold is to reach"),
-        ("seed", int, "seed of the resamples and draws"),
+    for name, help_text in (
+        ("k", "number of neighbours for precision@k and hit rate@k"),
+        ("bootstrap", "number of resamples for the 95 %% confidence intervals"),
+        ("precision_target", "precision that the match threshold should reach"),
+        ("seed", "random seed"),
     ):
-        low, high = RANGES[name]
-        shown = f"{help_text}; {low:g} to {high:g}, default {getattr(usual, name):g}"
-        evaluate.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(usual, name), help=shown)
+        add_ranged(evaluate, name, RANGES[name], getattr(usual, name), help_text)
     evaluate.add_argument(
-        "--without-duplicates", action="store_true", help="leave out test products that the gallery shows, too"
+        "--without-duplicates", action="store_true", help="exclude test products whose picture is also in the gallery"
     )
     evaluate.add_argument(
-        "--robustness", action="store_true", help="also ask with turned, cropped, darker, JPEG pictures"
+        "--robustness",
+        action="store_true",
+        help="also evaluate on rotated, cropped, darkened and recompressed pictures",
     )
     evaluate.add_argument(
         "--no-baselines",
         dest="baselines",
         action="store_false",
-        help="leave out raw pixels, PCA and the original's network",
+        help="skip the baselines: raw pixels, PCA and the original's network",
     )
     evaluate.add_argument(
-        "--against", action="append", default=[], metavar="MODEL", help="a further model for the tables"
+        "--against",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model to include in the tables; repeatable",
     )
     evaluate.set_defaults(show=evaluation_as_lines)
     compare = command(commands, "compare", "Compare two evaluated models on the same test products.", compare_models)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
-from backend.cli_options import add_model
+from backend.cli_options import add_model, add_ranged
 from backend.projection.lists import LIST_KINDS
 from backend.projection.options import RANGES, ProjectionOptions
 from backend.requests import ProjectRequest
@@ -25,18 +25,18 @@ Result = dict[str, Any]
 def add_explore(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
     usual = ProjectionOptions()
-    project = command(commands, "project", "Draw a map of a model's gallery (UMAP, 2-D and 3-D).", project_model)
+    project = command(commands, "project", "Draw a map of a model's gallery with UMAP, in 2-D and 3-D.", project_model)
     add_model(project, bare=True)
-    for name, kind, help_text in (
-        ("neighbours", int, "products that each is held together with"),
-        ("min_distance", float, "how close products may come"),
-        ("seed", int, "another seed, another arrangement"),
+    for name, help_text in (
+        ("neighbours", "neighbours of each product that the map keeps together"),
+        ("min_distance", "smallest distance between products on the map"),
+        ("seed", "random seed; another seed gives another layout"),
     ):
-        low, high = RANGES[name]
-        shown = f"{help_text}; {low:g} to {high:g}, default {getattr(usual, name):g}"
-        project.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(usual, name), help=shown)
-    project.add_argument("--supervised", action="store_true", help="labels pull products of a kind together")
-    explore = commands.add_parser("explore", help="read a map: maps, outliers, hubs, duplicates, lists")
+        add_ranged(project, name, RANGES[name], getattr(usual, name), help_text)
+    project.add_argument(
+        "--supervised", action="store_true", help="use the labels to pull products of one kind together"
+    )
+    explore = commands.add_parser("explore", help="read maps; find outliers, hubs and duplicates; keep lists")
     actions = explore.add_subparsers(required=True, metavar="ACTION")
     _add_reading(actions, command)
     _add_lists(actions, command)
@@ -45,12 +45,12 @@ def add_explore(commands: Any, command: Callable[..., Any]) -> None:
 def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
     for name, help_text, handler in (
         ("maps", "List the maps of a model, newest first.", maps),
-        ("outliers", "Products far from the centre of their label.", outliers),
-        ("overlap", "Whose neighbours the products of every label are.", overlap),
-        ("hubs", "Products recommended too often, or never.", hubs),
-        ("duplicates", "Groups of products with nearly the same embedding.", duplicates),
-        ("neighbours", "A product's true neighbours beside those on the map.", neighbours),
-        ("place", "Where a photo lands on the map; asks the endpoint.", place),
+        ("outliers", "List the products farthest from the centre of their label.", outliers),
+        ("overlap", "List the pairs of labels that share the most neighbours.", overlap),
+        ("hubs", "List the products that are recommended too often, or never.", hubs),
+        ("duplicates", "List groups of products with nearly the same embedding.", duplicates),
+        ("neighbours", "Show a product's nearest neighbours beside those on the map.", neighbours),
+        ("place", "Show where a photo is on the map; uses the endpoint.", place),
     ):
         one = command(actions, name, help_text, handler)
         if name == "neighbours":
@@ -59,9 +59,14 @@ def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
             one.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
         add_model(one)
         if name != "maps":
-            one.add_argument("-n", type=int, default=20, help="how many, default 20")
+            one.add_argument("-n", type=int, default=20, help="number of results, default 20")
         if name == "duplicates":
-            one.add_argument("--distance", type=float, default=0.002, help="cosine distance at most, default 0.002")
+            one.add_argument(
+                "--distance",
+                type=float,
+                default=0.002,
+                help="largest cosine distance between duplicates, default 0.002",
+            )
 
 
 def _add_lists(actions: Any, command: Callable[..., Any]) -> None:
@@ -70,10 +75,12 @@ def _add_lists(actions: Any, command: Callable[..., Any]) -> None:
     save.add_argument("name", metavar="LIST")
     save.add_argument("products", nargs="+", metavar="PRODUCT_ID")
     add_model(save)
-    save.add_argument("--kind", choices=LIST_KINDS, default="list", help="what the list is for")
-    export = command(actions, "export", "Print or write a list.", export_list)
+    save.add_argument("--kind", choices=LIST_KINDS, default="list", help="what the list is for, default list")
+    export = command(actions, "export", "Print a list, or write it to a file.", export_list)
     export.add_argument("name", metavar="LIST")
-    export.add_argument("--to", type=Path, default=None, metavar="FILE", help="a .csv or .json file")
+    export.add_argument(
+        "--to", type=Path, default=None, metavar="FILE", help="a .csv or .json file; default: print only"
+    )
     command(actions, "delete", "Delete a list.", delete).add_argument("name", metavar="LIST")
 
 

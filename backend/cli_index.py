@@ -19,23 +19,27 @@ Result = dict[str, Any]
 
 def add_index(commands: Any, command: Callable[..., Any]) -> None:
     """Add the command and its actions; ``command`` makes one that has ``--json``."""
-    build = command(commands, "index", "Embed the whole gallery into a model's bundle.", build_index)
+    build = command(commands, "index", "Embed the gallery and build a model's index.", build_index)
     add_model(build)
-    build.add_argument("--kind", choices=("exact", "approximate"), default="", help="as the model has it when left out")
-    build.add_argument("--newest", action="store_true", help="take the catalogue's newest version")
+    build.add_argument(
+        "--kind", choices=("exact", "approximate"), default="", help="kind of index; default: as the model has it"
+    )
+    build.add_argument("--newest", action="store_true", help="use the newest version of the catalogue")
     actions = build.add_subparsers(metavar="ACTION")
-    refresh = command(actions, "refresh", "Embed what changed in the catalogue since, and deploy that.", refresh_index)
+    refresh = command(
+        actions, "refresh", "Embed only what changed in the catalogue, and deploy the result.", refresh_index
+    )
     add_model(refresh)
-    refresh.add_argument("--alias", default="champion", help="deploy it where it stands at this alias")
-    refresh.add_argument("--no-deploy", action="store_true", help="leave what is served as it is")
-    behind = command(actions, "behind", "Tell how far an index is behind its catalogue.", show_behind)
+    refresh.add_argument("--alias", default="champion", help="deploy if this model has this alias, default champion")
+    refresh.add_argument("--no-deploy", action="store_true", help="do not deploy the result")
+    behind = command(actions, "behind", "Show how far an index is behind its catalogue.", show_behind)
     add_model(behind)
     fidelity = command(
-        actions, "fidelity", "Measure the share of the exact answer, and the time, of both kinds.", measure_fidelity
+        actions, "fidelity", "Compare both kinds of index: share of true neighbours found, and time.", measure_fidelity
     )
     add_model(fidelity)
-    fidelity.add_argument("-k", type=int, default=10, help="neighbours to ask for, default 10")
-    fidelity.add_argument("--queries", type=int, default=1_000, help="queries to ask, default 1000")
+    fidelity.add_argument("-k", type=int, default=10, help="number of neighbours, default 10")
+    fidelity.add_argument("--queries", type=int, default=1_000, help="number of queries, default 1,000")
     fidelity.set_defaults(show=fidelity_as_lines)
 
 

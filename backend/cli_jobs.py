@@ -22,13 +22,13 @@ _TIMES = ("created_at", "started_at", "finished_at", "cancel_requested_at")
 
 def add_jobs(commands: Any, command: Callable[..., Any]) -> None:
     """Add the group to the parser; ``command`` adds one command to a group."""
-    jobs = commands.add_parser("jobs", help="look at and steer background jobs")
+    jobs = commands.add_parser("jobs", help="list and control background jobs")
     actions = jobs.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the jobs, newest first.", jobs_list).set_defaults(show=list_as_lines)
     for name, help_text, handler in (
         ("show", "Show one job with the end of its log.", jobs_show),
-        ("cancel", "Cancel a job and everything it started.", jobs_cancel),
-        ("retry", "Start a finished job's request again.", jobs_retry),
+        ("cancel", "Cancel a job and everything that it started.", jobs_cancel),
+        ("retry", "Run the request of a finished job again.", jobs_retry),
     ):
         one = command(actions, name, help_text, handler)
         one.add_argument("job_id", metavar="JOB")

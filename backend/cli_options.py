@@ -6,6 +6,20 @@ import argparse
 from typing import Any
 
 NEWEST = "name of the model; default: the newest"
+# What an argument is where its command says no more, by what it is called there.
+HELPS = {
+    "CATALOGUE": "name of the catalogue",
+    "SWEEP": "name of the sweep",
+    "OTHER_SWEEP": "name of the sweep to compare it with",
+    "TRIAL": "number of the trial",
+    "SPACE": "name of the search space",
+    "LIST": "name of the list",
+    "JOB": "id of the job",
+    "PRODUCT_ID": "id of a product",
+    "VERSION": "number of the version",
+    "ALIAS": "alias of a registered version, default champion",
+    "SEED": "random seed",
+}
 
 
 class _NamedOnce(argparse.Action):
@@ -22,6 +36,27 @@ class _NamedOnce(argparse.Action):
         if before and before != values:
             parser.error(f"a model is named twice: {before} and {values}")
         setattr(namespace, self.dest, values)
+
+
+def add_ranged(command: Any, name: str, bounds: tuple[float, float], usual: float, help_text: str) -> None:
+    """Add an option that holds a number; its help says what it may be."""
+    low, high = (f"{value:,}" for value in bounds)
+    command.add_argument(
+        f"--{name.replace('_', '-')}",
+        type=type(usual),
+        default=usual,
+        help=f"{help_text}; {low} to {high}, default {usual:,}",
+    )
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say of all arguments below a parser what they are, where their names tell it."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its arguments
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for child in action.choices.values():
+                describe(child)
+        elif action.help is None:
+            action.help = HELPS.get(str(action.metavar or action.dest).upper())
 
 
 def add_model(command: Any, *, help_text: str = NEWEST, flag: str = "--model", bare: bool = False) -> None:

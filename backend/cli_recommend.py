@@ -21,21 +21,35 @@ Result = dict[str, Any]
 
 def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     """Add the command; ``command`` makes one that has ``--json``."""
-    found = command(commands, "recommend", "Find the products that look like a photo, or like several.", recommend)
-    found.add_argument(
-        "photo", nargs="+", help="PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF files; several are one question"
+    found = command(
+        commands, "recommend", "Find the products that look like a photo, or like several photos.", recommend
     )
-    found.add_argument("-k", type=int, default=10, help="how many products, default 10")
     found.add_argument(
-        "--weight", type=float, action="append", default=[], help="how much each photo counts, in their order"
+        "photo", nargs="+", help="PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF files; several make one question"
     )
-    found.add_argument("--like", action="append", default=[], metavar="ID", help="a product to be like, too")
-    found.add_argument("--unlike", action="append", default=[], metavar="ID", help="a product to stay away from")
-    found.add_argument("--unlike-photo", action="append", default=[], metavar="FILE", help="a photo to stay away from")
-    found.add_argument("--diversity", type=float, default=0.0, help="variety, from 0 (the nearest) to 1")
-    found.add_argument("--collapse", choices=COLLAPSES, default="none", help="what is shown once only")
+    found.add_argument("-k", type=int, default=10, help="number of products, default 10")
     found.add_argument(
-        "--filter", action="append", default=[], metavar="NAME=VALUE", help=f"one of {', '.join(FILTERS)}"
+        "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"
+    )
+    found.add_argument(
+        "--like", action="append", default=[], metavar="ID", help="id of a product to look for as well; repeatable"
+    )
+    found.add_argument(
+        "--unlike", action="append", default=[], metavar="ID", help="id of a product to move away from; repeatable"
+    )
+    found.add_argument(
+        "--unlike-photo", action="append", default=[], metavar="FILE", help="a photo to move away from; repeatable"
+    )
+    found.add_argument(
+        "--diversity", type=float, default=0.0, help="variety, from 0 (only the nearest) to 1, default 0"
+    )
+    found.add_argument("--collapse", choices=COLLAPSES, default="none", help="what to show only once, default none")
+    found.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"only products with this value; NAME is one of {', '.join(FILTERS)}; repeatable",
     )
 
 

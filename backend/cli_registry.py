@@ -21,46 +21,50 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 _LISTED = ("test.precision_at_1", "test.map_at_r", "val.precision_at_1", "val.map_at_r")
-_REPLACE = "let it answer from another catalogue than the champion does"
-_REASON = "why the gate is overruled; kept with the version and in the history"
+_REPLACE = "publish it even if the champion answers from another catalogue"
+_REASON = "publish it even if a check fails, for this reason; kept with the version and in the history"
 
 
 def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    deploying = command(commands, "deploy", "Register a model and have the endpoint serve it.", deploy)
+    deploying = command(commands, "deploy", "Register a model and, if it passes the checks, serve it.", deploy)
     add_model(deploying)
-    deploying.add_argument("--alias", default="champion")
+    deploying.add_argument("--alias", default="champion", metavar="ALIAS")
     deploying.add_argument("--reason", default="", help=_REASON)
     deploying.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
     models = command(commands, "models", "List the models and the registered versions, newest first.", list_models)
     models.set_defaults(show=_list_as_lines)
     actions = models.add_subparsers(metavar="ACTION")
-    command(actions, "list", "The same.", list_models).set_defaults(show=_list_as_lines)
+    command(actions, "list", "List them; the same as without an action.", list_models).set_defaults(show=_list_as_lines)
     showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
     _add_version(showing)
-    showing.add_argument("--markdown", action="store_true", help="as the model card that people read")
+    showing.add_argument("--markdown", action="store_true", help="print the model card, in Markdown")
     showing.set_defaults(show=_card_as_lines)
-    promoting = command(actions, "promote", "Move an alias to a registered version, through the gate.", promote)
+    promoting = command(actions, "promote", "Move an alias to a registered version, if it passes the checks.", promote)
     promoting.add_argument("version", type=int, metavar="VERSION")
-    promoting.add_argument("--alias", default="champion")
+    promoting.add_argument("--alias", default="champion", metavar="ALIAS")
     promoting.add_argument("--reason", default="", help=_REASON)
     promoting.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
-    back = command(actions, "rollback", "Move an alias back to the version that stood there before.", roll_back)
-    back.add_argument("--alias", default="champion")
+    back = command(actions, "rollback", "Move an alias back to the version that had it before.", roll_back)
+    back.add_argument("--alias", default="champion", metavar="ALIAS")
     deleting = command(
-        actions, "delete", "Delete a model or an unfinished training for good, unless it is needed.", delete
+        actions, "delete", "Delete a model or an unfinished training for good, unless something needs it.", delete
     )
-    add_model(deleting, help_text="name of the model, or of the training", bare=True)
-    again = command(actions, "rebuild", "Train and index a model anew as its card says, and say what differs.", rebuild)
+    add_model(deleting, help_text="name of the model or of the training", bare=True)
+    again = command(
+        actions, "rebuild", "Train and index a model again from its card, and list the differences.", rebuild
+    )
     _add_version(again)
-    again.add_argument("--name", default="", help="of the new model; made from the old one's when left out")
+    again.add_argument(
+        "--name", default="", help="name of the new model; default: from the old name and the current time"
+    )
 
 
 def _add_version(command: Any) -> None:
     command.add_argument(
         "which", nargs="?", default="", metavar="VERSION", help="number or alias of a registered version"
     )
-    add_model(command, help_text="name of a model, registered or not; default, without a VERSION: the newest")
+    add_model(command, help_text="name of a model, registered or not; default without VERSION: the newest")
 
 
 def deploy(options: argparse.Namespace, settings: Settings) -> Result:

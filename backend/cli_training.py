@@ -26,19 +26,21 @@ def add_training(commands: Any, command: Callable[..., Any]) -> None:
     train = command(commands, "train", "Train a model on a catalogue version, or resume a training.", train_model)
     train.formatter_class = argparse.RawDescriptionHelpFormatter
     train.epilog = f"fields for --set:\n{fields_help()}"
-    train.add_argument("--catalogue", default="")
-    train.add_argument("--version", type=int, default=None, help="Delta version; the newest when left out")
-    train.add_argument("--preset", default="", help="named configuration; one that fits the catalogue when left out")
-    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset")
-    train.add_argument("--name", default="", help="name of the model; made from the time when left out")
+    train.add_argument("--catalogue", default="", help="name of the catalogue")
+    train.add_argument("--version", type=int, default=None, help="version of the catalogue; default: the newest")
+    train.add_argument("--preset", default="", help="named configuration; default: one that fits the catalogue")
     train.add_argument(
-        "--workers", type=int, default=None, metavar="N", help="processes, each in a Spark task; default 1"
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset; repeatable"
+    )
+    train.add_argument("--name", default="", help="name of the new model; default: generated from the current time")
+    train.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="number of processes, each in a Spark task; default 1"
     )
     train.add_argument(
         "--resume",
         default="",
         metavar="NAME",
-        help="go on from the last checkpoint of this model; --set epochs=N trains longer",
+        help="continue from the last checkpoint of this training; --set epochs=N trains longer",
     )
 
 
@@ -123,7 +125,7 @@ def fields_help() -> str:
             lines.append(f"{item.name}: {', '.join(map(str, CHOICES[item.name]))}")
         elif item.name in RANGES:
             low, high = RANGES[item.name]
-            lines.append(f"{item.name}: {low:g} to {high:g}")
+            lines.append(f"{item.name}: {low:,} to {high:,}")
         elif item.name != "preset":
             lines.append(f"{item.name}: true or false")
     return "\n".join(lines)

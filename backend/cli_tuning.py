@@ -36,23 +36,25 @@ _USUAL = SweepPlan()
 
 def add_tuning(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    tune = commands.add_parser("tune", help="find good values for the fields of a training configuration")
+    tune = commands.add_parser("tune", help="search for good values of training fields")
     actions = tune.add_subparsers(required=True, metavar="ACTION")
     start = command(actions, "start", "Run a sweep: many trainings that vary some fields.", start_sweep)
     _add_plan(start)
-    draw = command(actions, "draw", "Check a sweep and show values that it might try; nothing is started.", draw_values)
+    draw = command(
+        actions, "draw", "Check a sweep and show values that it could try, without starting it.", draw_values
+    )
     _add_plan(draw)
-    resume = command(actions, "resume", "Go on with a sweep that was paused, cancelled or killed.", resume_sweep)
+    resume = command(actions, "resume", "Continue a sweep that was paused, cancelled or killed.", resume_sweep)
     resume.add_argument("name", metavar="SWEEP")
     for name, kind in (("trials", int), ("minutes", float), ("parallelism", int), ("patience", int)):
-        resume.add_argument(f"--{name}", type=kind, default=None, help="the new budget; as it was when left out")
+        resume.add_argument(f"--{name}", type=kind, default=None, help="new budget; default: unchanged")
     for name, help_text, handler in (
-        ("pause", "Begin no further trial; those that run go on to their end.", sweeps.pause),
-        ("cancel", "End all trials that run; a resumed sweep runs them again.", sweeps.cancel),
+        ("pause", "Start no more trials; those that are running finish.", sweeps.pause),
+        ("cancel", "Stop all running trials; a resumed sweep runs them again.", sweeps.cancel),
         ("show", "Show a sweep with all its trials.", sweeps.show),
-        ("delete", "Delete a sweep and its runs for good, unless it is needed.", sweeps.delete),
-        ("trial", "Run one trial again, alone; it gives the same figure.", sweeps.trial),
-        ("final", "Train a model with the values of a trial, the best one when left out.", sweeps.final),
+        ("delete", "Delete a sweep and its runs for good, unless something needs it.", sweeps.delete),
+        ("trial", "Run one trial again on its own; it gives the same figure.", sweeps.trial),
+        ("final", "Train a model with the values of a trial; default: the best one.", sweeps.final),
     ):
         action = command(actions, name, help_text, handler)
         action.add_argument("name", metavar="SWEEP")
@@ -60,7 +62,7 @@ def add_tuning(commands: Any, command: Callable[..., Any]) -> None:
             action.add_argument("number", type=int, nargs="?" if name == "final" else None, default=0, metavar="TRIAL")
         if name == "final":
             action.add_argument(
-                "--name", dest="model", default="", help="name of the new model; default: from the sweep"
+                "--name", dest="model", default="", help="name of the new model; default: from the name of the sweep"
             )
             action.add_argument("--model", default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # what --name was called
     _add_tables(actions, command)
@@ -70,18 +72,18 @@ def _add_tables(actions: Any, command: Callable[..., Any]) -> None:
     command(actions, "list", "List the sweeps, newest first.", sweeps.list_all)
     export = command(actions, "export", "Write the trials of a sweep to a file.", sweeps.export_trials)
     export.add_argument("name", metavar="SWEEP")
-    export.add_argument("--format", choices=get_args(Format), default="csv")
+    export.add_argument("--format", choices=get_args(Format), default="csv", help="file format, default csv")
     export.add_argument(
-        "--to", type=Path, default=None, metavar="FILE", help="made from the sweep's name when left out"
+        "--to", type=Path, default=None, metavar="FILE", help="file to write; default: named after the sweep"
     )
-    compare = command(actions, "compare", "Set two sweeps side by side.", sweeps.compare)
+    compare = command(actions, "compare", "Compare two sweeps side by side.", sweeps.compare)
     compare.add_argument("first", metavar="SWEEP")
     compare.add_argument("second", metavar="OTHER_SWEEP")
-    save = command(actions, "save-space", "Keep a space under a name.", keep_space)
+    save = command(actions, "save-space", "Save a search space under a name.", keep_space)
     save.add_argument("name", metavar="SPACE")
     save.add_argument("--vary", action="append", default=[], metavar="FIELD=KIND:VALUES", help=_VARY_HELP)
-    command(actions, "spaces", "List the spaces that were saved.", sweeps.list_spaces)
-    forget = command(actions, "forget-space", "Forget a space that was saved.", sweeps.forget_space)
+    command(actions, "spaces", "List the saved search spaces.", sweeps.list_spaces)
+    forget = command(actions, "forget-space", "Delete a saved search space.", sweeps.forget_space)
     forget.add_argument("name", metavar="SPACE")
 
 
@@ -89,28 +91,34 @@ def _add_plan(action: Any) -> None:
     action.formatter_class = argparse.RawDescriptionHelpFormatter
     budget, objective = _USUAL.budget, _USUAL.objective
     action.add_argument("--catalogue", required=True)
-    action.add_argument("--version", type=int, default=0, help="Delta version; the newest when left out")
-    action.add_argument("--name", default="", help="name of the sweep; made from the time when left out")
-    action.add_argument("--preset", default="", help="what does not vary; one that fits the catalogue when left out")
+    action.add_argument("--version", type=int, default=0, help="version of the catalogue; default: the newest")
+    action.add_argument("--name", default="", help="name of the sweep; default: generated from the current time")
     action.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset"
+        "--preset", default="", help="configuration of what does not vary; default: one that fits the catalogue"
+    )
+    action.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset; repeatable"
     )
     action.add_argument("--vary", action="append", default=[], metavar="FIELD=KIND:VALUES", help=_VARY_HELP)
-    action.add_argument("--space", default="", help="a space that was saved; --vary adds to it")
-    action.add_argument("--metric", choices=METRICS, default=objective.metric)
+    action.add_argument("--space", default="", help="name of a saved search space; --vary adds to it")
+    action.add_argument("--metric", choices=METRICS, default=objective.metric, help="figure to maximise")
     action.add_argument(
-        "--labels", choices=LABELS, default=objective.labels, help="whose validation products are asked"
+        "--labels", choices=LABELS, default=objective.labels, help="labels whose validation products are scored"
     )
     action.add_argument(
-        "--unseen-share", type=float, default=objective.unseen_share, help="labels that no trial learns"
+        "--unseen-share", type=float, default=objective.unseen_share, help="share of labels that no trial is trained on"
     )
-    action.add_argument("--trials", type=int, default=budget.trials)
-    action.add_argument("--minutes", type=float, default=budget.minutes, help="most minutes; 0 means no limit")
-    action.add_argument("--parallelism", type=int, default=budget.parallelism, help="trials at a time; 0: all slots")
-    action.add_argument("--patience", type=int, default=budget.patience, help="trials without a better one; 0: never")
-    action.add_argument("--halving", type=int, default=budget.halving, help="1 in so many goes on; 0: every trial does")
-    action.add_argument("--algorithm", choices=ALGORITHMS, default=_USUAL.algorithm)
-    action.add_argument("--engine", choices=ENGINES, default=_USUAL.engine)
+    for name, told in (
+        ("trials", "largest number of trials"),
+        ("minutes", "time limit in minutes; 0 means none"),
+        ("parallelism", "trials at the same time; 0 means as many as there are slots"),
+        ("patience", "stop after so many trials without a better one; 0 means never"),
+        ("halving", "continue only 1 in so many trials; 0 means all"),
+    ):
+        usual = getattr(budget, name)
+        action.add_argument(f"--{name}", type=float if name == "minutes" else int, default=usual, help=told)
+    action.add_argument("--algorithm", choices=ALGORITHMS, default=_USUAL.algorithm, help="how values are chosen")
+    action.add_argument("--engine", choices=ENGINES, default=_USUAL.engine, help="what runs the trials")
     action.add_argument("--seed", type=int, default=_USUAL.seed)
 
 

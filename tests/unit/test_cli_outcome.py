@@ -6,6 +6,7 @@ import argparse
 import importlib.abc
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from backend import cli
 from backend.__main__ import start
 from backend.cli_outcome import as_json
 from backend.errors import Cancelled, RegistryError
+from tests.support.browsing import free_port
 
 # They start a training, servers or the whole path, whatever home they find.
 STARTERS = {"demo", "run", "serve"}
@@ -102,6 +104,34 @@ def test_help_is_one_object_too(command, capfd):
     assert "usage: " in only_object(capfd)["help"]
 
 
+# Turns that no careful writer would use; see the help of any other command line.
+TURNS = (
+    "stands in",
+    "lies in",
+    " is asked",
+    "are asked",
+    "of one's own",
+    "when left out",
+    "goes on",
+    "gives up",
+    " void",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_argument_is_explained_in_plain_words(command):
+    parser = COMMANDS[command]
+    assert parser.description.endswith(".")
+    told = [parser.description]
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS and not isinstance(action, argparse._SubParsersAction):
+            assert command.startswith("catalogue") or action.help, (command, action.dest)
+            told.append(action.help or "")
+    if not command.startswith("catalogue"):
+        assert [text for text in told if any(turn in text for turn in TURNS)] == []
+    assert "e+" not in parser.format_help()
+
+
 def ending(error):
     """A parser each of whose commands ends with an error."""
 
@@ -168,6 +198,22 @@ def test_figures_that_are_not_finite_are_null():
         "rate": None,
         "rows": [{"a": None}, [1.5, None]],
     }
+
+
+@pytest.mark.slow
+@pytest.mark.tf
+def test_a_server_that_ctrl_c_ends_is_one_object_too(tmp_path, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("TWINSET_ENDPOINT_PORT", str(port))
+    process = started(["serve", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for line in process.stderr:
+        if b"endpoint ready" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert json.loads(output) == {"status": 0}
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
 
 
 def started(words, **options) -> subprocess.Popen[bytes]:
