@@ -136,3 +136,33 @@ def test_the_first_use_prints_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_resumed_training_goes_on_in_its_own_run_and_says_what_changed(tracker, mlflow_settings):
+    run_id = tracker.start(name="autumn", params=PARAMS, tags=TAGS)
+    tracker.log({"loss": 0.9}, step=1)
+    tracker.finish(status="KILLED")
+    assert tracker.start(name="autumn", params={**PARAMS, "epochs": 9}, tags=TAGS, run_id=run_id) == run_id
+    with open_store(mlflow_settings) as client:
+        assert client.get_run(run_id).info.status == "RUNNING"
+    tracker.log({"loss": 0.5}, step=2)
+    tracker.finish(status="FINISHED")
+    with open_store(mlflow_settings) as client:
+        run = client.get_run(run_id)
+        assert [metric.step for metric in client.get_metric_history(run_id, "loss")] == [1, 2]
+        assert len(client.search_runs([run.info.experiment_id])) == 1
+    assert (run.info.status, run.data.params["epochs"], run.data.tags["resumed.epochs"]) == ("FINISHED", "4", "9")
+    assert not {tag for tag in run.data.tags if tag.startswith("resumed.")} - {"resumed.epochs"}
+
+
+@pytest.mark.parametrize("gone", ["removed", "never there"])
+def test_a_run_that_is_gone_is_replaced_by_a_new_one(tracker, mlflow_settings, gone):
+    run_id = "f" * 32
+    if gone == "removed":
+        run_id = tracker.start(name="autumn", params=PARAMS, tags=TAGS)
+        tracker.finish(status="KILLED")
+        with open_store(mlflow_settings) as client:
+            client.delete_run(run_id)
+    fresh = tracker.start(name="autumn", params=PARAMS, tags=TAGS, run_id=run_id)
+    tracker.finish(status="FINISHED")
+    assert fresh != run_id
