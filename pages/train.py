@@ -19,7 +19,7 @@ version = services.snapshot(catalogue).version
 st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
 
 workers = train_workers.choose()
-preset = "resnet-colour" if services.is_colour(catalogue, version) else "resnet"
+preset = services.fitting_preset(catalogue, version)
 config = train_form.show(catalogue, version, default_preset=preset, workers=workers)
 if config:
     job_panel.submit(training_services.request(catalogue, version, config, workers=workers))

@@ -22,7 +22,7 @@ if new.open:
         catalogue = catalogue_picker.choose(names)
         version = services.snapshot(catalogue).version
         st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, is what all trials train on.")
-        preset = "resnet-colour" if services.is_colour(catalogue, version) else "resnet"
+        preset = services.fitting_preset(catalogue, version)
         plan = tune_form.show(catalogue, version, default_preset=preset)
         if plan:
             job_panel.submit(tuning_services.request(plan))

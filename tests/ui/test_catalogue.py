@@ -105,6 +105,23 @@ def test_another_catalogue_starts_at_its_newest_version(screen, shop_catalogue):
     assert test.selectbox(key="version").value == 0
 
 
+def test_the_catalogue_that_changed_last_is_shown_first(screen, shop_catalogue):
+    for name in ("another", "zebra", "between"):
+        write_catalogue(screen.settings, name)
+    assert screen.open("catalogue").selectbox(key="catalogue").value == "between"
+    assert screen.open("train").selectbox(key="catalogue").value == "between"
+
+
+def test_a_load_that_ends_turns_to_its_catalogue_at_its_newest_version(screen, shop_catalogue):
+    test = screen.open("catalogue", catalogue="shop", version="2")
+    write_catalogue(screen.settings, "another")
+    test.session_state["note_loaded"] = "another"  # as is noted when the job is seen to end
+    test.run()
+    assert (test.selectbox(key="catalogue").value, test.selectbox(key="version").value) == ("another", 0)
+    test.selectbox(key="catalogue").select("shop").run()
+    assert test.selectbox(key="catalogue").value == "shop"
+
+
 def test_a_version_that_is_not_there_is_said_to_be_none(screen, shop_catalogue):
     test = screen.open("catalogue", catalogue="shop", version="9")
     assert "Version 9 of shop cannot be read" in test.warning[0].value

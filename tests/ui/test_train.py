@@ -16,6 +16,7 @@ from backend.requests import DeleteRequest, TrainRequest, to_json
 from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
 from backend.training.preparation import ModelPlace, note_training
 from backend.training.rank_folder import RankFolder, RankState
+from tests.fixtures.endpoint import shop_rows
 from tests.support.holding import held_elsewhere
 from tests.ui.conftest import add_version, assert_calm, finished, press, shop_row, texts, write_catalogue
 
@@ -259,3 +260,14 @@ def test_the_card_says_what_holds_and_what_does_not(screen, shop):
     assert ":green-badge[:material/check: Weights equal on all workers, bit for bit]" in said
     assert ":red-badge[:material/close: Every label on every worker]" in said
     assert test.dataframe[0].value["Products"].tolist() == [12, 12]
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "fits"),
+    [(64, 1, "resnet"), (400, 1, "resnet"), (64, 3, "resnet-colour"), (400, 3, "resnet-photos")],
+)
+def test_the_preset_is_chosen_for_what_the_pictures_are(screen, side, channels, fits):
+    rows = [{**row, "width": side, "height": 2 * side, "channels": channels} for row in shop_rows()]
+    write_catalogue(screen.settings, "own", rows)
+    test = screen.open("train", catalogue="own")
+    assert test.selectbox(key=f"preset_for_{fits}").value == fits
