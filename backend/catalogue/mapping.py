@@ -74,7 +74,8 @@ def guess_columns(
 ) -> dict[str, str]:
     """Guess the column of each field by its name; case, spaces, dots, hyphens and underscores do not matter.
 
-    A column is used once, and a field's own name wins over other names for it.
+    A column is used once, and a field's own name wins over other names for it. Where no column is the label, the
+    category is: models learn from nothing else.
 
     Args:
         column_names: Columns of the table.
@@ -97,6 +98,8 @@ def guess_columns(
         _use(found, "image", sorted(pictures, key=lambda name: _rank("image", name)), no["image"])
     for field in FIELDS:
         _use(found, field, may_mean(field, column_names), no[field])
+    if "label" not in found and found.get("category") not in {None, *no["label"]}:
+        found["label"] = found.pop("category")
     return {field: found[field] for field in FIELDS if field in found}
 
 

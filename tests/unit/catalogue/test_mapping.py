@@ -100,3 +100,9 @@ def test_a_mapping_that_does_not_fit_is_refused(chosen, words, step):
     with pytest.raises(CatalogueError, match=words) as caught:
         check_columns(chosen, ["a", "b"])
     assert step in caught.value.next_step
+
+
+def test_without_a_label_the_category_is_what_models_learn_from():
+    assert guess_columns(["Artikelnummer", "Category", "Image"])["label"] == "Category"
+    assert guess_columns(["id", "Category", "articleType", "Image"])["label"] == "articleType"
+    assert "label" not in guess_columns(["id", "Category", "Image"], refused={"label": ["Category"]})
