@@ -80,8 +80,8 @@ def test_a_shop_export_with_several_pictures_in_a_cell_is_understood(tmp_path):
     assert seen.mapping == {
         "product_id": "SKU",
         "image": "Images",
+        "label": "Categories",
         "title": "Name",
-        "category": "Categories",
         "price": "Regular price",
         "stock": "Stock",
     }
