@@ -79,6 +79,9 @@ def tables_in(kind: Literal["folder", "zip"], path: Path) -> Tables:
     tops = {PurePosixPath(name).parts[0] for name in names}
     depth = 2 if len(tops) == 1 and all("/" in name for name in names) else 1
     tables = [name for name in names if name.lower().endswith(TABLE_SUFFIXES)]
+    if kind == "folder":  # a link may not lead to a table elsewhere
+        real = path.resolve()
+        tables = [name for name in tables if (path / name).resolve().is_relative_to(real)]
     top = [name for name in tables if len(PurePosixPath(name).parts) == depth]
     return Tables(path.name, tuple(top), tuple(name for name in tables if name not in top))
 

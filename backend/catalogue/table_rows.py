@@ -122,7 +122,11 @@ class RowReading:
         place = self._place(row, named, is_inline=is_inline)
         warnings = [warning(place.warning)] if place.warning else []
         hidden = self.mapping["image"] if is_inline else None
-        shown = {name: _without_nan(value) for name, value in row.values.items() if name != hidden}
+        shown = {
+            name: value if type(value) is str else _without_nan(value)
+            for name, value in row.values.items()
+            if name != hidden
+        }
         return {
             **{field: self._text(row, field) for field in _TEXTS},
             "product_id": self._id(row, place, None if is_inline else named),

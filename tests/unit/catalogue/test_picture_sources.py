@@ -13,6 +13,7 @@ from backend.catalogue import picture_files
 from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, PictureFolder, product_ids
 from backend.catalogue.picture_sources import FolderSource, ZipSource
 from backend.catalogue.picture_zip import PictureZip
+from backend.catalogue.preview import preview
 from backend.catalogue.sources import ENTRY_SCHEMA, Source
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 from backend.imaging import verify
@@ -294,3 +295,21 @@ def test_files_of_windows_and_phones_are_not_passed_over(shared_case):
     assert len(codes) == 14
     unsupported = {name for name, code in codes.items() if code == "unsupported_format"}
     assert unsupported == {f"bag/save{n}" for n in (5, 6, 7, 8, 9)}  # .jxl .jp2 .svg .psd .cr2
+
+
+def test_what_windows_and_macs_leave_in_a_zip_is_no_product_and_costs_none(tmp_path):
+    shop = {"shop\\bag\\1.png": encoded(1), "shop/bag/2.PNG": encoded(2), "shop/hat/3.png": encoded(3)}
+    clutter = (
+        "__MACOSX/shop/bag/._1.png",
+        "shop/.DS_Store",
+        "shop/bag/Thumbs.db",
+        "shop/desktop.ini",
+        "shop/@eaDir/x.png",
+    )
+    path = zipped(tmp_path / "x.zip", {**shop, **dict.fromkeys(clutter, b"x")})
+    assert codes_of(ZipSource(path).entries()) == dict.fromkeys(("shop/bag/1", "shop/bag/2", "shop/hat/3"))
+    table = zipped(
+        tmp_path / "t.zip", {**shop, "shop\\t.csv": b"sku,image\nA,bag\\1.png\nB,./BAG/2.png\n", clutter[0]: b"x"}
+    )
+    seen = preview("zip", table)
+    assert [(row.product_id, row.thumbnail) for row in seen.rows] == [("A", encoded(1)), ("B", encoded(2))]

@@ -12,7 +12,7 @@ from backend.catalogue.preview import preview
 from backend.catalogue.table_choice import ONLY_PICTURES, listed, tables_in
 from backend.catalogue.table_sources import TableSource
 from backend.errors import CatalogueError
-from tests.support.pictures import encoded, pictures_of
+from tests.support.pictures import encoded, pictures_of, put
 
 STYLES = "id,articleType,baseColour,productDisplayName\n1163,Bag,Red,One\n1164,Hat,Red,Two\n"
 IMAGES = "filename,link\n1163.jpg,http://img.example.invalid/0.jpg\n1164.jpg,http://img.example.invalid/1.jpg\n"
@@ -108,6 +108,17 @@ def test_a_table_deeper_among_the_pictures_is_mentioned_and_can_be_named(packed)
     assert "One table is not read: train/metadata.csv." in seen.notes
     named = opened(kind, path, "train/metadata.csv", {"image": "file_name", "label": "label"})
     assert pictures_of(named) == {"bag/0": encoded(1)}
+
+
+def test_a_link_to_a_table_elsewhere_is_no_table_of_the_folder(tmp_path):
+    put(tmp_path / "shop", "1.png")
+    (tmp_path / "secret.csv").write_text("sku,image\nA,1.png\n")
+    (tmp_path / "shop" / "t.csv").symlink_to(tmp_path / "secret.csv")
+    (tmp_path / "shop" / "own.csv").write_text("sku,image\nA,1.png\n")
+    (tmp_path / "shop" / "again.csv").symlink_to(tmp_path / "shop" / "own.csv")
+    assert tables_in("folder", tmp_path / "shop").top == ("again.csv", "own.csv")
+    with pytest.raises(CatalogueError, match=r"no table t\.csv"):
+        opened("folder", tmp_path / "shop", "t.csv")
 
 
 def test_many_names_are_cut_short():
