@@ -27,6 +27,10 @@ _TOLD = {
         "One product is loaded without a stock figure: “{value}” is no whole number of 0 or more.",
         "{count} products are loaded without a stock figure: theirs is no whole number, for example “{value}”.",
     ),
+    "long_label": (
+        "One label is cut to 200 letters: “{value}…”. Is the right column the label?",
+        "{count} labels are cut to 200 letters, for example “{value}…”. Is the right column the label?",
+    ),
     "unknown_split": (
         "The split of one product is drawn: “{value}” is not the name of one.",
         "The splits of {count} products are drawn: theirs are not names of splits, for example “{value}”.",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 _TEXTS = ("label", "title", "category", "brand", "colour")
+LONGEST_LABEL = 200  # letters; what is longer is a description, and every array of labels would be as wide
 _MAX_STOCK = 2**31 - 1
 _SPLITS = {
     "training": "train",
@@ -129,6 +130,7 @@ class RowReading:
         }
         return {
             **{field: self._text(row, field) for field in _TEXTS},
+            "label": self._label(row, warnings),
             "product_id": self._id(row, place, None if is_inline else named),
             **{field: self._parsed(row, field, warnings) for field in _PARSED},
             "reason": row.problem or place.reason,
@@ -148,6 +150,13 @@ class RowReading:
         except ValueError:
             warnings.append(warning(code, text))
             return None
+
+    def _label(self, row: Row, warnings: list[str]) -> str | None:
+        label = self._text(row, "label")
+        if label is None or len(label) <= LONGEST_LABEL:
+            return label
+        warnings.append(warning("long_label", label))
+        return label[:LONGEST_LABEL].rstrip()
 
     def _text(self, row: Row, field: str) -> str | None:
         return text_of(row.values.get(self.mapping[field])) if field in self.mapping else None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.catalogue.load_warnings import counted
 from backend.catalogue.picture_names import Place
 from backend.catalogue.preview import preview
-from backend.catalogue.table_rows import Row, RowReading, parse_price, text_of
+from backend.catalogue.table_rows import LONGEST_LABEL, Row, RowReading, parse_price, text_of
 from backend.catalogue.table_sources import TableSource
 from tests.support.pictures import encoded, pictures_of, put
 
@@ -31,6 +31,17 @@ def test_words_for_nothing_are_nothing_in_any_column(word, before, behind, field
     reading = RowReading({"product_id": "id", "image": "image", field: "x"}, is_inside=False, locate=Place)
     entry = reading.entry(Row(0, {"id": "A", "image": "a.png", "x": before + word + behind}, "/#0"))
     assert (entry[field], entry["reason"], entry["warning"]) == (None, None, None)
+
+
+@given(st.text("ab ", min_size=1, max_size=3), st.integers(1, 12_000))
+@hypothesis_settings(max_examples=50)
+def test_a_label_is_bounded_and_that_is_counted(pattern, length):
+    label = (pattern * length)[:length].strip() or "a"
+    reading = RowReading({"product_id": "id", "image": "image", "label": "x"}, is_inside=False, locate=Place)
+    entry = reading.entry(Row(0, {"id": "A", "image": "a.png", "x": label}, "/#0"))
+    assert entry["reason"] is None
+    assert entry["label"] == label[:LONGEST_LABEL].rstrip()
+    assert (entry["warning"] is None) == (len(label) <= LONGEST_LABEL)
 
 
 def test_words_that_say_something_stay():
