@@ -25,6 +25,8 @@ def guarded() -> Iterator[None]:
         yield
     except WorkbenchError as error:
         show(error)
+    except MemoryError:
+        show(WorkbenchError("There is not enough memory to show this.", next_step="Close other programs, then retry."))
     except Exception as error:  # noqa: BLE001 - the last door before the user: logged in full, told by its number
         show_incident(error)
 

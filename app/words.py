@@ -91,6 +91,13 @@ def count(number: float, noun: str = "", plural: str = "") -> str:
     return f"{number:,.0f} {word}".strip()
 
 
+def left_out(products: int) -> list[str]:
+    """Say how many products were left out because of their pictures; nothing where none was."""
+    if products == 1:
+        return ["1 product was left out: its picture cannot be read."]
+    return [f"{products:,} products were left out: their pictures cannot be read."] if products else []
+
+
 def percent(share: float, *, digits: int = 0) -> str:
     """Say a fraction as per cent."""
     return f"{share:.{digits}%}"

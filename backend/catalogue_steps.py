@@ -62,14 +62,12 @@ def commit_step(request: CommitRequest, settings: Settings, progress: Progress) 
 
 def quality_step(request: QualityRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Measure the pictures that were not measured yet."""
-    from backend.catalogue.quality import measure_quality
     from backend.spark_session import open_spark
 
     folder = _existing(settings, request.catalogue)
     progress.report(0, 1, note="Starting Spark")
     with open_spark(settings, app_name=f"twinset quality {request.catalogue}") as spark:
-        measured = measure_quality(spark, folder, progress=progress, max_pixels=settings.max_pixels)
-    return {"catalogue": request.catalogue, "measured": measured}
+        return {"catalogue": request.catalogue, **_counted(spark, folder, settings, progress)}
 
 
 def splits_step(request: SplitsRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -165,8 +163,13 @@ def _measured(
 ) -> dict[str, Any]:
     result = report.as_dict()
     if measure:
-        from backend.catalogue.quality import measure_quality
-
-        folder = catalogue_folder(settings.catalogues_dir, report.catalogue)
-        result["measured"] = measure_quality(spark, folder, progress=progress, max_pixels=settings.max_pixels)
+        result |= _counted(spark, catalogue_folder(settings.catalogues_dir, report.catalogue), settings, progress)
     return result
+
+
+def _counted(spark: Any, folder: Path, settings: Settings, progress: Progress) -> dict[str, int]:
+    """Measure pictures; returns how many were, and how many cannot be."""
+    from backend.catalogue.quality import measure_quality, unmeasured_count
+
+    measured = measure_quality(spark, folder, progress=progress, max_pixels=settings.max_pixels)
+    return {"measured": measured, "left_out": unmeasured_count(folder)}

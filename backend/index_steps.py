@@ -34,11 +34,10 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
     started = time.monotonic()
     build = _built_here if is_local(settings.spark_master) else _built_on_spark
     info = build(snapshot, manifest, folder, kind, settings, progress)
-    on_sale = snapshot.columns(["product_id"], splits=info.splits, on_sale_only=True).num_rows
     return {
         "model": folder.name,
         "gallery_size": info.size,
-        "left_out": on_sale - info.size,
+        "left_out": models.left_out(info, snapshot),
         "index": info.kind,
         "catalogue": info.catalogue.name,
         "version": info.catalogue.version,
@@ -80,8 +79,10 @@ def refresh_index(request: RefreshRequest, settings: Settings, progress: Progres
     started = time.monotonic()
     progress.report(0, 1, note="Looking at what changed")
     network = partial(models.load_network, folder, manifest, settings)
-    done = refresh_gallery(_newest(manifest, settings), network, folder, progress=progress)
-    return {"model": folder.name, **done.as_dict(), "seconds": round(time.monotonic() - started, 3)}
+    snapshot = _newest(manifest, settings)
+    done = refresh_gallery(snapshot, network, folder, progress=progress)
+    counted = {"left_out": models.left_out(done.index, snapshot)}
+    return {"model": folder.name, **done.as_dict(), **counted, "seconds": round(time.monotonic() - started, 3)}
 
 
 def is_answered_with(folder: Path, settings: Settings, *, alias: str) -> bool:

@@ -10,6 +10,7 @@ from backend.errors import BundleError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backend.bundle import IndexInfo
     from backend.catalogue.snapshot import Snapshot
     from backend.retrieval.embedder import Embedder
     from backend.settings import Settings
@@ -45,3 +46,9 @@ def trained_on(manifest: bundle.Manifest, settings: Settings) -> Snapshot:
     from backend.catalogue.snapshot import open_snapshot
 
     return open_snapshot(settings.catalogues_dir, manifest.catalogue.name, manifest.catalogue.version)
+
+
+def left_out(info: IndexInfo, snapshot: Snapshot) -> int:
+    """Count the products on sale that an index of this version lacks, because their pictures cannot be read."""
+    on_sale = snapshot.columns(["product_id"], splits=info.splits, on_sale_only=True)
+    return int(on_sale.num_rows) - info.size

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from backend.models import model_folder
+from backend import bundle
+from backend.errors import CatalogueError
+from backend.models import left_out, model_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from backend.progress import Progress
     from backend.requests import ProjectRequest
     from backend.settings import Settings
@@ -29,6 +33,7 @@ def project_step(request: ProjectRequest, settings: Settings, progress: Progress
         "model": folder.name,
         "map": info.key,
         "products": info.size,
+        "left_out": _left_out(folder, settings),
         "catalogue": asdict(info.catalogue),
         "options": info.options.as_dict(),
         "worth": {f"{size}-D": asdict(found) for size, found in info.worth.items()},
@@ -36,3 +41,16 @@ def project_step(request: ProjectRequest, settings: Settings, progress: Progress
         "was_there": built.was_there,
         "seconds": info.seconds,
     }
+
+
+def _left_out(folder: Path, settings: Settings) -> int:
+    """Count the products that the index lacks; none where the version that it is of has been tidied away."""
+    from backend.catalogue.snapshot import open_snapshot
+
+    info = bundle.read_manifest(folder).index
+    if info is None:
+        return 0
+    try:
+        return left_out(info, open_snapshot(settings.catalogues_dir, info.catalogue.name, info.catalogue.version))
+    except CatalogueError:
+        return 0

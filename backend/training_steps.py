@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, cast
 
+from backend import bundle
 from backend.errors import Cancelled, ConfigurationError, StorageFull
 from backend.holding import held, holder_of, lock_of
 
@@ -168,7 +169,6 @@ def _advised(name: str, settings: Settings) -> Iterator[None]:
 
 def _keep_origin(request: TrainRequest, manifest: Manifest, settings: Settings) -> None:
     """Write where the configuration came from into the manifest and the run."""
-    from backend import bundle
     from backend.registry.tracking import tag_run
 
     bundle.write_manifest(settings.models_dir / manifest.name, replace(manifest, origin=request.origin))

@@ -38,12 +38,13 @@ def _stored(report: IngestReport) -> str:
 
 
 def _measured(result: dict[str, Any]) -> list[str]:
-    measured = result.get("measured")
-    return [] if measured is None else [f"{words.count(measured, 'picture was', 'pictures were')} measured."]
+    measured, left_out = result.get("measured"), result.get("left_out", 0)
+    told = [] if measured is None else [f"{words.count(measured, 'picture was', 'pictures were')} measured."]
+    return [*told, f"{words.count(left_out, 'picture')} cannot be read and cannot be measured."] if left_out else told
 
 
 def _quality(result: dict[str, Any]) -> list[str]:
-    if not result["measured"]:
+    if not result["measured"] and not result.get("left_out"):
         return [f"Every picture of {result['catalogue']} had been measured before."]
     return _measured(result)
 

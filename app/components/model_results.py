@@ -16,10 +16,8 @@ def _trained(result: dict[str, Any]) -> list[str]:
 def _indexed(result: dict[str, Any]) -> list[str]:
     products = words.count(result["gallery_size"], "product")
     source = f"{result['catalogue']}, version {result['version']}"
-    told = [f"{result['model']} finds {products} of {source}. Its index is {result['index']}."]
-    left_out = result.get("left_out", 0)
-    said = words.count(left_out, "product was", "products were")
-    return [*told, f"{said} left out: the picture cannot be read."] if left_out else told
+    told = f"{result['model']} finds {products} of {source}. Its index is {result['index']}."
+    return [told, *words.left_out(result.get("left_out", 0))]
 
 
 def _refreshed(result: dict[str, Any]) -> list[str]:
@@ -28,6 +26,7 @@ def _refreshed(result: dict[str, Any]) -> list[str]:
     told = [
         f"{where}, as it was before." if before == version else f"{where} now, from version {before}; {_done(result)}."
     ]
+    told += words.left_out(result.get("left_out", 0))
     if "registered_version" in result:
         told.append(f"It is registered as version {result['registered_version']}, which is {result['alias']} now.")
     return told
@@ -51,7 +50,8 @@ def _fidelity(result: dict[str, Any]) -> list[str]:
 
 
 def _evaluated(result: dict[str, Any]) -> list[str]:
-    return [f"{result['model']} is evaluated.", *_scores(result["metrics"], "test", "test")]
+    scores = _scores(result["metrics"], "test", "test")
+    return [f"{result['model']} is evaluated.", *scores, *result.get("notes", [])]
 
 
 def _demo(result: dict[str, Any]) -> list[str]:
@@ -81,7 +81,8 @@ def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
 
 def _map(result: dict[str, Any]) -> list[str]:
     there = " It had been drawn before." if result["was_there"] else ""
-    return [f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"]
+    told = f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"
+    return [told, *words.left_out(result.get("left_out", 0))]
 
 
 def _alias(result: dict[str, Any]) -> list[str]:

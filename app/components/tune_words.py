@@ -84,7 +84,8 @@ def result(told: dict[str, Any]) -> list[str]:
     """Say what a sweep brought."""
     counts = [(STATES[state], told[str(state)]) for state in TrialState if told.get(str(state))]
     trials = f"{words.count(told['trials'], 'trial')}: {', '.join(f'{n} {title.lower()}' for title, n in counts)}."
+    left_out = words.left_out(told.get("left_out", 0))
     if not told["best_trial"]:
-        return [told["reason"], trials]
+        return [told["reason"], trials, *left_out]
     best = f"Trial {told['best_trial']} came to {figure(told['best_value'])}: {values(told['best_values'])}."
-    return [told["reason"], trials, best]
+    return [told["reason"], trials, best, *left_out]

@@ -90,6 +90,11 @@ def unmeasured(folder: Path, version: int) -> tuple[pa.Array, bool]:
     return fresh, len(fresh) == len(hashes)
 
 
+def unmeasured_count(folder: Path) -> int:
+    """Count the pictures of the newest version that are not measured: after a measuring, those that cannot be read."""
+    return len(unmeasured(folder, delta_log.newest_version(folder / PRODUCTS) or 0)[0])
+
+
 def _session(spark: SparkSession) -> SparkSession:
     """Return a session of the same Spark with settings of its own: small batches, and several tasks a core."""
     own = spark.newSession()

@@ -206,7 +206,9 @@ def _notes(subject: Subject, model: Measured, options: EvaluationOptions) -> Ite
     small = baseline_spec(spec)
     if options.baselines and small != spec:
         yield f"Raw pixels and PCA see the pictures at {small.width} x {small.height} pixels."
-    if model.pictures.unreadable:
-        yield f"{model.pictures.unreadable:,} test products were left out: their pictures cannot be read."
+    if (unreadable := model.pictures.unreadable) == 1:
+        yield "One test product was left out: its picture cannot be read."
+    elif unreadable:
+        yield f"{unreadable:,} test products were left out: their pictures cannot be read."
     if model.everything.unanswerable:
         yield f"{model.everything.unanswerable:,} test products were left out: the gallery holds none of their label."

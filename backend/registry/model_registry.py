@@ -38,6 +38,7 @@ _REQUIRED = (
     "pandas",
     "pyarrow",
     "pillow",
+    "pillow-heif",
 )
 
 

@@ -33,7 +33,7 @@ class _Asked:
     """One request on its way through MLflow: who is to answer, and why it was refused."""
 
     recommender: Recommender | None
-    failure: WorkbenchError | None = None
+    failure: WorkbenchError | MemoryError | None = None
 
 
 _asked: ContextVar[_Asked] = ContextVar("twinset_scoring_asked")
@@ -61,6 +61,7 @@ class Scoring:
 
         Raises:
             WorkbenchError: The model refused, with the reason.
+        MemoryError: There was not enough of it.
             RuntimeError: MLflow refused what should have been checked before; the details are in the log only.
         """
         asked = _Asked(recommender)
@@ -91,7 +92,7 @@ class _Passing:
         asked = _asked.get()
         try:
             return TwinsetModel(asked.recommender).predict(None, model_input, params)
-        except WorkbenchError as error:
+        except (WorkbenchError, MemoryError) as error:
             asked.failure = error
             raise
 

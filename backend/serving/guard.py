@@ -110,6 +110,15 @@ class Guard:
                 "The answer took too long.", code="timeout", status=504, next_step="Send fewer pictures at once."
             )
             await error_response(late)(scope, receive, send)
+        except MemoryError as error:  # of this request alone: what it held is free again
+            _log.error("out of memory", exc_info=error)
+            short = EndpointRejected(
+                "There is not enough memory to answer this.",
+                code="out_of_memory",
+                status=_UNAVAILABLE,
+                next_step="Send fewer or smaller pictures, or try again soon.",
+            )
+            await error_response(short)(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the last net: nothing untyped gets out
             answer = error if _is_for_the_caller(error) else incident(error)
             await error_response(answer)(scope, receive, send)

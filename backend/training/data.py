@@ -81,10 +81,9 @@ def prepare_data(
     train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
     validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
     resolved = agreed or resolve(config, train.labels.tolist(), validation.labels.tolist())
-    unreadable = len(train.unreadable) + len(validation.unreadable)
-    if unreadable:
-        note = f"{unreadable} products were left out: their pictures cannot be read."
-        resolved = replace(resolved, notes=(*resolved.notes, note))
+    # All ranks read the validation split, and one counts it.
+    left_out = len(train.unreadable) + (len(validation.unreadable) if rank == 0 else 0)
+    resolved = replace(resolved, left_out=left_out)
     feed = feed_of(train, resolved, rank, ranks)
     validator = Validator(train, validation, seed=config.seed, rank=rank, ranks=ranks)
     return TrainingData(resolved, feed, validator, train)

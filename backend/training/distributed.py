@@ -97,7 +97,8 @@ def train_on_spark(
         reports = [_report(result) for result in results]
         proof = prove(plan, reports, first_step_s=run.first_step_s, reader=config.reader)
         notes = tuple(dict.fromkeys(note for result in results for note in result["notes"]))
-        resolved, threads = replace(resolved, notes=notes), int(results[0]["threads"])
+        resolved = replace(resolved, notes=notes, left_out=sum(result["left_out"] for result in results))
+        threads = int(results[0]["threads"])
         manifest = describe(place.name, resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
         arrays = Checkpoints(place.checkpoints, resume=True).load(best.epoch)
         told = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
@@ -144,7 +145,8 @@ def _too_few_slots(spark: SparkSession, workers: int, found: int) -> Configurati
 
 
 def _report(result: dict[str, Any]) -> RankReport:
-    return RankReport(**{name: value for name, value in result.items() if name not in {"best", "notes", "threads"}})
+    beside = {"best", "notes", "threads", "left_out"}
+    return RankReport(**{name: value for name, value in result.items() if name not in beside})
 
 
 @dataclass

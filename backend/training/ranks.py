@@ -115,7 +115,7 @@ def _trained(order: RankOrder, place: RankFolder, rank: int) -> dict[str, Any]:
         report = _report(data, trainer, results, ranks, bool(tf.config.get_visible_devices("GPU")))
     hvd.shutdown()
     told = {"best": asdict(results.best), "notes": list(data.resolved.notes), "threads": threads_of(tf)}
-    return {**asdict(report), **told}
+    return {**asdict(report), **told, "left_out": data.resolved.left_out}
 
 
 def _report(

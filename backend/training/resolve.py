@@ -27,12 +27,14 @@ class Resolved:
         classes: Labels that are trained on, sorted; a label's place is its class number.
         examples: Train products with these labels.
         notes: Sentences for the user about everything that differs from what was asked for.
+        left_out: Products that would be trained on or judged by, and whose pictures cannot be read.
     """
 
     config: TrainConfig
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     examples: int
+    left_out: int = 0
 
 
 def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels: Iterable[str]) -> Resolved:

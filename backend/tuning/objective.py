@@ -95,6 +95,7 @@ def prepare_trial(
     learnt = ~np.isin(train.labels, judgement.unseen)
     asked = ~np.isin(validation.labels, judgement.unseen)
     resolved = resolve(config, train.labels[learnt].tolist(), validation.labels[asked].tolist())
+    resolved = replace(resolved, left_out=len(train.unreadable) + len(validation.unreadable))
     judge = ObjectiveValidator(train, validation, judgement)
     return TrainingData(resolved, feed_of(train, resolved), judge, _looked_at(train, learnt))
 

@@ -66,6 +66,7 @@ class TrialRecord:
         reason, next_step: Why it failed or ended early, and what can be done.
         host, pid: Where it runs, or ran.
         tries: How often this run of the sweep has begun it; a second time where its process or machine died.
+        left_out: Products that were neither trained on nor judged by, because their pictures cannot be read.
     """
 
     number: int
@@ -84,6 +85,7 @@ class TrialRecord:
     host: str = ""
     pid: int = 0
     tries: int = 0
+    left_out: int = 0
 
     @property
     def seconds(self) -> float:

@@ -235,6 +235,7 @@ def result_of(folder: SweepFolder, status: SweepStatus) -> dict[str, Any]:
         "reason": status.reason,
         "trials": len(records),
         **{str(state): count for state, count in counts.items() if count},
+        "left_out": max((record.left_out for record in records), default=0),
         "objective": plan.objective.sentence(),
         "best_trial": best.number if best else 0,
         "best_value": best.value if best else None,

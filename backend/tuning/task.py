@@ -84,6 +84,7 @@ class TrialTask:
             best_epoch=outcome.best_epoch,
             finished_at=time.time(),
             reason=keeper.verdict if outcome.is_halted else "",
+            left_out=outcome.left_out,
         )
 
 

@@ -64,11 +64,13 @@ class TrialOutcome:
         value: What the sweep maximises, of the best epoch.
         best_epoch: The epoch that a training would keep.
         is_halted: Whether it was ended early.
+        left_out: Products whose pictures cannot be read.
     """
 
     value: float
     best_epoch: int
     is_halted: bool
+    left_out: int = 0
 
 
 def train_trial(
@@ -120,7 +122,7 @@ def _trained(trainer: Trainer, data: TrainingData, results: _Told, progress: Pro
     except Halted:
         is_halted = True
     best = results.best
-    return TrialOutcome(getattr(best, results.metric), best.epoch, is_halted)
+    return TrialOutcome(getattr(best, results.metric), best.epoch, is_halted, data.resolved.left_out)
 
 
 class _Told(EpochResults):
