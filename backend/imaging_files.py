@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from PIL import (
@@ -24,10 +25,16 @@ from PIL import (
 from backend import imaging_refusals, imaging_repair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DECODER_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
-DECODER_ERRORS += (ArithmeticError, LookupError, TypeError, RuntimeError)  # what Pillow raises on bytes nobody foresaw
+DECODER_ERRORS += (
+    Image.DecompressionBombError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+)  # what Pillow raises on bytes nobody foresaw
 _ORIENTATION = 0x0112
 _WHOLE_NUMBERS = {3: "H", 4: "I"}  # types of a tag
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -62,7 +69,8 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
     def load_end(self) -> None:
-        """Neither turn the picture nor parse the blocks that tags point to."""
+        """Neither turn the picture nor parse the blocks that tags point to; its size was that of the turned one."""
+        self._size = self.im.size
 
 
 class _Avif(AvifImagePlugin.AvifImageFile):
@@ -134,10 +142,10 @@ def header(data: bytes, kind: str) -> tuple[Image.Image, bytes]:
     try:
         return _OPENERS[kind](io.BytesIO(data)), data
     except DECODER_ERRORS:
-        bare = imaging_repair.bare(data, kind)
-        if bare == data:
-            raise
-        return _OPENERS[kind](io.BytesIO(bare)), bare
+        for bare in imaging_repair.bare(data, kind):
+            with suppress(*DECODER_ERRORS):
+                return _OPENERS[kind](io.BytesIO(bare)), bare
+        raise
 
 
 def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough: tuple[int, int] | None) -> Loaded:
@@ -164,19 +172,17 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
         return decoded(image)
     except DECODER_ERRORS:
         for mended, notes in _mended(data, kind):
-            try:
+            with suppress(*DECODER_ERRORS):
                 return decoded(_OPENERS[kind](io.BytesIO(mended)), notes)
-            except DECODER_ERRORS:
-                continue
         raise
 
 
-def _mended(data: bytes, kind: str) -> list[tuple[bytes, tuple[str, ...]]]:
-    bare = imaging_repair.bare(data, kind)
-    mended: list[tuple[bytes, tuple[str, ...]]] = [(bare, ())] if bare != data else []
-    if kind == "JPEG" and (whole := imaging_repair.completed_jpeg(bare, _OPENERS[kind])):
-        mended.append((whole, (MISSING_END,)))
-    return mended
+def _mended(data: bytes, kind: str) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """Yield what may be read in place of bytes that a decoder refused, and what is to be said of it."""
+    for bare in imaging_repair.bare(data, kind):
+        yield bare, ()
+        if kind == "JPEG" and (whole := imaging_repair.completed_jpeg(bare, _OPENERS[kind])):
+            yield whole, (MISSING_END,)
 
 
 def _frames(image: Image.Image, kind: str) -> int:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from PIL import Image
 
 _PNG_HEAD = 8
 _KEPT_CHUNKS = (b"tRNS", b"iCCP", b"eXIf")  # of those that a decoder may pass over
 _ESSENTIAL = 0x20  # bit of a chunk's first letter that is not set in one that must be understood
-_START_OF_SCAN, _EXIF, _PROFILE, _ADOBE, _COMMENT = 0xDA, 0xE1, 0xE2, 0xEE, 0xFE
+_START_OF_SCAN, _COMMENT = 0xDA, 0xFE
+# Orientation, colour profile, and how colours are coded, by marker and what they begin with.
+_KEPT_SEGMENTS = {0xE1: b"Exif\0\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _APPLICATIONS = range(0xE0, 0xF0)
 _STANDALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 _END = b"\xff\xd9"
@@ -28,35 +31,32 @@ _TAILS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
 _BAND = 256  # rows
 
 
-def bare(data: bytes, kind: str) -> bytes:
-    """Return a PNG or JPEG without metadata but orientation and colour profile; other formats as they are."""
+def bare(data: bytes, kind: str) -> Iterator[bytes]:
+    """Yield a PNG or JPEG without metadata but those that the pixels are shown by, then without these; no others."""
     if kind == "PNG":
-        return data[:_PNG_HEAD] + b"".join(_chunks(data))
+        yield from (data[:_PNG_HEAD] + b"".join(_chunks(data, kept)) for kept in (_KEPT_CHUNKS, ()))
     if kind == "JPEG":
-        return data[:2] + b"".join(_segments(data))
-    return data
+        yield from (data[:2] + b"".join(_segments(data, kept)) for kept in (_KEPT_SEGMENTS, {}))
 
 
-def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yield the chunks to keep; a damaged one of those that may be passed over is left out."""
+def _chunks(data: bytes, kept: Collection[bytes]) -> Iterator[bytes]:
+    """Yield the chunks that must be understood, and of the others those to keep that are whole."""
     at = _PNG_HEAD
     while at < len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         chunk = data[at : at + 12 + length]
         name = chunk[4:8]
         is_needed = len(name) == 4 and not name[0] & _ESSENTIAL
-        if is_needed or (name in _KEPT_CHUNKS and _is_sound(chunk)):
+        if is_needed or (name in kept and _is_sound(chunk)):
             yield chunk
         at += 12 + length
 
 
 def _is_sound(chunk: bytes) -> bool:
-    import zlib
-
     return chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
 
 
-def _segments(data: bytes) -> Iterator[bytes]:
+def _segments(data: bytes, kept: Mapping[int, bytes]) -> Iterator[bytes]:
     """Yield the segments to keep up to the first scan, then all the rest."""
     at = 2
     while data[at : at + 1] == b"\xff":
@@ -68,20 +68,11 @@ def _segments(data: bytes) -> Iterator[bytes]:
             continue
         stop = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         segment = data[at:stop]
-        if not _is_metadata(marker, segment[4:]):
+        is_metadata = marker in _APPLICATIONS or marker == _COMMENT
+        if not is_metadata or (marker in kept and segment[4:].startswith(kept[marker])):
             yield segment
         at = stop
     yield data[at:]
-
-
-def _is_metadata(marker: int, body: bytes) -> bool:
-    if marker == _EXIF:
-        return not body.startswith(b"Exif\0\0")
-    if marker == _PROFILE:
-        return not body.startswith(b"ICC_PROFILE\0")
-    if marker == _ADOBE:  # says how colours are coded
-        return not body.startswith(b"Adobe")
-    return marker in _APPLICATIONS or marker == _COMMENT
 
 
 def completed_jpeg(data: bytes, opener: Callable[[io.BytesIO], Image.Image]) -> bytes:
