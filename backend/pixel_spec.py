@@ -16,7 +16,8 @@ class PixelSpec:
     """What a model sees: size, colour mode, and the background its gallery is photographed on.
 
     ``background`` is ``dark`` for a light garment on black (Fashion-MNIST), ``light`` for a shop's white, and ``any``
-    where pictures are left as they are.
+    where pictures are left as they are. It matters to a network in grey only: pictures without colours, however they
+    are stored, are inverted where they lie on the other ground; a photo in colour never is.
     """
 
     height: int

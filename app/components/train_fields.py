@@ -45,7 +45,7 @@ HELP = {
     "height": "Height in pixels of what the network sees. Larger shows finer details and takes longer.",
     "width": "Width in pixels of what the network sees.",
     "channels": "Whether the network sees colours.",
-    "background": "What the products are photographed on; a query on the other ground is inverted.",
+    "background": "What the products are photographed on; a network in grey sees grey photos on the other ground inverted; photos in colour are never inverted.",
     "backbone": "What looks at the pictures. The small ones suit small pictures and processors; the networks of Keras "
     "need pictures in colour, of 96 pixels or so, and patience or a GPU.",
     "pretrained": "Whether the network has seen ImageNet's million photos before; only the networks of Keras have. The "

@@ -182,6 +182,7 @@ def test_a_picture_that_cannot_be_measured_is_logged_and_left_out(spark, shop, c
     assert "1 pictures of shop cannot be measured" in record.message
     assert f"{sha256_of(b'no picture at all')[:12]}: not_an_image" in record.message
     assert sha256_of(picture(3)) in measured(shop)
+    assert quality.unmeasured_count(shop) == 1
     version = delta_log.newest_version(shop / QUALITY)
     assert measure_quality(spark, shop, progress=NullProgress()) == 0  # it is tried again, and nothing is committed
     assert delta_log.newest_version(shop / QUALITY) == version

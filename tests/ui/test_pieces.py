@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from app import words
-from app.components import charts, endpoint_card, product_grid, system_facts
+from app.components import charts, endpoint_card, job_result, product_grid, system_facts
 from app.components.product_grid import Card
 from backend.catalogue.items import CatalogueSummary, Product
 from backend.doctor import Check
 from backend.settings import SecretStr
+from tests.support.pictures import encoded
 
 PNG = b"\x89PNG\r\n"
 
@@ -68,6 +69,33 @@ def test_similarity_is_shown_as_share_and_as_number(similarity, percent, text):
 @pytest.mark.parametrize(("head", "kind"), [(PNG, "png"), (b"\xff\xd8\xff", "jpeg"), (b"RIFF0000WEBP", "webp")])
 def test_pictures_are_sent_with_their_kind(head, kind):
     assert product_grid.data_uri(head).startswith(f"data:image/{kind};base64,")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "AVIF"])
+def test_a_picture_that_not_every_browser_shows_is_sent_as_one_that_does(kind):
+    found = product_grid.for_browsers(encoded(kind=kind))
+    assert (found[:4], found[8:12]) == (b"RIFF", b"WEBP")
+    assert product_grid.data_uri(encoded(kind=kind)).startswith("data:image/webp;base64,")
+
+
+def test_pictures_that_cannot_be_measured_are_counted():
+    found = {"catalogue": "shop", "measured": 2, "left_out": 1}
+    assert job_result.sentences("quality", found) == [
+        "2 pictures were measured.",
+        "1 picture cannot be read and cannot be measured.",
+    ]
+    nothing = {**found, "measured": 0, "left_out": 0}
+    assert job_result.sentences("quality", nothing) == ["Every picture of shop had been measured before."]
+
+
+def test_products_without_a_readable_picture_are_counted_by_every_kind_of_work():
+    said = "1 product was left out: its picture cannot be read."
+    tuned = {"trials": 0, "best_trial": 0, "reason": "It is over.", "left_out": 1}
+    drawn = {"products": 9, "was_there": False, "left_out": 1}
+    refreshed = {"model": "m", "from_version": 1, "version": 1, "catalogue": "shop", "left_out": 1}
+    for kind, result in {"tune": tuned, "project": drawn, "refresh": refreshed}.items():
+        assert said in job_result.sentences(kind, result)
+        assert said not in job_result.sentences(kind, {**result, "left_out": 0})
 
 
 def test_label_counts_are_bars_stacked_by_split_with_the_largest_on_top():

@@ -19,7 +19,7 @@ from PIL import Image
 from backend import imaging
 from backend.errors import RegistryError
 from backend.registry.fetching import ModelVersion
-from backend.retrieval.recommend import NOTHING_FITS
+from backend.retrieval.recommend import NOTHING_FITS, Recommender
 from backend.retrieval.wishes import Wishes
 from backend.serving.gateway import NEEDS, build_app
 from backend.serving.guard import OPEN
@@ -446,6 +446,19 @@ def test_an_error_nobody_expected_is_an_incident_in_the_log_and_a_number_in_the_
     number = re.search(r"incident (\w+)", response.json()["error"]["message"]).group(1)
     assert f"incident {number}" in caplog.text
     assert "secret recipe" in caplog.text
+
+
+def test_a_request_that_memory_does_not_suffice_for_is_refused_and_the_next_one_is_answered(http, monkeypatch):
+    """Regression: a strip of 8.7 kB asked for 14 GB, and was answered with an incident."""
+    real = Recommender._embed
+
+    def hungry(self, images):
+        monkeypatch.setattr(Recommender, "_embed", real)
+        return np.empty((2**30, 2**30), np.float64)  # 8 exabytes: no machine has them
+
+    monkeypatch.setattr(Recommender, "_embed", hungry)
+    assert error_of(http.post("/v1/recommend?k=1", content=PHOTO)) == (503, "out_of_memory")
+    assert http.post("/v1/recommend?k=1", content=PHOTO).status_code == 200
 
 
 def test_our_own_troubles_are_not_the_callers_to_read(http, settings):
