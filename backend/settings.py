@@ -113,6 +113,11 @@ class Settings:
         return self.home / "staging"
 
     @property
+    def open_runs_dir(self) -> Path:
+        """Folder that names the runs which processes have open, one folder a run."""
+        return self.home / "runs"
+
+    @property
     def models_dir(self) -> Path:
         """Folder of the model bundles, one folder a model."""
         return self.home / "models"

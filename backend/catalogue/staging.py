@@ -1,6 +1,6 @@
 """Checked loads that wait for their commit: pictures and facts in a folder of their own, one load a folder.
 
-lock           held while a process works in the folder; a killed one lets go of it, and the next load sweeps
+.lock          held while a process works in the folder; a killed one lets go of it, and the next load sweeps
 part-*.parquet usable rows with pictures, written by the executors
 rejected-*     rejected rows, with pictures where there are any
 rows.parquet   every row of the source without its picture, with its facts
@@ -12,8 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,7 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backend import scratch
 from backend.bundle import write_atomically
+from backend.catalogue.leftovers import META, sweep
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
 
     from backend.settings import Settings
 
-_META, _ROWS, _LOCK = "load.json", "rows.parquet", "lock"
-_KEPT_S = 24 * 3600  # how long a checked load waits for its commit
-_YOUNG_S = 60  # a folder so young may not have its lock yet
-_UPLOADS_KEPT_S = 7 * 24 * 3600  # an uploaded file may be loaded again, with other options, for a week
+_ROWS = "rows.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class StagedLoad:
     def save(self) -> None:
         """Write rows and meta, so that another process can commit this load."""
         pq.write_table(self.rows, self.folder / _ROWS)
-        write_atomically(self.folder / _META, json.dumps(self.meta).encode())
+        write_atomically(self.folder / META, json.dumps(self.meta).encode())
 
 
 @contextmanager
@@ -83,10 +81,10 @@ def new_staging(settings: Settings) -> Iterator[Path]:
     folder = settings.staging_dir / uuid4().hex[:16]
     folder.mkdir(parents=True)
     try:
-        with _held(folder):
+        with scratch.hold(folder):
             yield folder
     finally:
-        if not (folder / _META).exists():
+        if not (folder / META).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -98,10 +96,10 @@ def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
         CatalogueNotFound: There is none of that name: committed, discarded, or older than a day.
     """
     folder = settings.staging_dir / name
-    if not name.isalnum() or not (folder / _META).is_file():
+    if not name.isalnum() or not (folder / META).is_file():
         raise _no_load(name)
     with _held(folder):
-        if not (folder / _META).is_file():  # somebody else committed or discarded it while this one waited
+        if not (folder / META).is_file():  # somebody else committed or discarded it while this one waited
             raise _no_load(name)
         yield _opened(folder)
 
@@ -126,30 +124,15 @@ def discard(settings: Settings, name: str) -> None:
         shutil.rmtree(settings.staging_dir / name, ignore_errors=True)
 
 
-def sweep(settings: Settings) -> None:
-    """Remove what killed processes left, loads that nobody committed within a day, and uploads of last week."""
-    for upload in settings.uploads_dir.glob("*"):
-        with suppress(FileNotFoundError):  # another sweep was faster
-            if time.time() - upload.stat().st_mtime > _UPLOADS_KEPT_S:
-                shutil.rmtree(upload, ignore_errors=True)
-    for folder in settings.staging_dir.glob("*"):
-        with suppress(OSError):  # another sweep was faster, or the folder is in use
-            age_s = time.time() - folder.stat().st_mtime
-            if age_s > (_KEPT_S if (folder / _META).exists() else _YOUNG_S):
-                with (folder / _LOCK).open("a") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("a") as lock:
+    with (folder / scratch.LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _opened(folder: Path) -> StagedLoad:
-    return StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / _META).read_text("utf-8")))
+    return StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / META).read_text("utf-8")))
 
 
 def _no_load(name: str) -> CatalogueNotFound:

@@ -32,6 +32,11 @@ def follow_home(settings: Settings) -> int:
     with closing(sqlite3.connect(database, timeout=_BUSY_TIMEOUT_S)) as connection, connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiment_tags'").fetchone():
             return 0
+        # Earlier versions left MLflow's own experiment in the working directory; its runs note their paths themselves.
+        connection.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0 AND artifact_location LIKE ?",
+            (f"{here}/0", "%/mlruns/0"),
+        )
         query = "SELECT DISTINCT value FROM experiment_tags WHERE key = ? AND value != ?"
         moved = [root for (root,) in connection.execute(query, (ROOT_TAG, here))]
         for root in moved:

@@ -34,6 +34,8 @@ _MANNERS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
+# Where a store that MLflow makes has its default experiment keep artifacts: without it, in the working directory.
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _SETTLED = ("mlflow", "alembic", "sqlalchemy", "databricks")
 
 
@@ -69,10 +71,26 @@ def open_store(settings: Settings) -> Iterator[MlflowClient]:
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         try:
-            yield mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+            with _artifacts_in(settings.effective_artifact_uri):
+                client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+            yield client
         finally:
             mlflow.set_tracking_uri(before[0])
             mlflow.set_registry_uri(before[1])
+
+
+@contextmanager
+def _artifacts_in(root: str) -> Iterator[None]:
+    """Have a store that is made inside keep the artifacts of its default experiment there."""
+    before = os.environ.get(_ARTIFACT_ROOT)
+    os.environ[_ARTIFACT_ROOT] = root
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_ARTIFACT_ROOT]
+        else:
+            os.environ[_ARTIFACT_ROOT] = before
 
 
 @contextmanager

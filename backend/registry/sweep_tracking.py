@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from backend.registry.open_runs import PARENT_TAG, hold_run
 from backend.registry.store import open_store
-from backend.registry.tracking import ensure_experiment
+from backend.registry.tracking import ensure_experiment, is_reopened
 from backend.tuning.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from backend.registry.open_runs import OpenRun
     from backend.settings import Settings
     from backend.training.tracking import RunStatus
     from backend.tuning.plan import SweepPlan
     from backend.tuning.records import TrialRecord
 
-PARENT_TAG = "mlflow.parentRunId"
 _STATUS: dict[TrialState, RunStatus] = {
     TrialState.DONE: "FINISHED",
     TrialState.HALTED: "KILLED",
@@ -31,6 +32,7 @@ class MlflowSweepTracker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._open: OpenRun | None = None
 
     def begin(self, plan: SweepPlan, *, run_id: str) -> str:
         """Open the parent run in the experiment named after the catalogue, or the one of that id again.
@@ -39,8 +41,8 @@ class MlflowSweepTracker:
             RegistryError: The store refuses.
         """
         with open_store(self._settings) as client:
-            if run_id:
-                client.set_terminated(run_id, status="RUNNING")
+            if run_id and is_reopened(client, run_id, {}, {}):
+                self._open = hold_run(self._settings, run_id)
                 return run_id
             experiment = ensure_experiment(client, self._settings, plan.catalogue)
             tags = {
@@ -50,6 +52,7 @@ class MlflowSweepTracker:
                 "objective": plan.objective.sentence(),
             }
             run = client.create_run(experiment, run_name=plan.name, tags=tags)
+            self._open = hold_run(self._settings, str(run.info.run_id))
             client.log_batch(run.info.run_id, params=_params({**_flat(plan), **_spaces(plan)}))
             return str(run.info.run_id)
 
@@ -89,6 +92,8 @@ class MlflowSweepTracker:
                 client.log_batch(run_id, metrics=[Metric("best.value", best.value, now, best.number)])
                 client.set_tag(run_id, "best.trial", str(best.number))
             client.set_terminated(run_id, status=status)
+        if self._open:
+            self._open.closed()
 
 
 def delete_runs(settings: Settings, run_ids: Iterable[str]) -> int:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import RegistryError
+from backend.registry.open_runs import hold_run
 from backend.registry.relocation import ROOT_TAG
 from backend.registry.store import open_store
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+    from backend.registry.open_runs import OpenRun
     from backend.settings import Settings
     from backend.training.tracking import RunStatus
 
@@ -30,6 +32,7 @@ class MlflowTracker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._run_id = ""
+        self._open: OpenRun | None = None
 
     def start(self, *, name: str, params: Mapping[str, object], tags: Mapping[str, str], run_id: str = "") -> str:
         """Open a run in the experiment named after the catalogue, or the one of that id again, and return its id.
@@ -46,12 +49,13 @@ class MlflowTracker:
         texts |= {key: str(value) for key, value in tags.items()}
         texts |= {_MIRRORED[key]: text for key, text in texts.items() if key in _MIRRORED}
         with open_store(self._settings) as client:
-            if run_id and _is_reopened(client, run_id, params, texts):
-                self._run_id = run_id
+            if run_id and is_reopened(client, run_id, params, texts):
+                self._run_id, self._open = run_id, hold_run(self._settings, run_id)
                 return run_id
             experiment = ensure_experiment(client, self._settings, texts.get("catalogue") or DEFAULT_EXPERIMENT)
             run = client.create_run(experiment, run_name=name, tags=texts)
             self._run_id = str(run.info.run_id)
+            self._open = hold_run(self._settings, self._run_id)
             client.log_batch(self._run_id, params=_params(params))
         return self._run_id
 
@@ -73,6 +77,8 @@ class MlflowTracker:
         self._run_id = ""
         with open_store(self._settings) as client:
             client.set_terminated(run_id, status=status)
+        if self._open:
+            self._open.closed()
 
     def _open_run(self) -> str:
         if not self._run_id:
@@ -121,7 +127,7 @@ def _decided_by_server(settings: Settings) -> bool:
     return settings.effective_tracking_uri.startswith(("http://", "https://")) and not settings.artifact_uri
 
 
-def _is_reopened(client: MlflowClient, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> bool:
+def is_reopened(client: MlflowClient, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> bool:
     """Have a run go on, unless it is not in this store any more; parameters cannot change, so new values become tags."""
     from mlflow.exceptions import MlflowException
 

@@ -9,8 +9,10 @@ import time
 import pyarrow as pa
 import pytest
 
-from backend.catalogue import staging
-from backend.catalogue.staging import StagedLoad, discard, new_staging, staged, sweep
+from backend import scratch
+from backend.catalogue import leftovers
+from backend.catalogue.leftovers import sweep
+from backend.catalogue.staging import StagedLoad, discard, new_staging, staged
 from backend.errors import CatalogueNotFound
 
 ROWS = pa.table(
@@ -62,9 +64,8 @@ def test_what_killed_processes_left_goes_and_what_is_in_use_stays(settings):
     left, used = settings.staging_dir / "left", settings.staging_dir / "used"
     for folder in (left, used):
         folder.mkdir(parents=True)
-        (folder / "lock").touch()
-        age(folder, staging._YOUNG_S + 5)
-    with (used / "lock").open("a") as lock:
+        (folder / scratch.LOCK).touch()
+    with (used / scratch.LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         sweep(settings)
     assert (left.exists(), used.exists()) == (False, True)
@@ -72,10 +73,10 @@ def test_what_killed_processes_left_goes_and_what_is_in_use_stays(settings):
 
 def test_a_saved_load_is_kept_for_a_day_and_an_upload_for_a_week(settings):
     fresh, old = save(settings), save(settings)
-    age(old, staging._KEPT_S + 5)
+    age(old, leftovers.KEPT_S + 5)
     new, forgotten = settings.uploads_dir / "new", settings.uploads_dir / "forgotten"
     for folder in (new, forgotten):
         folder.mkdir(parents=True)
-    age(forgotten, staging._UPLOADS_KEPT_S + 5)
+    age(forgotten, leftovers.UPLOADS_KEPT_S + 5)
     sweep(settings)
     assert (fresh.exists(), old.exists(), new.exists(), forgotten.exists()) == (True, False, True, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import RegistryError, StorageFull
+from backend.registry.open_runs import PARENT_TAG, close_left, hold_run
 from backend.registry.store import open_store
 from backend.registry.tracking import MlflowTracker, log_metrics_to_run
+from backend.tidying import own_process
 
 pytestmark = pytest.mark.mlflow
 
@@ -125,6 +128,79 @@ def test_a_moved_home_takes_its_artifacts_along(tracker, mlflow_settings, tmp_pa
     again = MlflowTracker(moved).start(name="b", params={}, tags={"catalogue": "shop"})
     with open_store(moved) as client:
         assert client.get_run(again).info.artifact_uri.startswith(f"{moved.home}/artifacts/")
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from backend.registry.tracking import MlflowTracker
+from tests.fixtures.base import settings_for
+tracker = MlflowTracker(settings_for(Path(sys.argv[1])))
+print(tracker.start(name="a", params={}, tags={"catalogue": "shop"}), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_run_of_a_killed_process_is_closed_by_the_next_start_and_others_are_not(tracker, mlflow_settings):
+    process = subprocess.Popen(
+        [sys.executable, "-c", OPENING, str(mlflow_settings.home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    killed = process.stdout.readline().strip()
+    mine = tracker.start(name="b", params={}, tags={"catalogue": "shop"})
+    with open_store(mlflow_settings) as client:
+        experiment = client.get_run(killed).info.experiment_id
+        foreign = client.create_run(experiment).info.run_id  # of another machine, or made by hand
+        child = client.create_run(experiment, tags={PARENT_TAG: killed}).info.run_id
+    assert close_left(mlflow_settings) == []
+    process.kill()
+    process.communicate()
+    with own_process(mlflow_settings):  # the next start, of whatever
+        pass
+    expected = {killed: "KILLED", child: "KILLED", mine: "RUNNING", foreign: "RUNNING"}
+    with open_store(mlflow_settings) as client:
+        assert {run: client.get_run(run).info.status for run in expected} == expected
+        assert "process was killed" in client.get_run(killed).data.tags["closed"]
+    tracker.finish(status="FINISHED")
+    assert list(mlflow_settings.open_runs_dir.iterdir()) == []
+    assert tracker.start(name="a", params={}, tags={}, run_id=killed) == killed  # resumed
+    with open_store(mlflow_settings) as client:
+        assert client.get_run(killed).info.status == "RUNNING"
+    tracker.finish(status="FINISHED")
+
+
+def test_a_run_that_is_gone_or_whose_store_does_not_answer_stops_no_start(mlflow_settings, caplog):
+    hold_run(mlflow_settings, "0" * 32).hold.close()
+    unreachable = replace(mlflow_settings, tracking_uri="sqlite:////nowhere/at.db")
+    with own_process(unreachable):
+        assert "stay open for now" in caplog.text
+    assert close_left(mlflow_settings) == ["0" * 32]
+    assert list(mlflow_settings.open_runs_dir.iterdir()) == []
+
+
+def test_nothing_is_left_in_the_working_directory(settings, tmp_path, repository):
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    program = (
+        "import sys; from pathlib import Path; from tests.fixtures.base import settings_for;"
+        "from backend.registry.store import open_store; settings = settings_for(Path(sys.argv[1]));"
+        "client = open_store(settings).__enter__(); run = client.create_run('0');"
+        "client.log_text(run.info.run_id, 'a', 'a.txt'); print(run.info.artifact_uri)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    command = [sys.executable, "-c", program, str(settings.home)]
+    told = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip().startswith(f"{settings.home}/artifacts/0/")
+    assert list(place.iterdir()) == []
+    assert list((settings.home / "artifacts").rglob("a.txt"))
+    database = sqlite3.connect(settings.home / "mlflow.db")  # as earlier versions left it
+    with database:
+        database.execute("UPDATE experiments SET artifact_location = '/checkout/mlruns/0' WHERE experiment_id = 0")
+    database.close()
+    with open_store(settings) as client:
+        assert client.get_experiment("0").artifact_location == f"{settings.home}/artifacts/0"
 
 
 def test_the_first_use_prints_nothing(tmp_path):

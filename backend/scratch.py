@@ -1,0 +1,141 @@
+"""Temporary files of a process: in one folder, which goes with the process, or with the next start after a kill.
+
+A folder is held by a lock that the system gives back however its owner dies: a number of a process is another's
+tomorrow. The names say user and host, so that nobody else's folder is touched, on a shared disk either.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK, _NEW_LOCK = ".lock", ".lock-new"
+_TMPDIR = "TMPDIR"
+_YOUNG_S = 60  # a folder so young may not have its lock yet
+_ROOTS: dict[int, Path] = {}  # by process: a forked child's is its own
+
+
+@contextmanager
+def own_folder(purpose: str = "work") -> Iterator[Path]:
+    """Give a folder for temporary files that is gone afterwards.
+
+    The outermost one of a process holds all others, and what libraries and children write: it becomes ``TMPDIR``.
+    Making it removes those of this user's processes on this host that were killed.
+    """
+    if root := _ROOTS.get(os.getpid()):
+        with tempfile.TemporaryDirectory(dir=root, prefix=f"{purpose}-", ignore_cleanup_errors=True) as inner:
+            yield Path(inner)
+        return
+    base, prefix = common_folder(), _prefix()
+    sweep(base, f"{prefix}*")
+    with held_folder(base, prefix) as folder, _as_tmpdir(folder):
+        yield folder
+
+
+@contextmanager
+def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Give a new folder in ``parent`` that is locked while it is used, and gone afterwards."""
+    owner = os.getpid()
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    with hold(folder):
+        try:
+            yield folder
+        finally:
+            if os.getpid() == owner:  # and not a child that was forked meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+class Hold:
+    """The lock of a folder, until it is closed or the process ends."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; twice is no error."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+
+def hold(folder: Path) -> Hold:
+    """Lock a folder that is new, or whose owner is gone."""
+    handle = os.open(folder / _NEW_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    (folder / _NEW_LOCK).rename(folder / LOCK)  # nobody ever sees it without its owner
+    return Hold(handle)
+
+
+def sweep(parent: Path, pattern: str) -> None:
+    """Remove the folders in ``parent`` that :func:`is_left` says."""
+    for folder in parent.glob(pattern):
+        with suppress(OSError):  # another sweep was faster
+            if is_left(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_left(folder: Path) -> bool:
+    """Tell whether a folder is this user's, and whoever held it is gone.
+
+    Raises:
+        OSError: There is no such folder any more.
+    """
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+        return False
+    try:
+        with (folder / LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return time.time() - facts.st_mtime > _YOUNG_S
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _as_tmpdir(folder: Path) -> Iterator[None]:
+    """Have this process and its children put their temporary files there."""
+    owner, before, cached = os.getpid(), os.environ.get(_TMPDIR), tempfile.tempdir
+    os.environ[_TMPDIR] = tempfile.tempdir = str(folder)
+    _ROOTS[owner] = folder
+    try:
+        yield
+    finally:
+        _ROOTS.pop(owner, None)
+        tempfile.tempdir = cached
+        if before is None:
+            os.environ.pop(_TMPDIR, None)
+        else:
+            os.environ[_TMPDIR] = before
+
+
+def common_folder() -> Path:
+    """Return the folder that all processes of this machine share, for their own folders and for locks."""
+    told = Path(os.environ.get(_TMPDIR, ""))
+    if told.name.startswith(_prefix()) and told.parent.is_dir():
+        return told.parent
+    return Path(tempfile.gettempdir())
+
+
+def _prefix() -> str:
+    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:24]
+    return f"twinset-{os.getuid()}-{host}-"
