@@ -19,13 +19,13 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend import scratch
 from backend.errors import BundleError
 from backend.pixel_spec import CONTRACT, PixelSpec
 
@@ -40,6 +40,7 @@ WEIGHTS = "weights.npz"
 VECTORS = "vectors.npy"
 GALLERY = "gallery.parquet"
 CELLS = "cells.npz"
+WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives
 _NEXT = "Train or deploy the model again, or restore the folder from a copy."
 
 
@@ -225,14 +226,12 @@ def workplace(folder: Path, purpose: str) -> Iterator[Path]:
 
     Args:
         folder: The bundle, which need not exist yet.
-        purpose: What the folder is for, e.g. ``index``; one work of a kind is done at a time.
+        purpose: What the folder is for, e.g. ``index``.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{folder.name}.{purpose}-"
-    for stale in folder.parent.glob(f"{prefix}*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as place:
-        yield Path(place)
+    scratch.sweep(folder.parent, WORKPLACES)
+    with scratch.held_folder(folder.parent, f".{folder.name}.{purpose}-") as place:
+        yield place
 
 
 def sha256_of(path: Path) -> str:

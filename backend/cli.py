@@ -32,6 +32,7 @@ from backend.cli_tuning import add_tuning
 from backend.console import AboveTheBar, stdout_kept_clean
 from backend.errors import UsageError, is_disk_full
 from backend.settings import load_settings
+from backend.tidying import own_process
 from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
     settings = load_settings()
     _configure(settings.log_level)
     if options.own_output and not as_json:  # servers talk while they run
-        return "", int(options.handler(options, settings)["status"])
-    with stdout_kept_clean():
+        with own_process(settings):
+            return "", int(options.handler(options, settings)["status"])
+    with stdout_kept_clean(), own_process(settings):
         result = _carried_out(options, settings)
     status = int(result.get("status", outcome.DONE)) if options.own_output else options.status_of(result)
     return outcome.as_json(result) if as_json else options.show(result), status

@@ -6,7 +6,6 @@ included, beside the bundle, where all machines see it; only ids and embeddings 
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.index_files import described, disk_watched, put_in_place
 from backend.retrieval.kinds import EXACT
+from backend.scratch import own_folder
 from backend.spark_cluster import slots
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class Network:
 
         manifest = bundle.Manifest.from_json(self.manifest)
         if manifest.weights_hash not in _NETWORKS:
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / bundle.WEIGHTS).write_bytes(self.weights)
-                _NETWORKS[manifest.weights_hash] = load_embedder(Path(folder), manifest, threads=1)
+            with own_folder("network") as folder:
+                (folder / bundle.WEIGHTS).write_bytes(self.weights)
+                _NETWORKS[manifest.weights_hash] = load_embedder(folder, manifest, threads=1)
         found: Embedder = _NETWORKS[manifest.weights_hash]
         return found
 

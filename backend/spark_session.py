@@ -6,23 +6,20 @@ Nothing but this module starts a session. A session costs seconds, so a process 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 import warnings
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready, SettingsError
+from backend.scratch import own_folder
 from backend.spark_cluster import check_master, is_local, require_a_slot
 from backend.spark_jars import check_java, require_jars, resolve_jars, spark_home
 from backend.spark_log import LOG4J, without_chatter
@@ -39,7 +36,6 @@ __all__ = ["open_spark", "resolve_jars", "zip_backend"]
 logger = logging.getLogger(__name__)
 
 _JVM_EXIT_TIMEOUT_S = 20
-_SCRATCH, _SCRATCH_YOUNG_S = "twinset-spark-", 60
 
 
 @contextmanager
@@ -64,7 +60,7 @@ def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
     check_java()
     jars = require_jars(settings)
     check_master(settings.spark_master)
-    with _scratch() as scratch:
+    with own_folder("spark") as scratch:
         conf = {**_configuration(settings, app_name, jars, scratch), **further}
         with _environment(settings, conf), _path_restored(), without_chatter():
             spark = _started(conf)
@@ -91,7 +87,8 @@ def zip_backend(folder: Path) -> Path:
 def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch: Path) -> dict[str, str]:
     log4j = scratch / "log4j2.properties"
     log4j.write_text(LOG4J, encoding="utf-8")
-    java_options = f"-Dlog4j2.configurationFile={log4j.as_uri()} -Dderby.system.home={scratch} -XX:-UsePerfData"
+    folders = f"-Dderby.system.home={scratch} -Djava.io.tmpdir={scratch}"
+    java_options = f"-Dlog4j2.configurationFile={log4j.as_uri()} {folders} -XX:-UsePerfData"
     conf = {
         "spark.app.name": app_name,
         "spark.master": settings.spark_master,
@@ -162,21 +159,6 @@ def _environment(settings: Settings, conf: Mapping[str, str]) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_"))]:
             del os.environ[name]
         os.environ.update(before)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Give a folder that goes when the session does; first remove those whose sessions were killed."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/lock"):
-        # A lock that can be had has no owner any more; one so young may not have been taken yet.
-        with suppress(OSError), lock.open() as stream:
-            if time.time() - lock.stat().st_mtime > _SCRATCH_YOUNG_S:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.parent, ignore_errors=True)
-    made = tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True)
-    with made as folder, (Path(folder) / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield Path(folder)
 
 
 @contextmanager

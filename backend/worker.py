@@ -28,6 +28,7 @@ from backend.jobs.store import JobStore, as_json
 from backend.progress import Progress
 from backend.requests import Request, from_json
 from backend.settings import Settings, load_settings
+from backend.tidying import own_process
 from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
         on_overdue=lambda: _give_up(store, job_id),
     )
     _stop_on_signal(reporter)
-    with store.held_open():
+    with own_process(settings), store.held_open():
         if not store.start(job_id, pid=os.getpid()):
             logger.warning("Job %s is not queued (any more); there is nothing to do.", job_id)
             return 0

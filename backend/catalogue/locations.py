@@ -6,13 +6,13 @@ import hashlib
 import io
 import os
 import re
-import tempfile
 import unicodedata
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from backend.bundle import workplace
 from backend.catalogue.guessing import guess_mapping
 from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 from backend.catalogue.picture_sources import FolderSource, LabelFrom, ZipSource
@@ -189,15 +189,13 @@ def _file_kind(path: Path, start: bytes) -> Kind:
 
 def _stored(uploads: Path, name: str, stream: BinaryIO, *, most: int) -> Path:
     """Write beside, then rename: an upload is there as a whole or not at all."""
-    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=uploads)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with workplace(uploads / "upload", "partial") as place:
+        partial = place / "upload"
+        with partial.open("wb") as file:
             digest = _copied(stream, file, most=most)
         kept = uploads / digest[:16] / name
         kept.parent.mkdir(exist_ok=True)
-        Path(partial).replace(kept)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.replace(kept)
     return kept
 
 

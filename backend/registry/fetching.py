@@ -6,7 +6,6 @@ registered by Twinset is refused before its files are looked at.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,12 +154,9 @@ def _at_hand(uri: str, settings: Settings, name: str) -> Path:
 
     target = settings.home / "downloads" / name
     if not (target / "MLmodel").is_file():
-        partial = target.with_name(f".{name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(partial)))
-        fetched.replace(target)
-        shutil.rmtree(partial, ignore_errors=True)
+        with bundle.workplace(target, "partial") as partial:
+            (partial / name).mkdir()
+            Path(download_artifacts(artifact_uri=uri, dst_path=str(partial / name))).replace(target)
     return target
 
 

@@ -9,10 +9,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import BundleError
+from backend.scratch import own_folder
 from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _told(settings: Settings, model_uri: str, progress: Progress) -> dict[str, A
         "MLFLOW_REGISTRY_URI": settings.effective_tracking_uri,
         "TF_CPP_MIN_LOG_LEVEL": TENSORFLOW_ENVIRONMENT["TF_CPP_MIN_LOG_LEVEL"],
     }
-    with tempfile.TemporaryDirectory() as elsewhere:
+    with own_folder("smoke") as elsewhere:
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, model_uri],
             cwd=elsewhere,

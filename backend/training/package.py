@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend import bundle
@@ -14,6 +12,7 @@ from backend.training import provenance, weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -68,8 +67,8 @@ def write_bundle(
     """
     manifest = replace(manifest, weights_hash=weights.values_hash(arrays))
     try:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.bundle-") as place:
-            fresh = Path(place) / folder.name
+        with bundle.workplace(folder, "bundle") as place:
+            fresh = place / folder.name
             fresh.mkdir()
             bundle.write_atomically(fresh / bundle.WEIGHTS, weights.pack(arrays))
             for name, content in (further or {}).items():

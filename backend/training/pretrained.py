@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ConfigurationError
+from backend.scratch import common_folder
 from backend.training.applications import make_application
 
 if TYPE_CHECKING:
@@ -61,6 +60,6 @@ def _donor(backbone: str) -> Any:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One process of this machine at a time: Keras writes a download straight to the file that others would read."""
-    with Path(tempfile.gettempdir(), "twinset-imagenet.lock").open("w") as lock:
+    with (common_folder() / "twinset-imagenet.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
+from backend.scratch import own_folder
 from backend.spark_cluster import name_remedy, own_name_trouble
 from backend.training.checkpoints import Checkpoints, EpochResults
 from backend.training.communicator import HorovodRanks
@@ -104,8 +104,8 @@ def _trained(order: RankOrder, place: RankFolder, rank: int) -> dict[str, Any]:
     hvd = _horovod()
     ranks = HorovodRanks(hvd, tf)
     snapshot = open_snapshot(Path(order.catalogues_dir), order.catalogue, order.version)
-    with tempfile.TemporaryDirectory(prefix="twinset-rank-") as pixels:
-        data = prepare_data(snapshot, config, Path(pixels), progress=progress, rank=ranks.rank, ranks=ranks.size)
+    with own_folder("rank") as pixels:
+        data = prepare_data(snapshot, config, pixels, progress=progress, rank=ranks.rank, ranks=ranks.size)
         trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf, ranks)
         earlier = Checkpoints(Path(order.checkpoints), resume=True)  # none are there unless it is resumed
         if earlier.done:

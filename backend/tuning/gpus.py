@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
+from backend.scratch import common_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = N
     """
     for number in _HELD:
         return number
-    place = folder or Path(tempfile.gettempdir())
+    place = folder or common_folder()
     order = [number for number in preferred if 0 <= number < gpus]
     for number in (*order, *(other for other in range(gpus) if other not in order)):
         handle = os.open(place / f"twinset-gpu-{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.scratch import own_folder
 from backend.training.checkpoints import EpochResults
 from backend.training.epochs import run_epochs
 from backend.training.pretrained import check_pretrained
@@ -105,8 +105,8 @@ def train_trial(
     judgement = Judgement(plan.objective, surroundings.unseen, plan.seed)
     snapshot = open_for_choice(Path(surroundings.catalogues_dir), plan.catalogue, plan.version)
     try:
-        with tempfile.TemporaryDirectory(prefix="twinset-trial-") as folder:
-            data = prepare_trial(snapshot, config, Path(folder), judgement, progress=progress)
+        with own_folder("trial") as folder:
+            data = prepare_trial(snapshot, config, folder, judgement, progress=progress)
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)
             results = _Told(plan, data, keep, started)
             return _trained(trainer, data, results, progress)

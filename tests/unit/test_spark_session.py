@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 
 import pytest
@@ -82,20 +81,6 @@ def test_the_environment_is_put_back_as_it_was(monkeypatch, settings):
         assert "SPARK_REMOTE" not in os.environ
         os.environ["SPARK_LEFT_BY_PYSPARK"] = "1"
     assert dict(os.environ) == before
-
-
-def test_the_folders_of_killed_sessions_are_swept_and_those_of_living_ones_stay(monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("killed", "young"):
-        (tmp_path / f"twinset-spark-{name}").mkdir()
-        (tmp_path / f"twinset-spark-{name}" / "lock").touch()
-    os.utime(tmp_path / "twinset-spark-killed" / "lock", (0, 0))
-    with spark_session._scratch() as living:
-        os.utime(living / "lock", (0, 0))
-        with spark_session._scratch() as other:
-            names = {path.name for path in tmp_path.iterdir()}
-            assert names == {"twinset-spark-young", living.name, other.name}
-    assert [path.name for path in tmp_path.iterdir()] == ["twinset-spark-young"]
 
 
 def test_missing_jars_stop_the_start(settings, tmp_path):
