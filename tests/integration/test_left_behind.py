@@ -20,7 +20,7 @@ from tests.fixtures.models import TINY, store_catalogue
 
 pytestmark = [pytest.mark.tf, pytest.mark.mlflow, pytest.mark.slow]
 
-ENDLESS = replace(TINY, epochs=500)
+ENDLESS = replace(TINY, epochs=200, steps_per_epoch=60)
 AUTOGRAPH = "__autograph_generated_file"
 
 
