@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
@@ -13,6 +12,7 @@ from backend.scratch import common_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 # A process keeps its GPU until it ends: TensorFlow cannot change over to another one.
 _HELD: dict[int, int] = {}
