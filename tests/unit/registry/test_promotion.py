@@ -9,7 +9,7 @@ import pytest
 
 from backend import bundle
 from backend.bundle import CatalogueRef
-from backend.errors import PromotionRefused, RegistryError
+from backend.errors import PromotionRefused, Protected, RegistryError
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.progress import NullProgress
@@ -18,7 +18,7 @@ from backend.registry.history import REASON_TAG, load_ledger
 from backend.registry.ledger import read_ledger
 from backend.registry.promotion import promote, roll_back
 from backend.registry.store import open_store
-from backend.requests import DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
+from backend.requests import DeleteRequest, DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
 from backend.steps import run_request
 from tests.fixtures.registry import register_projection
 
@@ -228,3 +228,13 @@ def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, registerin
     assert (ledger.at("champion").version, ledger.at("challenger").version) == (1, 4)
     assert [check.passed for check in ledger.version(4).checks] == [False, True, True]
     assert run_request(DeployRequest("small", reason="Asked for."), home, NullProgress())["version"] == 5
+
+
+def test_the_champion_cannot_be_deleted_and_a_model_that_only_its_versions_name_can(home):
+    to(home, 1)
+    with pytest.raises(Protected, match=r"The model 'large' cannot be deleted\. Version 1 of it is champion\."):
+        run_request(DeleteRequest(model="large"), home, NullProgress())
+    assert bundle.verify(home.models_dir / "large")
+    assert run_request(DeleteRequest(model="small"), home, NullProgress())["freed_bytes"] > 1_000
+    assert [version.model for version in load_ledger(home).versions] == ["large", "small", "large"]
+    assert not (home.models_dir / "small").exists()
