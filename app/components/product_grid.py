@@ -113,7 +113,8 @@ def show(
 
 
 def neighbour_card(neighbour: AnswerNeighbour) -> Card:
-    """Return the card of one answered neighbour."""
+    """Return the card of one answered neighbour; without a bar and per cent where it is known to be no match."""
+    is_close = neighbour.is_match is not False
     return Card(
         id=neighbour.product_id,
         image=neighbour.image,
@@ -121,14 +122,16 @@ def neighbour_card(neighbour: AnswerNeighbour) -> Card:
         lines=(*_lines(neighbour), *_likely(neighbour)),
         price=price_text(neighbour.price),
         rank=neighbour.rank,
-        similarity=neighbour.similarity,
-        distance=neighbour.distance,
+        similarity=neighbour.similarity if is_close else None,
+        distance=neighbour.distance if is_close else None,
         badges=(f"+{len(neighbour.hidden)} alike",) if neighbour.hidden else (),
     )
 
 
 def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
-    """Say what a similarity is worth, of a product that is similar enough to be called a match."""
+    """Say what a similarity is worth, of a product that is similar enough to be called a match, or only the similarity."""
+    if neighbour.is_match is False:
+        return (f"similarity {neighbour.similarity:.3f}",)
     if neighbour.probability is None or not neighbour.is_match:
         return ()
     return (f"{words.percent(neighbour.probability)} likely the same kind",)

@@ -64,7 +64,8 @@ def test_nothing_close_stands_above_the_products_and_no_card_claims_a_kind(ready
     assert [warning.value for warning in test.warning] == [NOTHING_CLOSE]
     cards = grid(test)
     assert len(cards) == 12  # the nearest are shown all the same
-    assert not any("likely" in line for card in cards for line in card["lines"])
+    assert all(card["lines"][-1].startswith("similarity 0.") for card in cards)
+    assert not any("percent" in card or "likely" in line for card in cards for line in card["lines"])
     assert NOTHING_SHOWN in texts(test).replace("\\", "")
     assert not upload(ready, encoded(picture("checks", 3))).warning
 

@@ -88,6 +88,7 @@ def test_it_travels_to_the_card_on_the_screen_where_it_is_a_match(calibrated, se
     assert answer.match is {0.8: True, 1.5: False, None: None}[threshold]
     assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)
     lines = product_grid.neighbour_card(answer.neighbours[0]).lines
+    assert ("percent" in product_grid.neighbour_card(answer.neighbours[0]).as_data()) == (threshold != 1.5)
     assert [line for line in lines if "likely" in line] == ([says] if says else [])
 
 
