@@ -79,7 +79,9 @@ def _scored(folder: Path, index: IndexInfo) -> _Scored:
     rows = np.flatnonzero(np.isin(gallery.splits, index.scored_splits))
     # One array without gaps, so that the same products get the same figures to the last bit, whatever else is searched.
     kept = vectors if len(rows) == len(vectors) else vectors[rows]
-    return _Scored(np.asarray(gallery.ids, dtype=np.str_)[rows], gallery.labels[rows], gallery.splits[rows], kept)
+    return _Scored(
+        np.asarray(gallery.ids, dtype=np.str_)[rows], gallery.labels.astype(np.str_)[rows], gallery.splits[rows], kept
+    )
 
 
 def _ground(scored: _Scored, manifest: Manifest, index: IndexInfo, settings: Settings, place: Path) -> Ground:

@@ -99,11 +99,8 @@ def first_match(found: Drawn, text: str) -> int | None:
     at = int(np.searchsorted(points.ids, text.strip()))
     if at < len(points.ids) and points.ids[at] == text.strip():
         return at
-    for texts in (points.ids, points.titles, points.labels):
-        hits = np.flatnonzero(np.char.find(np.char.lower(texts), wanted) >= 0)
-        if len(hits):
-            return int(hits[0])
-    return None
+    columns = (points.ids, points.titles, points.labels)
+    return next((at for texts in columns for at, one in enumerate(texts) if wanted in one.casefold()), None)
 
 
 def _say_state(found: Drawn, model: Manifest, dimensions: int) -> None:

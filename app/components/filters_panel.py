@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import services
+from app import services, words
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from backend.bundle import CatalogueRef
 
+READ_THROUGH = 50  # values; of more, one is searched for
+LONGEST = 80  # letters of a value that are shown
 TITLES = {"label": "Kind", "category": "Category", "brand": "Brand", "colour": "Colour"}
 
 
@@ -24,13 +26,27 @@ def show(catalogue: CatalogueRef) -> dict[str, Any]:
     filters: dict[str, Any] = {}
     with st.popover("Filters", icon=":material/tune:"):
         for name, values in facets.values.items():
-            chosen = st.multiselect(TITLES[name], values, key=f"filter_{name}", placeholder="Any")
+            chosen = _values(name, values, more=facets.more.get(name, 0))
             if chosen:
                 filters[name] = chosen
         filters |= _prices(facets.prices)
         if facets.has_stock and st.toggle("Only what is in stock", key="filter_in_stock"):
             filters["in_stock"] = True
     return filters
+
+
+def _values(name: str, values: list[str], *, more: int) -> list[str]:
+    """Let the user choose from a column's values; of very many, the rare ones are typed in full."""
+    is_long = len(values) > READ_THROUGH
+    return st.multiselect(
+        TITLES[name],
+        values,
+        key=f"filter_{name}",
+        format_func=lambda value: value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…",
+        placeholder=f"Type to search {words.count(len(values) + more)}" if is_long else "Any",
+        accept_new_options=more > 0,
+        help=f"{words.count(more)} rarer ones are not listed: type one in full." if more else None,
+    )
 
 
 def _prices(prices: tuple[float, float] | None) -> dict[str, float]:

@@ -33,7 +33,7 @@ class Arranged:
 
 
 def arrange_gallery(
-    found: GalleryMap, dimensions: int, ids: NDArray[np.str_], vectors: NDArray[np.float32]
+    found: GalleryMap, dimensions: int, ids: NDArray[np.object_], vectors: NDArray[np.float32]
 ) -> Arranged:
     """Give every product of a gallery its place on a map of the same network.
 

@@ -44,8 +44,8 @@ class _Subject:
     """What is drawn: a model's gallery with its embeddings and neighbours."""
 
     manifest: Manifest
-    ids: NDArray[np.str_]
-    labels: NDArray[np.str_]
+    ids: NDArray[np.object_]
+    labels: NDArray[np.object_]
     vectors: NDArray[np.float32]
     graph: NeighbourGraph
 
@@ -81,7 +81,7 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
     _check_vectors(vectors)
     finding, drawing, measuring = Span.split(progress, [("", 30), ("", 55), ("", 15)])
     graph = _graph(manifest, maps, vectors, options, threads, finding)
-    subject = _Subject(manifest, np.asarray(gallery.ids, dtype=np.str_), gallery.labels, vectors, graph)
+    subject = _Subject(manifest, np.asarray(gallery.ids, dtype=np.object_), gallery.labels, vectors, graph)
     positions = reduce(vectors, subject.labels, graph, options, threads=threads, progress=drawing)
     worth = _worth(subject, positions, measuring)
     _check_still_there(folder, key, options)

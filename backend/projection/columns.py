@@ -63,14 +63,15 @@ class Points:
     """What is known of the N products of a gallery, in its order.
 
     Attributes:
-        ids, labels, titles: Texts, empty where there is none; (N,).
+        ids, labels, titles: Texts, empty where there is none; object (N,): an array of fixed width would pad every
+            text to the longest.
         splits: By number in ``SPLITS``; uint8 (N,).
         columns: What they can be coloured by, by name.
     """
 
-    ids: NDArray[np.str_]
-    labels: NDArray[np.str_]
-    titles: NDArray[np.str_]
+    ids: NDArray[np.object_]
+    labels: NDArray[np.object_]
+    titles: NDArray[np.object_]
     splits: NDArray[np.uint8]
     columns: dict[str, Column]
 
@@ -107,7 +108,8 @@ def points_of(
     columns["price"] = Column(TITLES["price"], "numbers", numbers=np.asarray(prices, dtype=np.float32))
     splits = _splits(texts["product_id"], snapshot)
     columns["split"] = Column(TITLES["split"], "texts", SPLITS, splits.astype(np.int32))
-    columns["seen"] = _coded(TITLES["seen"], np.where(np.isin(labels, manifest.classes), "Seen", "New to the model"))
+    seen = set(manifest.classes)
+    columns["seen"] = _coded(TITLES["seen"], ["Seen" if label in seen else "New to the model" for label in labels])
     if nearest is not None:
         columns["nearest"] = _coded(TITLES["nearest"], _agreement(labels, labels[nearest]))
     columns["centre"] = Column(TITLES["centre"], "numbers", numbers=centre_distances(vectors, labels))
@@ -116,11 +118,10 @@ def points_of(
     return Points(texts["product_id"], labels, texts["title"], splits, used)
 
 
-def centre_distances(vectors: NDArray[np.float32], labels: NDArray[np.str_]) -> NDArray[np.float32]:
+def centre_distances(vectors: NDArray[np.float32], labels: NDArray[np.object_]) -> NDArray[np.float32]:
     """Return the cosine distance of every product to the centre of its label; NaN without a label; (N,)."""
     found = np.full(len(labels), np.nan, dtype=np.float32)
-    for label in np.unique(labels[labels != ""]):
-        rows = np.flatnonzero(labels == label)
+    for rows in rows_by_label(labels).values():
         centre = vectors[rows].mean(axis=0)
         length = float(np.linalg.norm(centre))
         if length > 0:
@@ -128,17 +129,32 @@ def centre_distances(vectors: NDArray[np.float32], labels: NDArray[np.str_]) -> 
     return found
 
 
-def _texts(values: Sequence[str | None]) -> NDArray[np.str_]:
-    return np.asarray([value or "" for value in values], dtype=np.str_)
+def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
+    return np.asarray([value or "" for value in values], dtype=np.object_)
 
 
-def _coded(title: str, values: NDArray[np.str_]) -> Column:
-    """Return texts by code, the most frequent first; what has none comes last."""
-    names, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    order = np.lexsort((names, -counts, names == ""))
+def coded(values: Sequence[str] | NDArray[np.object_]) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the distinct texts, the most frequent first and no text last, and the code of each value; int32 (N,)."""
+    found = pa.array(values, pa.string()).dictionary_encode()
+    counts = np.bincount(np.asarray(found.indices), minlength=len(found.dictionary))
+    names = found.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=lambda code: (names[code] == "", -counts[code], names[code]))
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    return Column(title, "texts", tuple(str(name) or NONE for name in names[order]), place[codes])
+    return [names[code] for code in order], place[np.asarray(found.indices)]
+
+
+def rows_by_label(labels: NDArray[np.object_]) -> dict[str, NDArray[np.int64]]:
+    """Return the rows of every label, in alphabetical order; rows without one belong to none."""
+    names, codes = coded(labels)
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    return {name: rows for name, rows in sorted(zip(names, parts[: len(names)], strict=True)) if name}
+
+
+def _coded(title: str, values: Sequence[str] | NDArray[np.object_]) -> Column:
+    names, codes = coded(values)
+    return Column(title, "texts", tuple(name or NONE for name in names), codes)
 
 
 def _says_nothing(column: Column) -> bool:
@@ -147,7 +163,7 @@ def _says_nothing(column: Column) -> bool:
     return column.names in {(NONE,), ("Not measured",)}
 
 
-def _splits(ids: NDArray[np.str_], snapshot: Snapshot) -> NDArray[np.uint8]:
+def _splits(ids: NDArray[np.object_], snapshot: Snapshot) -> NDArray[np.uint8]:
     """Return the split of every product; one that the catalogue does not have any more counts as gallery-only."""
     rows = snapshot.columns(["product_id", "split"])
     numbers = {name: number for number, name in enumerate(SPLITS)}
@@ -155,24 +171,24 @@ def _splits(ids: NDArray[np.str_], snapshot: Snapshot) -> NDArray[np.uint8]:
     return np.asarray([numbers[split_of.get(name, "gallery-only")] for name in ids.tolist()], dtype=np.uint8)
 
 
-def _agreement(labels: NDArray[np.str_], nearest: NDArray[np.str_]) -> NDArray[np.str_]:
+def _agreement(labels: NDArray[np.object_], nearest: NDArray[np.object_]) -> NDArray[np.object_]:
     same = np.where(labels == nearest, "Of the same label", "Of another label")
-    found: NDArray[np.str_] = np.where((labels == "") | (nearest == ""), "", same)
+    found: NDArray[np.object_] = np.where((labels == "") | (nearest == ""), "", same)
     return found
 
 
-def _quality(ids: NDArray[np.str_], snapshot: Snapshot) -> NDArray[np.str_]:
+def _quality(ids: NDArray[np.object_], snapshot: Snapshot) -> NDArray[np.object_]:
     """Return the first flag of every product's picture, as far as it was measured."""
     try:
         table = open_quality(snapshot, snapshot.catalogues_dir / snapshot.name)
     except CatalogueError:
-        return np.full(len(ids), "Not measured")
-    told = np.where(table.is_measured, "Fine", "Not measured").astype("<U16")
+        return np.full(len(ids), "Not measured", dtype=np.object_)
+    told = np.where(table.is_measured, "Fine", "Not measured").astype(np.object_)
     for flag, has in reversed(table.flags().items()):
         told[has] = _FLAG_TITLES.get(flag, flag.capitalize())
-    known = table.product_ids.astype(np.str_)
+    known = table.product_ids
     if not len(known):
-        return np.full(len(ids), "Not measured")
+        return np.full(len(ids), "Not measured", dtype=np.object_)
     places = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    found: NDArray[np.str_] = np.where(known[places] == ids, told[places], "Not measured")
+    found: NDArray[np.object_] = np.where(known[places] == ids, told[places], "Not measured")
     return found

@@ -23,7 +23,7 @@ FAR_APART, UNKNOWN = 5.0, 1.0  # how much another label, and a missing one, weak
 _HALVINGS, _TOLERANCE, _LEAST_WIDTH = 64, 1e-5, 1e-3
 
 
-def fuzzy_graph(graph: NeighbourGraph, neighbours: int, labels: NDArray[np.str_] | None = None) -> Any:
+def fuzzy_graph(graph: NeighbourGraph, neighbours: int, labels: NDArray[np.object_] | None = None) -> Any:
     """Return how strongly every two products belong together, in (0, 1]; a symmetric scipy CSR matrix (N, N).
 
     Args:
@@ -92,7 +92,7 @@ def _union(directed: Any) -> Any:
     return found
 
 
-def _told_apart(found: Any, labels: NDArray[np.str_]) -> Any:
+def _told_apart(found: Any, labels: NDArray[np.object_]) -> Any:
     """Weaken edges between labels, then let the strongest edge of every product count fully again."""
     rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
     mine, theirs = labels[rows], labels[found.indices]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.projection.columns import centre_distances
+from backend.projection.columns import centre_distances, rows_by_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,15 +70,17 @@ class Hubs:
         return [int(at) for at in np.flatnonzero(self.occurrences == 0)[:count]]
 
 
-def outliers(vectors: NDArray[np.float32], labels: NDArray[np.str_], count: int = 48) -> list[Outlier]:
+def outliers(vectors: NDArray[np.float32], labels: NDArray[np.object_], count: int = 48) -> list[Outlier]:
     """Return the products that lie unusually far from the centre of their label, farthest first.
 
     Distances are measured against what is usual for the label: median and median absolute deviation.
     """
     distances = centre_distances(vectors, labels).astype(np.float64)
     strength = np.full(len(labels), -np.inf)
-    for label in np.unique(labels[labels != ""]):
-        rows = np.flatnonzero((labels == label) & ~np.isnan(distances))
+    for members in rows_by_label(labels).values():
+        rows = members[~np.isnan(distances[members])]
+        if not len(rows):
+            continue  # their embeddings cancel each other out: there is no centre
         usual = np.median(distances[rows])
         spread = _SCALE * np.median(np.abs(distances[rows] - usual))
         strength[rows] = (distances[rows] - usual) / max(float(spread), 1e-6)
@@ -87,23 +89,25 @@ def outliers(vectors: NDArray[np.float32], labels: NDArray[np.str_], count: int 
 
 
 def overlap(
-    vectors: NDArray[np.float32], labels: NDArray[np.str_], graph: NeighbourGraph, k: int = HUB_NEIGHBOURS
+    vectors: NDArray[np.float32], labels: NDArray[np.object_], graph: NeighbourGraph, k: int = HUB_NEIGHBOURS
 ) -> Overlap:
     """Count whose neighbours the products of every label are, and measure how far the labels' centres are apart."""
-    names = np.unique(labels[labels != ""])
-    if not len(names):
+    members = rows_by_label(labels)
+    names = list(members)
+    if not names:
         return Overlap((), (), np.zeros((0, 0)), np.zeros((0, 0)))
-    codes = np.searchsorted(names, labels).clip(max=len(names) - 1)
-    told = names[codes] == labels
+    codes, told = np.zeros(len(labels), dtype=np.int64), labels != ""
+    for code, rows in enumerate(members.values()):
+        codes[rows] = code
     near = graph.positions[:, :k]
     pairs = np.repeat(codes, near.shape[1]) * len(names) + codes[near].ravel()
     usable = np.repeat(told, near.shape[1]) & told[near].ravel()
     table = np.bincount(pairs[usable], minlength=len(names) ** 2).reshape(len(names), -1).astype(np.float64)
-    centres = np.stack([vectors[labels == name].mean(axis=0) for name in names])
+    centres = np.stack([vectors[rows].mean(axis=0) for rows in members.values()])
     centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     return Overlap(
-        tuple(map(str, names)),
-        tuple(int((labels == name).sum()) for name in names),
+        tuple(names),
+        tuple(map(len, members.values())),
         table / np.maximum(table.sum(axis=1, keepdims=True), 1.0),
         (1.0 - centres @ centres.T).astype(np.float64).clip(0.0, 2.0),
     )

@@ -100,7 +100,7 @@ class GalleryMap:
     """
 
     info: MapInfo
-    ids: NDArray[np.str_]
+    ids: NDArray[np.object_]
     positions: dict[int, NDArray[np.float32]]
     graph: NeighbourGraph
 
@@ -153,7 +153,7 @@ def load_map(folder: Path, key: str) -> GalleryMap:
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             found = GalleryMap(
                 info,
-                arrays["ids"],
+                arrays["ids"].astype(np.object_),
                 {size: arrays[f"positions_{size}"] for size in (2, 3)},
                 NeighbourGraph(arrays["neighbours"], arrays["distances"]),
             )
@@ -168,7 +168,8 @@ def save_map(folder: Path, found: GalleryMap) -> Path:
     """Put a map into a model's folder, all of it or nothing; the oldest beyond ``KEPT`` are removed."""
     buffer = io.BytesIO()
     positions = {f"positions_{size}": array for size, array in found.positions.items()}
-    np.savez(buffer, ids=found.ids, neighbours=found.graph.positions, distances=found.graph.distances, **positions)
+    ids = found.ids.astype(np.str_)  # the one kind of text that needs no pickle
+    np.savez(buffer, ids=ids, neighbours=found.graph.positions, distances=found.graph.distances, **positions)
     target = folder / found.info.key
     with bundle.workplace(target, "map") as place:
         made = place / "made"

@@ -40,8 +40,8 @@ class Reading:
     """
 
     manifest: Manifest
-    ids: NDArray[np.str_]
-    labels: NDArray[np.str_]
+    ids: NDArray[np.object_]
+    labels: NDArray[np.object_]
     vectors: NDArray[np.float32]
     map: GalleryMap | None
 
@@ -180,7 +180,7 @@ def open_reading(folder: Path, maps: Path, *, key: str = "", needs_map: bool = T
     manifest = bundle.read_manifest(folder)
     vectors = load_vectors(folder)
     rows = pq.read_table(folder / bundle.GALLERY, columns=["product_id", "label"])
-    ids, labels = (np.asarray(rows[name].to_pylist(), dtype=np.str_) for name in ("product_id", "label"))
+    ids, labels = (np.asarray(rows[name].to_pylist(), dtype=np.object_) for name in ("product_id", "label"))
     info = choose_map(list_maps(maps), manifest, key)
     if info is None and needs_map:
         raise ProjectionError(f"There is no map of {folder.name} yet.", next_step=_DRAW)

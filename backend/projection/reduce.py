@@ -39,7 +39,7 @@ def rounds(points: int) -> int:
 
 def reduce(
     vectors: NDArray[np.float32],
-    labels: NDArray[np.str_],
+    labels: NDArray[np.object_],
     graph: NeighbourGraph,
     options: ProjectionOptions,
     *,
@@ -89,7 +89,7 @@ def reduce(
     }
 
 
-def _edges(graph: NeighbourGraph, labels: NDArray[np.str_], options: ProjectionOptions, count: int) -> Edges:
+def _edges(graph: NeighbourGraph, labels: NDArray[np.object_], options: ProjectionOptions, count: int) -> Edges:
     """Return the fuzzy graph; edges too weak to take part in any round are left out."""
     from backend.projection.layout import Edges
 

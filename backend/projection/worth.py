@@ -61,7 +61,7 @@ def means_something(k: int, size: int) -> bool:
 def worth_of(
     vectors: NDArray[np.float32],
     positions: NDArray[np.float32],
-    labels: NDArray[np.str_],
+    labels: NDArray[np.object_],
     neighbours: NDArray[np.int32],
     *,
     seed: int = 7,
@@ -94,7 +94,7 @@ def worth_of(
     return Worth(trust, right[0], right[1], len(rows), int(told.sum()))
 
 
-def _can_win(labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+def _can_win(labels: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Tell which products have a label with more than ten products: ten neighbours can all be of it."""
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     found: NDArray[np.bool_] = (labels != "") & (counts[codes] > VOTERS)
@@ -140,10 +140,10 @@ def trustworthiness(
     return 1.0 - 2.0 * surplus / (len(rows) * k * (2 * size - 3 * k - 1))
 
 
-def _vote(labels: NDArray[np.str_]) -> NDArray[np.str_]:
+def _vote(labels: NDArray[np.object_]) -> NDArray[np.object_]:
     """Return the most frequent label of every row; of equally frequent ones, the one that stands nearer."""
     names, codes = np.unique(labels, return_inverse=True)
     codes = codes.reshape(labels.shape)
     votes = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)
-    winners: NDArray[np.str_] = names[np.take_along_axis(codes, votes.argmax(axis=1)[:, None], axis=1)[:, 0]]
+    winners: NDArray[np.object_] = names[np.take_along_axis(codes, votes.argmax(axis=1)[:, None], axis=1)[:, 0]]
     return winners

@@ -112,9 +112,9 @@ class Gallery:
         self._thumbnails.preload()
 
     @property
-    def labels(self) -> NDArray[np.str_]:
+    def labels(self) -> NDArray[np.object_]:
         """Label of every item, (N,)."""
-        return np.asarray(self._table.column("label").to_pylist(), dtype=np.str_)
+        return np.asarray(self._table.column("label").to_pylist(), dtype=np.object_)
 
     @property
     def splits(self) -> NDArray[np.str_]:

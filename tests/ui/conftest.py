@@ -108,15 +108,15 @@ def shop_catalogue(screen: Screen) -> CatalogueRef:
     return write_catalogue(screen.settings, "shop")
 
 
-def write_catalogue(settings: Settings, name: str) -> CatalogueRef:
-    """Write the products of the shop as a catalogue of Delta tables, without a JVM."""
+def write_catalogue(settings: Settings, name: str, rows: list[dict[str, Any]] | None = None) -> CatalogueRef:
+    """Write the products of the shop, or others, as a catalogue of Delta tables, without a JVM."""
     from deltalake import write_deltalake
 
     folder = settings.catalogues_dir / name
     quarantine = pa.Table.from_pylist(REJECTED, QUARANTINE_SCHEMA)
     write_deltalake(folder / "quarantine", quarantine.slice(0, 0))
     write_deltalake(folder / "quarantine", quarantine, mode="append")
-    table = products_table(shop_rows())
+    table = products_table(rows or shop_rows())
     write_deltalake(folder / "products", table.slice(0, 0), configuration={"delta.enableChangeDataFeed": "true"})
     note = _note(action="ingest", source="shop", quarantine_version=1, new=len(table), changed=0, unchanged=0, gone=0)
     for _ in range(SHOP_VERSION):

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from app import services
 from backend.errors import RegistryError
 from backend.retrieval.recommend import NOTHING_SHOWN
 from backend.serving.answers import NOTHING_CLOSE
@@ -183,3 +184,14 @@ def test_text_of_the_catalogue_is_sent_as_data_not_as_markup(ready):
     assert component.html_content == '<ol class="grid"></ol>'
     assert "innerHTML" not in component.js_content
     assert json.loads(component.json)["action"] == "Find similar"
+
+
+def test_of_very_many_values_the_frequent_ones_are_listed_and_the_rare_ones_are_typed(
+    screen, shop_endpoint, monkeypatch
+):
+    monkeypatch.setattr(services, "FACET_VALUES", 2)
+    services.facets.clear()
+    test = screen.open(product="b015")
+    labels = test.multiselect(key="filter_label")
+    assert labels.options == ["blob", "checks"]
+    assert "1 rarer ones are not listed" in labels.help
