@@ -40,15 +40,9 @@ def describe(
         libraries=provenance.library_versions(),
         run_id=run_id,
         threads=threads,
-        notes=(*resolved.notes, *_left_out(resolved.left_out)),
+        notes=resolved.told,
         metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r},
     )
-
-
-def _left_out(products: int) -> list[str]:
-    if products == 1:
-        return ["One product was left out: its picture cannot be read."]
-    return [f"{products:,} products were left out: their pictures cannot be read."] if products else []
 
 
 def write_bundle(

@@ -199,7 +199,7 @@ def tracked(
     A resumed training goes on in its own run. What is trained, ``config`` as it was asked for, is noted beside the
     checkpoints, whose folder must be there.
     """
-    for note in resolved.notes:
+    for note in resolved.told:
         logger.warning(note)
     params = {
         **resolved.config.as_dict(),
@@ -208,7 +208,7 @@ def tracked(
     }
     tags = {
         "git_commit": provenance.git_commit(),
-        "notes": " ".join(resolved.notes),
+        "notes": " ".join(resolved.told),
         **{f"library.{library}": version for library, version in provenance.library_versions().items()},
     }
     run_id = tracker.start(name=place.name, params=params, tags=tags, run_id=place.run_id)

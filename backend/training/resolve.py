@@ -36,6 +36,14 @@ class Resolved:
     examples: int
     left_out: int = 0
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The notes, and how many products were left out."""
+        if not self.left_out:
+            return self.notes
+        many = f"{self.left_out:,} products were left out: their pictures cannot be read."
+        return (*self.notes, "One product was left out: its picture cannot be read." if self.left_out == 1 else many)
+
 
 def resolve(config: TrainConfig, train_labels: Iterable[str], validation_labels: Iterable[str]) -> Resolved:
     """Decide on classes and batch shape from the labels of the train and the validation split.

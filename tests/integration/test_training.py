@@ -204,7 +204,7 @@ def test_a_preset_fits_itself_to_a_small_catalogue_and_leaves_out_what_cannot_be
     notes = tracker.started[0][2]["notes"]
     assert "3 classes instead of 10" in notes
     assert "Hat" in notes
-    assert "1 products were left out" in notes
+    assert "One product was left out" in notes
 
 
 def test_a_name_that_is_taken_or_leads_elsewhere_is_refused(finished, small_snapshot):
