@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backend.cards import look_at_cards
 from backend.errors import EnvironmentUnready
-from backend.spark_cluster import name_remedy, own_name_trouble
+from backend.spark_cluster import check_master, is_local, name_remedy, own_name_trouble
 from backend.spark_jars import check_java, require_jars
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def checks(settings: Settings) -> list[Check]:
         _java(),
         _jars(settings),
         _horovod(),
+        *_master(settings),
         *_cards(settings),
         _own_name(),
         _legacy_keras(),
@@ -81,6 +82,18 @@ def _horovod() -> Check:
     folder = importlib.metadata.distribution("horovod").locate_file("horovod/tensorflow")
     built = any(Path(str(folder)).glob("mpi_lib*.so"))
     return Check("Horovod", built, f"{version}, {'with' if built else 'without'} TensorFlow", fix)
+
+
+def _master(settings: Settings) -> Iterator[Check]:
+    """Knock at a master that is another machine."""
+    if is_local(settings.spark_master):
+        return
+    try:
+        check_master(settings.spark_master)
+    except EnvironmentUnready as error:
+        yield Check("Spark master", False, error.message, error.next_step)
+    else:
+        yield Check("Spark master", True, f"{settings.spark_master} answers")
 
 
 def _cards(settings: Settings) -> Iterator[Check]:

@@ -119,8 +119,10 @@ def _is_enough(found: int, wanted: int, steady_s: float) -> bool:
 
 
 def patience(spark: SparkSession) -> int:
-    """Return for how many seconds executors are waited for."""
+    """Return for how many seconds executors are waited for; this machine has what it has."""
     context: Any = spark.sparkContext
+    if is_local(context.master) and not context.master.startswith("local-cluster"):
+        return 0
     conf = context._jsc.sc().conf()  # noqa: SLF001 - it reads Spark's durations
     is_on_demand = not context.master.startswith(("local", "spark:")) or starts_on_demand(spark)
     return int(conf.getTimeAsSeconds(_PATIENCE, f"{_ON_DEMAND_S if is_on_demand else _PATIENCE_S}s"))

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -28,7 +27,7 @@ PLAN = SweepPlan(
     "s",
     "small",
     1,
-    replace(TINY, epochs=60, steps_per_epoch=10),
+    replace(TINY, epochs=25, steps_per_epoch=10),
     Space({"learning_rate": Dimension("loguniform", low=1e-4, high=1e-2)}),
     budget=Budget(1, parallelism=1, halving=0),
 )
@@ -112,4 +111,4 @@ def test_a_trial_is_run_again_elsewhere_and_what_no_longer_fits_the_cluster_is_s
     alone = train("--workers", "2")
     assert alone.returncode != 0
     assert f"The Spark master {address} does not answer: {address.removeprefix('spark://')}, Connection" in alone.stderr
-    assert not Path(home.models_dir).exists() or not list(home.models_dir.iterdir())
+    assert not list(home.models_dir.glob("*.checkpoints"))

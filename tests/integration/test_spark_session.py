@@ -155,3 +155,21 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
     assert open_snapshot(settings.catalogues_dir, "shop").summary().by_split["test"] == 100
     for name in ("one", "two"):
         assert list((tmp_path / name).glob("app-*/*")), f"worker {name} had no part in it"
+
+
+def test_slots_are_what_executors_offer_and_not_what_is_configured(run, settings):
+    crowded = replace(settings, spark_conf="spark.task.cpus=2; spark.default.parallelism=7")
+    told = run(
+        """
+        import logging
+        from backend.progress import NullProgress
+        from backend.spark_cluster import slots, wait_for_slots
+        logging.basicConfig(level="INFO")
+        with open_spark(settings, app_name="slots") as spark:
+            found = [spark.sparkContext.defaultParallelism, slots(spark), wait_for_slots(spark, 2, NullProgress())]
+            quiet = [logging.getLogger("py4j").isEnabledFor(logging.INFO)]
+        print(json.dumps({"found": found, "quiet": [*quiet, logging.getLogger("py4j").isEnabledFor(logging.INFO)]}))
+        """,
+        settings=crowded,
+    )
+    assert told == {"found": [7, 1, 1], "quiet": [False, True]}

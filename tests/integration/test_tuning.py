@@ -348,6 +348,20 @@ def test_a_cluster_without_executors_is_given_up_after_a_while(spark, monkeypatc
 
 
 @pytest.mark.spark
+def test_a_master_that_no_longer_answers_is_given_up_although_executors_go_on(spark, monkeypatch):
+    from backend.tuning import engines
+
+    engine, said = SparkEngine(spark, "cpu"), ["127.0.0.1:7077, Connection refused"]
+    monkeypatch.setattr(engines, "unanswered", lambda _master, *, within_s: said[0])
+    monkeypatch.setattr(engines, "_KNOCK_EVERY_S", 0.0)
+    assert engine.trouble() == ""
+    monkeypatch.setattr(engines, "_WITHOUT_MASTER_S", 0.0)
+    assert "went away in the middle of the sweep" in engine.trouble()
+    said[0] = ""
+    assert engine.trouble() == ""
+
+
+@pytest.mark.spark
 def test_trials_that_nobody_starts_are_noticed(spark):
     from hyperopt import SparkTrials
 

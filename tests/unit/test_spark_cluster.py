@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,19 @@ def test_a_master_that_does_not_answer_is_named_with_its_address_and_why(closed)
             f"The Spark master {master} does not answer: 127.0.0.1:{closed}, Connection refused."
         )
         assert "TWINSET_SPARK_MASTER" in raised.value.next_step
+
+
+def test_doctor_knocks_at_a_master_elsewhere(settings, listening, closed):
+    def check(master):
+        return [
+            check for check in doctor.checks(replace(settings, spark_master=master)) if check.name == "Spark master"
+        ]
+
+    assert check("local[2]") == []
+    assert [found.ok for found in check(f"spark://127.0.0.1:{listening}")] == [True]
+    (silent,) = check(f"spark://127.0.0.1:{closed}")
+    assert not silent.ok
+    assert "does not answer" in silent.detail
 
 
 def test_one_that_swallows_every_knock_is_said(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,3 +105,30 @@ def test_threads_that_carry_messages_do_not_interrupt_what_computes():
     finally:
         done.set()
         messenger.join()
+
+
+def test_ranks_that_never_get_a_slot_are_ended_and_the_number_is_told(tmp_path, monkeypatch):
+    """A worker may leave between the look at the slots and the start; Horovod would wait for minutes."""
+    from backend.training import distributed
+
+    folder, heard = RankFolder(tmp_path / "ranks"), Listener()
+    folder.begin({})
+    run = _Run(
+        folder, 2, NullTracker(), heard, SimpleNamespace(sparkContext=SimpleNamespace(master="spark://far:7077"))
+    )
+    offered, waits_s = [1], [3600]
+    monkeypatch.setattr(distributed, "slots", lambda _: offered[0])
+    monkeypatch.setattr(distributed, "patience", lambda _: waits_s[0])
+    run._end_without_slots()
+    assert heard.reports[-1][3] == "waiting for Spark: 1 of 2 slots"
+    waits_s[0] = 0
+    with pytest.raises(
+        ConfigurationError, match=r"2 workers were asked for, and Spark on spark://far:7077 has 1 slots"
+    ):
+        run._end_without_slots()
+    offered[0] = 2
+    run._end_without_slots()
+    offered[0] = 0
+    for rank in range(2):
+        folder.write_state(RankState(rank, host="here"))
+    run._end_without_slots()  # they have begun: a machine that leaves now takes a rank with it, which is told otherwise

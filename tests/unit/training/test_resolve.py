@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
+from app.components.model_results import _trained
+from backend.bundle import CatalogueRef, Manifest
+from backend.cli_text import as_lines
 from backend.errors import ConfigurationError
+from backend.registry.card import ModelCard, as_markdown, card_of
+from backend.training.checkpoints import EpochResult
 from backend.training.config import PRESETS, TrainConfig
+from backend.training.package import describe
 from backend.training.resolve import resolve, resolve_counts
 
 CONFIG = TrainConfig(classes_per_batch=3, examples_per_class=4)
@@ -70,3 +77,37 @@ def test_what_cannot_work_is_said_before_anything_starts(train, validation, mess
     with pytest.raises(ConfigurationError, match=message) as caught:
         resolve(CONFIG, list(train), list(validation))
     assert caught.value.next_step
+
+
+def test_a_batch_larger_than_the_catalogue_is_fitted_and_the_note_is_kept_with_the_model(tmp_path):
+    """128 labels of 128 products were asked for; 18 labels of 58 there are."""
+    counts = {f"label {number:02d}": 58 for number in range(18)}
+    resolved = resolve_counts(TrainConfig(classes_per_batch=128, examples_per_class=128), counts, counts)
+    assert (resolved.config.classes_per_batch, resolved.config.examples_per_class) == (18, 58)
+    assert [note.split(":")[0] for note in resolved.notes] == [
+        "A batch holds 18 classes instead of 128",
+        "A batch holds 58 products per class instead of 128",
+    ]
+    best = EpochResult(1, loss=0.5, precision_at_1=0.9, map_at_r=0.8)
+    manifest = describe("m", resolved, best, catalogue=CatalogueRef("c", 1), run_id="", threads=1)
+    assert manifest.notes == resolved.notes
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    card = card_of(tmp_path, manifest)
+    assert ModelCard.from_json(card.to_json()).notes == resolved.notes
+    assert all(f"- {note}" in as_markdown(card) for note in resolved.notes)
+    result = {"model": "m", "workers": 1, "metrics": manifest.metrics, "notes": list(manifest.notes)}
+    assert [*_trained(result)][-2:] == list(resolved.notes)
+    assert all(note in as_lines(result) for note in resolved.notes)
+
+
+def test_what_was_stored_without_notes_still_opens(tmp_path):
+    resolved = resolve_counts(TrainConfig(), {"a": 9, "b": 9}, {"a": 9})
+    manifest = describe(
+        "m", resolved, EpochResult(1, 0.5, 0.9, 0.8), catalogue=CatalogueRef("c", 1), run_id="", threads=1
+    )
+    earlier = json.loads(manifest.to_json())
+    del earlier["notes"]
+    assert Manifest.from_json(json.dumps(earlier)).notes == ()
+    card = json.loads(card_of(tmp_path, manifest).to_json())
+    del card["notes"]
+    assert ModelCard.from_json(json.dumps(card)).notes == ()

@@ -12,6 +12,7 @@ import pytest
 
 from backend.errors import Cancelled, ConfigurationError, InUse
 from backend.holding import lock_of
+from backend.tuning import task
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.gpus import _HELD, own_gpu
 from backend.tuning.halving import is_hopeless, rungs
@@ -20,6 +21,7 @@ from backend.tuning.records import TrialRecord, TrialState, best_of
 from backend.tuning.report import comparison, export, history, row_of, summary_of
 from backend.tuning.saved_spaces import delete_space, load_space, save_space, saved_spaces
 from backend.tuning.space import Dimension, Space
+from backend.tuning.trial import Surroundings
 from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 
@@ -210,3 +212,25 @@ def test_the_version_that_a_sweep_trains_on_is_in_use(settings):
     stored_sweep(settings.sweeps_dir, record(1, value=0.5), plan=plan_for(version=3))
     assert versions_in_use(settings, "shop") == {3: ["sweep autumn"]}
     assert versions_in_use(settings, "boutique") == {}
+
+
+@pytest.mark.parametrize(("tries", "fails"), [(1, False), (2, True)])
+def test_a_trial_whose_machine_died_is_begun_once_more_and_then_failed(tmp_path, monkeypatch, tries, fails):
+    """Spark's cluster runs the task again; what the trial would do is not of interest here."""
+    begun = []
+
+    def trained(_plan, number, *_, keep, progress):
+        begun.append(number)
+        raise Cancelled("The sweep was ended.")
+
+    monkeypatch.setattr(task, "attempt", lambda: tries)
+    monkeypatch.setattr("backend.tuning.trial.train_trial", trained)
+    folder = stored_sweep(tmp_path, record(1, state=TrialState.RUNNING))
+    folder.write_trial(replace(folder.trial(1), tries=tries))
+    told = task.TrialTask(str(folder.path), Surroundings(str(tmp_path)))({"number": 1})
+    after = folder.trial(1)
+    if fails:
+        assert (after.state, begun, told["status"]) == (TrialState.FAILED, [], "fail")
+        assert after.reason.startswith("The trial's process was killed or crashed, 2 times")
+    else:
+        assert (after.state, begun, after.tries) == (TrialState.INTERRUPTED, [1], 2)
