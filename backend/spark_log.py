@@ -25,15 +25,13 @@ logger.shell.level = error
 @contextmanager
 def without_chatter() -> Iterator[None]:
     """Keep py4j's notes out of the log: a connection that ended, and is made anew, is a traceback there."""
-    root, library = logging.getLogger(), logging.getLogger("py4j")
-    before = library.level
+    root = logging.getLogger()
     root.addFilter(_is_no_chatter)  # py4j logs some of it as nobody
-    library.setLevel(max(before, logging.WARNING))
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # also afterwards: it goes on until the process ends
     try:
         yield
     finally:
         root.removeFilter(_is_no_chatter)
-        library.setLevel(before)
 
 
 def _is_no_chatter(record: logging.LogRecord) -> bool:

@@ -207,6 +207,8 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
     except (PySparkException, Py4JError, OSError) as error:
         said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
         _shut_down()
+        if "stopped SparkContext" in said:
+            said = "what answers there takes no application; it may be no Spark master, or one of another version"
         raise EnvironmentUnready(
             f"Spark does not start on {conf['spark.master']}: {said}",
             next_step="Run `make doctor`; what Java says about it stands above in the log.",
