@@ -10,6 +10,7 @@ from backend.errors import CatalogueError, ConfigurationError, JobError
 from backend.requests import (
     KINDS,
     CommitRequest,
+    DeleteRequest,
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
@@ -55,6 +56,7 @@ from tests.support.sweeps import plan_for
         PromoteRequest(3, "champion", "We want it."),
         RollbackRequest("champion"),
         RebuildRequest(3, "", "again"),
+        DeleteRequest(model="m"),
         DemoRequest("sample", "seed-cnn"),
     ],
     ids=lambda r: r.kind,
@@ -68,7 +70,7 @@ def test_kinds_are_the_words_of_the_flow():
     keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity"}  # an index
-    assert set(KINDS) == flow | keeping | standing | tending
+    assert set(KINDS) == flow | keeping | standing | tending | {"delete"}
 
 
 @pytest.mark.parametrize(
