@@ -17,7 +17,7 @@ from app.components import (
 st.title("Find similar")
 st.caption("Upload a product photo and see which products look most like it.")
 
-served = endpoint_card.current()
+served = endpoint_card.current(with_commands=False)
 if served is None:
     if services.models():
         navigation.link("deploy", "See what can be deployed")

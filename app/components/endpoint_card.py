@@ -55,32 +55,43 @@ for row in answer.json()["predictions"]:
 """
 
 
-def current() -> Serving | None:
-    """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
+def current(*, with_commands: bool) -> Serving | None:
+    """Return what is served; when nothing is, say what is missing and where to get it, and return None.
+
+    ``with_commands`` is for the workbench; who only looks for products is told no command.
+    """
     try:
         return services.serving()
     except EndpointUnreachable:
-        _show_missing()
+        _show_missing(with_commands=with_commands)
     except EndpointError as error:
-        st.info(notices.sentence(error.message, error.next_step), icon=":material/hourglass_empty:")
+        next_step = error.next_step if with_commands else ""
+        st.info(notices.sentence(error.message, next_step), icon=":material/hourglass_empty:")
     return None
 
 
-def _show_missing() -> None:
+def _show_missing(*, with_commands: bool) -> None:
     if not services.catalogues() and not services.models():
         st.info(
-            "**Welcome to Twinset.** There is nothing to search yet. Load the products first, train a model on them, "
-            "then deploy it; `make run` does all three on a first start.",
+            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; every step then leads "
+            "on to the next.",
             icon=":material/waving_hand:",
         )
         navigation.link("catalogue", "Load the products")
     elif not services.models():
-        st.info("The products are here, but no model is trained yet.", icon=":material/model_training:")
-        navigation.link("train", "Train a model")
+        st.info(
+            "Your products are here. Twinset has to learn from them before it can search.",
+            icon=":material/model_training:",
+        )
+        navigation.link("train", "Go on: learn from the products")
     else:
         st.info(
-            "The service that finds similar products is not running. Start it with `make run`, "
-            "or with `python -m backend serve`.",
+            "The service that finds similar products is not running. "
+            + (
+                "Start it with `make run`, or with `python -m backend serve`."
+                if with_commands
+                else "Whoever runs Twinset can start it."
+            ),
             icon=":material/power_off:",
         )
 

@@ -173,10 +173,14 @@ def test_a_wrong_token_is_said_as_such(screen, shop_endpoint):
     assert "x" * 40 not in texts(test)
 
 
-def test_where_nobody_answers_the_page_tells_how_to_start(screen, shop_catalogue, shop_model):
+def test_where_nobody_answers_the_workbench_tells_how_to_start_and_the_shop_is_told_no_command(
+    screen, shop_catalogue, shop_model
+):
     test = screen.open()
     assert_calm(test)
-    assert "`make run`" in test.info[0].value
+    assert "Whoever runs Twinset can start it" in test.info[0].value
+    assert "`" not in texts(test)
+    assert "`make run`" in screen.open("deploy").info[0].value
 
 
 def test_text_of_the_catalogue_is_sent_as_data_not_as_markup(ready):
