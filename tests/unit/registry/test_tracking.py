@@ -173,7 +173,8 @@ def test_the_run_of_a_killed_process_is_closed_by_the_next_start_and_others_are_
 
 def test_a_run_that_is_gone_or_whose_store_does_not_answer_stops_no_start(mlflow_settings, caplog):
     hold_run(mlflow_settings, "0" * 32).hold.close()
-    unreachable = replace(mlflow_settings, tracking_uri="sqlite:////nowhere/at.db")
+    (mlflow_settings.home / "file").touch()
+    unreachable = replace(mlflow_settings, tracking_uri=f"sqlite:///{mlflow_settings.home}/file/at.db")
     with own_process(unreachable):
         assert "stay open for now" in caplog.text
     assert close_left(mlflow_settings) == ["0" * 32]
