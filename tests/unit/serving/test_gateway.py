@@ -454,7 +454,7 @@ def test_a_request_that_memory_does_not_suffice_for_is_refused_and_the_next_one_
 
     def hungry(self, images):
         monkeypatch.setattr(Recommender, "_embed", real)
-        return np.empty((2**30, 2**30), np.float64)  # 8 exabytes: no machine has them
+        return np.empty(2**50, np.float64)  # 9 petabytes: no machine has them
 
     monkeypatch.setattr(Recommender, "_embed", hungry)
     assert error_of(http.post("/v1/recommend?k=1", content=PHOTO)) == (503, "out_of_memory")
