@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from backend import bundle, imaging
+from backend import bundle, imaging, scratch
 from backend.catalogue.items import SCORED_SPLITS, SPLITS
 from backend.errors import BundleError, Cancelled, RetrievalError, StorageFull
 from backend.pixel_spec import PixelSpec
@@ -148,6 +148,7 @@ def test_what_a_killed_build_left_is_removed(shop, tmp_path):
     stale = tmp_path / ".m.index-dead"
     stale.mkdir()
     (stale / "spill.arrow").write_bytes(b"half")
+    (stale / scratch.LOCK).touch()  # which nobody holds
     build_gallery(shop, write_projection_bundle(tmp_path / "m"), tmp_path / "m", progress=NullProgress())
     assert not stale.exists()
 
