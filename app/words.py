@@ -23,6 +23,7 @@ _REASONS = {
     "duplicate_id": "Id used twice",
     "empty": "Empty file",
     "encrypted": "Locked with a password",
+    "long_id": "Product id too long",
     "no_id": "No product id",
     "no_picture": "No picture",
     "not_an_image": "Not a picture",

@@ -277,7 +277,7 @@ def _check_endpoint(settings: Settings) -> None:
 
 def device_setting() -> str:
     """Return what networks compute on, where a process was given no settings, as one that runs a registered model."""
-    asked = {**_read_dotenv(Path(".env")), **os.environ}.get(f"{PREFIX}DEVICE", "")
+    asked = {**_read_dotenv(ROOT / ".env"), **os.environ}.get(f"{PREFIX}DEVICE", "")
     return asked if asked in DEVICES else DEVICES[0]
 
 

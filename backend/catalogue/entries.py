@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Entries on their way to the executors: ``reason`` says why one is rejected, null where it is not;
 # ``known_sha256`` is the hash of the picture that the catalogue holds of it, null where it holds none.
 CHECKED_ENTRY_SCHEMA = ENTRY_SCHEMA.append(pa.field("known_sha256", pa.string()))
+LONGEST_ID = 256  # letters; arrays of ids are as wide as the longest
 
 
 def check_entries(entries: pa.Table, plan: SplitPlan, held: pa.Table | None = None) -> pa.Table:
@@ -97,6 +98,8 @@ def _reasons(entries: pa.Table) -> list[str | None]:
 def _reason(product_id: str | None, split: str | None) -> str | None:
     if not product_id:
         return "no_id: It has no product_id."
+    if len(product_id) > LONGEST_ID:
+        return f"long_id: Its product_id has {len(product_id):,} letters, and at most {LONGEST_ID} are allowed."
     if split is not None and split not in SPLITS:
         return f"unknown_split: Its split is {split!r}, not one of {', '.join(SPLITS)}."
     return None

@@ -43,6 +43,11 @@ def test_unusable_entries_get_their_reason_and_stay():
     assert "'tset'" in reasons[2]
 
 
+def test_a_text_taken_for_an_id_is_refused_before_arrays_grow_as_wide_as_it():
+    table = checked([("é" * 257, "bag", "train"), ("é" * 256, "bag", "train")])
+    assert [(reason or "").split(":")[0] for reason in table["reason"].to_pylist()] == ["", "long_id"]
+
+
 def test_what_the_source_itself_rejects_keeps_its_reason():
     entries = listed([("a", "bag", "train"), ("b", "bag", "train")])
     reasons = pa.array([None, "bad_price: '12..3' is no price."])

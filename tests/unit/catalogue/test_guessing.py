@@ -104,5 +104,5 @@ def test_exports_of_two_public_reports(shared_case):
         assert (seen.mapping["product_id"], seen.mapping["label"]) == ("article_id", "product_type_name")
         assert [row.reason for row in seen.rows] == [None] * 6
     seen = preview("csv", shared_case("23-woocommerce-images") / "shop" / "wc-product-export.csv")
-    assert "label" not in seen.mapping
+    assert seen.mapping["label"] == "Categories"  # and not Type, which says that each is a simple product
     assert all(row.thumbnail for row in seen.rows)
