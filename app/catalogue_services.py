@@ -6,7 +6,7 @@ seconds, and nothing grows without bound. The app's other pages need none of thi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,9 @@ def checked_loads() -> list[CheckedLoad]:
 
 def report_of(result: dict[str, Any]) -> IngestReport:
     """Return the report in the result of a load's job; what was measured afterwards stands beside it."""
-    return IngestReport.from_dict({name: value for name, value in result.items() if name != "measured"})
+    return IngestReport.from_dict(
+        {item.name: result[item.name] for item in fields(IngestReport) if item.name in result}
+    )
 
 
 def discard(staged: str) -> None:

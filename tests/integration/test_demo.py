@@ -177,6 +177,6 @@ def test_the_path_on_the_seventy_thousand_real_items(environ, repository, tmp_pa
         (("test", 1000), ("train", 5400), ("validation", 600))
     }
     run("train", "--catalogue", "fashion-mnist", "--set", "epochs=1", "--set", "steps_per_epoch=120")
-    assert run("index")["gallery_size"] == 60_000
+    assert run("index")["gallery_size"] == 70_000
     assert run("evaluate")["metrics"]["test.precision_at_1"] > 0.75
     assert run("deploy")["version"] == 1

@@ -450,4 +450,4 @@ def test_the_result_of_a_check_leads_from_the_jobs_to_the_decision(screen):
 def test_what_a_load_did_is_said_in_sentences(changes, told):
     result = replace(REPORT, staged="", **changes).as_dict()
     assert sentences("commit", result) == [told]
-    assert len(sentences("commit", {**result, "measured": 3})) == (2 if changes["version"] == 5 else 1)
+    assert len(sentences("commit", {**result, "measured": 3, "left_out": 0})) == (2 if changes["version"] == 5 else 1)
