@@ -23,7 +23,7 @@ _LOOK_S = 0.5
 def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Register the bundle, move the alias to it if the gate allows, and have a running local endpoint take it up.
 
-    An index that is being built is waited for. A version that the gate refuses stays registered, as the challenger.
+    A version that the gate refuses stays registered, as the challenger.
     """
     from backend.registry.model_registry import register_bundle
     from backend.registry.promotion import promote, require_same_catalogue
@@ -32,7 +32,6 @@ def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) 
     may_replace = request.replace_catalogue or bool(request.reason.strip())
     if request.alias == CHAMPION and not may_replace:
         require_same_catalogue(settings, bundle.read_manifest(folder).catalogue.name)
-    _await_index(folder.name, settings, progress)
     registering, moving = Span.split(progress, [("", 80), ("", 20)])
     number = register_bundle(settings, folder, progress=registering).version
     try:
@@ -51,8 +50,11 @@ def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) 
     return {"model": folder.name, **_told(done, settings)}
 
 
-def _await_index(model: str, settings: Settings, progress: Progress) -> None:
-    """Wait until no job builds the index of a model any more: what is registered is the index that comes of it."""
+def await_index(model: str, settings: Settings, progress: Progress) -> None:
+    """Wait until no job builds the index of a model any more: what is registered is the index that comes of it.
+
+    Whoever holds the model must not wait: the job waits for the model.
+    """
     from backend.jobs.runner import JobRunner
 
     jobs = JobRunner(settings)

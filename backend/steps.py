@@ -17,7 +17,7 @@ from backend.index_steps import fidelity_step, index_step, is_answered_with, ref
 from backend.models import model_folder
 from backend.progress import Span
 from backend.projection_steps import project_step
-from backend.registry_steps import deploy_step, promote_step, rollback_step
+from backend.registry_steps import await_index, deploy_step, promote_step, rollback_step
 from backend.removal_steps import delete_step
 from backend.requests import (
     CommitRequest,
@@ -115,6 +115,8 @@ def _model_held(request: Request, settings: Settings, progress: Progress) -> Ite
         yield request
         return
     folder = model_folder(settings, cast("IndexRequest", request).model)
+    if isinstance(request, DeployRequest):
+        await_index(folder.name, settings, progress)
     with held(lock_of(folder), f"The model {folder.name!r}", doing, progress, wait=True):
         yield replace(cast("IndexRequest", request), model=folder.name)
 

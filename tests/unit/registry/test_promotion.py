@@ -10,6 +10,7 @@ import pytest
 from backend import bundle
 from backend.bundle import CatalogueRef
 from backend.errors import PromotionRefused, Protected, RegistryError
+from backend.holding import held, holder_of, lock_of
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.progress import NullProgress
@@ -19,7 +20,7 @@ from backend.registry.ledger import read_ledger
 from backend.registry.promotion import promote, roll_back
 from backend.registry.store import open_store
 from backend.requests import DeleteRequest, DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
-from backend.steps import run_request
+from backend.steps import deploy_step, run_request
 from tests.fixtures.registry import register_projection
 
 pytestmark = pytest.mark.mlflow
@@ -213,11 +214,27 @@ def test_a_deployment_waits_for_the_index_that_is_being_built(home, registering)
         def report(self, done, total, *, unit="", note=""):
             notes.append(note)
             if note == "Waiting until the index is built":
+                assert holder_of(lock_of(home.models_dir / "small")) is None, "the job could not begin"
                 store.finish(job.id, JobState.CANCELLED, source=JobState.QUEUED)
 
     assert run_request(DeployRequest("small"), home, Building())["version"] == 4
     assert notes.index("Waiting until the index is built") < notes.index("Moving the alias champion")
     assert not store.get(another.id).state.is_finished
+
+
+class Impatient(NullProgress):
+    """Whoever holds a model and waits for a job that waits for the model waits for ever."""
+
+    def report(self, done, total, *, unit="", note=""):
+        assert note != "Waiting until the index is built"
+
+
+def test_whoever_holds_a_model_deploys_it_before_an_index_that_waits_for_it(home, registering):
+    store = JobStore(home.jobs_db, logs_dir=home.logs_dir)
+    job, _ = store.add("index", to_json(IndexRequest("small")))
+    with held(lock_of(home.models_dir / "small"), "The model", "is being brought up to date", NullProgress()):
+        assert deploy_step(DeployRequest("small"), home, Impatient())["version"] == 4
+    assert store.get(job.id).state is JobState.QUEUED
 
 
 def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, registering):
