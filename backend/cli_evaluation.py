@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model, add_ranged
 from backend.cli_text import as_lines
-from backend.errors import UsageError
 from backend.evaluation.options import RANGES, EvaluationOptions
 from backend.requests import EvaluateRequest
 
@@ -65,7 +64,7 @@ def add_evaluation(commands: Any, command: Callable[..., Any]) -> None:
     evaluate.set_defaults(show=evaluation_as_lines)
     compare = command(commands, "compare", "Compare two evaluated models on the same test products.", compare_models)
     add_model(compare, bare=True)
-    add_model(compare, flag="--against", help_text="name of the model to compare it with", bare=True)
+    add_model(compare, flag="--against", help_text="name of the model to compare it with", bare=True, required=True)
     compare.set_defaults(show=comparison_as_lines)
 
 
@@ -91,8 +90,6 @@ def compare_models(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.evaluation.compare import compare_bundles
     from backend.models import model_folder
 
-    if not options.against:
-        raise UsageError("No model is named to compare with.", next_step="Add --against NAME.")
     found = compare_bundles(*(model_folder(settings, name) for name in (options.model, options.against)))
     lists = {name: list(getattr(found, name)[:_SHOWN_QUERIES]) for name in ("gained", "lost", "both_wrong")}
     counts = {f"n_{name}": len(getattr(found, name)) for name in lists}

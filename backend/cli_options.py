@@ -23,19 +23,27 @@ HELPS = {
 
 
 class _NamedOnce(argparse.Action):
-    """Keeps a name that can be given in two ways, and refuses two names."""
+    """Keeps a name that can be given in two ways, and refuses two names; ``flag`` is the other way, which is then not needed."""
+
+    def __init__(self, *words: Any, flag: argparse.Action | None = None, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._flag = flag
 
     def __call__(
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
         values: Any,
-        option_string: str | None = None,  # noqa: ARG002
+        option_string: str | None = None,
     ) -> None:
         before = getattr(namespace, self.dest, "")
         if before and before != values:
             parser.error(f"a model is named twice: {before} and {values}")
+        if self.required and not values:
+            parser.error(f"{option_string} names no model")
         setattr(namespace, self.dest, values)
+        if self._flag and values:
+            self._flag.required = False  # a parser reads one command line
 
 
 def add_ranged(command: Any, name: str, bounds: tuple[float, float], usual: float, help_text: str) -> None:
@@ -59,7 +67,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
             action.help = HELPS.get(str(action.metavar or action.dest).upper())
 
 
-def add_model(command: Any, *, help_text: str = NEWEST, flag: str = "--model", bare: bool = False) -> None:
+def add_model(
+    command: Any, *, help_text: str = NEWEST, flag: str = "--model", bare: bool = False, required: bool = False
+) -> None:
     """Add ``--model``, by which every command names a model.
 
     Args:
@@ -67,9 +77,11 @@ def add_model(command: Any, *, help_text: str = NEWEST, flag: str = "--model", b
         help_text: What is said of it.
         flag: Another name, for a second model.
         bare: Also take the name without the flag, as the command did before; help does not mention it.
+        required: Whether it has to be named; otherwise none means the newest.
     """
-    command.add_argument(flag, default="", action=_NamedOnce, metavar="MODEL", help=help_text)
+    named = command.add_argument(
+        flag, default="", action=_NamedOnce, metavar="MODEL", required=required, help=help_text
+    )
     if bare:
-        command.add_argument(
-            flag.lstrip("-"), nargs="?", default=argparse.SUPPRESS, action=_NamedOnce, help=argparse.SUPPRESS
-        )
+        word, hidden = flag.lstrip("-"), argparse.SUPPRESS
+        command.add_argument(word, nargs="?", default=hidden, action=_NamedOnce, flag=named, help=hidden)

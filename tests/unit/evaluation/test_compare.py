@@ -100,6 +100,19 @@ def test_the_command_compares_two_models(at_home, capfd):
 def test_comparing_with_nothing_is_a_sentence(at_home, capfd):
     assert cli.main(["compare", "small", "none"]) == 1
     assert "There is no model 'none'" in capfd.readouterr().err
+    assert cli.main(["compare", "small"]) == 2
+    assert "required: --against" in capfd.readouterr().err
+    assert cli.main(["compare", "small", "--against", ""]) == 2
+    assert "--against names no model" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["--model small --against large", "small --against large", "small large --against large"]
+)
+def test_both_ways_to_name_a_model_do(at_home, words, capfd):
+    assert cli.main(["compare", *words.split(), "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["first"], found["second"]) == ("small", "large")
 
 
 def test_the_command_evaluates_with_all_its_options(wardrobe_home, monkeypatch, capfd):
