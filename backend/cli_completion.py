@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from backend.cli_options import arguments
 from backend.errors import WorkbenchError
 from backend.settings import load_settings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
@@ -34,12 +35,8 @@ def complete(build: Callable[[], argparse.ArgumentParser]) -> None:
 
 def add_completers(parser: argparse.ArgumentParser) -> None:
     """Say of every argument that names something, below all commands, which names there are."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its arguments
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for child in action.choices.values():
-                add_completers(child)
-            continue
-        kind = str(action.metavar or action.dest).upper().rpartition("_")[2]  # OTHER_SWEEP is a sweep, too
+    for action, called in arguments(parser):
+        kind = called.rpartition("_")[2]  # OTHER_SWEEP is a sweep, too
         if kind in NAMES:
             action.completer = partial(_found, NAMES[kind])  # type: ignore[attr-defined]
 

@@ -30,16 +30,17 @@ _SHOWN_QUERIES = 20
 
 def add_evaluation(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    usual = EvaluationOptions()
     evaluate = command(commands, "evaluate", "Evaluate a model on the test products.", evaluate_model)
     add_model(evaluate, bare=True)
-    for name, help_text in (
-        ("k", "number of neighbours for precision@k and hit rate@k"),
-        ("bootstrap", "number of resamples for the 95 %% confidence intervals"),
-        ("precision_target", "precision that the match threshold should reach"),
-        ("seed", "random seed"),
-    ):
-        add_ranged(evaluate, name, RANGES[name], getattr(usual, name), help_text)
+    add_ranged(
+        evaluate,
+        RANGES,
+        EvaluationOptions(),
+        k="number of neighbours for precision@k and hit rate@k",
+        bootstrap="number of resamples for the 95 %% confidence intervals",
+        precision_target="precision that the match threshold should reach",
+        seed="random seed",
+    )
     evaluate.add_argument(
         "--without-duplicates", action="store_true", help="exclude test products whose picture is also in the gallery"
     )

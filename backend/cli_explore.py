@@ -24,15 +24,16 @@ Result = dict[str, Any]
 
 def add_explore(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    usual = ProjectionOptions()
     project = command(commands, "project", "Draw a map of a model's gallery with UMAP, in 2-D and 3-D.", project_model)
     add_model(project, bare=True)
-    for name, help_text in (
-        ("neighbours", "neighbours of each product that the map keeps together"),
-        ("min_distance", "smallest distance between products on the map"),
-        ("seed", "random seed; another seed gives another layout"),
-    ):
-        add_ranged(project, name, RANGES[name], getattr(usual, name), help_text)
+    add_ranged(
+        project,
+        RANGES,
+        ProjectionOptions(),
+        neighbours="neighbours of each product that the map keeps together",
+        min_distance="smallest distance between products on the map",
+        seed="random seed; another seed gives another layout",
+    )
     project.add_argument(
         "--supervised", action="store_true", help="use the labels to pull products of one kind together"
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 NEWEST = "name of the model; default: the newest"
 # What an argument is where its command says no more, by what it is called there.
@@ -46,25 +49,41 @@ class _NamedOnce(argparse.Action):
             self._flag.required = False  # a parser reads one command line
 
 
-def add_ranged(command: Any, name: str, bounds: tuple[float, float], usual: float, help_text: str) -> None:
-    """Add an option that holds a number; its help says what it may be."""
-    low, high = (f"{value:,}" for value in bounds)
-    command.add_argument(
-        f"--{name.replace('_', '-')}",
-        type=type(usual),
-        default=usual,
-        help=f"{help_text}; {low} to {high}, default {usual:,}",
-    )
+def add_ranged(command: Any, ranges: Mapping[str, tuple[float, float]], defaults: object, **helps: str) -> None:
+    """Add options that hold a number; the help of each says what it may be.
+
+    Args:
+        command: The parser of the command.
+        ranges: The lowest and the highest value by name.
+        defaults: Has the usual values as attributes.
+        helps: What is said of each, by name.
+    """
+    for name, help_text in helps.items():
+        usual = getattr(defaults, name)
+        low, high = (f"{value:,}" for value in ranges[name])
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(usual),
+            default=usual,
+            help=f"{help_text}; {low} to {high}, default {usual:,}",
+        )
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Action, str]]:
+    """Yield all arguments below a parser, each with what it is called in the help of its command."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its arguments
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for child in action.choices.values():
+                yield from arguments(child)
+        else:
+            yield action, str(action.metavar or action.dest).upper()
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Say of all arguments below a parser what they are, where their names tell it."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its arguments
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for child in action.choices.values():
-                describe(child)
-        elif action.help is None:
-            action.help = HELPS.get(str(action.metavar or action.dest).upper())
+    for action, called in arguments(parser):
+        if action.help is None:
+            action.help = HELPS.get(called)
 
 
 def add_model(
