@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backend import scratch
-from backend.registry.store import open_store
+from backend.registry.store import find_run, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,13 +69,8 @@ def close_left(settings: Settings) -> list[str]:
 
 
 def _close(client: MlflowClient, run_id: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    run = find_run(client, run_id)
+    if run is None:
         return  # removed by somebody
     wanted = f"tags.`{PARENT_TAG}` = '{run_id}' and attributes.status = 'RUNNING'"
     for one in [run, *client.search_runs([run.info.experiment_id], wanted)]:

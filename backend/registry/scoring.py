@@ -61,7 +61,7 @@ class Scoring:
 
         Raises:
             WorkbenchError: The model refused, with the reason.
-        MemoryError: There was not enough of it.
+            MemoryError: There was not enough of it.
             RuntimeError: MLflow refused what should have been checked before; the details are in the log only.
         """
         asked = _Asked(recommender)

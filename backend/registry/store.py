@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
     from backend.settings import Settings
 
@@ -77,6 +78,18 @@ def open_store(settings: Settings) -> Iterator[MlflowClient]:
         finally:
             mlflow.set_tracking_uri(before[0])
             mlflow.set_registry_uri(before[1])
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """Return a run; None where the store has none of that id any more. One in the trash is found, too."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import RegistryError
 from backend.registry.open_runs import hold_run
 from backend.registry.relocation import ROOT_TAG
-from backend.registry.store import open_store
+from backend.registry.store import find_run, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,15 +129,8 @@ def _decided_by_server(settings: Settings) -> bool:
 
 def is_reopened(client: MlflowClient, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> bool:
     """Have a run go on, unless it is not in this store any more; parameters cannot change, so new values become tags."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
-    if run.info.lifecycle_stage == "deleted":
+    run = find_run(client, run_id)
+    if run is None or run.info.lifecycle_stage == "deleted":
         return False
     client.update_run(run_id, status="RUNNING")
     now = {param.key: param.value for param in _params(params)}
