@@ -26,9 +26,8 @@ from backend.training.checkpoints import Checkpoints, EpochResult
 from backend.training.config import validate
 from backend.training.data import TRAIN, check_catalogue
 from backend.training.horovod_launch import launch
-from backend.training.network import can_synchronise, has_batch_statistics
 from backend.training.package import describe, write_bundle
-from backend.training.preflight import too_few_cards
+from backend.training.preflight import too_few_cards, unsynchronisable
 from backend.training.preparation import check_name, tracked
 from backend.training.proof import RankReport, RunProof, prove
 from backend.training.rank_folder import RankFolder, RankState
@@ -128,12 +127,8 @@ def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers, p
     cards = look_at_cards().usable if workers.device != "cpu" and is_local(spark.sparkContext.master) else 0
     if 0 < cards < workers.count:
         raise too_few_cards(workers.count, cards)
-    if has_batch_statistics(config) and not can_synchronise(config):
-        raise ConfigurationError(
-            f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
-            "several workers.",
-            next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
-        )
+    if problem := unsynchronisable(config):
+        raise problem
 
 
 def _too_few_slots(spark: SparkSession, workers: int, found: int) -> ConfigurationError:

@@ -144,12 +144,8 @@ def _workers(
         yield too_few_cards(workers, machine.gpus)
     if workers > 1 and machine.is_shared and (trouble := own_name_trouble()):
         yield ConfigurationError(f"{trouble}.", next_step=f"{name_remedy()}, or train with one worker.")
-    if workers > 1 and has_batch_statistics(config) and not can_synchronise(config):
-        yield ConfigurationError(
-            f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
-            "several workers.",
-            next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
-        )
+    if workers > 1 and (problem := unsynchronisable(config)):
+        yield problem
     needed = MIN_EXAMPLES * workers
     scarce = sorted(label for label, count in counts.items() if count < needed)
     if workers > 1 and scarce:
@@ -158,6 +154,17 @@ def _workers(
             f"pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
             next_step="Train with fewer workers, or add products.",
         )
+
+
+def unsynchronisable(config: TrainConfig) -> ConfigurationError | None:
+    """Say that a network cannot be trained by several workers; None where it can."""
+    if not has_batch_statistics(config) or can_synchronise(config):
+        return None
+    return ConfigurationError(
+        f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
+        "several workers.",
+        next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
+    )
 
 
 def too_few_cards(workers: int, cards: int) -> ConfigurationError:
