@@ -128,9 +128,9 @@ def _taken_up(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> 
     Raises:
         ConfigurationError: Another one of that name is unfinished, whose checkpoints would be lost.
     """
-    from backend.training.preparation import unfinished_trainings
+    from backend.training.preparation import find_unfinished
 
-    found = {one.name: one for one in unfinished_trainings(settings.models_dir)}.get(request.name)
+    found = find_unfinished(settings.models_dir, request.name)
     if found is None:
         return request, ""
     if (found.catalogue, found.config, found.workers) == (snapshot.ref, request.config, request.workers):
@@ -152,12 +152,12 @@ def _as_begun(request: TrainRequest, found: Unfinished, config: TrainConfig) -> 
 @contextmanager
 def _advised(name: str, settings: Settings) -> Iterator[None]:
     """Say of a training that was stopped, or met a full disk, whether it can be resumed, and how."""
-    from backend.training.preparation import unfinished_trainings
+    from backend.training.preparation import find_unfinished
 
     try:
         yield
     except (Cancelled, StorageFull) as error:
-        found = {one.name: one for one in unfinished_trainings(settings.models_dir)}.get(name)
+        found = find_unfinished(settings.models_dir, name)
         first = "Free some space first. " if isinstance(error, StorageFull) else ""
         if found is None:
             error.next_step = f"{first}No epoch was finished, so training starts from the beginning."

@@ -147,20 +147,26 @@ def unfinished_trainings(models_dir: Path) -> list[Unfinished]:
     return found
 
 
+def find_unfinished(models_dir: Path, name: str) -> Unfinished | None:
+    """Return the training of that name that could go on; None where there is none."""
+    return next((training for training in unfinished_trainings(models_dir) if training.name == name), None)
+
+
 def unfinished_training(models_dir: Path, name: str) -> Unfinished:
     """Return the training of that name.
 
     Raises:
         ConfigurationError: There is none that could go on.
     """
-    found = {training.name: training for training in unfinished_trainings(models_dir)}
-    if name not in found:
-        said, known = f"There is no training {name!r} with a checkpoint to resume from", ", ".join(found) or "none"
+    found = find_unfinished(models_dir, name)
+    if found is None:
+        known = ", ".join(training.name for training in unfinished_trainings(models_dir)) or "none"
+        said = f"There is no training {name!r} with a checkpoint to resume from"
         if (models_dir / name / MANIFEST).exists():
             longer = "To train longer, train under another name with more epochs."
             raise ConfigurationError(f"{said}: it has finished, and its model is there.", next_step=longer)
         raise ConfigurationError(f"{said}.", next_step=f"Unfinished ones: {known}.")
-    return found[name]
+    return found
 
 
 def remove_finished_checkpoints(models_dir: Path) -> None:
