@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import services
+from backend.spark_cluster import is_local
 from backend.training import preflight as before
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def machine() -> Machine:
     """The machine that jobs run on."""
     settings = services.settings()
     found = before.this_machine(settings.models_dir, threads=settings.threads, device=settings.device)
-    return found if settings.spark_master.startswith("local") else replace(found, is_shared=False)
+    return found if is_local(settings.spark_master) else replace(found, is_shared=False)
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from backend import bundle
 from backend.errors import Cancelled, ConfigurationError, StorageFull
 from backend.holding import held, holder_of, lock_of
+from backend.spark_cluster import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +184,7 @@ def _check(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> Non
     """
     from backend.training.preflight import Machine, preflight, this_machine
 
-    is_here = request.workers <= 1 or settings.spark_master.startswith("local")
+    is_here = request.workers <= 1 or is_local(settings.spark_master)
     machine = (
         this_machine(settings.models_dir, threads=settings.threads, device=settings.device)
         if is_here

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ConfigurationError, EnvironmentUnready
+from backend.spark_cluster import is_local
 from backend.training.config import RANGES, TrainConfig
 from backend.training.preflight import Machine, preflight
 from backend.tuning.budget import planned_s
@@ -97,7 +98,7 @@ def check_sweep(plan: SweepPlan, by_label: Counts, machine: Machine, *, slots: i
 
 def slots_of(master: str, cores: int) -> int:
     """Return how many trials a Spark master on this machine can run at a time; 0 for a cluster, which must be asked."""
-    if not master.startswith("local"):
+    if not is_local(master):
         return 0
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return 1 if not inside else cores if inside == "*" else int(inside)
