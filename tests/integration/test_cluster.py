@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import psutil
 import pytest
 
-from backend.requests import TuneRequest, to_json
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState
 from backend.tuning.space import Dimension, Space
 from tests.fixtures.models import TINY
 from tests.support.standalone import CONF, standalone
+from tests.support.sweeps import started
+from tests.support.waiting import LONG_S, until
 
 pytestmark = [pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow, pytest.mark.slow]
 PLAN = SweepPlan(
@@ -31,16 +30,7 @@ PLAN = SweepPlan(
     Space({"learning_rate": Dimension("loguniform", low=1e-4, high=1e-2)}),
     budget=Budget(1, parallelism=1, halving=0),
 )
-TIMEOUT_S = 240.0
 IMPATIENT = "; spark.scheduler.maxRegisteredResourcesWaitingTime=12s"  # a busy machine starts executors slowly
-TUNE = """
-import json, sys
-from backend.requests import from_json
-from backend.settings import load_settings
-from backend.progress import NullProgress
-from backend.steps import run_request
-print(json.dumps(run_request(from_json("tune", json.loads(sys.argv[1])), load_settings(), NullProgress())))
-"""
 
 
 @pytest.fixture
@@ -49,15 +39,6 @@ def home(mlflow_settings, small_snapshot):
     settings = replace(mlflow_settings, device="cpu")
     settings.catalogues_dir.symlink_to(small_snapshot.catalogues_dir)
     return settings
-
-
-def until(condition):
-    """Wait for what another process does, and return it."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return value
 
 
 def switch_off(pid):
@@ -72,7 +53,7 @@ def switch_off(pid):
 
 def test_a_trial_is_run_again_elsewhere_and_what_no_longer_fits_the_cluster_is_said(home, repository, tmp_path):
     with standalone(tmp_path) as address:
-        environ = {**os.environ, **home.environment(), "TWINSET_SPARK_MASTER": address, "TWINSET_SPARK_CONF": CONF}
+        cluster = {"TWINSET_SPARK_MASTER": address, "TWINSET_SPARK_CONF": CONF}
 
         def train(*options):
             command = [
@@ -86,16 +67,15 @@ def test_a_trial_is_run_again_elsewhere_and_what_no_longer_fits_the_cluster_is_s
                 "seed-cnn",
                 *options,
             ]
-            changed = {**environ, "TWINSET_SPARK_CONF": CONF + IMPATIENT}
+            changed = {**os.environ, **home.environment(), **cluster, "TWINSET_SPARK_CONF": CONF + IMPATIENT}
             return subprocess.run(command, cwd=repository, env=changed, capture_output=True, text=True, check=False)
 
         folder = SweepFolder(home.sweeps_dir / "s")
-        command = [sys.executable, "-c", TUNE, json.dumps(to_json(TuneRequest(PLAN)))]
-        sweep = subprocess.Popen(command, cwd=repository, env=environ, stderr=subprocess.PIPE, text=True)
+        sweep = started(home, PLAN, **cluster)
         until(lambda: sweep.poll() is not None or any(record.epochs for record in folder.trials()))
         (first,) = folder.trials()
         switch_off(first.pid)
-        _, errors = sweep.communicate(timeout=TIMEOUT_S)
+        _, errors = sweep.communicate(timeout=LONG_S)
         assert sweep.returncode == 0, errors[-3000:]
         (record,) = folder.trials()
         assert (record.state, record.tries) == (TrialState.DONE, 2)

@@ -22,6 +22,7 @@ from backend.jobs.runner import REPOSITORY, JobRunner
 from backend.jobs.states import JobState
 from backend.requests import EvaluateRequest, IngestRequest, to_json
 from backend.settings import SecretStr
+from tests.support import waiting
 
 pytestmark = pytest.mark.slow  # some fifty processes
 
@@ -30,12 +31,7 @@ TIMEOUT_S = 20.0
 
 
 def until(condition, timeout_s=TIMEOUT_S):
-    """Wait for what another process does, and return it."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
+    return waiting.until(condition, timeout_s, look_every_s=0.01)
 
 
 def is_gone(pid):

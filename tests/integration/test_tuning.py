@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -18,7 +14,7 @@ import pytest
 from backend import bundle
 from backend.errors import ConfigurationError, EnvironmentUnready
 from backend.progress import NullProgress
-from backend.requests import TuneRequest, to_json
+from backend.requests import TuneRequest
 from backend.steps import run_request
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder, list_sweeps
@@ -32,6 +28,8 @@ from backend.tuning.trial import Surroundings
 from backend.tuning_steps import final_request, trial_again
 from tests.fixtures.models import TINY, StoredProduct, store_catalogue
 from tests.support.standalone import CONF, standalone
+from tests.support.sweeps import started
+from tests.support.waiting import LONG_S, until
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 SPACE = Space(
@@ -42,16 +40,6 @@ SPACE = Space(
 )
 PLAN = SweepPlan("s", "small", 1, replace(TINY, epochs=3), SPACE, budget=Budget(4), algorithm="random")
 LONG = replace(PLAN, config=replace(TINY, epochs=200, steps_per_epoch=10), budget=Budget(3, halving=0))
-TIMEOUT_S = 240.0
-
-
-def until(condition):
-    """Wait for what another process does, and return it."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return value
 
 
 @pytest.fixture
@@ -269,24 +257,6 @@ def test_a_trial_whose_process_is_killed_is_said_and_the_sweep_goes_on(spark, sm
     assert "was killed or crashed, for want of memory perhaps" in folder.trial(killer.victim).reason
 
 
-def started(settings, plan, **changes):
-    """Run a sweep as the job's process would."""
-    code = (
-        "import json, sys\nfrom backend.requests import from_json\nfrom backend.steps import run_request\n"
-        "from backend.settings import load_settings\nfrom backend.progress import NullProgress\n"
-        "print(json.dumps(run_request(from_json('tune', json.loads(sys.argv[1])), load_settings(), NullProgress())))"
-    )
-    environ = {**os.environ, **settings.environment(), **changes}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(to_json(TuneRequest(plan)))],
-        cwd=Path(__file__).parents[2],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.spark
 @pytest.mark.mlflow
 def test_a_killed_driver_loses_no_finished_trial_and_a_resumed_sweep_goes_on_from_them(home):
@@ -306,7 +276,7 @@ def test_a_killed_driver_loses_no_finished_trial_and_a_resumed_sweep_goes_on_fro
     assert any(not record.state.is_finished for record in before.values())
 
     process = started(home, plan)
-    output, errors = process.communicate(timeout=TIMEOUT_S)
+    output, errors = process.communicate(timeout=LONG_S)
     assert process.returncode == 0, errors[-3000:]
     assert json.loads(output.splitlines()[-1])["trials"] == 6
     after = {record.number: record for record in folder.trials()}
@@ -331,7 +301,7 @@ def test_a_master_whose_workers_go_away_ends_the_sweep_with_a_sentence_and_keeps
         assert process.poll() is None, process.communicate()[1][-3000:]
         java = [p for p in psutil.Process(process.pid).children(recursive=True) if p.name() == "java"]
         java[0].kill()
-        _, errors = process.communicate(timeout=TIMEOUT_S)
+        _, errors = process.communicate(timeout=LONG_S)
     assert process.returncode == 1
     assert "went away in the middle of the sweep; finished trials are kept" in errors
     assert any(record.state.is_finished for record in folder.trials())

@@ -1,10 +1,16 @@
-"""Sweeps and trials as they would be, without training anything."""
+"""Sweeps and trials as they would be, without training anything; and a real one in a process of its own."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.requests import TuneRequest, to_json
 from backend.training.config import TrainConfig
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
@@ -12,8 +18,9 @@ from backend.tuning.records import EpochFigures, SweepStatus, TrialRecord, Trial
 from backend.tuning.space import Dimension, Space
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
+
+    from backend.settings import Settings
 
 SPACE = Space(
     {
@@ -23,6 +30,14 @@ SPACE = Space(
     }
 )
 BEGAN = 1_800_000_000.0
+_TUNE = """
+import json, sys
+from backend.progress import NullProgress
+from backend.requests import from_json
+from backend.settings import load_settings
+from backend.steps import run_request
+print(json.dumps(run_request(from_json("tune", json.loads(sys.argv[1])), load_settings(), NullProgress())))
+"""
 
 
 def record(
@@ -83,3 +98,15 @@ def stored_sweep(sweeps_dir: Path, *records: TrialRecord, plan: SweepPlan | None
     }
     folder.write_status(SweepStatus(**{**told, **status}))
     return folder
+
+
+def started(settings: Settings, plan: SweepPlan, **changes: str) -> subprocess.Popen[str]:
+    """Run a sweep as the job's process would, with further variables in its environment."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _TUNE, json.dumps(to_json(TuneRequest(plan)))],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **settings.environment(), **changes},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -10,13 +10,11 @@ from backend.errors import Cancelled
 from backend.jobs.reporter import JobReporter
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
+from tests.support import waiting
 
 
 def until(condition, timeout_s=5.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
+    waiting.until(condition, timeout_s, look_every_s=0.002)
 
 
 @pytest.fixture
