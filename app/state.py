@@ -29,6 +29,7 @@ _SOURCE = "source"
 _SOURCES = "sources_so_far"
 _NOTE = "note_"
 LOADED = "loaded"
+LOAD_FORM = "load_form"
 _VERSION = "version"
 _VIEW = "view"
 _TRIALS = "picked_trials_"
@@ -233,6 +234,20 @@ def forget_source() -> None:
 def source_uploader_key() -> str:
     """The key of the uploader of products; every upload brings a new one."""
     return f"source_{st.session_state.get(_SOURCES, 0)}"
+
+
+def open_load_form(*, is_empty: bool) -> None:
+    """Decide whether the form for loading is open, before it is shown: at first where there is no catalogue yet."""
+    if noted(LOAD_FORM) is not None:
+        st.session_state[LOAD_FORM] = False
+        forget(LOAD_FORM)
+    elif LOAD_FORM not in st.session_state:
+        st.session_state[LOAD_FORM] = is_empty
+
+
+def close_load_form() -> None:
+    """Close the form in the next run, whoever opened it."""
+    note(LOAD_FORM, about=False)
 
 
 def asked_version() -> str:

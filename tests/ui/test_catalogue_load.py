@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app import state
 from app.components import load_options
 from app.components.job_result import sentences
 from backend.catalogue.items import IngestReport, LoadCounts
@@ -82,6 +83,24 @@ def test_a_built_in_source_is_loaded_at_once_or_checked_first(screen):
     checked, loaded = screen.runner.list()
     assert (loaded.request["source"], loaded.request["validation_share"]) == ("fashion-mnist", 0.2)
     assert (loaded.request["check_only"], checked.request["check_only"]) == (False, True)
+
+
+def test_the_form_closes_once_something_is_sent(screen, shop_catalogue):
+    test = choose(screen, "sample")
+    assert not load_form(test).proto.expanded
+    test.session_state[state.LOAD_FORM] = True  # as a click on it does
+    assert load_form(test.run()).proto.expanded
+    press(test, "Check first")
+    assert screen.runner.list()[0].request["check_only"]
+    assert not load_form(test).proto.expanded
+
+
+def test_the_form_is_open_on_an_empty_home(screen):
+    assert load_form(screen.open("catalogue")).proto.expanded
+
+
+def load_form(test):
+    return next(expander for expander in test.expander if expander.label == "Load products")
 
 
 def test_without_roots_the_server_is_not_offered_and_the_page_says_how(screen):
