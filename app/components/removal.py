@@ -22,7 +22,10 @@ _GOES = {
 def offer(request: DeleteRequest) -> None:
     """Show a button that opens the question."""
     name = request.sweep or request.model
-    with st.popover("Delete", icon=":material/delete:", key=f"delete-{name}"), notices.guarded():
+    question = st.popover("Delete", icon=":material/delete:", key=f"delete-{name}", on_change="rerun")
+    if not question.open:
+        return  # what it would take, and what needs it, is found out for who asks: that reads files and asks the endpoint
+    with question, notices.guarded():
         found = removal_services.look(request)
         kind = found.what.partition(" '")[0]
         if found.protected:

@@ -221,6 +221,12 @@ def assert_calm(test: AppTest) -> None:
     assert [error.value for error in test.error] == []
 
 
+def open_popover(test: AppTest, key: str) -> AppTest:
+    """Open a popover, or an expander that the page is told of, as a click on it does."""
+    test.session_state[key] = True
+    return test.run()
+
+
 def press(test: AppTest, label: str) -> AppTest:
     """Press the button with this label."""
     return next(button for button in test.button if button.label == label).click().run()

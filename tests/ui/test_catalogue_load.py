@@ -20,7 +20,7 @@ from backend.catalogue.staged_rejects import StagedRejects
 from backend.catalogue.staging import StagedLoad
 from backend.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
-from tests.ui.conftest import assert_calm, finished, grid, press, texts, write_catalogue
+from tests.ui.conftest import assert_calm, finished, grid, open_popover, press, texts, write_catalogue
 
 STAGED = "0123456789abcdef"
 REPORT = IngestReport(
@@ -88,8 +88,7 @@ def test_a_built_in_source_is_loaded_at_once_or_checked_first(screen):
 def test_the_form_closes_once_something_is_sent(screen, shop_catalogue):
     test = choose(screen, "sample")
     assert not load_form(test).proto.expanded
-    test.session_state[state.LOAD_FORM] = True  # as a click on it does
-    assert load_form(test.run()).proto.expanded
+    assert load_form(open_popover(test, state.LOAD_FORM)).proto.expanded
     press(test, "Check first")
     assert screen.runner.list()[0].request["check_only"]
     assert not load_form(test).proto.expanded

@@ -18,7 +18,7 @@ from backend.training.preparation import ModelPlace, note_training
 from backend.training.rank_folder import RankFolder, RankState
 from tests.fixtures.endpoint import shop_rows
 from tests.support.holding import held_elsewhere
-from tests.ui.conftest import add_version, assert_calm, finished, press, shop_row, texts, write_catalogue
+from tests.ui.conftest import add_version, assert_calm, finished, open_popover, press, shop_row, texts, write_catalogue
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_training_that_a_command_goes_on_with_is_not_offered(screen, shop):
 
 def test_an_unfinished_training_is_deleted_after_one_question(screen, shop):
     ended_early(screen)
-    test = screen.open("train")
+    test = open_popover(screen.open("train"), "delete-pair")
     assert "Delete the unfinished training **pair** for good? It takes" in texts(test)
     press(test, "Delete for good")
     job = screen.runner.list()[0]

@@ -23,7 +23,7 @@ from backend.tuning.space import FIELDS, Space
 from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 from tests.ui import conftest
-from tests.ui.conftest import add_version, assert_calm, press, shop_row, write_catalogue
+from tests.ui.conftest import add_version, assert_calm, open_popover, press, shop_row, write_catalogue
 
 
 @pytest.fixture
@@ -275,13 +275,14 @@ def test_a_sweep_whose_process_was_killed_is_interrupted_and_can_be_resumed(scre
 
 
 def test_a_sweep_is_deleted_after_one_question_and_not_while_it_runs(screen, autumn):
-    test = trials_view(screen)
+    test = open_popover(trials_view(screen), "delete-autumn")
     assert "Delete the sweep **autumn** for good? It takes" in texts(test)
     press(test, "Delete for good")
     job = screen.runner.list()[0]
     assert (job.kind, job.request) == ("delete", {"model": "", "sweep": "autumn"})
     with autumn.held():
-        assert "Delete for good" not in [button.label for button in trials_view(screen).button]
+        test = open_popover(trials_view(screen), "delete-autumn")
+        assert "Delete for good" not in [button.label for button in test.button]
 
 
 def test_a_name_that_another_sweep_has_is_said_before_it_starts(screen, autumn):
