@@ -237,17 +237,10 @@ def source_uploader_key() -> str:
 
 
 def open_load_form(*, is_empty: bool) -> None:
-    """Decide whether the form for loading is open, before it is shown: at first where there is no catalogue yet."""
-    if noted(LOAD_FORM) is not None:
-        st.session_state[LOAD_FORM] = False
+    """Open the form for loading at first where there is no catalogue yet, and close it once it is noted that it was sent."""
+    if LOAD_FORM not in st.session_state or noted(LOAD_FORM):
+        st.session_state[LOAD_FORM] = is_empty and not noted(LOAD_FORM)
         forget(LOAD_FORM)
-    elif LOAD_FORM not in st.session_state:
-        st.session_state[LOAD_FORM] = is_empty
-
-
-def close_load_form() -> None:
-    """Close the form in the next run, whoever opened it."""
-    note(LOAD_FORM, about=False)
 
 
 def asked_version() -> str:

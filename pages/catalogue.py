@@ -22,13 +22,13 @@ st.caption("The products that models learn from and answers are taken from.")
 names = services.catalogues()
 if not names:
     st.info("There is no catalogue yet. Load one of the sources below.", icon=":material/inventory_2:")
-state.open_load_form(is_empty=not names)  # it closes once something is sent, so that what comes of it is in sight
+state.open_load_form(is_empty=not names)
 with st.expander("Load products", key=state.LOAD_FORM, icon=":material/download:", on_change="rerun"):
     request = ingest_form.show()
 if request:
     job_panel.submit(request)
-    state.close_load_form()
-    st.rerun()
+    state.note(state.LOAD_FORM, about=True)
+    st.rerun()  # with the form closed, so that what comes of it is in sight
 job_panel.show_latest("catalogue", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
 load_report.show_waiting()
 if not names:
