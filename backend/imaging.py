@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,19 +112,29 @@ def decode(
         ImageRejected: The bytes are no usable picture; ``code`` and message say why.
     """
     _, plain = _read_plain([data], spec, max_pixels)
+    if not len(plain):
+        return _by_codec(data, spec, max_pixels, while_large)
+    info = ImageInfo("PNG", spec.width, spec.height, imaging_png.channels_of(data), 1)
+    (inverted,) = imaging_steps.on_other_ground(plain, spec)
+    return _polarised(DecodedImage(plain[0], (), info, data), spec, inverted=inverted)
+
+
+def _by_codec(
+    data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS, while_large: AbstractContextManager[object] = _UNHELD
+) -> DecodedImage:
+    """Do what :func:`decode` does, for what is known to be no plain PNG."""
     notes: list[str] = []
-    if is_plain := len(plain) > 0:
-        pixels, info = plain, ImageInfo("PNG", spec.width, spec.height, imaging_png.channels_of(data), 1)
-        inverted = bool(imaging_steps.on_other_ground(pixels, spec)[0])
-    else:
-        with opened(data, max_pixels=max_pixels, enough=_enough(spec), while_large=while_large) as (picture, info):
-            pixels = np.asarray(_fitted(picture, spec, notes), dtype=np.uint8).reshape(1, *spec.shape)
-            inverted = imaging_steps.on_other_ground(pixels, spec)[0] and imaging_steps.is_grey(picture.image)
-    if inverted:
-        notes.append(imaging_steps.INVERSION_NOTE[spec.background])
-        pixels = ~pixels
-    png = data if is_plain and not inverted else b""
-    return DecodedImage(pixels=np.ascontiguousarray(pixels[0]), notes=tuple(notes), info=info, png=png)
+    with opened(data, max_pixels=max_pixels, enough=_enough(spec), while_large=while_large) as (picture, info):
+        pixels = np.asarray(_fitted(picture, spec, notes), dtype=np.uint8).reshape(spec.shape)
+        inverted = imaging_steps.on_other_ground(pixels[None], spec)[0] and imaging_steps.is_grey(picture.image)
+    return _polarised(DecodedImage(pixels, tuple(notes), info), spec, inverted=inverted)
+
+
+def _polarised(found: DecodedImage, spec: PixelSpec, *, inverted: bool) -> DecodedImage:
+    if not inverted:
+        return replace(found, pixels=np.ascontiguousarray(found.pixels))
+    notes = (*found.notes, imaging_steps.INVERSION_NOTE[spec.background])
+    return replace(found, pixels=np.ascontiguousarray(~found.pixels), notes=notes, png=b"")
 
 
 def _enough(spec: PixelSpec) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
@@ -168,7 +178,7 @@ def decode_batch(images: Sequence[bytes], spec: PixelSpec) -> tuple[NDArray[np.u
     pixels[found] = np.where(inverted[:, None, None, None], ~plain, plain) if inverted.any() else plain
     for position in np.setdiff1d(np.arange(len(images)), found).tolist():
         try:
-            pixels[position] = decode(images[position], spec).pixels
+            pixels[position] = _by_codec(images[position], spec).pixels
         except ImageRejected as error:
             rejected[position] = error
     return pixels, rejected
