@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backend.serving.client import AnswerNeighbour
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-_SIGNATURES = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
+_BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
@@ -176,14 +176,13 @@ def data_uri(image: bytes | None) -> str:
     if len(image) > _AS_IT_IS_BYTES:
         image = shown(image) or image
     image = for_browsers(image)
-    kind = next((kind for head, kind in _SIGNATURES if image.startswith(head)), "png")
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
+    kind = imaging.kind_of(image) or "PNG"
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(image).decode('ascii')}"
 
 
 def for_browsers(image: bytes) -> bytes:
     """Return a picture in a format that every browser shows: HEIC, TIFF and the like come back small, as WEBP."""
-    is_usual = any(image.startswith(head) for head, _ in _SIGNATURES)
-    return image if is_usual else shown(image) or image
+    return image if imaging.kind_of(image) in _BY_BROWSERS else shown(image) or image
 
 
 def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
