@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli_options import add_model
 from backend.errors import ImageRejected, SettingsError
+from backend.imaging_refusals import FORMATS_READ
 from backend.serving.tokens import APP, SCOPES, token_store
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
     actions = golden.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the golden queries.", golden_list)
     approve = command(actions, "approve", "Send a photo to the endpoint and approve its answer.", golden_approve)
-    approve.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
+    approve.add_argument("photo", help=f"a {FORMATS_READ} file")
     approve.add_argument("--name", default="", help="its name; default: the file name")
     approve.add_argument(
         "--expect",

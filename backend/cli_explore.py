@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model, add_ranged
+from backend.imaging_refusals import FORMATS_READ
 from backend.projection.lists import LIST_KINDS
 from backend.projection.options import RANGES, ProjectionOptions
 from backend.requests import ProjectRequest
@@ -57,7 +58,7 @@ def _add_reading(actions: Any, command: Callable[..., Any]) -> None:
         if name == "neighbours":
             one.add_argument("product_id")
         if name == "place":
-            one.add_argument("photo", help="a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file")
+            one.add_argument("photo", help=f"a {FORMATS_READ} file")
         add_model(one)
         if name != "maps":
             one.add_argument("-n", type=int, default=20, help="number of results, default 20")

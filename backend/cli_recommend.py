@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ImageRejected, RetrievalError
+from backend.imaging_refusals import FORMATS_READ
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.wishes import COLLAPSES, Wishes
 
@@ -24,9 +25,7 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     found = command(
         commands, "recommend", "Find the products that look like a photo, or like several photos.", recommend
     )
-    found.add_argument(
-        "photo", nargs="+", help="PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF files; several make one question"
-    )
+    found.add_argument("photo", nargs="+", help=f"{FORMATS_READ} files; several make one question")
     found.add_argument("-k", type=int, default=10, help="number of products, default 10")
     found.add_argument(
         "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"

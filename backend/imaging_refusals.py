@@ -1,4 +1,4 @@
-"""Why bytes are no usable picture, in sentences; for :mod:`backend.imaging` and its parts."""
+"""Why bytes are no usable picture, in sentences; for :mod:`backend.imaging` and its parts, and what names formats."""
 
 from __future__ import annotations
 
