@@ -12,6 +12,7 @@ from app.components import job_panel
 if TYPE_CHECKING:
     from backend.requests import DeleteRequest
 
+HEIGHT = 200  # pixels; the question on a phone, with a long name
 _GOES = {
     "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",
     "unfinished training": "Its checkpoints go, so that it cannot be resumed. Its run in MLflow stays.",
@@ -23,9 +24,10 @@ def offer(request: DeleteRequest) -> None:
     """Show a button that opens the question."""
     name = request.sweep or request.model
     question = st.popover("Delete", icon=":material/delete:", key=f"delete-{name}", on_change="rerun")
+    place = question.container(height=HEIGHT, border=False)  # even while empty, so that it opens where there is room
     if not question.open:
         return  # what it would take, and what needs it, is found out for who asks: that reads files and asks the endpoint
-    with question, notices.guarded():
+    with place, notices.guarded():
         found = removal_services.look(request)
         kind = found.what.partition(" '")[0]
         if found.protected:
