@@ -25,6 +25,8 @@ JOB_MARK = "_TWINSET_JOB"
 _ROUNDS = 5  # a process may start another one while it is being ended
 _KILL_WAIT_S = 2.0
 _POLL_S = 0.01
+_EXEC_WAIT_S = 0.5
+_KERNEL = (0, 2)  # the parents of what never had a command line
 
 
 def is_worker(pid: int | None, job_id: str) -> bool:
@@ -33,6 +35,7 @@ def is_worker(pid: int | None, job_id: str) -> bool:
         return False
     try:
         process = psutil.Process(pid)
+        _await_program(process)
         return job_id in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
@@ -117,10 +120,22 @@ def _look(process: psutil.Process) -> _Row | None:
     except psutil.Error:
         return None
     try:
+        _await_program(process)
         mark = process.environ().get(JOB_MARK, "")
     except (psutil.Error, OSError):  # another user's process: not ours
         mark = ""
     return _Row(process, parent, mark)
+
+
+def _await_program(process: psutil.Process) -> None:
+    """Wait until a process that has just been started shows what it runs.
+
+    While the system replaces its program, command line and environment read as empty, and whoever started it may
+    already go on: of processes looked at straight after their start on a busy machine, every fourth is in that state.
+    """
+    deadline = time.monotonic() + _EXEC_WAIT_S
+    while not process.cmdline() and process.ppid() not in _KERNEL and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _group_of(pid: int) -> int:

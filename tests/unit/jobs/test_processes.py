@@ -44,6 +44,17 @@ def test_a_worker_is_known_by_the_job_in_its_command_line(start):
     assert not is_worker(None, JOB_ID)
 
 
+def test_a_worker_is_known_from_its_first_moment_on(start):
+    """While the system replaces the program of a new process, its command line and environment read as empty."""
+    for _ in range(30):
+        worker = start(JOB_ID)
+        assert is_worker(worker.pid, JOB_ID)
+        marked = start(mark=JOB_ID)
+        assert marked.pid in numbers()
+        worker.kill()
+        marked.kill()
+
+
 def test_a_zombie_is_not_alive(start):
     process = start(JOB_ID)
     process.kill()
