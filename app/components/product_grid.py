@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
+NO_MATCH = "Not a match"
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
 
@@ -129,9 +130,9 @@ def neighbour_card(neighbour: AnswerNeighbour) -> Card:
 
 
 def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
-    """Say what a similarity is worth, of a product that is similar enough to be called a match, or only the similarity."""
+    """Say what a similarity is worth, of a product that is similar enough to be called a match; of no other is a figure."""
     if neighbour.is_match is False:
-        return (f"similarity {neighbour.similarity:.3f}",)
+        return (NO_MATCH,)
     if neighbour.probability is None or not neighbour.is_match:
         return ()
     return (f"{words.percent(neighbour.probability)} likely the same kind",)

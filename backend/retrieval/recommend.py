@@ -246,8 +246,7 @@ class Recommender:
             return [(known.base_rate if known else None, False)] * len(similarities)
         if known is None:
             return [(None, None)] * len(similarities)
-        matches = [None if known.threshold is None else known.is_match(similarity) for similarity in similarities]
-        return list(zip(known.probabilities_of(similarities).tolist(), matches, strict=True))
+        return list(zip(known.probabilities_of(similarities).tolist(), map(known.is_match, similarities), strict=True))
 
     def _neighbour(
         self, rank: int, item: GalleryItem, shown: Shown, distance: float, worth: tuple[float | None, bool | None]

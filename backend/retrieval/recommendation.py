@@ -10,8 +10,8 @@ class Neighbour:
     """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
 
     ``probability`` is what that similarity is worth: how likely the product is of the same kind as the picture, in
-    [0, 1]; None while the model is not calibrated. ``is_match`` tells whether that is enough to be called a match; None
-    while that is not known. ``hidden`` are the ids of products that are the same and are not
+    [0, 1]; None while the model is not calibrated. ``is_match`` tells whether that is enough to be called a match, which
+    nothing is where the calibration reached no threshold; None while the model is not calibrated. ``hidden`` are the ids of products that are the same and are not
     shown, where that was wished for.
     """
 
@@ -43,8 +43,8 @@ class Recommendation:
         seen_png: The picture as the network saw it; the first of several.
         timings_ms: ``decode`` of this picture; ``embed`` and ``search`` of all pictures asked together.
         seen_others: The further pictures of one question as the network saw them.
-        has_match: Whether the nearest product is similar enough to be called a match, which none is to a picture that
-            shows nothing; None while that is not known.
+        has_match: Whether any neighbour is similar enough to be called a match, which none is to a picture that shows
+            nothing, or where the calibration reached no threshold; None while the model is not calibrated.
     """
 
     neighbours: tuple[Neighbour, ...]

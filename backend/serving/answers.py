@@ -30,7 +30,8 @@ class AnswerNeighbour:
     """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
 
     ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
-    ``is_match`` tells whether that is enough to be called a match; None while that is not known.
+    ``is_match`` tells whether that is enough to be called a match, which nothing is where calibration reached no
+    threshold; None while the model is not calibrated.
     ``hidden`` are the ids of products that are the same and are not shown, where that was asked for.
     """
 
@@ -65,7 +66,7 @@ class Answer:
             one that was trained on.
         splits: The catalogue's splits that are searched; an index of an earlier version of Twinset lacks the test split.
         timings_ms: decode, embed, search, and total in the endpoint.
-        match: Whether the nearest product is similar enough to be called a match; None while that is not known.
+        match: Whether any neighbour is similar enough to be called a match; None while the model is not calibrated.
     """
 
     neighbours: tuple[AnswerNeighbour, ...]

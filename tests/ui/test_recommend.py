@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from app import services
+from backend import bundle
 from backend.errors import RegistryError
-from backend.retrieval.recommend import NOTHING_SHOWN
+from backend.retrieval.calibration import CALIBRATION, Calibration
+from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
 from backend.serving.answers import NOTHING_CLOSE
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from backend.settings import SecretStr
-from tests.fixtures.endpoint import encoded, http_to, picture
+from tests.fixtures.endpoint import encoded, http_to, load_projection, picture, served
 from tests.ui.conftest import assert_calm, grid, texts
 
 
@@ -65,10 +68,35 @@ def test_nothing_close_stands_above_the_products_and_no_card_claims_a_kind(ready
     assert [warning.value for warning in test.warning] == [NOTHING_CLOSE]
     cards = grid(test)
     assert len(cards) == 12  # the nearest are shown all the same
-    assert all(card["lines"][-1].startswith("similarity 0.") for card in cards)
-    assert not any("percent" in card or "likely" in line for card in cards for line in card["lines"])
+    assert_no_card_claims_a_likeness(cards)
     assert NOTHING_SHOWN in texts(test).replace("\\", "")
     assert not upload(ready, encoded(picture("checks", 3))).warning
+
+
+def assert_no_card_claims_a_likeness(cards):
+    """Neither a share nor any other figure of how like a product is."""
+    assert {card["lines"][-1] for card in cards} == {"Not a match"}
+    said = [[line for line in card["lines"] if "similar" in line or "likely" in line] for card in cards]
+    assert not any("percent" in card or "detail" in card for card in cards)
+    assert not any(said)
+
+
+def test_a_model_whose_evaluation_calls_nothing_a_match_calls_nothing_a_match_here(
+    screen, shop_catalogue, projection_bundle, tmp_path
+):
+    known = Calibration((0.0, 1.0), (0.1, 0.6), None, 0.9, 40, weights_hash="w")
+    folder = shutil.copytree(projection_bundle, tmp_path / "calibrated")
+    (folder / CALIBRATION).write_text(known.to_json(), encoding="utf-8")
+    bundle.write_manifest(folder, replace(bundle.read_manifest(folder), weights_hash="w"))
+    recommender = Recommender.load(folder, embedder_loader=load_projection)
+    ensure_app_token(screen.settings)
+    with http_to(build_app(screen.settings, load=lambda: served(recommender))) as client:
+        screen.settings = replace(screen.settings, endpoint_url=str(client.base_url).rstrip("/"))
+        test = upload(screen.open(), encoded(picture("checks", 3)))  # the very picture of a product
+    assert_calm(test)
+    assert [warning.value for warning in test.warning] == [NOTHING_CLOSE]
+    assert grid(test)[0]["id"] == "c017"
+    assert_no_card_claims_a_likeness(grid(test))
 
 
 def test_k_and_filters_reach_the_endpoint(ready):
