@@ -9,10 +9,11 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts app/ on the path, not the 
 
 import streamlit as st  # noqa: E402 - only now can anything of ours be found
 
-from app import navigation, notices  # noqa: E402
+from app import navigation, notices, state  # noqa: E402
 
 st.set_page_config(page_title="Twinset", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
 page = st.navigation(navigation.menu())
+state.turn_to(is_for_shop=navigation.is_for_shop(page))
 with notices.guarded():
     page.run()

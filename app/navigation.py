@@ -23,12 +23,18 @@ class PageEntry:
     icon: str
     section: str
     help: str
+    is_for_shop: bool = False  # read by merchandisers: no command, no setting, no word of machine learning
 
 
 PAGES: tuple[PageEntry, ...] = (
-    PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo"),
+    PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo", True),
     PageEntry(
-        "catalogue", "Catalogue", ":material/inventory_2:", "Workbench", "The products, their pictures and versions"
+        "catalogue",
+        "Catalogue",
+        ":material/inventory_2:",
+        "Workbench",
+        "The products, their pictures and versions",
+        True,
     ),
     PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach a model what looks alike"),
     PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find values that train a better model"),
@@ -59,6 +65,11 @@ def menu() -> dict[str, list[Any]]:
     for entry in PAGES:
         sections.setdefault(entry.section, []).append(page(entry.name))
     return sections
+
+
+def is_for_shop(shown: Any) -> bool:
+    """Tell whether a page of the menu is one that merchandisers read."""
+    return any(entry.is_for_shop for entry in PAGES if entry.title == shown.title)
 
 
 def link(name: str, label: str, address: Mapping[str, str] | None = None) -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import state
 from app.words import plain
-from backend.errors import Cancelled, WorkbenchError
+from backend.errors import Cancelled, EndpointError, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
+ASK = "Ask whoever runs Twinset."
+UNAVAILABLE = "Similar products cannot be found at the moment."
+_LATER = "Try again in a minute. If it stays like this, ask whoever runs Twinset: the page Deploy says why."
+_NOT_SET_UP = "Twinset is not set up for this."
+_COMMAND = re.compile(r"`(?:python|make|twinset|models|mlflow)\b[^`]*`|\bTWINSET_\w+|\brequirements\S*\.txt")
+_OTHERWISE = re.compile(r",? or(?: with)? `[^`]*`")
+_OF_THE_QUESTION = {400, 413, 415, 422}  # statuses of what the endpoint refuses because of the picture or the filters
 
 
 @contextmanager
@@ -33,16 +42,36 @@ def guarded() -> Iterator[None]:
 
 def show(error: WorkbenchError) -> None:
     """Show an expected failure: what happened and what to do next."""
-    text = sentence(error.message, error.next_step)
+    text = told(error)
     if isinstance(error, Cancelled):
         st.info(text, icon=":material/cancel:")
     else:
         st.error(text, icon=":material/error:")
 
 
+def told(error: WorkbenchError) -> str:
+    """Return the Markdown of an expected failure; a merchandiser is not told what ails the endpoint, but whom to ask."""
+    of_service = isinstance(error, EndpointError) and error.status not in _OF_THE_QUESTION
+    if of_service and state.is_for_shop():
+        log.warning("%s", error)
+        return sentence(UNAVAILABLE, _LATER)
+    return sentence(error.message, error.next_step)
+
+
 def sentence(message: str, next_step: str = "") -> str:
-    """Return the Markdown of a message and, below it, the next step."""
+    """Return the Markdown of a message and, below it, the next step; on a merchandiser's page without commands."""
+    if state.is_for_shop():
+        message, next_step = _without_commands(message, next_step)
     return plain(message) + (f"\n\n{plain(next_step)}" if next_step else "")
+
+
+def _without_commands(message: str, next_step: str) -> tuple[str, str]:
+    """Replace what only whoever runs Twinset can do; of two ways, the one on a page stays."""
+    if _COMMAND.search(message):
+        log.warning("%s %s", message, next_step)
+        return _NOT_SET_UP, ASK
+    of_page = _OTHERWISE.sub("", next_step)
+    return message, ASK if _COMMAND.search(of_page) else of_page
 
 
 def show_incident(error: Exception) -> None:

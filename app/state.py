@@ -33,6 +33,7 @@ LOAD_FORM = "load_form"
 _VERSION = "version"
 _VIEW = "view"
 _TRIALS = "picked_trials_"
+_FOR_SHOP = "page_is_for_shop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,16 @@ def start_with(key: str, value: Any, options: Sequence[Any]) -> None:
     """Set a widget that is about to be shown, unless it stands at one of its options already."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = value
+
+
+def turn_to(*, is_for_shop: bool) -> None:
+    """Remember for whom the page is that is shown, also while only a part of it is drawn anew."""
+    st.session_state[_FOR_SHOP] = is_for_shop
+
+
+def is_for_shop() -> bool:
+    """Whether merchandisers read the page that is shown."""
+    return bool(st.session_state.get(_FOR_SHOP))
 
 
 # ------------------------------------------------------------------------------------------------- notes of a session

@@ -18,7 +18,7 @@ st.title("Deploy")
 st.caption("A model answers once its index is built and it is made the champion.")
 
 st.subheader("What answers now")
-served = endpoint_card.current(with_commands=True)
+served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
     deploy_endpoint.show_health()

@@ -17,10 +17,10 @@ from app.components import (
 st.title("Find similar")
 st.caption("Upload a product photo and see which products look most like it.")
 
-served = endpoint_card.current(with_commands=False)
+served = endpoint_card.current()
 if served is None:
     if services.models():
-        navigation.link("deploy", "See what can be deployed")
+        navigation.link("deploy", "See why on Deploy")
     st.stop()
 
 side, main = st.columns([3, 8], gap="medium")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import navigation, notices, services, words
+from app import navigation, notices, services, state, words
 from backend.errors import EndpointError, EndpointUnreachable
 from backend.serving.tokens import APP_TOKEN_FILE
 
@@ -55,22 +55,18 @@ for row in answer.json()["predictions"]:
 """
 
 
-def current(*, with_commands: bool) -> Serving | None:
-    """Return what is served; when nothing is, say what is missing and where to get it, and return None.
-
-    ``with_commands`` is for the workbench; who only looks for products is told no command.
-    """
+def current() -> Serving | None:
+    """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
     try:
         return services.serving()
     except EndpointUnreachable:
-        _show_missing(with_commands=with_commands)
+        _show_missing()
     except EndpointError as error:
-        next_step = error.next_step if with_commands else ""
-        st.info(notices.sentence(error.message, next_step), icon=":material/hourglass_empty:")
+        st.info(notices.told(error), icon=":material/hourglass_empty:")
     return None
 
 
-def _show_missing(*, with_commands: bool) -> None:
+def _show_missing() -> None:
     if not services.catalogues() and not services.models():
         st.info(
             "**Welcome to Twinset.** There is nothing to search yet. Load your products first; every step then leads "
@@ -88,9 +84,9 @@ def _show_missing(*, with_commands: bool) -> None:
         st.info(
             "The service that finds similar products is not running. "
             + (
-                "Start it with `make run`, or with `python -m backend serve`."
-                if with_commands
-                else "Whoever runs Twinset can start it."
+                "Whoever runs Twinset can start it."
+                if state.is_for_shop()
+                else "Start it with `make run`, or with `python -m backend serve`."
             ),
             icon=":material/power_off:",
         )

@@ -13,7 +13,6 @@ from PIL import Image
 
 from app import services
 from backend import bundle
-from backend.errors import RegistryError
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
 from backend.serving.answers import NOTHING_CLOSE
@@ -181,24 +180,45 @@ def test_the_same_question_is_asked_once(ready, shop_endpoint):
     assert first in [caption.value for caption in test.caption]
 
 
-def test_an_endpoint_without_a_model_sends_to_the_deploy_page(screen, shop_catalogue, shop_model):
-    def nothing():
-        raise RegistryError("There is no model `twinset` with the alias champion.")
+def test_an_endpoint_without_a_usable_model_is_a_plain_sentence_here_and_a_reason_on_the_deploy_page(
+    screen, shop_catalogue, shop_model, projection_bundle, tmp_path
+):
+    folder = shutil.copytree(projection_bundle, tmp_path / "shop-four")
+    (folder / bundle.WEIGHTS).write_bytes(b"other bytes")
+
+    def damaged():
+        return served(Recommender.load(folder, embedder_loader=load_projection))
 
     ensure_app_token(screen.settings)
-    with http_to(build_app(screen.settings, load=nothing)) as client:
+    with http_to(build_app(screen.settings, load=damaged)) as client:
         screen.settings = replace(screen.settings, endpoint_url=str(client.base_url))
         test = screen.open()
+        deploy = screen.open("deploy")
     assert_calm(test)
-    assert "has no model to answer with" in test.info[0].value
-    assert [link.label for link in test.page_link] == ["See what can be deployed"]
+    (told,) = [info.value for info in test.info]
+    assert told.startswith("Similar products cannot be found at the moment.")
+    assert "ask whoever runs Twinset" in told
+    assert [link.label for link in test.page_link] == ["See why on Deploy"]
+    assert "of shop-four is damaged: expected" in deploy.info[0].value.replace("\\", "")
+    assert "`python -m backend deploy`" in deploy.info[0].value
 
 
-def test_a_wrong_token_is_said_as_such(screen, shop_endpoint):
+def test_a_wrong_token_is_said_where_it_can_be_mended(screen, shop_endpoint):
     screen.settings = replace(screen.settings, endpoint_token=SecretStr("x" * 40))
-    test = screen.open()
-    assert "does not accept the token" in texts(test)
-    assert "x" * 40 not in texts(test)
+    assert "Similar products cannot be found at the moment" in texts(screen.open())
+    deploy = texts(screen.open("deploy"))
+    assert "does not accept the token" in deploy
+    assert "x" * 40 not in deploy
+
+
+def test_an_endpoint_that_fails_in_the_middle_of_a_question_is_a_plain_sentence(screen, shop_endpoint):
+    test = screen.open(product="b017")
+    screen.settings = replace(screen.settings, endpoint_token=SecretStr("x" * 40))
+    services.endpoint.clear()
+    test.slider(key="k").set_value(5).run()
+    assert [error.value.partition("\n")[0] for error in test.error] == [
+        "Similar products cannot be found at the moment."
+    ]
 
 
 def test_where_nobody_answers_the_workbench_tells_how_to_start_and_the_shop_is_told_no_command(
