@@ -57,8 +57,10 @@ def _show(load: CheckedLoad) -> None:
 
 
 def _figures(report: IngestReport) -> None:
-    into = "a new catalogue" if report.base_version is None else f"version {report.base_version}"
-    st.caption(f"Compared with {into} of {plain(report.catalogue)}.")
+    name, version = plain(report.catalogue), report.base_version
+    st.caption(
+        f"Compared with version {version} of {name}." if version else f"This would make the new catalogue {name}."
+    )
     counts = report.counts
     with st.container(horizontal=True):
         st.metric("Usable", words.count(report.kept), border=True, help="Products that can be loaded.")
@@ -118,7 +120,7 @@ def _decision(load: CheckedLoad) -> None:
             icon=":material/update:",
         )
     gone = _gone(report)
-    if not _does_anything(report):
+    if report.kept and not _does_anything(report):
         st.info(
             f"Nothing differs from version {report.base_version}: there is nothing to store.", icon=":material/check:"
         )
@@ -160,7 +162,7 @@ def _gone(report: IngestReport) -> GonePolicy:
 
 def _does_anything(report: IngestReport) -> bool:
     counts = report.counts
-    return bool(counts.new or counts.changed or counts.gone or report.rejected)
+    return report.kept > 0 and bool(counts.new or counts.changed or counts.gone or report.rejected)
 
 
 def _moved(report: IngestReport) -> bool:

@@ -85,6 +85,7 @@ def ingest(
             load, watch = _checked(
                 spark, source, settings, place=place, folder=folder, splits=splits, progress=progress
             )
+            _require_usable(load)
             try:
                 done = commit_load(watch, folder, load, gone=gone)
             except CatalogueBusy as busy:
@@ -110,7 +111,8 @@ def check_source(
 ) -> IngestReport:
     """Check a source and say what a load of it would do; nothing is committed.
 
-    The report's ``staged`` is what :func:`commit_checked` takes, for a day. Errors are those of :func:`ingest`.
+    The report's ``staged`` is what :func:`commit_checked` takes, for a day. Where nothing is usable, it names the rejected
+    rows all the same. Other errors are those of :func:`ingest`.
     """
     started = time.monotonic()
     folder = delta_log.catalogue_folder(settings.catalogues_dir, catalogue)
@@ -129,10 +131,12 @@ def commit_checked(
     Raises:
         CatalogueNotFound: There is no such check (any more).
         CatalogueBusy: The catalogue is at another version than it was checked against.
+        CatalogueError: Nothing in it is usable.
         StorageFull, CatalogueError, Cancelled: As :func:`ingest`.
     """
     started = time.monotonic()
     with staging.staged(settings, staged) as load:
+        _require_usable(load)
         folder = delta_log.catalogue_folder(settings.catalogues_dir, load.meta["catalogue"])
         watch = Watch(spark, progress, total=load.rows.num_rows)
         done = commit_load(watch, folder, load, gone=gone, is_reviewed=True)
@@ -178,9 +182,7 @@ def _checked(
         "ingested_at": now.isoformat(),
         "remarks": [*remarks_of(source), *([] if held.rows.num_rows else _empty_splits(listed, splits))],
     }
-    load = StagedLoad(place, rows, meta)
-    _require_usable(load)
-    return load, watch
+    return StagedLoad(place, rows, meta), watch
 
 
 def _empty_splits(listed: pa.Table, splits: SplitPlan) -> list[str]:
@@ -214,7 +216,7 @@ def _require_usable(load: StagedLoad) -> None:
         first = load.rows["reason"].drop_null()[0].as_py().partition(":")[2].strip()
         raise CatalogueError(
             f"None of the {load.rows.num_rows:,} products is usable: {reasons}. Of the first: {first}",
-            next_step="Check the source.",
+            next_step="Check the source without loading it: that lists every rejected row.",
         )
 
 
@@ -228,6 +230,8 @@ def _report(
     unlabelled = by_label.get("", 0)
     notes = [*(done.notes if done else ()), *load.meta.get("remarks", ()), *told(load.rows)]
     notes += apart(by_label)
+    if not usable.num_rows:
+        notes.append("No product can be used, so there is nothing to load. Correct the rejected rows first.")
     if unlabelled:
         notes.append(f"{unlabelled:,} products have no label: they can be found, but not learnt from.")
     return IngestReport(

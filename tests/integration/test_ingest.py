@@ -32,6 +32,7 @@ from backend.catalogue.quarantine_export import TABLE, export_quarantine
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
 from backend.catalogue.sources import FashionMnistSource, entry_table
 from backend.catalogue.splits import SplitPlan
+from backend.catalogue.staged_rejects import StagedRejects
 from backend.errors import Cancelled, CatalogueBusy, CatalogueError, CatalogueNotFound, StorageFull
 from backend.imaging import decode, encode_png
 from backend.pixel_spec import PixelSpec
@@ -436,6 +437,22 @@ def test_a_clean_load_empties_the_quarantine_and_the_old_version_keeps_its_own(l
 def test_a_source_without_one_usable_picture_commits_nothing(load, settings):
     with pytest.raises(CatalogueError, match="None of the 2 products is usable: 1 no_picture, 1 not_an_image"):
         load(Rows((BAD[2], BAD[6])))
+    assert list_catalogues(settings.catalogues_dir) == []
+
+
+def test_a_check_without_one_usable_picture_lists_the_rejected_rows_and_cannot_be_committed(spark, settings):
+    source = Rows((BAD[2], BAD[6]))
+    report = check_source(spark, source, settings, catalogue="shop", progress=NullProgress())
+    assert (report.kept, report.rejected) == (0, {"no_picture": 1, "not_an_image": 1})
+    assert report.notes[-1].startswith("No product can be used")
+    listed = StagedRejects(settings, report.staged)
+    assert {row.product_id: row.reason.partition(":")[0] for row in listed.rejected(limit=10)} == {
+        BAD[2][0]: "no_picture",
+        BAD[6][0]: "not_an_image",
+    }
+    assert zipfile.ZipFile(io.BytesIO(export_quarantine(listed))).read(TABLE).count(b"\n") == 3
+    with pytest.raises(CatalogueError, match="None of the 2 products is usable"):
+        commit_checked(spark, settings, report.staged, gone="keep", progress=NullProgress())
     assert list_catalogues(settings.catalogues_dir) == []
 
 

@@ -381,6 +381,32 @@ def test_rejected_rows_are_listed_before_anything_is_stored(screen, shop_catalog
     assert [button.label for button in test.get("download_button")] == ["Download all rejected rows"]
 
 
+def test_a_check_with_nothing_to_use_lists_the_rows_and_offers_no_commit(screen):
+    nothing = "No product can be used, so there is nothing to load. Correct the rejected rows first."
+    checked(
+        screen,
+        base_version=None,
+        kept=0,
+        counts=LoadCounts(),
+        by_split={},
+        by_label={},
+        duplicates=0,
+        leaks=0,
+        notes=(nothing,),
+    )
+    test = screen.open("catalogue")
+    assert_calm(test)
+    said = texts(test).replace("\\", "")
+    assert nothing in said
+    assert "This would make the new catalogue shop." in said
+    assert "- Damaged picture: 2\n- No product id: 1" in said
+    assert [card["id"] for card in grid(test)] == ["x0", "x1", "x2"]
+    assert [button.label for button in test.get("download_button")] == ["Download all rejected rows"]
+    assert f"commit-{STAGED}" not in [button.key for button in test.button]
+    test.button(key=f"discard-{STAGED}").click().run()
+    assert not (screen.settings.staging_dir / STAGED).exists()
+
+
 def test_nothing_is_committed_before_the_button_and_the_choice_about_gone_products_counts(screen, shop_catalogue):
     checked(screen)
     test = screen.open("catalogue")
@@ -425,7 +451,7 @@ def test_a_check_of_a_new_catalogue_waits_on_an_otherwise_empty_page(screen):
     checked(screen, base_version=None, counts=LoadCounts(new=58))
     test = screen.open("catalogue")
     assert_calm(test)
-    assert "Compared with a new catalogue of shop" in texts(test)
+    assert "This would make the new catalogue shop." in texts(test)
     assert f"gone-{STAGED}" not in [radio.key for radio in test.radio]
     assert test.button(key=f"commit-{STAGED}").label == "Commit to shop"
 
