@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 20_000  # rows
 _NAMES_TRIED = 20
+_SHOWN = 40  # letters of a value
 _MOST_GAPS = 10  # one row in so many may lack its id
 _OF_QUARANTINE = frozenset({"product_id", "reason", "source", "source_row"})
 # What shop systems call the sort of a record, which says nothing about the product; in lower case.
@@ -43,8 +45,8 @@ def guess_mapping(source: TableSource) -> tuple[dict[str, str], tuple[str, ...]]
     refused = {"product_id": _no_ids(rows, ids), "label": [name for name in labels if _is_record_type(rows, name)]}
     mapping = guess_columns(list(found), binary, refused)
     notes = []
-    if ids and "product_id" not in mapping:
-        notes.append(f"“{ids[0]}” is not taken as the product id, as its values repeat; the picture's path is the id.")
+    if ids and mapping.get("product_id") != ids[0]:
+        notes.append(_passed_over(rows, ids[0], mapping.get("product_id")))
     if "image" not in mapping and (named := _naming_pictures(source, rows, ids)):
         mapping = {**mapping, "image": named}
         notes.append(f"No column has the paths of the pictures; they are found by “{named}”, which is their file name.")
@@ -60,6 +62,20 @@ def _no_ids(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
         name for name in unique if _MOST_GAPS * gaps[name] < len(rows)
     ]
     return [name for name in columns if name not in kept]
+
+
+def _passed_over(rows: Sequence[Row], column: str, taken: str | None) -> str:
+    """Say why a column that is called as an id is none, and what is the id instead."""
+    texts = [text_of(row.values.get(column)) for row in rows if row.problem is None]
+    counts = Counter(text for text in texts if text is not None)
+    repeated = [text for text, count in counts.items() if count > 1]
+    why = f"{texts.count(None):,} of its {len(texts):,} values are missing"
+    if repeated:
+        values = f"{len(repeated):,} values" if len(repeated) > 1 else "one value"
+        often = "more than once" if max(counts.values()) > 2 else "twice"
+        why = f"it holds {values} {often}, for example “{repeated[0][:_SHOWN]}”"
+    instead = f"“{taken}” is taken instead" if taken else "the picture's path or the row number is taken instead"
+    return f"“{column}” is not taken as the product id, as {why}; {instead}."
 
 
 def _is_unique(texts: Iterable[str]) -> bool:

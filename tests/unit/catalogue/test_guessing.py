@@ -26,22 +26,35 @@ def test_of_an_article_and_the_style_it_shares_the_article_is_the_product(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("values", "found"),
+    ("values", "found", "why"),
     [
-        (["1", "2", "3"], "sku"),
-        (["1", "2", "2"], "id"),
-        (["1", "", "3"], "id"),
+        (["1", "2", "3"], "product_id", ""),
+        (["1", "2", "2"], "id", "it holds one value twice, for example “2”"),
+        (["1", "2", "2", "4", "1"], "id", "it holds 2 values twice, for example “1”"),
+        (["1", "1", "1", "2", "2"], "id", "it holds 2 values more than once, for example “1”"),
+        (["1", "", "3"], "id", "1 of its 3 values are missing"),
     ],
 )
-def test_a_column_whose_values_repeat_or_lack_is_no_id_where_another_is_whole(tmp_path, values, found):
+def test_a_column_whose_values_repeat_or_lack_is_no_id_where_another_is_whole_and_that_is_said(
+    tmp_path, values, found, why
+):
     rows = [f"{value},{number},{number}.png" for number, value in enumerate(values)]
-    assert guess(tmp_path, "sku,id,image", *rows)[0]["product_id"] == found
+    mapping, notes = guess(tmp_path, "product_id,id,image", *rows)
+    assert mapping["product_id"] == found
+    said = (f"“product_id” is not taken as the product id, as {why}; “id” is taken instead.",)
+    assert notes == (said if why else ())
+    assert preview("csv", tmp_path / "t.csv").notes[: len(notes)] == notes
 
 
 def test_without_a_unique_column_the_picture_is_the_id_and_that_is_said(tmp_path):
     mapping, notes = guess(tmp_path, "sku,image", "A,1.png", "A,2.png", "B,3.png")
     assert "product_id" not in mapping
-    assert notes == ("“sku” is not taken as the product id, as its values repeat; the picture's path is the id.",)
+    assert notes == (
+        (
+            "“sku” is not taken as the product id, as it holds one value twice, for example “A”; "
+            "the picture's path or the row number is taken instead."
+        ),
+    )
 
 
 def test_a_few_gaps_in_the_only_id_are_rows_without_one(tmp_path):
