@@ -32,7 +32,6 @@ LOADED = "loaded"
 LOAD_FORM = "load_form"
 _VERSION = "version"
 _VIEW = "view"
-_TRIALS = "picked_trials_"
 _FOR_SHOP = "page_is_for_shop"
 
 
@@ -282,27 +281,3 @@ def show_loaded(names: Sequence[str]) -> None:
 def chosen(key: str) -> Any:
     """The value of a widget; for callbacks only."""
     return st.session_state.get(key)
-
-
-# ------------------------------------------------------------------------------------------------- the tune page
-
-
-def picked_trials(sweep: str) -> tuple[int, ...]:
-    """The trials of a sweep that were picked in a plot or in the table; empty when none were."""
-    found: tuple[int, ...] = st.session_state.get(f"{_TRIALS}{sweep}", ())
-    return found
-
-
-def pick_trials(sweep: str, numbers: Sequence[int]) -> None:
-    """Pick trials of a sweep, or none."""
-    st.session_state[f"{_TRIALS}{sweep}"] = tuple(numbers)
-
-
-def pick_trials_in_chart(sweep: str, chart: str) -> None:
-    """Pick the trials whose marks were just chosen in a chart; for callbacks only.
-
-    A chart that is drawn anew, because others pale, tells that nothing is chosen: that is no wish.
-    """
-    points = st.session_state[chart]["selection"]["points"]
-    if numbers := sorted({int(point["customdata"][0]) for point in points if point.get("customdata")}):
-        pick_trials(sweep, numbers)

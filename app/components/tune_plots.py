@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state, words
+from app import tune_state, words
 from app.components import charts, train_fields, tune_charts
 from backend.tuning.importance import FEWEST, importances
 
@@ -28,7 +28,7 @@ def show(found: Sweep) -> None:
 
 
 def _history(found: Sweep) -> None:
-    _selectable(found, tune_charts.history(found.trials, state.picked_trials(found.name)), "history")
+    _selectable(found, tune_charts.history(found.trials, tune_state.picked_trials(found.name)), "history")
     shares = importances(found.plan.space, found.trials)
     if not shares:
         st.caption(f"Which fields matter is said once {FEWEST} trials have a figure.")
@@ -45,13 +45,13 @@ def _together(found: Sweep) -> None:
     if not any(trial.value is not None for trial in found.trials):
         st.caption("No trial has ended yet.")
         return
-    figure = tune_charts.parallel(found.plan, found.trials, state.picked_trials(found.name))
+    figure = tune_charts.parallel(found.plan, found.trials, tune_state.picked_trials(found.name))
     charts.show(figure, key=f"parallel_{found.name}", alt="A line for each trial through its values to its figure")
     st.caption("Each line is a trial. Drag along an axis to see only the trials that pass there.")
 
 
 def _by_field(found: Sweep) -> None:
-    chosen = state.picked_trials(found.name)
+    chosen = tune_state.picked_trials(found.name)
     with st.grid(min_column_width=280):
         for name in found.plan.space.dimensions:
             figure = tune_charts.one_slice(found.plan, name, found.trials, chosen)
@@ -59,7 +59,7 @@ def _by_field(found: Sweep) -> None:
 
 
 def _epochs(found: Sweep) -> None:
-    figure = tune_charts.curves(found.trials, state.picked_trials(found.name))
+    figure = tune_charts.curves(found.trials, tune_state.picked_trials(found.name))
     charts.show(figure, key=f"epochs_{found.name}", alt="Figures of trials, epoch by epoch")
 
 
@@ -70,7 +70,7 @@ def _timeline(found: Sweep) -> None:
 
 def _selectable(found: Sweep, figure: Any, part: str, *, alt: str = "Figures of trials as they ended") -> None:
     key = f"{part}_{found.name}"
-    picked = partial(state.pick_trials_in_chart, found.name, key)
+    picked = partial(tune_state.pick_trials_in_chart, found.name, key)
     charts.show(figure, key=key, alt=alt, on_select=picked, mode=("points", "box", "lasso"))
     if part == "history":  # once is enough
         st.caption(words.plain("Draw a box around marks to see their trials in the table below, and in all plots."))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import navigation, state, tuning_services, words
+from app import navigation, state, tune_state, tuning_services, words
 from app.components import job_panel, train_fields, tune_words
 from backend.tuning.records import TrialState
 
@@ -24,13 +24,17 @@ def show(found: Sweep) -> None:
     if not found.trials:
         st.caption("The first trials are about to begin.")
         return
-    chosen = state.picked_trials(found.name)
+    chosen = tune_state.picked_trials(found.name)
     shown = [trial for trial in found.trials if not chosen or trial.number in chosen]
     if chosen:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{words.count(len(shown), 'trial')} picked", width="content")
             st.button(
-                "Show all", key="trials_all", icon=":material/close:", on_click=state.pick_trials, args=(found.name, ())
+                "Show all",
+                key="trials_all",
+                icon=":material/close:",
+                on_click=tune_state.pick_trials,
+                args=(found.name, ()),
             )
     _table(found, shown)
     for trial in shown[:SHOWN_IN_FULL] if chosen else ():
@@ -44,7 +48,9 @@ def _table(found: Sweep, shown: list[TrialRecord]) -> None:
     numbers = [trial.number for trial in shown]
 
     def ticked() -> None:
-        state.pick_trials(found.name, tuple(numbers[row] for row in state.selected_rows(key) if row < len(numbers)))
+        tune_state.pick_trials(
+            found.name, tuple(numbers[row] for row in state.selected_rows(key) if row < len(numbers))
+        )
 
     st.dataframe(
         {name: [row[name] for row in rows] for name in rows[0]},

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from app import state, tuning_services
+from app import tune_state, tuning_services
 from app.components import tune_charts, tune_compare, tune_space, tune_words
 from backend.holding import lock_of
 from backend.jobs.states import JobState
@@ -360,5 +360,5 @@ def test_the_better_one_is_named():
 
 
 def test_picks_belong_to_their_sweep(screen, autumn):
-    assert state.picked_trials("winter") == ()
+    assert tune_state.picked_trials("winter") == ()
     assert SweepFolder(screen.settings.sweeps_dir / "autumn").is_running is False
