@@ -54,7 +54,7 @@ def is_of_another_model(model: Manifest, found: Evaluation) -> bool:
     index = model.index
     return (
         index is None
-        or found.weights_hash != model.weights_hash
+        or not found.is_of(model)
         or (found.gallery, found.catalogue) != (index.scored_size, index.catalogue)
     )
 

@@ -168,10 +168,7 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
     from backend.retrieval.calibration import CALIBRATION
 
     manifest, report = bundle.read_manifest(folder), outcome.report
-    if manifest.index is None or (manifest.index.scored_size, manifest.weights_hash) != (
-        report.gallery,
-        report.weights_hash,
-    ):
+    if manifest.index is None or not report.is_of(manifest) or manifest.index.scored_size != report.gallery:
         raise BundleError(f"{folder.name} was changed meanwhile.", next_step="Evaluate it again.")
     fresh = {ANSWERS: to_parquet(outcome.answers), REPORT: report.to_json().encode()}
     if outcome.calibration is not None:

@@ -16,9 +16,12 @@ from backend.errors import EvaluationError
 from backend.evaluation.bootstrap import Estimate  # noqa: TC001 - ditto
 from backend.evaluation.calibrate import ReliabilityBin  # noqa: TC001 - ditto
 from backend.evaluation.options import EvaluationOptions  # noqa: TC001 - ditto
+from backend.pixel_spec import CONTRACT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from backend.bundle import Manifest
 
 REPORT = "evaluation.json"
 FORMAT_VERSION = 1
@@ -136,6 +139,7 @@ class Evaluation:
     Attributes:
         model: Name of the bundle.
         weights_hash: Its network.
+        pixel_contract: What the pictures of its index were turned into pixels by; reports of earlier versions do not say.
         catalogue: The catalogue version that queries and gallery come from.
         gallery: Items of the index that are scored, those without a label too.
         created_at: ISO time.
@@ -171,6 +175,15 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     format_version: int = FORMAT_VERSION
+    pixel_contract: int = CONTRACT
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Tell whether it judges the network of a bundle, by the very pixels that its index is made of."""
+        index = manifest.index
+        return index is not None and (self.weights_hash, self.pixel_contract) == (
+            manifest.weights_hash,
+            index.pixel_contract,
+        )
 
     @property
     def model_row(self) -> ScoreRow:
@@ -189,9 +202,9 @@ class Evaluation:
             EvaluationError: It is not JSON, of another format version, or does not fit.
         """
         try:
-            raw = json.loads(text)
+            raw = {"pixel_contract": 1, **json.loads(text)}  # earlier versions had one
             version = raw.get("format_version")
-        except (ValueError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise EvaluationError("The report of the evaluation is damaged.", next_step=_NEXT) from error
         if version != FORMAT_VERSION:
             raise EvaluationError("The report was written by another version of Twinset.", next_step=_NEXT)

@@ -17,6 +17,7 @@ from backend.evaluation.duplicates import repeated_queries
 from backend.evaluation.measure import Questions
 from backend.evaluation.report import Changed, Evaluation, UnseenReport
 from backend.evaluation.similarity import worth_of_similarity
+from backend.pixel_spec import CONTRACT
 from backend.progress import Span
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _report(
         robustness=_robustness(measured, options),
         unseen=_unseen(measured, questions.unseen, options),
         calibration=worth.report,
+        pixel_contract=subject.manifest.index.pixel_contract if subject.manifest.index else CONTRACT,
     )
 
 

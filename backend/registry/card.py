@@ -106,7 +106,7 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
     """
     index: dict[str, Any] = asdict(manifest.index) if manifest.index else {}
     report = load_report(folder)
-    is_current = report is not None and report.weights_hash == manifest.weights_hash
+    is_current = report is not None and report.is_of(manifest)
     row = report.model_row if report is not None and is_current else None
     return ModelCard(
         model=manifest.name,

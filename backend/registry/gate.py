@@ -104,7 +104,7 @@ def _evaluated(settings: Settings, folder: Path) -> Path | None:
             continue
         report = load_report(place)
         size = manifest.index.scored_size if manifest.index else None
-        if report is not None and (report.weights_hash, report.gallery) == (manifest.weights_hash, size):
+        if report is not None and report.is_of(manifest) and report.gallery == size:
             return place
     return None
 

@@ -151,8 +151,11 @@ def test_a_report_of_another_version_is_a_sentence(judged):
     assert "Precision@1" in texts(test)
 
 
-def test_a_report_of_an_earlier_index_says_so(judged):
-    _change(judged, "large", weights_hash="another")
+@pytest.mark.parametrize("change", ["network", "pixels"])
+def test_a_report_of_an_earlier_index_says_so(judged, change):
+    index = bundle.read_manifest(judged.settings.models_dir / "large").index
+    anew = replace(index, generation=2, pixel_contract=index.pixel_contract + 1)  # by a refresh
+    _change(judged, "large", **({"weights_hash": "another"} if change == "network" else {"index": anew}))
     test = opened(judged)
     assert "earlier index" in test.warning[0].value
     assert "Precision@1" in texts(test)

@@ -85,6 +85,13 @@ def test_a_model_that_was_not_evaluated_with_this_index_is_refused(home):
     assert not checks(home, "large", "small")["metrics"].passed
 
 
+def test_a_model_whose_index_was_made_of_other_pixels_since_its_evaluation_is_refused(home):
+    index = bundle.read_manifest(folder(home, "large")).index
+    change(home, "large", index=replace(index, pixel_contract=index.pixel_contract + 1))
+    found = checks(home, "large", "small")["metrics"]
+    assert (found.passed, "not evaluated" in found.says) == (False, True)
+
+
 def test_a_champion_that_was_never_evaluated_sets_no_measure(home):
     without_report(home, "large")
     assert checks(home, "small", "large")["metrics"].passed

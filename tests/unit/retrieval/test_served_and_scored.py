@@ -147,8 +147,10 @@ def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_
     assert asking.product_id not in before.gallery.ids
 
     scored, answers = load_report(folder), load_answers(folder).table
+    assert scored.is_of(bundle.read_manifest(folder))
     done = refresh_index(RefreshRequest("stored"), settings, NullProgress())
     assert (done["gallery_size"], done["embedded"], done["details"], done["removed"]) == (163, 163, 0, 0)
+    assert not scored.is_of(bundle.read_manifest(folder))  # every picture was embedded anew, from other pixels
     after = Recommender.load(folder, embedder_loader=load_query_embedder)
     (found,) = after.recommend([asking.image], k=3)
     assert found.neighbours[0].product_id == asking.product_id
@@ -160,5 +162,6 @@ def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_
         evaluate_step(EvaluateRequest("stored", bootstrap=100, baselines=False), settings, NullProgress())
         again = load_report(folder)
         assert (again.seen, again.unseen, again.by_label) == (scored.seen, scored.unseen, scored.by_label)
+        assert again.is_of(bundle.read_manifest(folder))
         assert again.gallery == scored.gallery == 126
         assert load_answers(folder).table.equals(answers)
