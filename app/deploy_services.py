@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import services
+from backend.errors import SettingsError
 from backend.registry import golden
 from backend.registry.ledger import Ledger, read_ledger
 from backend.serving.scoring_client import is_scoring_url
-from backend.serving.tokens import APP, TokenEntry, token_store
+from backend.serving.tokens import APP, SCOPES, TokenEntry, token_store
 from backend.serving.transport import is_loopback
 
 if TYPE_CHECKING:
@@ -145,8 +146,13 @@ def issue_token(name: str, scope: Scope, days: float | None) -> str:
     """Make a token and return it, this once.
 
     Raises:
-        SettingsError: Name or days cannot be used.
+        SettingsError: Name, scope or days cannot be used; the widest scope comes from the command line only.
     """
+    if scope == SCOPES[-1]:
+        raise SettingsError(
+            f"A token of scope {scope} cannot be made here.",
+            next_step=f"Run `python -m backend tokens issue {name} --scope {scope}`.",
+        )
     return token_store(services.settings()).issue(name, scope=scope, days=days).reveal()
 
 

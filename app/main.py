@@ -1,10 +1,10 @@
-"""Entry of the app: ``python -m streamlit run app/main.py``."""
+"""The script of the app, run for every visitor; ``python -m app`` serves it."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:  # `streamlit run` puts app/ on the path, not the root above it
+if str(ROOT) not in sys.path:  # a test that runs it finds only app/ on the path, not the root above it
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402 - only now can anything of ours be found

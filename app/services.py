@@ -19,6 +19,7 @@ import streamlit as st
 
 from app import state
 from backend import bundle
+from backend.addresses import log_lines
 from backend.bundle import CatalogueRef
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.items import CatalogueSummary, Product
     from backend.doctor import Check
+    from backend.keeper import Trouble
     from backend.retrieval.wishes import Wishes
     from backend.serving.further import Further
 
@@ -75,7 +77,7 @@ class Facets:
 def settings() -> Settings:
     """The settings in force, read once; the log goes where the process's errors go."""
     found = load_settings()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("app").setLevel(found.log_level.upper())
     return found
 
@@ -244,6 +246,13 @@ def machine_checks() -> list[Check]:
     from backend.doctor import checks
 
     return checks(settings())
+
+
+def server_troubles() -> list[Trouble]:
+    """The servers that died and are started again; none where nothing keeps them running."""
+    from backend.keeper import troubles
+
+    return troubles(settings().home)
 
 
 @st.cache_data(ttl=60, max_entries=1, show_spinner=False)

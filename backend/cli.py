@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from backend import cli_handlers as handlers
 from backend import cli_outcome as outcome
+from backend.addresses import log_lines
 from backend.cli_access import add_access
 from backend.cli_catalogue import add_catalogue
 from backend.cli_completion import complete
@@ -90,9 +90,7 @@ def _carried_out(options: argparse.Namespace, settings: Settings) -> dict[str, A
 
 def _configure(level: str) -> None:
     set_environment()
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[AboveTheBar()]
-    )
+    log_lines(AboveTheBar(), "%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
 
 
 class _Parser(argparse.ArgumentParser):

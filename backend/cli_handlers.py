@@ -66,7 +66,7 @@ def serve(_options: argparse.Namespace, settings: Settings) -> Result:
 
 def run(options: argparse.Namespace, settings: Settings) -> Result:
     """``run``: the demo if nothing can be served yet, then all servers until Ctrl-C."""
-    from backend.supervisor import run_everything
+    from backend.keeper import run_everything
 
     if not _has_champion(settings):
         print("There is no model yet, so the demo is prepared first.", file=sys.stderr)

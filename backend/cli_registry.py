@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import shown
 from backend.bundle import list_bundles
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model
@@ -113,7 +114,7 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
         return {"card": asdict(card), "lineage": lineage(card), "markdown": text}
     if version.card is None:
         raise RegistryError(f"Version {version.version} has no card.", next_step="It was not registered by Twinset.")
-    endpoint = settings.effective_endpoint_url if "champion" in version.aliases else ""
+    endpoint = shown(settings.effective_endpoint_url) if "champion" in version.aliases else ""
     text = as_markdown(version.card, name=ledger.name, version=version.version, endpoint=endpoint)
     return {
         **_version(version),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from backend.addresses import shown
 from backend.errors import DatasetUnavailable
 from backend.progress import Span
 from backend.requests import (
@@ -61,7 +62,7 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
         "precision_at_1": scored["metrics"]["test.precision_at_1"],
         "map_at_r": scored["metrics"]["test.map_at_r"],
         "gallery_size": indexed["gallery_size"],
-        "endpoint": settings.effective_endpoint_url,
+        "endpoint": shown(settings.effective_endpoint_url),
         "model": model,
         "model_version": deployed["version"],
         "query": query,

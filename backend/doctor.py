@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.addresses import LOOPBACK
 from backend.cards import look_at_cards
 from backend.errors import EnvironmentUnready
 from backend.spark_cluster import check_master, is_local, name_remedy, own_name_trouble
@@ -140,9 +141,10 @@ def _installed(name: str) -> str | None:
 def _ports(settings: Settings) -> Iterator[Check]:
     services = {"app": settings.app_port, "endpoint": settings.endpoint_port, "mlflow": settings.mlflow_port}
     for name, port in services.items():
-        used = port_in_use(settings.host, port)
+        host = settings.host if name == "endpoint" else LOOPBACK
+        used = port_in_use(host, port)
         fix = f"If that is not Twinset itself, stop it or set TWINSET_{name.upper()}_PORT to a free port."
-        detail = f"{settings.host}:{port} is {'in use' if used else 'free'}"
+        detail = f"{host}:{port} is {'in use' if used else 'free'}"
         yield Check(f"Port of the {name}", not used, detail, fix)
 
 

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 import errno
 
+from backend.addresses import shown
+
 _FILE_ERRORS = frozenset(
     {
         *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS),
@@ -51,6 +53,8 @@ class WorkbenchError(Exception):
         message: What happened, in a sentence.
         next_step: What the reader can do about it, in a sentence; may be empty.
 
+    Both lose the passwords of addresses that they name, wherever the text comes from.
+
     ``code`` is stable and machine-readable; ``status`` is the HTTP status when an endpoint answers with it.
     """
 
@@ -58,9 +62,8 @@ class WorkbenchError(Exception):
     status = 500
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_step = next_step
+        self.message, self.next_step = shown(message), shown(next_step)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.next_step}".strip()

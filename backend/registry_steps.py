@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle
+from backend.addresses import shown
 from backend.errors import EndpointUnreachable, PromotionRefused
 from backend.models import model_folder
 from backend.progress import Span
@@ -111,4 +112,4 @@ def _taken_up(settings: Settings) -> str:
         local_client(settings).reload()
     except EndpointUnreachable:
         return "not running"  # nothing to reload: the endpoint reads the alias when it starts
-    return settings.effective_endpoint_url
+    return shown(settings.effective_endpoint_url)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import connectable
 from backend.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class Settings:
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
     spark_conf: str = _setting("", "More Spark configuration, `key=value` pairs separated by semicolons.")
-    host: str = _setting("127.0.0.1", "Address that the app, the endpoint and the MLflow UI listen on.")
+    host: str = _setting("127.0.0.1", "Address that the endpoint listens on; the app and MLflow stay on 127.0.0.1.")
+    allowed_hosts: str = _setting(
+        "",
+        "Host names that are answered to besides this machine's own, separated by commas: those of a proxy in front.",
+    )
     app_port: int = _setting(8501, "Port of the app.")
     endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
     mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
@@ -287,8 +292,3 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
-
-
-def connectable(host: str) -> str:
-    """Return the address to reach a server at: one bound to every address is reached on loopback."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound

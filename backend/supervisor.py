@@ -1,4 +1,4 @@
-"""``make run``: the demo if there is none yet, then MLflow's UI, the endpoint and the app, until Ctrl-C."""
+"""The server processes: MLflow's UI, the endpoint and the app; how each is started, waited for and ended."""
 
 from __future__ import annotations
 
@@ -8,74 +8,96 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backend.addresses import LOOPBACK, connectable
 from backend.doctor import ROOT, port_in_use
 from backend.errors import EnvironmentUnready
-from backend.settings import connectable
+from backend.serving.hosts import added_hosts, local_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from backend.settings import Settings
 
 READY_WITHIN_S = 90.0
 END_WITHIN_S = 10.0
-_ENVIRONMENT = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # we have our own jobs; its runner costs a process
-    "OPENBLAS_NUM_THREADS": "2",  # one query is quickest on few threads, however many cores there are
-}
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "2"}  # one query is quickest on few threads, however many cores there are
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server process: its name, the command that starts it, and the path that answers once it is ready."""
+    """One server process.
+
+    Attributes:
+        name, title: What it is called in settings and logs, and for people.
+        port, host: Where it listens.
+        command: What starts it.
+        ready_path: What answers once it is ready.
+        environment: What it alone is told; may hold passwords.
+    """
 
     name: str
     title: str
     port: int
     command: tuple[str, ...]
     ready_path: str
+    host: str = LOOPBACK
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it is reached from this machine."""
+        return f"http://{connectable(self.host)}:{self.port}"
 
 
 def services(settings: Settings) -> list[Service]:
-    """The servers of ``make run``, in the order in which they start."""
-    python, host = sys.executable, settings.host
-    return [
-        Service(
-            "mlflow",
-            "Runs and models (MLflow)",
-            settings.mlflow_port,
-            (
-                *(python, "-m", "mlflow", "server", "--host", host, "--port", str(settings.mlflow_port)),
-                *("--backend-store-uri", settings.effective_tracking_uri, "--workers", "1"),
-                *("--default-artifact-root", settings.effective_artifact_uri),
-            ),
-            "/health",
-        ),
-        endpoint_service(settings),
-        Service(
-            "app",
-            "Twinset",
-            settings.app_port,
-            (
-                *(python, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
-                *("--server.address", host, "--server.port", str(settings.app_port), "--server.headless", "true"),
-                # The larger of both limits; each uploader on a page has its own.
-                *("--server.maxUploadSize", str(max(settings.max_upload_mb, settings.max_source_upload_mb))),
-            ),
-            "/_stcore/health",
-        ),
-    ]
+    """The servers of ``make run``, in the order in which they start.
+
+    The app and MLflow ask for no login, so they listen on loopback whatever the settings say. MLflow's UI is left out
+    where a tracking server, which has its own, keeps the runs.
+    """
+    app = Service("app", "Twinset", settings.app_port, (sys.executable, "-m", "app"), "/_stcore/health")
+    ours = [] if is_tracking_server(settings) else [_mlflow(settings)]
+    return [*ours, endpoint_service(settings), app]
+
+
+def _mlflow(settings: Settings) -> Service:
+    """MLflow's UI; the addresses of its stores may hold passwords, and a command line is read by everybody."""
+    command = (
+        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
+        *("--workers", "1", "--x-frame-options", "DENY"),
+    )
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": settings.effective_tracking_uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.effective_artifact_uri,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": _patterns(local_hosts(settings)),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"https://{name}" for name in sorted(added_hosts(settings))),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # we have our own jobs; its runner costs a process
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    title = "Runs and models (MLflow)"
+    return Service("mlflow", title, settings.mlflow_port, command, "/health", environment=environment)
+
+
+def _patterns(hosts: frozenset[str]) -> str:
+    """Write host names, with any port or none, as MLflow reads them."""
+    return ",".join(text for name in sorted(hosts) for text in (name, f"{name.replace('[', '[[]')}:*"))
+
+
+def is_tracking_server(settings: Settings) -> bool:
+    """Whether the runs are kept by a server elsewhere, and not in a database that MLflow's UI could open."""
+    return settings.tracking_uri.startswith(("http://", "https://", "databricks"))
 
 
 def endpoint_service(settings: Settings) -> Service:
     """The recommendation endpoint as a process of its own."""
     command = (sys.executable, "-m", "backend", "serve")
-    return Service("endpoint", "Recommendation endpoint", settings.endpoint_port, command, "/ping")
+    port, host = settings.endpoint_port, settings.host
+    return Service("endpoint", "Recommendation endpoint", port, command, "/ping", host)
 
 
 @contextmanager
@@ -95,31 +117,50 @@ def started(service: Service, settings: Settings) -> Iterator[subprocess.Popen[b
     """Start one service without waiting for it, and end it and its children on the way out.
 
     Raises:
-        EnvironmentUnready: Its port is taken.
+        EnvironmentUnready: As for ``start``.
     """
-    if port_in_use(settings.host, service.port):
-        raise EnvironmentUnready(
-            f"Port {service.port}, meant for the {service.name}, is in use.",
-            next_step=f"Stop what uses it, or set TWINSET_{service.name.upper()}_PORT to a free port.",
-        )
-    settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    with _log(service, settings).open("ab") as stream:
-        process = subprocess.Popen(
-            service.command,
-            cwd=ROOT,
-            env={**os.environ, **settings.environment(), **_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
-        )
+    process = start(service, settings)
     try:
         yield process
     finally:
         end(process)
 
 
-def _log(service: Service, settings: Settings) -> Path:
+def start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start one service, the leader of a process group of its own.
+
+    Raises:
+        EnvironmentUnready: Its port is taken.
+    """
+    check_port(service)
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    with log_of(service, settings).open("ab") as stream:
+        return subprocess.Popen(
+            service.command,
+            cwd=ROOT,
+            env={**os.environ, **settings.environment(), **service.environment, **_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
+        )
+
+
+def check_port(service: Service) -> None:
+    """Refuse a port that is taken.
+
+    Raises:
+        EnvironmentUnready: It is.
+    """
+    if port_in_use(service.host, service.port):
+        raise EnvironmentUnready(
+            f"Port {service.port}, meant for the {service.name}, is in use.",
+            next_step=f"Stop what uses it, or set TWINSET_{service.name.upper()}_PORT to a free port.",
+        )
+
+
+def log_of(service: Service, settings: Settings) -> Path:
+    """The file that holds what a service prints."""
     return settings.logs_dir / f"{service.name}.log"
 
 
@@ -130,10 +171,10 @@ def await_ready(service: Service, settings: Settings, process: subprocess.Popen[
         EnvironmentUnready: It ended or stayed silent; the message holds the end of its log.
     """
     deadline = time.monotonic() + READY_WITHIN_S
-    while not _answers(settings.host, service.port, service.ready_path):
+    while not answers(service):
         if process.poll() is not None or time.monotonic() > deadline:
             what = f"ended with status {process.poll()}" if process.poll() is not None else "does not answer"
-            log = _log(service, settings)
+            log = log_of(service, settings)
             tail = "\n".join(log.read_text("utf-8", errors="replace").splitlines()[-15:])
             raise EnvironmentUnready(
                 f"The {service.name} {what}. The end of {log}:\n{tail}", next_step="`make doctor` may know more."
@@ -141,10 +182,11 @@ def await_ready(service: Service, settings: Settings, process: subprocess.Popen[
         time.sleep(0.1)
 
 
-def _answers(host: str, port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(connectable(host).strip("[]"), port, timeout=2)
+def answers(service: Service) -> bool:
+    """Tell whether a service is ready."""
+    connection = http.client.HTTPConnection(connectable(service.host).strip("[]"), service.port, timeout=2)
     try:
-        connection.request("GET", path)
+        connection.request("GET", service.ready_path)
         return connection.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False
@@ -172,31 +214,3 @@ def endpoint_running(settings: Settings) -> Iterator[None]:
         return
     with running(endpoint_service(settings), settings):
         yield
-
-
-def run_everything(settings: Settings) -> int:
-    """Start all services, print their addresses and wait for Ctrl-C; returns the exit status."""
-    with ExitStack() as stack:
-        print("Starting the app, the endpoint and MLflow …", flush=True)
-        running_now = [(service, stack.enter_context(started(service, settings))) for service in services(settings)]
-        for service, process in running_now:
-            await_ready(service, settings, process)
-        print("\nTwinset is running. Press Ctrl-C to end it.\n")
-        for service, _ in reversed(running_now):
-            print(f"  {service.title:26} http://{connectable(settings.host)}:{service.port}")
-        print(f"\n  Logs are in {settings.logs_dir}", flush=True)
-        return _watch(running_now)
-
-
-def _watch(running_now: list[tuple[Service, subprocess.Popen[bytes]]]) -> int:
-    stop: list[int] = []
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda number, _frame: stop.append(number))
-    while not stop:
-        for service, process in running_now:
-            if process.poll() is not None:
-                print(f"The {service.name} ended by itself with status {process.returncode}; see its log.")
-                return 1
-        time.sleep(0.3)
-    print("\nEnding Twinset …", flush=True)
-    return 0

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import ShownFormatter
 from backend.errors import Cancelled, StorageFull, WorkbenchError, is_disk_full
 from backend.jobs.processes import end_family
 from backend.jobs.reporter import JobReporter
@@ -205,7 +206,7 @@ def _limit_exit() -> None:
 def _log_to_stderr(level: str) -> None:
     """Log with UTC times; the runner has pointed stderr, also of crashes and of children, to the job's log file."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter = ShownFormatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

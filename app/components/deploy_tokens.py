@@ -8,8 +8,9 @@ import streamlit as st
 
 from app import deploy_services, notices, words
 from app.components import charts
-from backend.serving.tokens import APP, MAX_DAYS, SCOPES, Scope
+from backend.serving.tokens import APP, MAX_DAYS, Scope
 
+OFFERED: tuple[Scope, ...] = ("watch", "ask")  # nobody logs in here; whoever has a shell may have more
 SCOPE_TITLES: dict[Scope, str] = {
     "watch": "Look: health, version, counts",
     "ask": "Ask for products",
@@ -55,9 +56,14 @@ def _issue() -> None:
     """Make a token; it is shown in this run of the page and in no other, and is kept nowhere."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", placeholder="web-shop", key="token_name", max_chars=60, width=220)
-        scope = st.selectbox("May", SCOPES, index=1, format_func=SCOPE_TITLES.__getitem__, key="token_scope", width=300)
+        scope = st.selectbox(
+            "May", OFFERED, index=1, format_func=SCOPE_TITLES.__getitem__, key="token_scope", width=300
+        )
         days = st.number_input("Days; 0 means no end", 0, MAX_DAYS, USUAL_DAYS, key="token_days", width=180)
         made = st.form_submit_button("Make a token", icon=":material/key:")
+    st.caption(
+        "A token that may also change what answers comes from `python -m backend tokens issue NAME --scope all`."
+    )
     if not made:
         return
     if name.strip() == APP:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import deploy_services, services, words
 from app.components import charts, job_panel, model_picker, publish_question
+from backend.addresses import shown
 from backend.registry.card import as_markdown, lineage
 from backend.registry.ledger import CHALLENGER, CHAMPION
 from backend.requests import PromoteRequest, RebuildRequest, RollbackRequest
@@ -136,7 +137,7 @@ def _show_card(ledger: Ledger, version: RegisteredVersion) -> None:
     if card is None:
         st.info("This version was not registered by Twinset and has no card.", icon=":material/help:")
         return
-    endpoint = services.settings().effective_endpoint_url if CHAMPION in version.aliases else ""
+    endpoint = shown(services.settings().effective_endpoint_url) if CHAMPION in version.aliases else ""
     with st.expander("Card", icon=":material/badge:", key="card"):
         charts.table([{"What": what, "Is": value} for what, value in lineage(card, endpoint=endpoint).items()])
         rows = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import navigation, notices, services, state, words
+from backend.addresses import shown
 from backend.errors import EndpointError, EndpointUnreachable
 from backend.serving.tokens import APP_TOKEN_FILE
 
@@ -109,7 +110,7 @@ def show_figures(served: Serving) -> None:
 
 def show_recipes() -> None:
     """Show how to ask from a shell and from Python; the token is left to the reader."""
-    url = services.settings().effective_endpoint_url
+    url = shown(services.settings().effective_endpoint_url)
     st.caption(
         f"`TOKEN` stands for the token: make one under Tokens. This app's own lies in the file `{APP_TOKEN_FILE}` "
         "in the home folder, unless the settings name one."

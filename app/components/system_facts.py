@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.words import plain
+from backend.addresses import LOOPBACK, shown
 from backend.settings import PREFIX, SecretStr, Settings
+from backend.supervisor import is_tracking_server
 
 if TYPE_CHECKING:
     from backend.doctor import Check
+    from backend.keeper import Trouble
 
 PACKAGES = (
     *("streamlit", "plotly", "tensorflow", "tf-keras", "tensorflow-similarity", "horovod", "pyspark", "delta-spark"),
@@ -23,13 +26,10 @@ PACKAGES = (
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Return the address of each server by what it is."""
-    host = settings.effective_endpoint_url if settings.endpoint_url else ""
-    local = f"http://{settings.host}"
+    mlflow = settings.tracking_uri if is_tracking_server(settings) else f"http://{LOOPBACK}:{settings.mlflow_port}"
     return {
-        "Runs and models (MLflow)": settings.tracking_uri
-        if settings.tracking_uri.startswith("http")
-        else f"{local}:{settings.mlflow_port}",
-        "Endpoint": f"{host or f'{local}:{settings.endpoint_port}'}/ping",
+        "Runs and models (MLflow)": shown(mlflow),
+        "Endpoint": f"{shown(settings.effective_endpoint_url)}/ping",
     }
 
 
@@ -39,8 +39,8 @@ def settings_rows(settings: Settings) -> list[dict[str, str]]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         is_secret = isinstance(value, SecretStr)
-        shown = ("set, not shown" if value else "made locally") if is_secret else str(value)
-        rows.append({"Setting": PREFIX + item.name.upper(), "Value": shown, "Meaning": item.metadata["help"]})
+        text = ("set, not shown" if value else "made locally") if is_secret else shown(str(value))
+        rows.append({"Setting": PREFIX + item.name.upper(), "Value": text, "Meaning": item.metadata["help"]})
     return rows
 
 
@@ -54,6 +54,14 @@ def version_rows() -> list[dict[str, str]]:
             version = "not installed"
         rows.append({"Package": name, "Version": version})
     return rows
+
+
+def show_troubles(found: list[Trouble]) -> None:
+    """Show the servers that died and are started again."""
+    for one in found:
+        times = "once" if one.deaths == 1 else f"{one.deaths} times in a row"
+        text = f"**{one.title}** stopped {times}, and will be started again within a minute. Its log says why."
+        st.warning(text, icon=":material/restart_alt:")
 
 
 def show_checks(checks: list[Check]) -> None:

@@ -119,11 +119,5 @@ def _translated(uri: str) -> Iterator[None]:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RegistryError(
             f"MLflow could not do it: {said}",
-            next_step=f"Is the store at {_without_secrets(uri)} reachable and intact?",
+            next_step=f"Is the store at {uri} reachable and intact?",
         ) from error
-
-
-def _without_secrets(uri: str) -> str:
-    """Drop what stands before an @ in the address: it may be a password."""
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
 from backend.serving.guard import Guard, http_error
+from backend.serving.hosts import endpoint_door
 from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import (
@@ -111,7 +112,7 @@ def build_app(
     )
     return Starlette(
         routes=routes,
-        middleware=[guard],
+        middleware=[endpoint_door(settings), guard],
         exception_handlers={HTTPException: http_error},
         lifespan=gateway.lifespan,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from backend.addresses import is_loopback_host
 from backend.errors import EnvironmentUnready, SettingsError
 from backend.serving.gateway import build_app
 from backend.serving.served import serving_threads
@@ -98,20 +98,13 @@ def _check_tokens(settings: Settings) -> None:
             f"TWINSET_ENDPOINT_TOKEN has fewer than {_SHORTEST_TOKEN} characters.",
             next_step='Make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`.',
         )
-    if _is_loopback(settings.host):
+    if is_loopback_host(settings.host):
         ensure_app_token(settings)
     elif not own and not token_store(settings).names():
         raise SettingsError(
             f"The endpoint would listen on {settings.host}, open to others, without any token.",
             next_step="Set TWINSET_ENDPOINT_TOKEN, or TWINSET_HOST to 127.0.0.1.",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
+from backend.addresses import is_loopback_host
 from backend.errors import EndpointUnreachable
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ class Transport:
 
 def is_loopback(url: str) -> bool:
     """Whether an address is this machine's own."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def _wait_s(response: requests.Response, attempt: int) -> float | None:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import log_lines
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
 from backend.scratch import own_folder
@@ -225,7 +226,7 @@ def _log_to(path: Path, level: str) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)-7s %(message)s", level=level, force=True)
     faulthandler.enable()  # a crash in a library says where it was
 
 

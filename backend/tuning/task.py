@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import log_lines
 from backend.catalogue.executors import spare_zip_imports
 from backend.errors import Cancelled, WorkbenchError
 from backend.tuning.folder import SweepFolder
@@ -179,4 +180,4 @@ def attempt() -> int:
 
 def _log(level: str) -> None:
     """Log where a trial runs; a process that logs already is left alone."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s")
+    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)-7s %(message)s", level=level)
