@@ -21,7 +21,7 @@ def shown(text: str) -> str:
     """Return an address, or a text with addresses in it, without user names, passwords and keys."""
     if "://" not in text:
         return text
-    return _FIELD.sub(rf"\1{_HIDDEN}", _USER.sub(f"{_HIDDEN}@", text))
+    return _FIELD.sub(rf"\1{_HIDDEN}", _USER.sub("", text))
 
 
 class ShownFormatter(logging.Formatter):

@@ -162,7 +162,8 @@ class _Run:
         archive = zip_backend(self.folder.path)
         stop, started = threading.Event(), time.monotonic()
         self.progress.report(0, 1, note=f"starting {self.ranks} workers")
-        running = launch(archive, self.folder.path, self.ranks, stop)
+        here = self.spark is not None and is_local(self.spark.sparkContext.master)
+        running = launch(archive, self.folder.path, self.ranks, stop, on_loopback=here)
         try:
             while not running.wait(_LOOK_EVERY_S):
                 self._tell(started)

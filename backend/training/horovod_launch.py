@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import LOOPBACK
 from backend.errors import EnvironmentUnready
 from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
@@ -40,7 +41,7 @@ class Running:
         return self._ended.wait(seconds)
 
 
-def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Running:
+def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event, *, on_loopback: bool = False) -> Running:
     """Start ``run_rank(folder)`` on so many ranks, in tasks of the Spark session that is open.
 
     Args:
@@ -48,6 +49,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
         folder: The folder of the ranks.
         ranks: How many.
         stop: Set, it ends all ranks.
+        on_loopback: Whether all of it is on this machine, so that nothing needs to be reached from another.
 
     Raises:
         EnvironmentUnready: Horovod is not installed.
@@ -61,7 +63,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
 
     def work() -> None:
         try:
-            with _as_we_launch(stop):
+            with _as_we_launch(stop), _listening_on_loopback() if on_loopback else nullcontext() as nics:
                 running.results = run(
                     entry,
                     num_proc=ranks,
@@ -71,6 +73,7 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event) -> Ru
                     stdout=_Logged(),
                     stderr=_Logged(),
                     verbose=0,
+                    nics=nics,
                 )
         except BaseException as error:  # noqa: BLE001 - raised again by whoever follows
             running.error = error
@@ -121,6 +124,51 @@ def _as_we_launch(stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         gloo_run.register_shutdown_event, launch.gloo_built, threading.excepthook = before
+
+
+@contextmanager
+def _listening_on_loopback() -> Iterator[set[str]]:
+    """Have driver, rendezvous and tasks listen on loopback only, and yield the interface that ranks shall use.
+
+    Horovod's ``nics`` says which addresses are named to others; its servers listen on all of them none the less, and
+    the rendezvous asks nobody who he is.
+    """
+    import horovod.spark.runner as spark_runner
+    from horovod.runner.util.network import get_local_intfs
+
+    make_mapper = spark_runner._make_mapper  # noqa: SLF001 - what a task runs; there is no other way into it
+    undo = listen_on_loopback()
+    spark_runner._make_mapper = lambda *told: _mapper_on_loopback(make_mapper(*told))  # noqa: SLF001
+    try:
+        yield get_local_intfs()
+    finally:
+        spark_runner._make_mapper = make_mapper  # noqa: SLF001
+        undo()
+
+
+def _mapper_on_loopback(mapper: Callable[[int, Any], Iterator[Any]]) -> Callable[[int, Any], Iterator[Any]]:
+    def on_loopback(index: int, rows: Any) -> Iterator[Any]:
+        listen_on_loopback()
+        yield from mapper(index, rows)
+
+    return on_loopback
+
+
+def listen_on_loopback() -> Callable[[], None]:
+    """Have the servers that Horovod starts in this process listen on loopback; returns what takes that back."""
+    from horovod.runner.common.util import network
+    from horovod.runner.http import http_server
+
+    def port_on_loopback(server_at: Callable[[tuple[str, int]], Any]) -> tuple[Any, int]:
+        server = server_at((LOOPBACK, 0))
+        return server, int(server.server_address[1])
+
+    def take_back() -> None:
+        network.find_port, http_server.find_port = before
+
+    before = network.find_port, http_server.find_port
+    network.find_port = http_server.find_port = port_on_loopback
+    return take_back
 
 
 def _end_of_a_thread(told: threading.ExceptHookArgs, *, otherwise: Callable[[threading.ExceptHookArgs], Any]) -> None:

@@ -20,6 +20,7 @@ from backend.feeding.batches import GlobalFeed
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.base import settings_for
 from tests.fixtures.models import TINY, Diary, Listener
+from tests.support.listeners import listeners, outside
 from tests.support.standalone import CONF, standalone
 
 pytestmark = [
@@ -88,10 +89,11 @@ def difference(one, other):
 
 @pytest.fixture(scope="module")
 def undisturbed(spark, small_snapshot, tmp_path_factory):
-    """Two ranks, six epochs of fifty steps, and everything they said."""
+    """Two ranks, six epochs of fifty steps, everything they said, and where all processes of it listened."""
     models, tracker, progress = tmp_path_factory.mktemp("models"), Diary(), Listener()
-    manifest, proof = distributed(spark, small_snapshot, models, tracker=tracker, progress=progress)
-    return models, manifest, proof, tracker, progress
+    with listeners() as seen:
+        manifest, proof = distributed(spark, small_snapshot, models, tracker=tracker, progress=progress)
+    return models, manifest, proof, tracker, progress, seen
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def make(folder):
 
 
 def test_the_proof_of_a_run_is_measured_and_kept(undisturbed, small_products):
-    models, manifest, proof, _, _ = undisturbed
+    models, manifest, proof, *_ = undisturbed
     assert proof.holds
     assert (proof.workers, proof.ranks_equal, proof.shards_as_planned) == (2, True, True)
     assert sum(proof.rows) == sum(product.split == "train" for product in small_products)
@@ -128,8 +130,16 @@ def test_the_proof_of_a_run_is_measured_and_kept(undisturbed, small_products):
     assert bundle.verify(models / "two") == manifest
 
 
+def test_nothing_of_a_training_on_this_machine_listens_to_others(undisturbed):
+    *_, seen = undisturbed
+    assert outside(seen) == set()
+    assert any("gloo_exec_fn" in listener.command for listener in seen)  # ranks, for each other
+    assert len({listener.pid for listener in seen if "pyspark.daemon" in listener.command}) >= 2  # their tasks
+    assert len({listener.port for listener in seen if listener.pid == os.getpid()}) >= 2  # driver and rendezvous
+
+
 def test_rank_0_tells_its_figures_to_the_job_and_to_the_run(undisturbed):
-    _, manifest, _, tracker, progress = undisturbed
+    _, manifest, _, tracker, progress, _ = undisturbed
     (_, params, _) = tracker.started[0]
     assert (params["workers"], tracker.finished) == (2, ["FINISHED"])
     assert [step for _, step in tracker.logged] == [1, 2, 3, 4, 5, 6]

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from app import deploy_services
 from backend import bundle
 from backend.bundle import CatalogueRef
+from backend.errors import SettingsError
 from backend.jobs.store import JobStore
 from backend.registry.card import card_of
 from backend.registry.golden import golden_queries
@@ -241,6 +243,18 @@ def test_a_token_is_shown_once_and_listed_without_itself(screen, shop_model):
 
     press(test, "Revoke")
     assert token_store(screen.settings).find(token) is None
+
+
+def test_the_widest_scope_is_left_to_the_command_line_and_tokens_that_have_it_stay_good(screen, shop_model):
+    store = token_store(screen.settings)
+    earlier = store.issue("till", scope="all").reveal()
+    test = screen.open("deploy", view="Tokens")
+    assert test.selectbox(key="token_scope").options == ["Look: health, version, counts", "Ask for products"]
+    assert "tokens issue NAME --scope all" in texts(test)
+    with pytest.raises(SettingsError, match="cannot be made here"):
+        deploy_services.issue_token("web-shop", "all", None)
+    assert store.find(earlier).may("all")
+    assert "web-shop" not in store.names()
 
 
 @pytest.mark.parametrize(

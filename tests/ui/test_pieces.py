@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -11,8 +13,10 @@ from app.components import charts, endpoint_card, job_result, product_grid, syst
 from app.components.product_grid import Card
 from backend.catalogue.items import CatalogueSummary, Product
 from backend.doctor import Check
+from backend.keeper import STATES_FILE
 from backend.settings import SecretStr
 from tests.support.pictures import encoded
+from tests.ui.conftest import texts
 
 PNG = b"\x89PNG\r\n"
 
@@ -127,6 +131,26 @@ def test_addresses_are_those_of_the_settings(settings):
     assert list(system_facts.addresses(remote).values()) == ["https://runs.example", "https://answers.example/ping"]
 
 
+def test_passwords_in_addresses_are_on_no_page(screen):
+    with_them = {f"{name}_uri": f"https://ada:s3cret@{name}.example" for name in ("tracking", "artifact")}
+    screen.settings = replace(screen.settings, **with_them, endpoint_url="https://ada:s3cret@answers.example")
+    for view in ("Ready?", "Settings"):
+        test = screen.open("system", view=view)
+        assert "s3cret" not in f"{texts(test)} {[frame.value.to_json() for frame in test.dataframe]} {test.main}"
+    values = system_facts.settings_rows(screen.settings)
+    assert "https://tracking.example" in [row["Value"] for row in values]
+    assert "s3cret" not in str([*values, *system_facts.addresses(screen.settings).values()])
+
+
+def test_a_server_that_is_down_is_said(screen):
+    screen.settings.home.mkdir(parents=True, exist_ok=True)
+    noted = {"keeper": os.getpid(), "troubles": [{"title": "Runs and models (MLflow)", "deaths": 3}]}
+    (screen.settings.home / STATES_FILE).write_text(json.dumps(noted))
+    assert "**Runs and models (MLflow)** stopped 3 times in a row" in texts(screen.open("system"))
+    (screen.settings.home / STATES_FILE).write_text(json.dumps({**noted, "troubles": []}))
+    assert "in a row" not in texts(screen.open("system"))
+
+
 def test_recipes_name_the_address_and_leave_the_token_out():
     for recipe in (endpoint_card.CURL, endpoint_card.PYTHON):
         text = recipe.format(url="http://127.0.0.1:8601")
@@ -138,7 +162,6 @@ def test_recipes_name_the_address_and_leave_the_token_out():
 
 def test_failed_checks_come_first_with_their_remedy(screen, monkeypatch):
     from app import services
-    from tests.ui.conftest import texts
 
     found = [Check("Python", ok=True, detail="3.11"), Check("Java", ok=False, detail="not found", fix="Install it.")]
     monkeypatch.setattr(services, "machine_checks", lambda: found)

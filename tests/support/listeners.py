@@ -1,0 +1,71 @@
+"""Where the processes below this one listen, looked at while something runs."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One socket that waits for connections."""
+
+    pid: int
+    command: str
+    address: str
+    port: int
+
+
+def outside(seen: set[Listening]) -> set[Listening]:
+    """Those that another machine could reach."""
+    return {one for one in seen if not _is_loopback(one.address)}
+
+
+def _is_loopback(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def listening_now(root: int | None = None) -> set[Listening]:
+    """All listening sockets of a process and its descendants; of this one when left out."""
+    seen = set()
+    parent = psutil.Process(root)
+    for process in [parent, *parent.children(recursive=True)]:
+        try:
+            command = " ".join(process.cmdline())
+            sockets = process.net_connections("tcp")
+        except psutil.Error:  # it ended meanwhile
+            continue
+        for one in sockets:
+            if one.status == psutil.CONN_LISTEN:
+                seen.add(Listening(process.pid, command, one.laddr.ip, one.laddr.port))
+    return seen
+
+
+@contextmanager
+def listeners() -> Iterator[set[Listening]]:
+    """Collect what listens at any time inside; complete at the end."""
+    seen: set[Listening] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(_LOOK_EVERY_S):
+            seen.update(listening_now())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
