@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from backend import scratch
 from backend.errors import BundleError
 from backend.pixel_spec import CONTRACT, PixelSpec
+from backend.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -235,8 +236,8 @@ def workplace(folder: Path, purpose: str) -> Iterator[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hex."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a plain file as hex; OSError where it is none."""
+    with open_plain(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

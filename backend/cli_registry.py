@@ -48,6 +48,8 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     promoting.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
     back = command(actions, "rollback", "Move an alias back to the version that had it before.", roll_back)
     back.add_argument("--alias", default="champion", metavar="ALIAS")
+    signing = command(actions, "sign", "Serve a version that another machine registered, or an earlier Twinset.", sign)
+    signing.add_argument("version", type=int, metavar="VERSION")
     deleting = command(
         actions, "delete", "Delete a model or an unfinished training for good, unless something needs it.", delete
     )
@@ -113,7 +115,7 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
         text = as_markdown(card) if options.markdown else ""
         return {"card": asdict(card), "lineage": lineage(card), "markdown": text}
     if version.card is None:
-        raise RegistryError(f"Version {version.version} has no card.", next_step="It was not registered by Twinset.")
+        raise RegistryError(version.refused or f"The card of version {version.version} cannot be read.")
     endpoint = shown(settings.effective_endpoint_url) if "champion" in version.aliases else ""
     text = as_markdown(version.card, name=ledger.name, version=version.version, endpoint=endpoint)
     return {
@@ -135,6 +137,14 @@ def promote(options: argparse.Namespace, settings: Settings) -> Result:
 def roll_back(options: argparse.Namespace, settings: Settings) -> Result:
     """``models rollback``."""
     return carry_out(RollbackRequest(options.alias), settings)
+
+
+def sign(options: argparse.Namespace, settings: Settings) -> Result:
+    """``models sign``."""
+    from backend.registry.fetching import sign_version
+
+    signed = sign_version(settings, options.version)
+    return {"registered_model": signed.name, "version": signed.version, "model": signed.model}
 
 
 def rebuild(options: argparse.Namespace, settings: Settings) -> Result:
@@ -159,8 +169,8 @@ def _version(found: RegisteredVersion) -> Result:
         "model": found.model,
         "aliases": ", ".join(found.aliases),
         "registered_at": found.registered_at,
-        "gate": _gate(found),
-        "reason": found.reason,
+        "gate": "not ours" if found.refused else _gate(found),
+        "reason": found.refused or found.reason,
     }
 
 

@@ -69,7 +69,7 @@ def _mlflow(settings: Settings) -> Service:
     """MLflow's UI; the addresses of its stores may hold passwords, and a command line is read by everybody."""
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
-        *("--workers", "1", "--x-frame-options", "DENY"),
+        *("--workers", "1", "--x-frame-options", "DENY", "--no-serve-artifacts"),
     )
     environment = {
         "MLFLOW_BACKEND_STORE_URI": settings.effective_tracking_uri,

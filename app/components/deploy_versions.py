@@ -45,6 +45,12 @@ def _verdict(version: RegisteredVersion) -> bool | None:
     return all(check.passed for check in version.checks) if version.checks else None
 
 
+def _gate(version: RegisteredVersion) -> str:
+    if version.refused:
+        return "not ours, not served"
+    return _VERDICTS[_verdict(version)] + (", overruled" if version.reason else "")
+
+
 def _row(version: RegisteredVersion) -> dict[str, str]:
     metrics = version.card.metrics if version.card else {}
     titles = {"test.precision_at_1": "Precision@1", "test.map_at_r": "MAP@R"}
@@ -53,7 +59,7 @@ def _row(version: RegisteredVersion) -> dict[str, str]:
         "Stands as": ", ".join(version.aliases),
         "Model": version.model,
         "Registered": words.moment(version.registered_at),
-        "Gate": _VERDICTS[_verdict(version)] + (", overruled" if version.reason else ""),
+        "Gate": _gate(version),
         **{title: words.percent(metrics[name], digits=1) for name, title in titles.items() if name in metrics},
     }
 
@@ -73,6 +79,9 @@ def _show_rollback(ledger: Ledger) -> None:
 
 def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
     """Show what the gate said, and let the user move an alias to the version, with a reason where one is needed."""
+    if version.refused:
+        st.warning(words.plain(version.refused), icon=":material/gpp_bad:")
+        return
     if version.reason:
         st.caption(f":material/gavel: The gate was overruled: {words.plain(version.reason)}")
     for check in version.checks:
@@ -135,7 +144,8 @@ def _rebuild(version: RegisteredVersion) -> None:
 def _show_card(ledger: Ledger, version: RegisteredVersion) -> None:
     card = version.card
     if card is None:
-        st.info("This version was not registered by Twinset and has no card.", icon=":material/help:")
+        if not version.refused:
+            st.info("This version has no card that can be read.", icon=":material/help:")
         return
     endpoint = shown(services.settings().effective_endpoint_url) if CHAMPION in version.aliases else ""
     with st.expander("Card", icon=":material/badge:", key="card"):

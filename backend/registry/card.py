@@ -81,7 +81,7 @@ class ModelCard:
         """
         try:
             return cls.from_dict(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RegistryError("The card of a version is damaged.", next_step="Deploy the model again.") from error
 
     @classmethod

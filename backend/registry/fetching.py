@@ -6,27 +6,24 @@ registered by Twinset is refused before its files are looked at.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-import yaml
 
 from backend import bundle
 from backend.errors import BundleError, RegistryError
+from backend.registry.history import standing, synchronise
 from backend.registry.ledger import CHAMPION
+from backend.registry.logged_files import bundle_in, local_path
 from backend.registry.quick_look import look
-from backend.registry.store import open_store
+from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG, NotOurs, check_ours, sign
+from backend.registry.store import ABSENT, open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from backend.settings import Settings
-
-BUNDLE_TAG, MANIFEST_TAG = "twinset.bundle", "twinset.manifest_sha256"
-ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,9 @@ def fetch_champion(settings: Settings, alias: str = CHAMPION) -> tuple[ModelVers
         raise no_model(settings, alias)
     found = look(settings, alias)
     if found is not None:
-        return _verified(found, found.uri, settings, alias)
+        with suppress(NotOurs):  # asked again below, where there may be another that stood there
+            check_ours(settings, found)
+            return _verified(found, found.uri, settings, alias)
     with open_store(settings) as client:
         return fetch(client, settings, version_at(client, settings, alias), alias)
 
@@ -64,7 +63,7 @@ def fetch(client: MlflowClient, settings: Settings, found: Any, alias: str = "")
     Raises:
         BundleError: What is stored is damaged or not what was registered.
     """
-    _check_ours(found)  # before a byte of it is brought here
+    check_ours(settings, found)  # before a byte of it is brought here
     uri = client.get_model_version_download_uri(found.name, found.version)
     return _verified(found, uri, settings, alias)
 
@@ -80,19 +79,26 @@ def fetch_version(settings: Settings, number: int) -> Path:
         return fetch(client, settings, version_numbered(client, settings, number))[1]
 
 
-def _check_ours(found: Any) -> None:
-    if not found.tags.get(MANIFEST_TAG):
-        raise BundleError(
-            f"Version {found.version} of {found.name} was not registered by Twinset, and is not loaded.",
-            next_step="Deploy a model of Twinset: `python -m backend deploy`.",
-        )
+def sign_version(settings: Settings, number: int) -> ModelVersion:
+    """Take a version for ours that another key signed, or none, because somebody who knows it says so.
+
+    Raises:
+        RegistryError: There is no such version, or the store cannot be reached.
+        BundleError: It is no model of Twinset, or damaged.
+    """
+    with open_store(settings) as client:
+        found = version_numbered(client, settings, number)
+        uri = client.get_model_version_download_uri(found.name, found.version)
+        version, folder = _verified(found, uri, settings, "")
+        sign(client, settings, found.name, number, bundle.sha256_of(folder / bundle.MANIFEST))
+        synchronise(client, settings)
+    return version
 
 
 def _verified(found: Any, uri: str, settings: Settings, alias: str) -> tuple[ModelVersion, Path]:
-    _check_ours(found)
-    folder = _bundle_in(_at_hand(uri, settings, f"{found.name}-{found.version}"))
+    folder = bundle_in(_at_hand(uri, settings, f"{found.name}-{found.version}"))
     bundle.read_manifest(folder)
-    if bundle.sha256_of(folder / bundle.MANIFEST) != found.tags[MANIFEST_TAG]:
+    if bundle.sha256_of(folder / bundle.MANIFEST) != found.tags.get(MANIFEST_TAG):
         raise BundleError(
             f"Version {found.version} of {found.name} is not what was registered.", next_step="Deploy the model again."
         )
@@ -106,17 +112,28 @@ def _verified(found: Any, uri: str, settings: Settings, alias: str) -> tuple[Mod
 def version_at(client: MlflowClient, settings: Settings, alias: str) -> Any:
     """Return what the registry says of the version at an alias.
 
+    Where somebody else moved the alias to a version that is not ours, it is the one that stood there before.
+
     Raises:
         RegistryError: Nothing stands there.
+        NotOurs: What stands there is not ours, and so is whatever stood there before.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(settings.model_name, alias)
+        found = client.get_model_version_by_alias(settings.model_name, alias)
     except MlflowException as error:
         if error.error_code in ABSENT:
             raise no_model(settings, alias) from error
         raise
+    try:
+        check_ours(settings, found)
+    except NotOurs:
+        ours = standing(client, settings).get(alias)
+        if ours is None:
+            raise
+        return version_numbered(client, settings, ours)
+    return found
 
 
 def version_numbered(client: MlflowClient, settings: Settings, number: int) -> Any:
@@ -147,7 +164,7 @@ def no_model(settings: Settings, alias: str) -> RegistryError:
 
 def _at_hand(uri: str, settings: Settings, name: str) -> Path:
     """Return the folder of a logged model on this machine."""
-    local = _local_path(uri)
+    local = local_path(uri)
     if local is not None:
         return local
     from mlflow.artifacts import download_artifacts
@@ -158,29 +175,3 @@ def _at_hand(uri: str, settings: Settings, name: str) -> Path:
             (partial / name).mkdir()
             Path(download_artifacts(artifact_uri=uri, dst_path=str(partial / name))).replace(target)
     return target
-
-
-def _local_path(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(uri) if parts.scheme == "" else None
-
-
-def _bundle_in(model_folder: Path) -> Path:
-    """Find the bundle in a logged model by what its MLmodel file says."""
-    try:
-        text = (model_folder / "MLmodel").read_text(encoding="utf-8")
-        named = Path(yaml.safe_load(text)["flavors"]["python_function"]["artifacts"]["bundle"]["path"])
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise BundleError(
-            f"The registered model is not to be found at {model_folder}.", next_step="Deploy the model again."
-        ) from error
-    folder = model_folder / named
-    steps = [folder, *folder.parents[: len(named.parts) - 1]]
-    if named.is_absolute() or ".." in named.parts or any(step.is_symlink() for step in steps):
-        raise BundleError(
-            f"The registered model at {model_folder} names a folder outside of itself.",
-            next_step="Deploy the model again.",
-        )
-    return folder

@@ -6,17 +6,19 @@ They lie in MLflow, so that every Twinset that uses the registry sees them.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from backend.errors import RegistryError
 from backend.registry.card import ModelCard
-from backend.registry.fetching import ABSENT, BUNDLE_TAG
-from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger
-from backend.registry.store import open_store
+from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, checks_from_json, write_ledger
+from backend.registry.signing import BUNDLE_TAG, NotOurs, check_ours
+from backend.registry.store import ABSENT, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlflow import MlflowClient
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 CARD_TAG, GATE_TAG, REASON_TAG = "twinset.card", "twinset.gate", "twinset.reason"
 _EVENT_TAG = "twinset.moved."
 _MOST = 10_000
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 def load_ledger(settings: Settings) -> Ledger:
@@ -50,23 +54,52 @@ def synchronise(client: MlflowClient, settings: Settings) -> Ledger:
         if error.error_code not in ABSENT:
             raise
         return Ledger(name)
-    aliases: dict[int, list[str]] = {}
-    for alias, number in model.aliases.items():
-        aliases.setdefault(int(number), []).append(alias)
-    found = [
-        _version(one, aliases.get(int(one.version), []))
-        for one in client.search_model_versions(f"name = '{name}'", max_results=_MOST)
-    ]
-    ledger = Ledger(name, tuple(sorted(found, key=lambda one: -one.version)), tuple(events_of(model)))
+    found = client.search_model_versions(f"name = '{name}'", max_results=_MOST)
+    refusals = _refusals(settings, found)
+    aliases = _standing(model, {number for number, why in refusals.items() if not why})
+    versions = [_version(one, aliases, refusals[int(one.version)]) for one in found]
+    ledger = Ledger(name, tuple(sorted(versions, key=lambda one: -one.version)), tuple(events_of(model)))
     settings.home.mkdir(parents=True, exist_ok=True)
     write_ledger(settings.home, ledger)
     return ledger
 
 
+def standing(client: MlflowClient, settings: Settings) -> dict[str, int]:
+    """Return which version of ours stands at each alias: MLflow's, or else the last that Twinset moved it to."""
+    found = client.search_model_versions(f"name = '{settings.model_name}'", max_results=_MOST)
+    ours = {number for number, why in _refusals(settings, found).items() if not why}
+    return _standing(client.get_registered_model(settings.model_name), ours)
+
+
+def _refusals(settings: Settings, found: Iterable[Any]) -> dict[int, str]:
+    """Say of each version why it is not served; nothing of those that are ours."""
+    told: dict[int, str] = {}
+    for one in found:
+        told[int(one.version)] = ""
+        try:
+            check_ours(settings, one)
+        except NotOurs as error:
+            told[int(one.version)] = str(error)
+    return told
+
+
+def _standing(model: Any, ours: set[int]) -> dict[str, int]:
+    moved = events_of(model)
+    stands: dict[str, int] = {}
+    for alias, number in model.aliases.items():
+        candidates = [int(number), *(event.version for event in moved if event.alias == alias)]
+        found = next((one for one in candidates if one in ours), None)
+        if found is not None:
+            stands[alias] = found
+            if found != int(number):
+                _log.warning("%s was moved to version %s, which is not ours: version %s counts", alias, number, found)
+    return stands
+
+
 def events_of(model: Any) -> list[Event]:
-    """Return how the aliases of a registered model moved, newest first."""
+    """Return how the aliases of a registered model moved, newest first; what is no move of ours is left out."""
     told = sorted(((key, text) for key, text in model.tags.items() if key.startswith(_EVENT_TAG)), reverse=True)
-    return [Event(**json.loads(text)) for _, text in told]
+    return [event for _, text in told if (event := _read(Event.from_json, text)) is not None]
 
 
 def note_event(client: MlflowClient, settings: Settings, event: Event) -> None:
@@ -83,16 +116,26 @@ def note_checks(client: MlflowClient, settings: Settings, version: int, checks: 
         client.set_model_version_tag(settings.model_name, str(version), REASON_TAG, reason)
 
 
-def _version(found: Any, aliases: list[str]) -> RegisteredVersion:
-    tags = found.tags
+def _version(found: Any, aliases: dict[str, int], refused: str) -> RegisteredVersion:
+    tags, number = found.tags, int(found.version)
     made = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
     return RegisteredVersion(
-        version=int(found.version),
+        version=number,
         model=tags.get(BUNDLE_TAG, ""),
-        aliases=tuple(sorted(aliases)),
+        aliases=tuple(sorted(alias for alias, stands in aliases.items() if stands == number)),
         registered_at=made.isoformat(timespec="seconds"),
         run_id=found.run_id or "",
-        card=ModelCard.from_json(tags[CARD_TAG]) if CARD_TAG in tags else None,
-        checks=tuple(Check(**check) for check in json.loads(tags.get(GATE_TAG, "[]"))),
+        card=None if refused or CARD_TAG not in tags else _read(ModelCard.from_json, tags[CARD_TAG]),
+        checks=() if refused else _read(checks_from_json, tags.get(GATE_TAG, "[]")) or (),
         reason=tags.get(REASON_TAG, ""),
+        refused=refused,
     )
+
+
+def _read(read: Callable[[str], T], text: str) -> T | None:
+    """Read a tag; whoever reaches MLflow can write anything into it, which must not take the others along."""
+    try:
+        return read(text)
+    except RegistryError as error:
+        _log.warning("left out: %s", error)
+        return None

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from backend.bundle import write_atomically
 from backend.errors import RegistryError
 from backend.registry.card import ModelCard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LEDGER = "registry.json"
 CHAMPION, CHALLENGER = "champion", "challenger"
 Action = Literal["promote", "rollback"]
 _FORMAT = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,27 @@ class Event:
     before: int | None
     reason: str = ""
 
+    @classmethod
+    def from_json(cls, text: str) -> Event:
+        """Read it back.
+
+        Raises:
+            RegistryError: It is none.
+        """
+        found = _parsed(lambda: cls(**json.loads(text)))
+        numbers = (found.version,) if found.before is None else (found.version, found.before)
+        texts = (found.at, found.action, found.alias, found.reason)
+        if not all(type(one) is int for one in numbers) or not all(isinstance(one, str) for one in texts):
+            raise _unreadable()
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
-    """One version of the registered model; ``checks`` is what the gate last said about it."""
+    """One version of the registered model.
+
+    ``checks`` is what the gate last said about it; ``refused`` says why it is not served, if it is not ours.
+    """
 
     version: int
     model: str
@@ -63,6 +82,7 @@ class RegisteredVersion:
     card: ModelCard | None
     checks: tuple[Check, ...] = ()
     reason: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +165,26 @@ def read_ledger(home: Path, name: str) -> Ledger:
 def write_ledger(home: Path, ledger: Ledger) -> None:
     """Write what is known now."""
     write_atomically(home / LEDGER, json.dumps({"format": _FORMAT, **asdict(ledger)}, indent=1).encode())
+
+
+def checks_from_json(text: str) -> tuple[Check, ...]:
+    """Read what the gate said.
+
+    Raises:
+        RegistryError: It is something else.
+    """
+    return _parsed(lambda: tuple(Check(str(c["name"]), bool(c["passed"]), str(c["says"])) for c in json.loads(text)))
+
+
+def _parsed(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> RegistryError:
+    return RegistryError("What the registry keeps of a version is damaged.", next_step="Deploy the model again.")
 
 
 def _read(raw: dict[str, Any]) -> Ledger:

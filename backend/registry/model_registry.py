@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from backend import bundle
 from backend.errors import BundleError
 from backend.registry.card import as_markdown, card_of
-from backend.registry.fetching import ABSENT, BUNDLE_TAG, MANIFEST_TAG, ModelVersion
+from backend.registry.fetching import ModelVersion
 from backend.registry.history import CARD_TAG, synchronise
+from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG, sign
 from backend.registry.smoke import try_in_fresh_process
-from backend.registry.store import open_store, quiet_mlflow
+from backend.registry.store import ABSENT, open_store, quiet_mlflow
 from backend.registry.tracking import ensure_experiment
 from backend.retrieval.invocation import InvocationParams
 from backend.retrieval.query_pictures import example_picture
@@ -153,10 +154,10 @@ def _register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    card = card_of(folder, manifest)
+    card, sha256 = card_of(folder, manifest), bundle.sha256_of(folder / bundle.MANIFEST)
     tags = {
         BUNDLE_TAG: manifest.name,
-        MANIFEST_TAG: bundle.sha256_of(folder / bundle.MANIFEST),
+        MANIFEST_TAG: sha256,
         "catalogue": manifest.catalogue.name,
         "catalogue_version": str(manifest.catalogue.version),
         CARD_TAG: card.to_json(),
@@ -170,4 +171,5 @@ def _register(
         description=as_markdown(card),
         model_id=model_uri.removeprefix("models:/"),
     )
+    sign(client, settings, settings.model_name, int(made.version), sha256)
     return int(made.version)

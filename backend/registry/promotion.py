@@ -12,6 +12,7 @@ from backend.registry.fetching import fetch, version_at, version_numbered
 from backend.registry.gate import judge
 from backend.registry.history import events_of, load_ledger, note_checks, note_event, synchronise
 from backend.registry.ledger import CHALLENGER, CHAMPION, Check, Event, previous_version
+from backend.registry.signing import NotOurs
 from backend.registry.store import open_store
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _present(client: MlflowClient, settings: Settings, alias: str) -> tuple[int 
     """Return the version at an alias and its folder; a champion that is damaged is no measure for anything."""
     try:
         found = version_at(client, settings, alias)
-    except RegistryError:
+    except (RegistryError, NotOurs):
         return None, None
     try:
         return int(found.version), fetch(client, settings, found)[1]

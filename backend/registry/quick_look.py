@@ -49,6 +49,6 @@ def look(settings: Settings, alias: str) -> Found | None:
             if row is None or not row[2]:
                 return None
             tags = dict(connection.execute(_TAGS, (settings.model_name, row[0])))
-    except sqlite3.Error:
-        return None  # another version of MLflow keeps its tables otherwise
+    except (sqlite3.Error, OSError):
+        return None  # another version of MLflow keeps its tables otherwise, or the home cannot be written to
     return Found(settings.model_name, int(row[0]), row[1] or "", tags, row[2])

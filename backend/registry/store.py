@@ -37,6 +37,7 @@ _MANNERS = {
 }
 # Where a store that MLflow makes has its default experiment keep artifacts: without it, in the working directory.
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # codes of MLflow for what is not there
 _SETTLED = ("mlflow", "alembic", "sqlalchemy", "databricks")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import RegistryError
 from backend.registry.open_runs import hold_run
-from backend.registry.relocation import ROOT_TAG
 from backend.registry.store import find_run, open_store
 
 if TYPE_CHECKING:
@@ -115,8 +114,7 @@ def ensure_experiment(client: MlflowClient, settings: Settings, name: str) -> st
     if found is None:
         if _decided_by_server(settings):
             return str(client.create_experiment(name))
-        root = settings.effective_artifact_uri
-        return str(client.create_experiment(name, artifact_location=root, tags={ROOT_TAG: root}))
+        return str(client.create_experiment(name, artifact_location=settings.effective_artifact_uri))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -8,24 +8,22 @@ which people choose, would only slow down every request.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.bundle import write_atomically
 from backend.errors import SettingsError
+from backend.plain_files import locked
 from backend.settings import SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from backend.settings import Settings
@@ -147,7 +145,7 @@ class TokenStore:
     def note_use(self, name: str) -> None:
         """Note that the token of a name was used now."""
         now = self._noted[name] = self._now()
-        with _locked(self._used_path):
+        with locked(self._used_path):
             write_private(self._used_path, json.dumps({**self.last_used(), name: _iso(now)}, indent=2))
 
     def last_used(self) -> dict[str, str]:
@@ -161,12 +159,12 @@ class TokenStore:
         return {str(name): str(when) for name, when in raw.items()}
 
     def _replace(self, name: str, entry: TokenEntry | None) -> None:
-        with _locked(self._path):
+        with locked(self._path):
             kept = [other for other in self._read() if other.name != name] + ([entry] if entry else [])
             tokens = [asdict(one) for one in kept]
             write_private(self._path, json.dumps({"format": _FORMAT, "tokens": tokens}, indent=2))
         self._noted.pop(name, None)
-        with _locked(self._used_path):
+        with locked(self._used_path):
             used = self.last_used()
             if used.pop(name, None):
                 write_private(self._used_path, json.dumps(used, indent=2))
@@ -221,7 +219,7 @@ def ensure_app_token(settings: Settings) -> SecretStr:
         return settings.endpoint_token
     settings.home.mkdir(parents=True, exist_ok=True)
     path, store = settings.home / APP_TOKEN_FILE, token_store(settings)
-    with _locked(path):
+    with locked(path):
         token = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         if not token or store.verify(token) != APP:
             token = store.issue(APP).reveal()
@@ -246,15 +244,3 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except FileNotFoundError:
         return ()
     return (status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time read and replace a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

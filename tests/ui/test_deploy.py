@@ -152,6 +152,19 @@ def test_a_version_without_a_card_says_so(screen, registry):
     assert button(test, "Rebuild").disabled
 
 
+def test_a_version_that_is_not_ours_is_listed_and_cannot_be_promoted(screen, registry):
+    """Somebody else put it into MLflow; its name is theirs, too."""
+    why = "Version 9 of twinset was not registered by Twinset, and is not loaded."
+    evil = RegisteredVersion(9, "**evil**", (), "2026-11-27T12:00:00+00:00", "", None, refused=why)
+    write_ledger(screen.settings.home, Ledger("twinset", (evil, *registry)))
+    test = screen.open("deploy")
+    assert_calm(test)
+    assert "was not registered by Twinset, and is not loaded" in texts(test)
+    table = next(frame.value for frame in test.dataframe if "Stands as" in frame.value)
+    assert table["Gate"].tolist()[0] == "not ours, not served"
+    assert not [one for one in test.button if one.label in {"Make it champion", "Make it challenger", "Rebuild"}]
+
+
 def test_a_damaged_ledger_is_a_sentence(screen, shop_model):
     (screen.settings.home / "registry.json").write_text("{")
     test = screen.open("deploy")

@@ -48,6 +48,18 @@ def test_without_anything_the_list_is_empty_and_makes_no_store(empty, capfd, tmp
 
 
 @pytest.mark.mlflow
+def test_a_version_of_somebody_else_is_listed_and_served_once_it_is_signed(home, capfd):
+    number = str(register_projection(home, home.models_dir / "large", signed=False))
+    _, listed = told(capfd, "models")
+    assert (listed["versions"][0]["gate"], "is not loaded" in listed["versions"][0]["reason"]) == ("not ours", True)
+    for action in (("show", number), ("promote", number)):
+        status, refused = told(capfd, "models", *action)
+        assert (status, "was not registered by Twinset" in refused["error"]["message"]) == (1, True)
+    assert told(capfd, "models", "sign", number) == (0, {"registered_model": "twinset", "version": 3, "model": "large"})
+    assert told(capfd, "models", "promote", number)[0] == 0
+
+
+@pytest.mark.mlflow
 def test_versions_are_listed_shown_promoted_and_rolled_back(home, capfd):
     status, done = told(capfd, "models", "promote", "1")
     assert (status, done["version"], done["before"]) == (0, 1, None)

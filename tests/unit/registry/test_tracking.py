@@ -12,6 +12,7 @@ import pytest
 
 from backend.errors import RegistryError, StorageFull
 from backend.registry.open_runs import PARENT_TAG, close_left, hold_run
+from backend.registry.relocation import ROOT_FILE
 from backend.registry.store import open_store
 from backend.registry.tracking import MlflowTracker, log_metrics_to_run
 from backend.tidying import own_process
@@ -200,6 +201,7 @@ def test_nothing_is_left_in_the_working_directory(settings, tmp_path, repository
     with database:
         database.execute("UPDATE experiments SET artifact_location = '/checkout/mlruns/0' WHERE experiment_id = 0")
     database.close()
+    (settings.home / ROOT_FILE).unlink()
     with open_store(settings) as client:
         assert client.get_experiment("0").artifact_location == f"{settings.home}/artifacts/0"
 

@@ -18,8 +18,9 @@ import pytest
 from backend import bundle
 from backend.errors import BundleError, ConfigurationError, RetrievalError
 from backend.progress import NullProgress
-from backend.registry.fetching import BUNDLE_TAG, MANIFEST_TAG, fetch_champion
+from backend.registry.fetching import fetch_champion
 from backend.registry.promotion import promote
+from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG
 from backend.registry.store import open_store
 from backend.retrieval.gallery import load_vectors
 from backend.retrieval.recommend import Recommender

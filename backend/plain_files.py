@@ -1,0 +1,57 @@
+"""Files that others may have put there: opened only where they are plain ones, and read only as far as is wanted.
+
+A link may lead anywhere, and whoever opens a named pipe waits for good: neither is opened, nor is a device.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def open_plain(path: Path) -> io.BufferedReader:
+    """Open a file for reading.
+
+    Raises:
+        OSError: It is not there, may not be read, or is no plain file.
+    """
+    # Without O_NONBLOCK a named pipe would be waited for here, before anything of it could be looked at.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "Not a plain file", str(path))
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: As for :func:`open_plain`, or it is larger.
+    """
+    with open_plain(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"Larger than {limit:,} bytes", str(path))
+    return data
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time read and replace a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
