@@ -12,6 +12,7 @@ import streamlit as st
 from app import state, words
 from app.components import product_grid
 from backend.serving.answers import NOTHING_CLOSE
+from backend.sheet_text import guarded
 
 if TYPE_CHECKING:
     from app.components.query_panel import Query
@@ -22,7 +23,6 @@ CSV_COLUMNS = (
     *("rank", "product_id", "label", "similarity", "distance"),
     *("title", "category", "brand", "colour", "price", "stock"),
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def show_picture(query: Query, answer: Answer) -> None:
@@ -94,13 +94,8 @@ def as_csv(answer: Answer) -> str:
     writer.writerow(CSV_COLUMNS)
     for neighbour in answer.neighbours:
         values = {item.name: getattr(neighbour, item.name) for item in fields(neighbour)}
-        writer.writerow([_cell(values[name]) for name in CSV_COLUMNS])
+        writer.writerow([guarded(values[name]) for name in CSV_COLUMNS])
     return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS)
-    return f"'{value}" if is_formula else value
 
 
 def _stem(query: Query) -> str:

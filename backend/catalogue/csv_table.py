@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from backend.catalogue.items import REJECTED_COLUMNS
 from backend.catalogue.picture_files import MAX_PICTURE_BYTES, PICTURE_SUFFIXES
 from backend.catalogue.table_files import whole
 from backend.catalogue.table_rows import Row, is_inline_picture
 from backend.errors import CatalogueError
+from backend.sheet_text import unguarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,8 +58,10 @@ class CsvTable:
         """
         with whole(self.file.name), self.file.open() as stream:
             lines, names = self._header(stream)
+            is_ours = tuple(names) == REJECTED_COLUMNS
             for position, (start, values) in enumerate(_records(lines)):
-                yield _row(position, f"/#{start}", names, values)
+                told = [unguarded(value) for value in values] if values and is_ours else values
+                yield _row(position, f"/#{start}", names, told)
 
     def cheap_positions(self) -> list[int]:
         """Every row is found at once."""

@@ -86,6 +86,8 @@ QUALITY_COLUMNS: tuple[tuple[str, str, bool], ...] = (
 )
 # What a merchandiser reads on a product card; these travel into the gallery of a bundle.
 DISPLAY_COLUMNS: tuple[str, ...] = ("title", "category", "brand", "colour", "price", "stock")
+# The columns of a table of rejected rows, as it is exported and may be loaded again.
+REJECTED_COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
 # What may change about a product while its picture stays.
 DETAIL_COLUMNS: tuple[str, ...] = ("label", "split", *DISPLAY_COLUMNS)
 

@@ -7,14 +7,14 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Protocol
 
-from backend.catalogue.items import DISPLAY_COLUMNS
+from backend.catalogue.items import REJECTED_COLUMNS as COLUMNS
 from backend.imaging import kind_of
+from backend.sheet_text import guarded
 
 if TYPE_CHECKING:
     from backend.catalogue.items import Rejected
 
 TABLE = "quarantine.csv"
-COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
 _AT_ONCE = 200
 
 
@@ -29,7 +29,8 @@ def export_quarantine(source: HasRejected) -> bytes:
     """Return all rejected rows of a catalogue version or a checked load as a zip file: mend it, then load that.
 
     ``quarantine.csv`` has a row for each, with what was understood of it, the reason, and the row as its source gave
-    it; ``images`` holds the bytes that came, under names that say where they belong.
+    it; ``images`` holds the bytes that came, under names that say where they belong. Text that a spreadsheet would run as
+    a formula is marked as text, and loading takes the marks off again.
     """
     buffer, table = io.BytesIO(), io.StringIO()
     writer = csv.DictWriter(table, COLUMNS)
@@ -48,8 +49,8 @@ def export_quarantine(source: HasRejected) -> bytes:
 
 
 def _as_row(row: Rejected, picture: str) -> dict[str, object]:
-    values = {name: getattr(row, name, None) for name in COLUMNS}
-    return {name: "" if value is None else value for name, value in {**values, "image": picture}.items()}
+    values = {**{name: getattr(row, name, None) for name in COLUMNS}, "image": picture}
+    return {name: "" if value is None else guarded(value) for name, value in values.items()}
 
 
 def _picture_name(number: int, row: Rejected) -> str:

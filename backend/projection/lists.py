@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from backend import bundle
 from backend.errors import ProjectionError
+from backend.sheet_text import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,6 @@ SELECTIONS = "selections"
 KEPT_SELECTIONS = 500
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,59}")
 _SHORT = re.compile(r"[0-9a-f]{12}")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class SavedList:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(("product_id", "label"))
-        writer.writerows((_cell(product.product_id), _cell(product.label)) for product in self.products)
+        writer.writerows((guarded(product.product_id), guarded(product.label)) for product in self.products)
         return text.getvalue()
 
 
@@ -170,7 +170,3 @@ def _check(found: SavedList) -> None:
 def _read(path: Path) -> SavedList:
     raw = json.loads(path.read_text(encoding="utf-8"))
     return SavedList(**{**raw, "products": tuple(ListedProduct(**product) for product in raw["products"])})
-
-
-def _cell(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value

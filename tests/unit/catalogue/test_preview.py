@@ -14,8 +14,9 @@ import pytest
 from deltalake import write_deltalake
 
 from backend.catalogue import parquet_table, table_sources
+from backend.catalogue.items import Rejected
 from backend.catalogue.preview import preview
-from backend.catalogue.quarantine_export import COLUMNS, TABLE
+from backend.catalogue.quarantine_export import COLUMNS, TABLE, export_quarantine
 from backend.errors import CatalogueError, DatasetUnavailable
 from backend.imaging import verify
 from tests.support.pictures import encoded, put
@@ -137,6 +138,30 @@ def test_an_export_of_the_quarantine_comes_back(tmp_path):
         ("A1", "bag", encoded(0)),
         (None, None, encoded(1)),
     ]
+
+
+class Rows:
+    """Rejected rows, as a catalogue or a checked load gives them."""
+
+    def __init__(self, *rows):
+        self.rows = rows
+
+    def rejected(self, *, limit, offset=0):
+        return list(self.rows[offset : offset + limit])
+
+
+def test_an_export_runs_nothing_in_a_spreadsheet_and_loads_as_it_was(tmp_path):
+    said = {"product_id": "=cmd|' /C calc'!A0", "label": "@SUM(1)", "title": "+49", "brand": "'-x", "source": "-s.csv"}
+    found = Rejected(**said, reason="bad_row: It is off.", image=encoded(1), split=None, price=-1.0)
+    packed = export_quarantine(Rows(found))
+    (tmp_path / "quarantine.zip").write_bytes(packed)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        (row,) = csv.DictReader(io.StringIO(archive.read(TABLE).decode()))
+    assert [value for name, value in row.items() if name != "price" and value.startswith(tuple("=+-@"))] == []
+    assert row["price"] == "-1.0"
+    (seen,) = preview("zip", tmp_path / "quarantine.zip").rows
+    assert (seen.product_id, seen.label, seen.title) == (said["product_id"], said["label"], said["title"])
+    assert seen.thumbnail == encoded(1)
 
 
 def test_nothing_there_is_said(tmp_path):
