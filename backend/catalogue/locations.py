@@ -6,8 +6,6 @@ import hashlib
 import io
 import os
 import re
-import unicodedata
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -15,9 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from backend.bundle import workplace
 from backend.catalogue.guessing import guess_mapping
 from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
+from backend.catalogue.picture_names import composed
 from backend.catalogue.picture_sources import FolderSource, LabelFrom, ZipSource
 from backend.catalogue.table_choice import tables_in
+from backend.catalogue.table_files import PARQUET_MAGIC
 from backend.catalogue.table_sources import TableKind, TableSource
+from backend.catalogue.zip_bounds import is_zip
 from backend.errors import CatalogueError, DatasetUnavailable, StorageFull, is_disk_full
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["folder", "zip", "csv", "parquet", "delta"]
 _CSV_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
-_PARQUET_MAGIC = b"PAR1"
 _TAKEN = "Choose a folder of pictures, a zip, a CSV or Parquet file, or a Delta table."
 # Files that people try, and what to do with them.
 _ADVICE = {
@@ -174,9 +174,9 @@ def _file_kind(path: Path, start: bytes) -> Kind:
     suffix = path.suffix.lower()
     if suffix in _ADVICE:
         raise CatalogueError(f"Products are not loaded from a {suffix[1:]} file.", next_step=_ADVICE[suffix])
-    if start == _PARQUET_MAGIC:
+    if start == PARQUET_MAGIC:
         return "parquet"
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         return "zip"
     if suffix in _CSV_SUFFIXES:
         return "csv"
@@ -216,7 +216,7 @@ def _copied(stream: BinaryIO, file: BinaryIO, *, most: int) -> str:
 
 def _safe(name: str) -> str:
     """Keep letters, digits, dots, hyphens and underscores of a file's own name, and its suffix however long it is."""
-    own = unicodedata.normalize("NFC", name.replace("\\", "/")).rpartition("/")[2]
+    own = composed(name.replace("\\", "/")).rpartition("/")[2]
     safe = Path(re.sub(r"[^\w.\-]+", "_", own).lstrip("."))
     suffix = safe.suffix[:_SAFE_SUFFIX]
     return (safe.stem[: _SAFE_LENGTH - len(suffix)] + suffix) or "upload"

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_SEPARATORS = re.compile(r"\s*[,|;\n]\s*")
+_SEPARATORS = re.compile(r"[,|;\n]")
+_MOST_PARTS = 100  # pictures that a cell may name
+_LONGEST_PATH = 4096
+_LONGEST_COMPOSED = 2000  # letters: composing takes the square of the marks on a letter
 _SHOWN = 120  # letters of a path in a reason
 
 OUTSIDE = "It leads out of the folder that is loaded."
@@ -51,7 +54,7 @@ class Name(NamedTuple):
 
 def composed(text: str) -> str:
     """Return text in Unicode's composed form (NFC): a Mac hands out file names in the decomposed one."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() or len(text) > _LONGEST_COMPOSED else unicodedata.normalize("NFC", text)
 
 
 def missing(path: str) -> str:
@@ -82,7 +85,7 @@ class Finder:
         whole = self._one(named)
         if whole.locator is not None and whole.warning is None:
             return whole
-        parts = [part for part in _SEPARATORS.split(named) if part]
+        parts = [part.strip() for part in _SEPARATORS.split(named, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
         if len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
             return whole
         places = [self._one(part) for part in parts]
@@ -90,7 +93,7 @@ class Finder:
         return found._replace(warning=SEVERAL)
 
     def _one(self, named: str) -> Place:
-        if "\0" in named:
+        if "\0" in named or len(named) > _LONGEST_PATH:
             return Place(reason="bad_path: It is no path of a file.")
         if _ADDRESS.match(named):
             return self._alike(_path_of(named), only_name=True) or Place(reason=ADDRESS)
@@ -129,7 +132,9 @@ class Finder:
 
 def _loose(path: str) -> str:
     plain = unquote(path.replace("\\", "/"))
-    return plain.casefold() if plain.isascii() else composed(unicodedata.normalize("NFD", plain).casefold())
+    if plain.isascii() or len(plain) > _LONGEST_COMPOSED:
+        return plain.casefold()
+    return composed(unicodedata.normalize("NFD", plain).casefold())
 
 
 def _own_name(path: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import lzma
+import struct
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import BadZipFile
 
 from backend.catalogue.picture_files import (
+    MAX_PICTURE_BYTES,
     Listed,
     format_reason,
     gone,
@@ -21,12 +23,14 @@ from backend.catalogue.picture_files import (
     unreadable,
 )
 from backend.catalogue.picture_names import OUTSIDE, Finder, Name, Place
+from backend.catalogue.zip_bounds import open_bounded, open_member, unpacked
 from backend.catalogue.zip_names import names_of
 from backend.errors import CatalogueError, ImageRejected
 from backend.imaging import HEAD_BYTES, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from zipfile import ZipFile, ZipInfo
 
     from backend.catalogue.sources import Picture
 
@@ -104,7 +108,9 @@ class PictureZip:
         if rejected := too_large(info.file_size):
             return rejected
         try:
-            return archive.handle.read(info)
+            with open_member(archive.handle, info) as file:
+                found = b"".join(unpacked(file, MAX_PICTURE_BYTES))
+            return too_large(len(found)) or found
         except NotImplementedError:
             return unreadable("the zip packs it in a way that is not supported")
         except DAMAGE:
@@ -128,13 +134,13 @@ def opened_zip(path: Path) -> OpenZip:
 
     Raises:
         DatasetUnavailable: There is no such file.
-        CatalogueError: The file is no zip.
+        CatalogueError: The file is no zip, or a bomb.
     """
     try:
         return _open_zip(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         raise gone(path) from None
-    except (BadZipFile, OSError, ValueError) as error:
+    except (BadZipFile, OSError, ValueError, OverflowError, NotImplementedError, struct.error) as error:
         raise CatalogueError(
             f"{path.name} is no zip, or it is damaged.",
             next_step="Make the zip again, or unpack it and load the folder.",
@@ -148,7 +154,7 @@ def is_encrypted(info: ZipInfo) -> bool:
 
 @lru_cache(maxsize=_KEPT_OPEN)
 def _open_zip(path: Path, _modified_ns: int) -> OpenZip:
-    handle = ZipFile(path)
+    handle = open_bounded(path)
     infos = [info for info in handle.infolist() if not info.is_dir()]
     names = names_of(infos)
     others = {shown: others for shown, others in zip(names.shown, names.others, strict=True) if others}
@@ -157,7 +163,7 @@ def _open_zip(path: Path, _modified_ns: int) -> OpenZip:
 
 def _begins_as_picture(handle: ZipFile, info: ZipInfo) -> bool:
     try:
-        with handle.open(info) as file:
+        with open_member(handle, info) as file:
             return bool(kind_of(file.read(HEAD_BYTES)))
     except (*DAMAGE, NotImplementedError, RuntimeError):  # a locked or damaged one is not known to be a picture
         return False

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from backend.catalogue.picture_files import gone
 from backend.catalogue.picture_zip import DAMAGE, is_encrypted, opened_zip
+from backend.catalogue.zip_bounds import open_member, unpacked
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.table_rows import Row
 
+PARQUET_MAGIC = b"PAR1"
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 # A Parquet file is read from its end, so that one in a zip has to be held in memory.
 MAX_MEMBER_BYTES = 512_000_000
@@ -97,7 +99,7 @@ class TableFile:
                 next_step="Unpack the zip on the server and load the table there.",
             )
         try:
-            return archive.handle.open(info)
+            return open_member(archive.handle, info)
         except (*DAMAGE, NotImplementedError) as error:
             raise damaged(self.name) from error
 
@@ -110,7 +112,15 @@ def _member_bytes(file: TableFile, _modified_ns: int) -> Any:
     import pyarrow as pa
 
     with whole(file.name), file.open() as stream:
-        return pa.py_buffer(stream.read())
+        start = stream.read(len(PARQUET_MAGIC))
+        if start != PARQUET_MAGIC:
+            raise CatalogueError(
+                f"{file.name} is no Parquet file, or it is damaged.", next_step="Export it again, then retry."
+            )
+        found = bytearray(start)
+        for piece in unpacked(stream, MAX_MEMBER_BYTES):
+            found += piece
+        return pa.py_buffer(found)
 
 
 def damaged(name: str) -> CatalogueError:

@@ -13,13 +13,15 @@ import unicodedata
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from zipfile import ZipInfo
 
 _UTF8_FLAG = 0x800
+_JUDGED = 200_000  # bytes of names that a code page is chosen by
 _UNICODE_PATH = 0x7075  # the extra field in which Info-ZIP and 7-Zip repeat a name in UTF-8
 # Natural logarithms: how likely one character is where such text is written.
 _ASCII, _ACCENT, _LONE_ACCENT, _RARE = -4.1, -6.7, -9.0, -12.5
@@ -65,13 +67,16 @@ class ZipNames:
 def names_of(members: Sequence[ZipInfo]) -> ZipNames:
     """Read the names of all members of a zip; Windows may write backslashes between folders."""
     known = [_stated(info) for info in members]
-    raws = {info.filename.encode("cp437") for info, name in zip(members, known, strict=True) if name is None}
+    raws = dict.fromkeys(
+        info.filename.encode("cp437") for info, name in zip(members, known, strict=True) if name is None
+    )
     if _all_utf8(raws):
         return _as_shown(
             [name or info.filename.encode("cp437").decode() for info, name in zip(members, known, strict=True)]
         )
     fitting = [page for page in (*_WEST, *_EAST) if all(_decoded(raw, page) is not None for raw in raws)]
-    best = max(fitting, key=lambda page: sum(_likelihood(raw, page) for raw in raws) + _bonus(page))
+    judged = [raw for raw, before in zip(raws, accumulate(map(len, raws), initial=0), strict=False) if before < _JUDGED]
+    best = max(fitting, key=lambda page: sum(_likelihood(raw, page) for raw in judged) + _bonus(page))
     shown, others = [], []
     for info, name in zip(members, known, strict=True):
         raw = b"" if name is not None else info.filename.encode("cp437")
@@ -104,7 +109,7 @@ def _stated(info: ZipInfo) -> str | None:
     return None
 
 
-def _all_utf8(raws: set[bytes]) -> bool:
+def _all_utf8(raws: Iterable[bytes]) -> bool:
     return all(_decoded(raw, "utf-8") is not None for raw in raws)
 
 

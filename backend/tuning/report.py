@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from backend.sheet_text import guarded
 from backend.tuning.records import TrialRecord, TrialState, best_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def export(folder: SweepFolder, form: Format) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
     return stream.getvalue()
 
 
