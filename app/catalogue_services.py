@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from backend.catalogue.changes import Change, ChangeKind, ChangeSet
     from backend.catalogue.history import HistoryEntry
     from backend.catalogue.items import Rejected
-    from backend.catalogue.locations import Kind
-    from backend.catalogue.picture_sources import LabelFrom
-    from backend.catalogue.preview import Preview
     from backend.catalogue.quarantine_export import HasRejected
-    from backend.catalogue.table_choice import Tables
     from backend.jobs.store import Job
 
 CHECKS_LOOKED_AT = 20
@@ -88,30 +84,6 @@ def keep_upload(name: str, data: BinaryIO) -> Source:
     """
     kept = locations.keep_upload(services.settings(), name, data)
     return Source(locations.detect(kept), str(kept), name)
-
-
-@st.cache_data(ttl=60, max_entries=8, show_spinner=False)
-def tables(kind: Kind, path: str) -> Tables:
-    """The tables among the pictures of a folder or zip; other sources have none beside themselves."""
-    from backend.catalogue.table_choice import Tables, tables_in
-
-    return tables_in(kind, Path(path)) if kind == "folder" or kind == "zip" else Tables("")  # noqa: PLR1714 - mypy
-
-
-@st.cache_data(ttl=60, max_entries=8, show_spinner="Reading the first products")
-def preview(
-    kind: Kind,
-    path: str,
-    *,
-    columns: tuple[tuple[str, str], ...],
-    label_from: LabelFrom,
-    version: int | None,
-    table: str,
-) -> Preview:
-    """What a source looks like; see :func:`backend.catalogue.preview.preview`."""
-    from backend.catalogue.preview import preview as look
-
-    return look(kind, Path(path), columns=dict(columns) or None, label_from=label_from, version=version, table=table)
 
 
 # ------------------------------------------------------------------------------------------------- checked loads

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import catalogue_services, notices, words
+from app import looks, notices, words
 from app.components import product_grid
 from app.components.product_grid import Card
 from app.words import plain
 from backend.catalogue.labels import alike, recounted, said, spellings
+from backend.catalogue.looking import Question
 from backend.catalogue.mapping import FIELDS
 from backend.catalogue.table_choice import ONLY_PICTURES
+from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from app.state import Source
     from backend.catalogue.picture_sources import LabelFrom
     from backend.catalogue.preview import Preview, PreviewRow
     from backend.catalogue.split_demand import SplitDemand
+    from backend.catalogue.table_choice import Tables
 
 LABELS_LISTED = 12
 TABLES_OFFERED = 20
@@ -76,29 +79,34 @@ def show(source: Source) -> Reading | None:
     """Show a source and let the user say how it is read; None when it cannot be."""
     reading = None
     with notices.guarded():
-        version, table = _version(source), _table(source)
+        ask = partial(Question, source.kind, source.path, version=_version(source))
+        first = looks.look(ask())
+        table = _table(source, first.tables)
         if table is None:
             return None
-        look = partial(_look, source, version, table)
-        guessed = look({}, "folder")
+        if table != first.tables.usual:
+            ask = partial(ask, table=table)
+        guessed = _seen(ask())
         columns = _mapping(source, guessed) if guessed.columns else {}
         label_from: LabelFrom = "folder" if guessed.columns else _label_from()
-        found = guessed if (columns, label_from) == (guessed.mapping, "folder") else look(columns, label_from)
+        is_guess = (columns, label_from) == (guessed.mapping, "folder")
+        found = guessed if is_guess else _seen(ask(columns=tuple(columns.items()), label_from=label_from))
         _show(found)
-        reading = Reading(found, columns, label_from, version, table, _merges_labels(found.labels))
+        merges = _merges_labels(found.labels)
+        reading = Reading(found, columns, label_from, ask.keywords["version"], table, merges)
         _show_labels(reading.labels)
     return reading
 
 
-def _look(source: Source, version: int | None, table: str, columns: dict[str, str], label_from: LabelFrom) -> Preview:
-    return catalogue_services.preview(
-        source.kind, source.path, columns=tuple(columns.items()), label_from=label_from, version=version, table=table
-    )
+def _seen(question: Question) -> Preview:
+    found = looks.look(question).preview
+    if found is None:
+        raise CatalogueError("The tables in it have changed meanwhile.", next_step="Choose the file again.")
+    return found
 
 
-def _table(source: Source) -> str | None:
+def _table(source: Source, tables: Tables) -> str | None:
     """Let the user say which table of a folder or zip describes the products; None while that is open."""
-    tables = catalogue_services.tables(source.kind, source.path)
     choices = [*tables.top, *tables.deeper][:TABLES_OFFERED]
     if not choices:
         return ""
