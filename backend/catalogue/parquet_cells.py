@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from backend.catalogue.parquet_bounds import rows_at_once
 from backend.catalogue.parquet_files import UNREADABLE, open_parquet, read_footer
 from backend.catalogue.picture_files import gone
 from backend.errors import ImageRejected
@@ -110,7 +111,8 @@ class _Walk:
     def _at(self, row: int) -> Any:
         if row < self._start:
             file = open_parquet(self._place, buffer_size=_BUFFER_BYTES)
-            self._batches = file.iter_batches(_STEP_ROWS, row_groups=[self._group], columns=[self._column])
+            rows = rows_at_once(self._place, file.metadata, self._group, self._column, _STEP_ROWS)
+            self._batches = file.iter_batches(rows, row_groups=[self._group], columns=[self._column])
             self._start, self._values = 0, pa.nulls(0)
         while row >= self._start + len(self._values):
             self._start += len(self._values)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from backend.catalogue.parquet_bounds import require_short_end
 from backend.catalogue.parquet_footer import PlainFooter, plain_footer
 from backend.errors import CatalogueError
 
@@ -67,14 +68,14 @@ def read_footer(place: Path | pa.Buffer) -> Footer:
         return Footer(file.metadata, pa.schema(fields))
 
 
-def open_parquet(place: Path | pa.Buffer, *, buffer_size: int = 0) -> pq.ParquetFile:
-    """Open a file for reading; use it as a context manager.
+def open_parquet(place: Path | pa.Buffer, *, buffer_size: int = 0, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a file for reading; use it as a context manager. Texts of ``dictionaries`` come once, with an index for each row.
 
     Raises:
         FileNotFoundError: There is no such file.
         pyarrow.ArrowException, OSError: It is no Parquet file, or cannot be read here.
     """
-    return pq.ParquetFile(readable(place), buffer_size=buffer_size)
+    return pq.ParquetFile(readable(place), buffer_size=buffer_size, read_dictionary=list(dictionaries) or None)
 
 
 def readable(place: Path | pa.Buffer) -> Any:
@@ -130,6 +131,8 @@ def _plainer_of_file(path: Path, _modified_ns: int, _size: int) -> PlainFooter |
 
 
 def _plainer_of(place: Path | pa.Buffer) -> PlainFooter | None:
+    with _source(place) as file:
+        require_short_end(file)
     try:
         pq.read_metadata(place)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ compact protocol, https://github.com/apache/thrift/blob/master/doc/specs/thrift-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,9 @@ _NOTE, _NO_NOTE = b"ARROW:schema", b"arrow-schema"  # of one length, so that not
 _SCHEMA_FIELD, _NAME_FIELD, _LOGICAL_TYPE_FIELD = 2, 4, 10
 _KNOWN_LOGICAL_TYPES = frozenset(range(1, 15)) - {9}
 _HALF_FLOAT = 15
+_VARINT_BITS = 70
+# What walking through a damaged footer or page raises.
+DAMAGE = (IndexError, StopIteration, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def plain_footer(file: pa.NativeFile) -> PlainFooter | None:
     footer = file.read(size - _TAIL - start)
     try:
         told = list(_unknown_types(footer))
-    except (IndexError, StopIteration):
+    except DAMAGE:
         return None  # a damaged one
     cut, at = b"", 0
     for _, _, first, last in told:
@@ -60,7 +63,7 @@ def _unknown_types(footer: bytes) -> Iterator[tuple[str, int, int, int]]:
 
     It is the last field of its column's, so that nothing behind counts from it.
     """
-    thrift = _Thrift(footer)
+    thrift = Thrift(footer)
     for number, kind, _ in thrift.fields():
         if number != _SCHEMA_FIELD:
             thrift.skip(kind)
@@ -79,7 +82,7 @@ def _unknown_types(footer: bytes) -> Iterator[tuple[str, int, int, int]]:
         return
 
 
-class _Thrift:
+class Thrift:
     """Walks through Thrift's compact protocol."""
 
     def __init__(self, data: bytes) -> None:
@@ -95,6 +98,18 @@ class _Thrift:
             number = number + (header >> 4) if header >> 4 else self._integer()
             yield number, header & 15, begin
 
+    def struct(self) -> dict[int, Any]:
+        """Return the integers of a struct and of the structs in it by their numbers; all else is passed."""
+        found: dict[int, Any] = {}
+        for number, kind, _ in self.fields():
+            if kind in {4, 5, 6}:
+                found[number] = self._integer()
+            elif kind == 12:
+                found[number] = self.struct()
+            else:
+                self.skip(kind)
+        return found
+
     def only_field(self) -> int:
         """Pass a union and return which of its fields it has; 0 for none."""
         found = 0
@@ -104,11 +119,13 @@ class _Thrift:
         return found
 
     def text(self) -> str:
+        """Pass a text and return it."""
         size = self._varint()
         self.at += size
         return self._data[self.at - size : self.at].decode("utf-8", "replace")
 
     def list_header(self) -> tuple[int, int]:
+        """Pass the head of a list; return its length and the kind of its values."""
         header = self._byte()
         return (self._varint() if header >> 4 == 15 else header >> 4), header & 15
 
@@ -120,6 +137,8 @@ class _Thrift:
             self.text()
         elif kind in {9, 10}:
             size, inner = self.list_header()
+            if size > len(self._data):
+                raise IndexError("a list that is longer than all")
             for _ in range(size):
                 self.skip(3 if inner in {1, 2} else inner)
         elif kind == 12:
@@ -134,12 +153,13 @@ class _Thrift:
 
     def _varint(self) -> int:
         value = shift = 0
-        while True:
+        while shift < _VARINT_BITS:
             byte = self._byte()
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
             shift += 7
+        raise IndexError("a number that does not end")
 
     def _integer(self) -> int:
         """Return a signed integer, which is written zigzag."""

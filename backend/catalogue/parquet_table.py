@@ -14,8 +14,10 @@ from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from backend.catalogue import delta_log
+from backend.catalogue.parquet_bounds import BATCH_BYTES, MAX_TEXT_BYTES, require_modest, sizes_of, too_much_text
 from backend.catalogue.parquet_cells import read_cells
 from backend.catalogue.parquet_files import UNREADABLE, open_parquet, read_footer, unreadable
 from backend.catalogue.table_rows import Row
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from backend.catalogue.parquet_bounds import Sizes
     from backend.catalogue.parquet_files import Footer
     from backend.catalogue.table_files import TableFile
 
@@ -52,6 +55,37 @@ class _Part:
     constants: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _Texts:
+    """Counts the bytes of a table's rows as they are read, and gives texts back that came as a dictionary's."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._size = name, 0
+
+    def whole(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch with each row's own texts.
+
+        Raises:
+            CatalogueError: They come to too much, those of the batches before among them.
+        """
+        expanded = 0
+        for column in batch.columns:
+            if isinstance(column, pa.DictionaryArray) and _is_bytes(column.dictionary.type):
+                expanded += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+        self._size += batch.nbytes + expanded
+        if expanded > BATCH_BYTES or self._size > MAX_TEXT_BYTES:
+            raise too_much_text(self._name, max(self._size, MAX_TEXT_BYTES))
+        return batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a file is read: ``is_careful`` where a text in a dictionary may be too long to have it once for each row."""
+
+    part: _Part
+    is_careful: bool
+    texts: _Texts
+
+
 @dataclass(frozen=True, slots=True)
 class ParquetTable:
     """A Parquet file, one in a zip, a folder of them, or a Delta table at one of its versions."""
@@ -67,8 +101,8 @@ class ParquetTable:
             CatalogueError: There is no such table, or it is damaged.
         """
         found: dict[str, bool] = {}
-        for part in self._parts():
-            for column in _opened(part).schema:
+        for part, footer, _ in self._judged():
+            for column in footer.schema:
                 if (is_picture := _is_picture(column.type)) or _is_plain(column.type):
                     found.setdefault(column.name, is_picture)
             for name in part.constants:
@@ -82,9 +116,10 @@ class ParquetTable:
             CatalogueError: As :meth:`columns`.
         """
         before = 0
-        for part in self._parts():
-            footer = _opened(part)
-            for number, values in _values(part, footer, image):
+        texts = _Texts(self.file.name)
+        for part, footer, sizes in self._judged():
+            reading = _Reading(part, is_careful=sizes.longest * _BATCH_ROWS > BATCH_BYTES, texts=texts)
+            for number, values in _values(reading, footer, image):
                 yield Row(before + number, {**values, **part.constants}, f"/{part.name}#{number}")
             before += footer.metadata.num_rows
 
@@ -115,6 +150,13 @@ class ParquetTable:
         return read_cells(self.file, locators, image)
 
     # ------------------------------------------------------------------------------------------- inside
+
+    def _judged(self) -> list[tuple[_Part, Footer, Sizes]]:
+        """Open all files, and refuse a table that takes too much before a value of it is read."""
+        opened = [(part, _opened(part)) for part in self._parts()]
+        found = [(part, footer, _sizes(part, footer)) for part, footer in opened]
+        require_modest(self.file.name, [sizes for _, _, sizes in found])
+        return found
 
     def _parts(self) -> list[_Part]:
         path = self.file.path
@@ -182,15 +224,23 @@ def _opened(part: _Part) -> Footer:
         raise unreadable(part.name, error) from error
 
 
-def _values(part: _Part, footer: Footer, image: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _sizes(part: _Part, footer: Footer) -> Sizes:
+    try:
+        return sizes_of(part.place, footer.metadata)
+    except UNREADABLE as error:
+        raise unreadable(part.name, error) from error
+
+
+def _values(reading: _Reading, footer: Footer, image: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield number and values of each row that is there; of a struct with bytes, its path only."""
     fields = {column.name: column.type for column in footer.schema}
     wanted = [name for name, kind in fields.items() if _is_plain(kind)]
     inner = f"{image}.path" if image in fields and _has_path(fields[image]) else None
+    part = reading.part
     there = np.ones(footer.metadata.num_rows, dtype=np.bool_)
     if part.keep is not None:
         there[: len(part.keep)] = part.keep[: len(there)]
-    for number, row in enumerate(_plain_rows(part, [*wanted, *([inner] if inner else [])], len(there))):
+    for number, row in enumerate(_plain_rows(reading, [*wanted, *([inner] if inner else [])], len(there))):
         if there[number]:
             if inner and image is not None:
                 row[image] = (row[image] or {}).get("path")
@@ -199,16 +249,16 @@ def _values(part: _Part, footer: Footer, image: str | None) -> Iterator[tuple[in
             yield number, row
 
 
-def _plain_rows(part: _Part, wanted: Sequence[str], size: int) -> Iterator[dict[str, Any]]:
+def _plain_rows(reading: _Reading, wanted: Sequence[str], size: int) -> Iterator[dict[str, Any]]:
     if not wanted:  # nothing but pictures
         yield from ({} for _ in range(size))
         return
     try:
-        with open_parquet(part.place) as file:
+        with open_parquet(reading.part.place, dictionaries=wanted if reading.is_careful else ()) as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(wanted)):
-                yield from batch.to_pylist()
+                yield from reading.texts.whole(batch).to_pylist()
     except UNREADABLE as error:
-        raise unreadable(part.name, error) from error
+        raise unreadable(reading.part.name, error) from error
 
 
 def _is_picture(kind: pa.DataType) -> bool:
@@ -225,6 +275,10 @@ def _has_path(kind: pa.DataType) -> bool:
 
 def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_binary(kind))
 
 
 def _is_plain(kind: pa.DataType) -> bool:
