@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backend.catalogue.items import REJECTED_COLUMNS
 from backend.catalogue.picture_files import MAX_PICTURE_BYTES, PICTURE_SUFFIXES
-from backend.catalogue.table_files import whole
+from backend.catalogue.table_files import require_size, whole
 from backend.catalogue.table_rows import Row, is_inline_picture
 from backend.errors import CatalogueError
 from backend.sheet_text import unguarded
@@ -29,6 +29,7 @@ _DELIMITERS = ",;\t|"
 _BOM = b"\xef\xbb\xbf"
 _SAMPLE_BYTES, _SAMPLE_ROWS = 1 << 18, 20
 _MAX_CELL = 2 * MAX_PICTURE_BYTES  # base64 is a third longer than what it encodes
+_MAX_SEPARATORS = 1_000_000  # in a line; each value takes some bytes of memory, be it empty
 _NOTHING: tuple[int, list[str] | None] = (0, None)
 _UNNAMED = re.compile(r"column [0-9]+")
 _QUOTED = re.compile(rb'"[^"]*"')
@@ -93,6 +94,7 @@ class CsvTable:
         _, values = next(_records(lines), _NOTHING)
         if values is None:
             raise CatalogueError(f"{self.file.name} has no rows that can be read.", next_step=_NEXT)
+        require_size(self.file.name, columns=len(values))
         if any(is_inline_picture(value) or value.lower().endswith(tuple(PICTURE_SUFFIXES)) for value in values):
             raise CatalogueError(f"The first line of {self.file.name} does not name the columns.", next_step=_NEXT)
         return lines, _unique([value.strip() for value in values])
@@ -140,6 +142,8 @@ class _Lines:
         if not line:
             raise StopIteration
         self.offset += len(line)
+        if len(line) > _MAX_SEPARATORS and line.count(self.delimiter.encode()) > _MAX_SEPARATORS:
+            raise csv.Error("a row of too many values")
         return _decoded(line)
 
 

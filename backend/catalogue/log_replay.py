@@ -217,10 +217,11 @@ def _data_file(action: Mapping[str, Any]) -> DataFile:
         return DataFile(path, rows)
     left = None if rows is None else rows - int(vector["cardinality"])
     identity = f"{vector['storageType']}{vector['pathOrInlineDv']}@{vector.get('offset') or 0}"
-    return DataFile(path, left, identity, _vector_path(vector))
+    return DataFile(path, left, identity, vector_path(vector))
 
 
-def _vector_path(vector: Mapping[str, Any]) -> str:
+def vector_path(vector: Mapping[str, Any]) -> str:
+    """Return the file of a deletion vector, from the table's folder on; empty where it stands in the log itself."""
     kind, told = vector["storageType"], vector["pathOrInlineDv"]
     if kind == "i":  # it stands in the log itself
         return ""

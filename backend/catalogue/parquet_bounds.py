@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from backend.catalogue.parquet_footer import DAMAGE, Thrift
+from backend.catalogue.table_files import require_size
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     import pyarrow.parquet as pq
 
-MAX_ROWS = 5_000_000
-MAX_COLUMNS = 2_000
 MAX_END_BYTES = 32_000_000
 MAX_RATIO, FREE_BYTES = 100, 256_000_000  # how much more than the file, and what any file, may unpack to
 MAX_TEXT_BYTES = 2_000_000_000  # of all rows together, as far as it is kept
@@ -34,7 +33,6 @@ FREE_PAGE_BYTES, MAX_PAGE_BYTES, _MOST_PAGES = 64_000_000, 1_000_000_000, 500_00
 BATCH_BYTES = 256_000_000  # of texts or pictures that are in memory at once
 _HEAD_BYTES, _LONGEST_HEAD = 256, 1 << 24  # a head may hold the least and the greatest value
 _KEPT = 4096
-_SPLIT = "Split the table into smaller files, then load one after the other."
 _EXPORT = "Export the table again, then retry."
 
 
@@ -80,10 +78,7 @@ def require_modest(name: str, sizes: list[Sizes]) -> None:
     """
     rows, packed = sum(each.rows for each in sizes), sum(each.packed for each in sizes)
     unpacked, text = sum(each.unpacked for each in sizes), sum(each.text for each in sizes)
-    if rows > MAX_ROWS:
-        raise CatalogueError(
-            f"{name} has {rows:,} rows, more than the {MAX_ROWS:,} that are loaded at once.", next_step=_SPLIT
-        )
+    require_size(name, rows=rows)
     if rows > MANY_ROWS and rows > _ROWS_PER_BYTE * packed:
         raise CatalogueError(
             f"{name} says that it has {rows:,} rows in {packed:,} bytes: they cannot be different products.",
@@ -152,11 +147,7 @@ def _start_of(column: Any) -> int:
 
 
 def _sizes(file: pa.NativeFile, metadata: pq.FileMetaData) -> Sizes:
-    if metadata.num_columns > MAX_COLUMNS:
-        raise CatalogueError(
-            f"The Parquet file has {metadata.num_columns:,} columns; {MAX_COLUMNS:,} are allowed.",
-            next_step="Leave out columns that say nothing about the products.",
-        )
+    require_size("The Parquet file", columns=metadata.num_columns)
     texts = {at for at in range(metadata.num_columns) if _is_text(metadata.schema.column(at))}
     packed = unpacked = text = 0
     longest: dict[int, int] = {}

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue import delta_log
+from backend.catalogue.log_bounds import require_inside
 from backend.catalogue.parquet_bounds import BATCH_BYTES, MAX_TEXT_BYTES, require_modest, sizes_of, too_much_text
 from backend.catalogue.parquet_cells import read_cells
 from backend.catalogue.parquet_files import UNREADABLE, open_parquet, read_footer, unreadable
@@ -180,6 +181,7 @@ class ParquetTable:
 
 
 def _delta_parts(path: Path, version: int | None) -> list[_Part]:
+    require_inside(path)
     table = delta_log.open_table(path, version)
     masks = delta_log.masks_of(table)
     actions = table.get_add_actions(flatten=True)

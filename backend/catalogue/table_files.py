@@ -25,6 +25,28 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 MAX_MEMBER_BYTES = 512_000_000
 
 
+# A row without a picture takes some kB while it is loaded, and a column is a choice on the page.
+MAX_ROWS, MAX_COLUMNS = 5_000_000, 2_000
+
+
+def require_size(name: str, *, rows: int = 0, columns: int = 0) -> None:
+    """Refuse a table with more rows or columns than are loaded at once.
+
+    Raises:
+        CatalogueError: It has.
+    """
+    if rows > MAX_ROWS:
+        raise CatalogueError(
+            f"{name} has {rows:,} rows or more; {MAX_ROWS:,} are loaded at once.",
+            next_step="Split the table into smaller files, then load one after the other.",
+        )
+    if columns > MAX_COLUMNS:
+        raise CatalogueError(
+            f"{name} has {columns:,} columns; {MAX_COLUMNS:,} are allowed.",
+            next_step="Leave out columns that say nothing about the products.",
+        )
+
+
 class RowTable(Protocol):
     """A table that gives its rows without the pictures in them, and these pictures on demand."""
 

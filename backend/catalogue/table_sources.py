@@ -17,7 +17,7 @@ from backend.catalogue.parquet_table import ParquetTable
 from backend.catalogue.picture_files import MAX_PICTURE_BYTES, PictureFolder, product_ids, too_large
 from backend.catalogue.picture_zip import PictureZip
 from backend.catalogue.sources import ENTRY_SCHEMA, Picture
-from backend.catalogue.table_files import TableFile, base_of
+from backend.catalogue.table_files import TableFile, base_of, require_size
 from backend.catalogue.table_rows import RowReading
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
@@ -142,9 +142,11 @@ class TableSource:
         image = mapping.get("image")
         reading = RowReading(mapping, is_inside=bool(image and available[image]), locate=self.finder())
         found = (reading.entry(row) for row in self._table().rows(image))
-        chunks = [ENTRY_SCHEMA.empty_table()]
+        chunks, count = [ENTRY_SCHEMA.empty_table()], 0
         while chunk := list(islice(found, _CHUNK_ROWS)):
             chunks.append(pa.Table.from_pylist(chunk, ENTRY_SCHEMA))
+            count += len(chunk)
+            require_size(self.name, rows=count)
         table = pa.concat_tables(chunks).combine_chunks()
         if table.num_rows == 0:
             raise CatalogueError(f"{self.name} has no rows.", next_step="Choose another table.")

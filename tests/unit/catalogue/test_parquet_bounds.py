@@ -48,7 +48,7 @@ def write(path, columns, **options):
 def test_more_rows_than_are_loaded_at_once_are_refused(tmp_path):
     path = write(tmp_path / "t.parquet", {"image": pa.nulls(5_000_001, pa.string())}, row_group_size=5_000_001)
     assert path.stat().st_size < 5_000
-    refused(path, r"t\.parquet has 5,000,001 rows, more than the 5,000,000")
+    refused(path, r"t\.parquet has 5,000,001 rows or more; 5,000,000 are loaded")
 
 
 def test_rows_that_take_no_space_are_refused(tmp_path):
@@ -167,7 +167,7 @@ def test_deep_endless_and_enormous_values_are_damage(data):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("dict_bomb.parquet", r"come to 30\.0 GB"), ("null50M.parquet", "has 50,000,000 rows, more than")],
+    [("dict_bomb.parquet", r"come to 30\.0 GB"), ("null50M.parquet", "has 50,000,000 rows or more")],
 )
 def test_the_bombs_of_the_attack_are_refused(security_case, name, words):
     path = security_case(name)

@@ -150,6 +150,31 @@ def test_files_that_are_no_table_are_refused(tmp_path, content, words):
     assert caught.value.next_step
 
 
+def test_more_columns_or_rows_than_products_have_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(CatalogueError, match="has 2,001 columns; 2,000 are allowed"):
+        csv_source(tmp_path, ",".join(f"c{number}" for number in range(2_001)) + "\n").available()
+    monkeypatch.setattr(table_files, "MAX_ROWS", 10_000)
+    with pytest.raises(CatalogueError, match=r"has 16,384 rows or more; 10,000 are loaded at once"):
+        csv_source(tmp_path, "sku,image\n" + "A,a.png\n" * 20_000).entries()
+
+
+def test_a_line_of_millions_of_values_is_a_bad_row(tmp_path):
+    source = csv_source(tmp_path, "sku,image\nA1,a.png\n" + "," * 3_000_000 + "\nC3,c.png\n")
+    assert [row["product_id"] for row in source.entries().to_pylist()] == ["A1", None, "C3"]
+    assert source.entries()["reason"][1].as_py().startswith("bad_row")
+
+
+def test_cells_of_any_length_take_time_by_their_length_only(tmp_path):
+    """What looks back at every blank, or sorts all marks on one letter, takes minutes over these."""
+    blanks, marks = "a.png" + " " * 1_000_000 + "b.png", "a" + "\u0316\u0301" * 500_000
+    parts = "a.png," * 200_000
+    rows = "".join(f'A{number},"{cell}","{marks}"\n' for number, cell in enumerate((blanks, marks, parts)))
+    source = csv_source(tmp_path, f"sku,image,name\n{rows}", (*PLAIN, ("title", "name"), ("label", "name")))
+    entries = source.entries().to_pylist()
+    assert [row["reason"].partition(":")[0] for row in entries] == ["bad_path", "bad_path", "no_picture"]
+    assert entries[0]["title"] == marks
+
+
 def test_a_missing_table_and_a_wrong_mapping_are_refused(tmp_path):
     with pytest.raises(DatasetUnavailable, match="There is no"):
         TableSource(tmp_path / "none.csv", PLAIN, "csv").entries()
