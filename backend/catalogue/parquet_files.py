@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from backend.catalogue.parquet_bounds import require_short_end
@@ -25,6 +24,8 @@ from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow.dataset as ds
 
 UNREADABLE = (pa.ArrowException, OSError)
 _NEWER = re.compile(
@@ -94,6 +95,8 @@ def dataset(paths: Sequence[Path], schema: pa.Schema | None) -> ds.Dataset:
     Raises:
         FileNotFoundError: One of them is not there.
     """
+    import pyarrow.dataset as ds  # brings pandas, which only this needs
+
     sources = [readable(path) for path in paths]
     if not any(isinstance(source, _View) for source in sources):
         return ds.dataset([str(path) for path in paths], format="parquet", schema=schema)
