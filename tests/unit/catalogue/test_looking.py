@@ -8,6 +8,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from backend.catalogue.looking import LIMITS, Looking, Question
 from backend.catalogue.preview import preview
@@ -33,6 +34,8 @@ def test_it_sees_what_a_preview_sees(tmp_path):
     table = {"sku": ["A", "B"], "raw": [encoded(1), b"none"], "part": ["Training", None], "kind": ["bag", "bag"]}
     pq.write_table(pa.table(table), tmp_path / "t.parquet")
     assert seen("parquet", tmp_path / "t.parquet").preview == preview("parquet", tmp_path / "t.parquet")
+    write_deltalake(tmp_path / "delta", pa.table({"sku": ["A"], "image": ["a.png"]}))
+    assert seen("delta", tmp_path / "delta").preview == preview("delta", tmp_path / "delta")
     columns = {"image": "raw", "split": "part", "label": "kind"}
     by_hand = seen("parquet", tmp_path / "t.parquet", columns=tuple(columns.items())).preview
     assert by_hand == preview("parquet", tmp_path / "t.parquet", columns=columns)
