@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app import state
+from app import looks, state
 from app.components import load_options
 from app.components.job_result import sentences
+from backend.catalogue import looking
 from backend.catalogue.items import IngestReport, LoadCounts
 from backend.catalogue.pictures import STAGED_SCHEMA
 from backend.catalogue.quarantine_export import export_quarantine
@@ -152,6 +153,53 @@ def test_a_file_that_is_none_of_products_is_a_sentence(screen):
     assert not test.exception
     assert "broken.zip is no zip file" in test.error[0].value
     assert len(test.file_uploader) == 1
+
+
+def bomb() -> bytes:
+    """A table of a few kB in which every row refers to one long text."""
+    label = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), pa.array(["x" * 100_000]))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"image": list(map(str, range(100_000))), "label": label}), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def test_a_table_that_takes_too_much_is_a_sentence_and_the_next_one_is_shown(screen):
+    test = upload(screen, "bomb.parquet", bomb())
+    assert not test.exception
+    assert "The texts in bomb.parquet come to 10.0 GB" in test.error[0].value
+    assert not [button for button in test.button if button.label == "Check"]
+    press(test, "Choose another file")
+    test.file_uploader[0].upload("good.zip", zipped(bag__one=encoded(1)), "application/zip").run()
+    assert_calm(test)
+    assert "1 product" in texts(test)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"), [({"wall_s": 0.05}, "takes longer to look at"), ({"answer_bytes": 9}, "says more about itself")]
+)
+def test_a_look_that_is_ended_says_why_and_is_not_tried_at_every_click(screen, monkeypatch, limits, said):
+    begun = []
+
+    class Looking(looking.Looking):
+        def __init__(self, question):
+            begun.append(question)
+            super().__init__(question, replace(looking.LIMITS, **limits))
+
+    monkeypatch.setattr(looks, "Looking", Looking)
+    test = upload(screen, "a.zip", zipped(bag__one=encoded(1)))
+    for _ in range(2):
+        assert said in test.error[0].value
+        assert "Split it into several smaller files" in test.error[0].value
+        test.run()
+    assert len(begun) == 1
+
+
+def test_looks_take_turns(screen, uploaded):
+    turns = looks._shared().turns
+    for _ in range(looks.AT_ONCE):
+        assert turns.acquire(blocking=False)  # nobody holds one any more
+    for _ in range(looks.AT_ONCE):
+        turns.release()
 
 
 def test_an_upload_beyond_the_limit_is_refused(screen):
