@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.cli_handlers import Result, carry_out
-from backend.errors import CatalogueError
+from backend.errors import CatalogueError, UsageError
 from backend.requests import (
     CommitRequest,
     IngestRequest,
@@ -69,7 +69,7 @@ def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
 
     kind = _kind(options)
     if kind == "sample" or kind == "fashion-mnist":  # noqa: PLR1714 - what is left is what the type checker follows
-        raise CatalogueError("A built-in source needs no preview.", next_step="Give --path.")
+        raise UsageError("A built-in source needs no preview.", next_step="Give --path.")
     found = preview(
         kind,
         Path(options.path).expanduser().absolute(),
@@ -92,7 +92,7 @@ def _kind(options: argparse.Namespace) -> SourceName:
         kind: SourceName = options.source
         return kind
     if not options.path:
-        raise CatalogueError("No source is named.", next_step="Give --source, --path or both.")
+        raise UsageError("No source is named.", next_step="Give --source, --path or both.")
     return detect(Path(options.path).expanduser().absolute())
 
 
@@ -101,7 +101,7 @@ def _columns(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, column = pair.partition("=")
         if not equals:
-            raise CatalogueError(f"--map {pair} names no column.", next_step="Write --map title=Name.")
+            raise UsageError(f"--map {pair} names no column.", next_step="Write --map title=Name.")
         found[name.strip()] = column.strip()
     return found
 

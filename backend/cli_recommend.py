@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import ImageRejected, RetrievalError
+from backend.errors import ImageRejected, RetrievalError, UsageError
 from backend.imaging_refusals import FORMATS_READ
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.wishes import COLLAPSES, Wishes
@@ -102,18 +102,21 @@ def filters_of(pairs: list[str]) -> dict[str, Any]:
     """Parse ``NAME=VALUE`` pairs; a text filter may be given several times.
 
     Raises:
-        RetrievalError: A pair has no ``=``, names no filter, or its value cannot be used.
+        UsageError: A pair has no ``=``, names no filter, or its value cannot be used.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise RetrievalError(f"--filter {pair} has no value.", next_step="Write it as --filter brand=Ada.")
+            raise UsageError(f"--filter {pair} has no value.", next_step="Write it as --filter brand=Ada.")
         if name in TEXT_FILTERS:
             found.setdefault(name, []).append(value)
         else:
             found[name] = value
-    return check_filters(found)
+    try:
+        return check_filters(found)
+    except RetrievalError as error:
+        raise UsageError(error.message, next_step=error.next_step) from error
 
 
 def _read(path: str) -> bytes:

@@ -10,7 +10,7 @@ from backend.bundle import list_bundles
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model
 from backend.cli_text import as_lines
-from backend.errors import BundleError, RegistryError
+from backend.errors import RegistryError, UsageError
 from backend.requests import DeleteRequest, DeployRequest, PromoteRequest, RebuildRequest, RollbackRequest
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def delete(options: argparse.Namespace, settings: Settings) -> Result:
     """``models delete``.
 
     Raises:
-        BundleError: No model is named; the newest is not meant by that.
+        UsageError: No model is named; the newest is not meant by that.
     """
     if not options.model:
-        raise BundleError("No model is named.", next_step="Add --model NAME.")
+        raise UsageError("No model is named.", next_step="Add --model NAME.")
     return carry_out(DeleteRequest(model=options.model), settings)
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from backend.cli_handlers import carry_out
-from backend.errors import ConfigurationError
+from backend.errors import ConfigurationError, UsageError
 from backend.requests import TrainRequest
 from backend.training.config import CHOICES, RANGES, TrainConfig, preset
 from backend.training_steps import RESUMABLE
@@ -48,12 +48,13 @@ def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, An
     """``train``.
 
     Raises:
-        ConfigurationError: Neither a catalogue nor a training to resume is named, or a field does not fit.
+        UsageError: Neither a catalogue nor a training to resume is named, or a field cannot be read.
+        ConfigurationError: A field does not fit.
     """
     if options.resume:
         return carry_out(resumption(options, settings), settings)
     if not options.catalogue:
-        raise ConfigurationError(
+        raise UsageError(
             "No catalogue is named.", next_step="Add --catalogue NAME, or --resume NAME to go on with a training."
         )
     named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
@@ -95,7 +96,7 @@ def changes_of(pairs: list[str]) -> dict[str, Any]:
     """Parse ``FIELD=VALUE`` pairs to the types of the training configuration.
 
     Raises:
-        ConfigurationError: A pair has no ``=``, names no field, or its value has the wrong type.
+        UsageError: A pair has no ``=``, names no field, or its value has the wrong type.
     """
     kinds = {item.name: type(getattr(TrainConfig(), item.name)) for item in fields(TrainConfig)}
     del kinds["preset"]  # chosen by --preset
@@ -103,7 +104,7 @@ def changes_of(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or name not in kinds:
-            raise ConfigurationError(f"--set {pair} names no field.", next_step=f"Fields are {', '.join(kinds)}.")
+            raise UsageError(f"--set {pair} names no field.", next_step=f"Fields are {', '.join(kinds)}.")
         changes[name] = _parsed(name, value.strip(), kinds[name])
     return changes
 
@@ -112,9 +113,7 @@ def _parsed(name: str, value: str, kind: type) -> Any:
     try:
         return _TRUTHS[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"{name} must be a {_WORDS[kind]}, got {value!r}.", next_step="Correct the field."
-        ) from error
+        raise UsageError(f"{name} must be a {_WORDS[kind]}, got {value!r}.", next_step="Correct the field.") from error
 
 
 def fields_help() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from backend import cli_sweeps as sweeps
 from backend.cli_handlers import carry_out
 from backend.cli_training import changes_of
-from backend.errors import ConfigurationError
+from backend.errors import UsageError
 from backend.requests import TuneRequest
 from backend.training.config import preset
 from backend.tuning.plan import ALGORITHMS, ENGINES, LABELS, METRICS, Budget, Objective, SweepPlan
@@ -179,7 +179,7 @@ def space_of(pairs: list[str]) -> Space:
     """Parse ``FIELD=KIND:VALUES``.
 
     Raises:
-        ConfigurationError: One does not have this form, or its values the wrong type.
+        UsageError: One does not have this form, or its values the wrong type.
     """
     return Space(dict(map(_dimension, pairs)))
 
@@ -187,14 +187,14 @@ def space_of(pairs: list[str]) -> Space:
 def _dimension(pair: str) -> tuple[str, Dimension]:
     found = _VARY.fullmatch(pair.strip())
     if found is None or found[2] not in KINDS:
-        raise ConfigurationError(f"--vary {pair} is not understood.", next_step=f"Write it like {_VARY_HELP}.")
+        raise UsageError(f"--vary {pair} is not understood.", next_step=f"Write it like {_VARY_HELP}.")
     name, kind, values = found[1], cast("Kind", found[2]), found[3]
     if kind == "choice":
         return name, Dimension(kind, tuple(_value(name, text) for text in values.split(",")))
     bounds = _RANGE.fullmatch(values)
     if bounds is None or (kind in QUANTISED) != (bounds[3] is not None):
         form = "low..high/step" if kind in QUANTISED else "low..high"
-        raise ConfigurationError(f"The range {values} of {name} is not understood.", next_step=f"Write it as {form}.")
+        raise UsageError(f"The range {values} of {name} is not understood.", next_step=f"Write it as {form}.")
     low, high = (_value(name, text) for text in bounds.groups()[:2])
     return name, Dimension(kind, low=low, high=high, step=_number(bounds[3]) if bounds[3] else 0.0)
 
@@ -207,4 +207,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigurationError(f"The step {text!r} is no number.", next_step="Write a number.") from error
+        raise UsageError(f"The step {text!r} is no number.", next_step="Write a number.") from error

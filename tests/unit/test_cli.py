@@ -8,7 +8,7 @@ import pytest
 
 from backend import cli, cli_training
 from backend.cli_text import as_lines
-from backend.errors import ConfigurationError
+from backend.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_fields_are_changed_by_name_and_type():
 
 @pytest.mark.parametrize("pair", ["epochs", "epoch=3", "epochs=many"])
 def test_a_change_that_does_not_fit_is_said(pair):
-    with pytest.raises(ConfigurationError, match="epoch"):
+    with pytest.raises(UsageError, match="epoch"):
         cli_training.changes_of([pair])
 
 

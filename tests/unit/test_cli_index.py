@@ -9,7 +9,7 @@ import pytest
 
 from backend import cli
 from backend.cli_recommend import filters_of
-from backend.errors import RetrievalError
+from backend.errors import UsageError
 from tests.fixtures.endpoint import shop_rows
 from tests.support.changed_catalogues import ChangingShop
 
@@ -68,7 +68,7 @@ def test_filters_are_read_from_pairs():
         "in_stock": True,
     }
     for wrong in ("brand", "taste=sweet", "price_max=cheap"):
-        with pytest.raises(RetrievalError):
+        with pytest.raises(UsageError):
             filters_of([wrong])
 
 

@@ -88,6 +88,26 @@ def test_wrong_arguments_are_one_object(command, capfd):
         assert f"{command} --help" in said["next_step"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "models delete",
+        "compare",
+        "train",
+        "catalogue ingest",
+        "catalogue preview --source sample",
+        "catalogue ingest --path x.csv --source csv --map title",
+        "recommend x.png --filter brand",
+        "train --catalogue shop --set epoch=3",
+        "tune start --catalogue shop --vary epochs",
+    ],
+)
+def test_an_argument_that_lacks_or_cannot_be_read_is_wrong_usage_whoever_finds_it(words, tmp_path, capfd):
+    (tmp_path / "x.png").write_bytes(b"any")
+    assert cli.main([*words.split(), "--json"]) == 2
+    assert only_object(capfd)["error"]["code"] == "usage"
+
+
 @pytest.mark.parametrize("command", groups())
 def test_a_group_without_an_action_is_wrong_usage(command, capfd):
     assert cli.main([*command.split(), "--json"]) == 2

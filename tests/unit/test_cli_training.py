@@ -9,7 +9,7 @@ import pytest
 from backend import cli, training_steps
 from backend.bundle import CatalogueRef
 from backend.cli_training import changes_of, fields_help, resumption
-from backend.errors import Cancelled, CatalogueNotFound, ConfigurationError, InUse, StorageFull
+from backend.errors import Cancelled, CatalogueNotFound, ConfigurationError, InUse, StorageFull, UsageError
 from backend.holding import lock_of
 from backend.progress import NullProgress
 from backend.requests import DeployRequest, EvaluateRequest, IndexRequest, TrainRequest, from_json, to_json
@@ -44,7 +44,7 @@ def test_truth_values_are_words(text, meant):
     ],
 )
 def test_a_change_that_does_not_fit_is_said(pair, message):
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(UsageError, match=message):
         changes_of([pair])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backend.cli import main, parser
 from backend.cli_tuning import plan_of, space_of
-from backend.errors import ConfigurationError, InUse
+from backend.errors import ConfigurationError, InUse, UsageError
 from backend.holding import lock_of
 from backend.progress import NullProgress
 from backend.requests import TuneRequest
@@ -56,7 +56,7 @@ def test_fields_vary_as_they_are_written():
     ],
 )
 def test_what_is_no_space_is_said(pair, said):
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(UsageError, match=said):
         space_of([pair])
 
 

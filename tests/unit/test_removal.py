@@ -167,7 +167,7 @@ def test_commands_name_what_they_delete(autumn, monkeypatch, capfd):
     assert "There is no model 'winter'" in capfd.readouterr().err
     assert cli.main(["models", "delete", "--model", "autumn"]) == 0
     assert "model 'autumn'" in capfd.readouterr().out
-    assert cli.main(["models", "delete"]) == 1
+    assert cli.main(["models", "delete"]) == 2
     assert "No model is named" in capfd.readouterr().err
     assert bundle.verify(autumn.models_dir / "autumn-2")
     stored_sweep(autumn.sweeps_dir, plan=plan_for("rates"))
