@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 KEY = "explore_map"
 UMAP, FIRST_LOOK = "Map", "First look"
 FLAT, SOLID = "2-D", "3-D"
-TRUE_LINES = 10
 
 
 def show(model: Manifest) -> None:

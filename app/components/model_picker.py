@@ -12,7 +12,6 @@ from backend.evaluation.options import STANDARD_K
 if TYPE_CHECKING:
     from backend.bundle import Manifest
 
-COMPARED = 6  # models side by side
 # Metrics as people read them, in order of weight; ``test.`` is measured against the gallery, ``val.`` during training.
 _RATES = words.rate_titles(STANDARD_K)
 METRIC_TITLES = {**_RATES, "precision_at_10": _RATES["precision_at_k"], "hit_rate_at_10": _RATES["hit_rate_at_k"]}

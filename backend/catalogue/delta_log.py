@@ -171,8 +171,3 @@ def version_of_load(path: Path, load: str) -> int:
         if note_of(commit_of(path, version)).get("load") == load:
             return version
     raise CatalogueNotFound(f"No version of {path} was made by the load {load}.")
-
-
-def row_count(path: Path) -> int:
-    """Return the rows at the newest version, from the log and the files' ends alone."""
-    return len(rows_of(open_table(path)))

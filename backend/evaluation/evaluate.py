@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,10 +49,6 @@ class RetrievalScores:
     r_precision: float
     map_at_r: float
     by_label: dict[str, float] = field(default_factory=dict)
-
-    def as_metrics(self) -> dict[str, float]:
-        """Return the rates by name, e.g. ``precision_at_1``."""
-        return {name: value for name, value in asdict(self).items() if isinstance(value, float)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from backend import imaging
-from backend.errors import ConfigurationError
 from backend.feeding.augment import augment
 from backend.feeding.sampling import balanced_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -93,35 +92,3 @@ class PixelFeed:
         ):
             pixels = augment(np.asarray(self._pixels[rows]), plan.augmentation, changes)
             yield Batch(pixels=imaging.to_float(pixels), labels=self._labels[rows])
-
-
-class GlobalFeed:
-    """The feeds of all ranks as one: each batch is theirs one after the other, in the order of the ranks.
-
-    One process that trains on it sees what all ranks together see, which is how a distributed training is proved right.
-
-    Args:
-        feeds: The feed of each rank, with equally many steps.
-    """
-
-    def __init__(self, feeds: Sequence[Feed]) -> None:
-        steps = sorted({feed.steps for feed in feeds})
-        if len(steps) != 1:
-            raise ConfigurationError(
-                f"All ranks must take equally many steps an epoch, and theirs are {', '.join(map(str, steps))}.",
-                next_step="Set the steps of an epoch.",
-            )
-        self._feeds, self._steps = tuple(feeds), steps[0]
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return self._steps
-
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, numbered from 0."""
-        for batches in zip(*(feed.epoch(number) for feed in self._feeds), strict=True):
-            yield Batch(
-                pixels=np.concatenate([batch.pixels for batch in batches]),
-                labels=np.concatenate([batch.labels for batch in batches]),
-            )

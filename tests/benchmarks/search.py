@@ -114,7 +114,7 @@ def original(bench: Bench, manifest: Manifest, folder: Path, snapshot: Snapshot,
     from backend.training import weights
     from backend.training.config import TrainConfig
     from backend.training.network import build_network
-    from backend.training.similarity_index import SimilarityIndex
+    from tests.support.similarity_index import SimilarityIndex
 
     model = build_network(TrainConfig.from_dict(manifest.config))
     model.set_weights(weights.unpack(folder / bundle.WEIGHTS))

@@ -43,7 +43,7 @@ class BruteForceIndex:
 
 
 def similarity_index(vectors):
-    from backend.training.similarity_index import SimilarityIndex
+    from tests.support.similarity_index import SimilarityIndex
 
     return SimilarityIndex(vectors)
 

@@ -16,10 +16,10 @@ import pytest
 
 from backend import bundle
 from backend.errors import Cancelled, ConfigurationError, TrainingError
-from backend.feeding.batches import GlobalFeed
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.base import settings_for
 from tests.fixtures.models import TINY, Diary, Listener
+from tests.support.all_ranks import GlobalFeed
 from tests.support.listeners import listeners, outside
 from tests.support.standalone import CONF, standalone
 

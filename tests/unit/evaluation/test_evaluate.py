@@ -64,13 +64,6 @@ def test_k_is_clipped_to_the_gallery():
     assert evaluate_retrieval(gallery, list("aab"), gallery, list("aab"), k=10, progress=NullProgress()).k == 3
 
 
-def test_metrics_are_the_rates_by_name():
-    gallery = unit_vectors(3, 6)
-    found = evaluate_retrieval(gallery, list("aab"), gallery, list("aab"), k=1, progress=NullProgress())
-    names = {"precision_at_1", "precision_at_k", "hit_rate_at_k", "r_precision", "map_at_r"}
-    assert found.as_metrics().keys() == names
-
-
 def test_it_reports_and_can_be_cancelled(monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_CELLS", 1)
     gallery, heard = unit_vectors(3, 7), Listener()

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from backend import imaging
-from backend.errors import ConfigurationError
 from backend.feeding.augment import augment
-from backend.feeding.batches import BatchPlan, GlobalFeed, PixelFeed
+from backend.feeding.batches import BatchPlan, PixelFeed
 
 RNG = np.random.default_rng(3)
 PIXELS = RNG.integers(0, 256, (30, 28, 28, 3), dtype=np.uint8)
@@ -71,19 +70,3 @@ def test_augmentation_leaves_the_stored_pixels_alone():
     before = PIXELS.copy()
     augment(PIXELS, "flip-shift", np.random.default_rng(0))
     np.testing.assert_array_equal(PIXELS, before)
-
-
-def test_the_feeds_of_all_ranks_make_one_batch_in_the_order_of_the_ranks():
-    ranks = [feed(seed=seed, steps=4) for seed in (1, 2)]
-    together = GlobalFeed(ranks)
-    assert together.steps == 4
-    for whole, one, other in zip(together.epoch(3), *(rank.epoch(3) for rank in ranks), strict=True):
-        np.testing.assert_array_equal(whole.pixels, np.concatenate([one.pixels, other.pixels]))
-        assert whole.labels.tolist() == one.labels.tolist() + other.labels.tolist()
-        assert whole.pixels.dtype == np.float32
-        assert whole.labels.dtype == np.int32
-
-
-def test_ranks_with_different_steps_are_refused():
-    with pytest.raises(ConfigurationError, match="theirs are 3, 4"):
-        GlobalFeed([feed(steps=3), feed(steps=4)])
