@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.words import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,4 +76,4 @@ def is_for_shop(shown: Any) -> bool:
 
 def link(name: str, label: str, address: Mapping[str, str] | None = None) -> None:
     """Show a link to a page, opened with these values in its address line."""
-    st.page_link(page(name), label=label, icon=":material/arrow_forward:", query_params=dict(address or {}))
+    st.page_link(page(name), label=plain(label), icon=":material/arrow_forward:", query_params=dict(address or {}))

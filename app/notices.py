@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state
-from app.words import plain
+from app.words import plain, prose
 from backend.errors import Cancelled, EndpointError, WorkbenchError
+from backend.storage import system_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,8 @@ def guarded() -> Iterator[None]:
     except MemoryError:
         show(WorkbenchError("There is not enough memory to show this.", next_step="Close other programs, then retry."))
     except Exception as error:  # noqa: BLE001 - the last door before the user: logged in full, told by its number
-        show_incident(error)
+        known = system_error(error, "retry")
+        show(known) if known else show_incident(error)
 
 
 def show(error: WorkbenchError) -> None:
@@ -62,7 +64,7 @@ def sentence(message: str, next_step: str = "") -> str:
     """Return the Markdown of a message and, below it, the next step; on a merchandiser's page without commands."""
     if state.is_for_shop():
         message, next_step = _without_commands(message, next_step)
-    return plain(message) + (f"\n\n{plain(next_step)}" if next_step else "")
+    return prose(message) + (f"\n\n{prose(next_step)}" if next_step else "")
 
 
 def _without_commands(message: str, next_step: str) -> tuple[str, str]:
@@ -79,7 +81,7 @@ def show_incident(error: Exception) -> None:
     incident = secrets.token_hex(4)
     log.error("Incident %s", incident, exc_info=error)
     st.error(
-        f"Something went wrong that should not have. It is in the log as incident **{incident}**.\n\n"
+        f"Something went wrong that should not have. It is in the log as incident **{plain(incident)}**.\n\n"
         "Try again; if it stays, hand that number to whoever runs Twinset.",
         icon=":material/report:",
     )

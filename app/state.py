@@ -6,6 +6,7 @@ and on the Explore page ``colour``, ``shape``, ``size``, ``other``.
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,7 @@ def clicked_point(chart: str) -> tuple[Any, ...] | None:
     """What the mark that was just clicked in a chart carries with it; None when none was; for callbacks only."""
     points = st.session_state[chart]["selection"]["points"]
     carried = points[0].get("customdata") if points else None
-    return tuple(carried) if carried else None
+    return tuple(html.unescape(one) if isinstance(one, str) else one for one in carried) if carried else None
 
 
 def start_with(key: str, value: Any, options: Sequence[Any]) -> None:

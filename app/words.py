@@ -33,15 +33,43 @@ _REASONS = {
     "too_small": "Picture too small",
     "unreadable": "Unreadable file",
 }
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|<>$:~^=&@])")
+_MARKUP = re.compile(
+    r"(?P<word>https?(?=://)|www(?=\.)|:(?=[\w+/-]+:)|\w(?=@[\w-]+\.[\w-]))|(?P<sign>[\\`*_{}\[\]()#+\-!|<>$:~^=&@])"
+    r"|(?P<number>^\d+)(?=\.(?:\s|$))",
+    re.IGNORECASE,
+)
+_APART = ":small[]"  # nothing, small: what stands on both sides of it is never read as one word
+_CODE = re.compile(r"(?<!`)`([^`\n]*[^`\s][^`\n]*)`(?!`)")
+# Letters that turn the order of all that follows them on the line, which may be ours.
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
-    """Escape text for Markdown, so that nothing in it is read as markup; `code` between backticks stays code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:  # a lone backtick: no code in it
-        return _MARKDOWN.sub(r"\\\1", text)
-    return "`".join(part if i % 2 else _MARKDOWN.sub(r"\\\1", part) for i, part in enumerate(parts))
+    """Escape text for Markdown: it is shown letter by letter, on one line, and becomes no link, picture, sign or code.
+
+    A backslash is not enough: addresses, arrows and icons are looked for in what is left when Markdown has been read.
+    """
+    return _escape(text).strip()
+
+
+def _escape(text: str) -> str:
+    return _MARKUP.sub(_escaped, re.sub(r"\s+", " ", _TURNING.sub("", text)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letters = found[0]
+    if found["number"]:
+        return f"{letters}{_APART}"
+    if found["word"]:
+        return (f"\\{letters}" if letters == ":" else letters) + _APART
+    is_pair = letters in "-<>=~" and found.string[found.end() : found.end() + 1] in tuple("-<>=")
+    return f"\\{letters}{_APART}" if is_pair else f"\\{letters}"
+
+
+def prose(text: str) -> str:
+    """Escape sentences of ours, which may quote foreign text; paragraphs and, on one line, ``code`` in backticks stay."""
+    paragraphs = ([*_CODE.split(part)] for part in re.split(r"\n\s*\n", text.strip()))
+    return "\n\n".join("".join(f"`{p}`" if at % 2 else _escape(p) for at, p in enumerate(ps)) for ps in paragraphs)
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ st.caption("What this Twinset runs with.")
 
 with st.container(horizontal=True):
     for title, url in system_facts.addresses(services.settings()).items():
-        st.link_button(title, url, icon=":material/open_in_new:")
+        st.link_button(words.plain(title), url, icon=":material/open_in_new:")
 
 system_facts.show_troubles(services.server_troubles())
 ready, settings, versions, disk = st.tabs(["Ready?", "Settings", "Versions", "Disk"], key="view", bind="query-params")

@@ -16,7 +16,7 @@ if not names:
 
 catalogue = catalogue_picker.choose(names)
 version = services.snapshot(catalogue).version
-st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
+st.caption(f"Version {version:d} of {words.plain(catalogue)}, the newest, will be recorded with the model.")
 
 workers = train_workers.choose()
 preset = services.fitting_preset(catalogue, version)

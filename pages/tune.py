@@ -21,7 +21,7 @@ if new.open:
     with new:
         catalogue = catalogue_picker.choose(names)
         version = services.snapshot(catalogue).version
-        st.caption(f"Version {version} of {words.plain(catalogue)}, the newest, is what all trials train on.")
+        st.caption(f"Version {version:d} of {words.plain(catalogue)}, the newest, is what all trials train on.")
         preset = services.fitting_preset(catalogue, version)
         plan = tune_form.show(catalogue, version, default_preset=preset)
         if plan:

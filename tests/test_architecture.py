@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.support.page_text import Pages
+
 HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
 MAX_FUNCTION, MAX_MODULE, MAX_PAGE = 40, 300, 80
 
@@ -172,6 +174,35 @@ def _without_functions(scope):
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
             yield from _without_functions(child)
+
+
+def test_no_text_reaches_a_page_as_markup(repository):
+    """Whatever Streamlit reads as Markdown is our own, a number, or went through ``words.plain`` or ``words.prose``."""
+    modules = {
+        ".".join(path.relative_to(repository).with_suffix("").parts): path.read_text("utf-8")
+        for path in sources(repository, "app", "pages")
+    }
+    assert Pages(modules, [path.read_text("utf-8") for path in sources(repository, "backend")]).unescaped() == []
+
+
+# Pages on which something was forgotten; where it says ESCAPE, plain() would mend it.
+FORGOTTEN = {
+    "a value": "def show(load):\n    st.caption(f'From {ESCAPE(load.source)}')",
+    "an option": "def show(load):\n    st.pills('Which', ESCAPE(load.names))",
+    "a help": "def show(load):\n    st.button('Go', help=ESCAPE(load.note))",
+    "a loop": "def show(load):\n    for name in ESCAPE(load.names):\n        st.markdown(name)",
+    "a variable": "def show(load):\n    told = ESCAPE(load.name).strip() or 'none'\n    st.error(told)",
+    "a list": "def show(load):\n    told = []\n    told.append(ESCAPE(load.name))\n    st.error(', '.join(told))",
+    "words": "def show(load):\n    st.metric('Model', **ESCAPE(load.words))",
+    "a parameter": "def show(load):\n    write(ESCAPE(load.name))\n\ndef write(text):\n    st.markdown(text)",
+    "a function": "def show(load):\n    st.info(say(load))\n\ndef say(load):\n    return f'{load.rows:,} of {ESCAPE(load.name)}'",
+}
+
+
+@pytest.mark.parametrize("code", FORGOTTEN.values(), ids=FORGOTTEN)
+def test_text_that_nobody_escaped_is_found(code):
+    assert len(Pages({"app.some": code.replace("ESCAPE", "")}).unescaped()) == 1
+    assert Pages({"app.some": code.replace("ESCAPE", "plain")}).unescaped() == []
 
 
 def _called(node):

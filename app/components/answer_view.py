@@ -32,9 +32,9 @@ def show_picture(query: Query, answer: Answer) -> None:
     if answer.seen:  # a plain MLflow server does not say
         pair.image(answer.seen, caption="The model saw", width="stretch")
     for number, seen in enumerate(answer.seen_others, 2):
-        pair.image(seen, caption=f"Of photo {number}", width="stretch")
+        pair.image(seen, caption=f"Of photo {number:d}", width="stretch")
     for note in answer.notes:
-        st.caption(f":material/info: {words.plain(note)}")
+        st.caption(f":material/info: {words.prose(note)}")
 
 
 def show_facts(answered: Answered) -> None:

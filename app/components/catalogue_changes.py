@@ -42,7 +42,7 @@ def show(summary: CatalogueSummary) -> None:
         return
     found = catalogue_services.changes(summary.name, start, end)
     if not found.total:
-        st.info(f"Nothing changed between version {start} and version {end}.", icon=":material/check:")
+        st.info(f"Nothing changed between version {start:d} and version {end:d}.", icon=":material/check:")
         return
     show_set(found, key=f"changes-{summary.name}-{start}-{end}")
 
@@ -59,7 +59,7 @@ def show_set(found: ChangeSet, *, key: str) -> None:
     )
     if found.by_column:
         columns = ", ".join(f"{column_title(name).lower()} {count:,}" for name, count in found.by_column.items())
-        st.caption(f"What differs in products that stayed: {columns}")
+        st.caption(f"What differs in products that stayed: {words.plain(columns)}")
     page_key = f"{key}-page-{kind}"
     versions = (found.from_version, found.to_version)
     offset = (state.page(page_key) - 1) * PAGE_SIZE

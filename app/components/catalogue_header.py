@@ -39,10 +39,10 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
     if version != newest:
         _say_older(summary, newest)
     else:
-        st.caption(f"Version {version}, of {words.moment(summary.committed_at)}")
+        st.caption(f"Version {version:d}, of {words.plain(words.moment(summary.committed_at))}")
     if version == newest and asked.isdecimal() and int(asked) != newest:
         st.warning(
-            f"Version {asked} of {words.plain(name)} cannot be read: there is none, or its files were tidied away. "
+            f"Version {int(asked):d} of {words.plain(name)} cannot be read: there is none, or its files were tidied away. "
             "This is the newest.",
             icon=":material/history:",
         )
@@ -71,7 +71,7 @@ def show_figures(summary: CatalogueSummary) -> None:
 def _say_older(summary: CatalogueSummary, newest: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
-            f"You look at version {summary.version} of {newest}, of {words.moment(summary.committed_at)}.",
+            f"You look at version {summary.version:d} of {newest:d}, of {words.plain(words.moment(summary.committed_at))}.",
             icon=":material/history:",
         )
         st.button("Back to the newest", icon=":material/last_page:", on_click=state.open_version)

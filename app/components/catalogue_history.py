@@ -72,7 +72,7 @@ def _row(entry: HistoryEntry) -> dict[str, Any]:
 def _one(name: str, entry: HistoryEntry, newest: int) -> None:
     is_newest = entry.version == newest
     with st.container(border=True, key="history_one"):
-        st.markdown(f"**Version {entry.version}** · {plain(entry.action)}, {words.moment(entry.committed_at)}")
+        st.markdown(f"**Version {entry.version:d}** · {plain(f'{entry.action}, {words.moment(entry.committed_at)}')}")
         if entry.used_by:
             st.caption(f"Used by {plain(', '.join(entry.used_by))}")
         if not entry.is_readable:

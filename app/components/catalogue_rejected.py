@@ -42,7 +42,7 @@ def show_rows(counts: dict[str, int], fetch: Callable[..., list[Rejected]], *, k
     code = st.pills(
         "Why",
         list(counts),
-        format_func=lambda found: f"{words.reason(found)} · {counts[found]:,}",
+        format_func=lambda found: f"{words.plain(words.reason(found))} · {counts[found]:,}",
         key=f"rejected-{key}",
     )
     total = counts[code] if code else sum(counts.values())

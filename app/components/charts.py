@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -39,7 +40,35 @@ def show(
     ``mode`` allows boxes; see ``state.clicked_point``.
     """
     selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": mode} if on_select else {}
-    st.plotly_chart(figure, key=key, width="stretch", config=_CONFIG, alt=alt, **selecting)
+    st.plotly_chart(literal(figure), key=key, width="stretch", config=_CONFIG, alt=alt, **selecting)
+
+
+def literal(figure: go.Figure) -> go.Figure:
+    """Return a figure whose text is text: by itself, Plotly makes links of tags, and numbers and dates of labels.
+
+    What marks carry is escaped with the rest; ``state.clicked_point`` gives it back as it was.
+    """
+    import plotly.graph_objects as go
+
+    drawn: dict[str, Any] = figure.to_plotly_json()
+    layout = drawn["layout"]
+    for trace in drawn["data"]:
+        trace |= {name: value if name.endswith("template") else escaped(value) for name, value in trace.items()}
+        for axis in "xy":
+            values = trace.get(axis)
+            if isinstance(values, list) and any(isinstance(value, str) for value in values):
+                layout.setdefault(f"{axis}axis", {}).setdefault("type", "category")
+    layout |= {name: escaped(part) for name, part in layout.items() if name != "template"}
+    return go.Figure(drawn)
+
+
+def escaped(value: Any) -> Any:
+    """Return a text, or all texts in lists and mappings, so that Plotly shows them letter by letter."""
+    if isinstance(value, str):
+        return html.escape(value, quote=False)
+    if isinstance(value, list | tuple):
+        return [escaped(one) for one in value]
+    return {name: escaped(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def class_counts(summary: CatalogueSummary) -> go.Figure:

@@ -67,7 +67,7 @@ def _row(version: RegisteredVersion) -> dict[str, str]:
 def _show_rollback(ledger: Ledger) -> None:
     earlier = ledger.previous(CHAMPION)
     pressed = st.button(
-        f"Back to version {earlier}" if earlier else "Back to the one before",
+        f"Back to version {earlier:d}" if earlier else "Back to the one before",
         icon=":material/undo:",
         disabled=earlier is None,
         help="The champion before this one answers again, at once and without questions.",
@@ -86,7 +86,7 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
         st.caption(f":material/gavel: The gate was overruled: {words.plain(version.reason)}")
     for check in version.checks:
         icon = ":material/check:" if check.passed else ":material/block:"
-        st.markdown(f"{icon} **{check.name.capitalize()}**: {words.plain(check.says)}")
+        st.markdown(f"{icon} **{words.plain(check.name.capitalize())}**: {words.prose(check.says)}")
     if CHAMPION in version.aliases:
         st.caption("This version answers now.")
         again, _ = st.columns([1, 3])

@@ -98,13 +98,13 @@ def show_figures(served: Serving) -> None:
     with st.container(horizontal=True):
         st.metric(
             "Model",
-            f"{served.model_name} {served.model_version or ''}".strip(),
+            words.plain(f"{served.model_name} {served.model_version or ''}"),
             border=True,
             help=f"Made of {words.plain(served.model)}" if served.model else None,
         )
         if not served.gallery_size:
             return
-        st.metric("Catalogue", f"{served.catalogue.name} {served.catalogue.version}", border=True)
+        st.metric("Catalogue", words.plain(f"{served.catalogue.name} {served.catalogue.version}"), border=True)
         st.metric("Products searched", words.count(served.gallery_size), border=True)
 
 

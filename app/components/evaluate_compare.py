@@ -37,7 +37,7 @@ def show(model: Manifest, report: Evaluation) -> None:
     name = st.selectbox("Compare with", list(others), key=f"compare-{model.name}")
     found = evaluation_services.comparison(others[name], model)
     for note in found.notes:
-        st.caption(f":material/info: {words.plain(note)}")
+        st.caption(f":material/info: {words.prose(note)}")
     charts.table(rows(found, report.options.k), key="comparison")
     st.markdown(words.plain(sentence(found)))
     _queries(found, others[name], model, report)
@@ -92,7 +92,7 @@ def _queries(found: Comparison, first: Manifest, second: Manifest, report: Evalu
             kinds,
             default=kinds[0],
             required=True,
-            format_func=titles.__getitem__,
+            format_func=lambda one: words.plain(titles[one]),
             key=f"compare-kind-{key}",
         )
         ids, page_key = getattr(found, kind), f"compare-page-{key}-{kind}"

@@ -46,7 +46,7 @@ def show_overview(report: Evaluation) -> None:
         + (f" {words.count(report.left_out, 'near duplicate')} left out." if report.left_out else "")
     )
     for note in report.notes:
-        st.caption(f":material/info: {words.plain(note)}")
+        st.caption(f":material/info: {words.prose(note)}")
     if len(report.seen) > 1:
         st.subheader("Beside it")
         show_rows(report.seen, report.options.k, key="seen")

@@ -98,7 +98,7 @@ def _codes(column: Column) -> tuple[NDArray[Any], dict[str, Any]]:
     if column.numbers is not None:
         return _number_codes(column.title, column.numbers)
     assert column.codes is not None  # noqa: S101 - a column is texts or numbers
-    names, light, dark = list(column.names), list(LIGHT), list(DARK)
+    names, light, dark = list(charts.escaped(column.names)), list(LIGHT), list(DARK)
     codes = column.codes
     if len(names) > len(LIGHT):
         codes = np.minimum(codes, len(LIGHT))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, retrieval_services
+from app import notices, retrieval_services, words
 from app.components import job_badge, job_panel
 from backend.requests import RefreshRequest
 
@@ -29,7 +29,7 @@ def show(served: Serving, *, page: str = "") -> None:
         if found is None:
             return  # the catalogue of an endpoint elsewhere
         with st.container(horizontal=True, vertical_alignment="center", key="freshness"):
-            st.badge(found.text, icon=_icon(found), color="orange" if found.is_behind else "green")
+            st.badge(words.plain(found.text), icon=_icon(found), color="orange" if found.is_behind else "green")
             if found.is_behind and st.button(
                 "Refresh",
                 icon=":material/sync:",

@@ -141,9 +141,9 @@ def kind_title(job: Job) -> str:
 def _heading(job: Job, *, may_dismiss: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         title, icon, colour = STATES[job.state]
-        st.markdown(f"**{kind_title(job)}**", width="content")
+        st.markdown(f"**{words.plain(kind_title(job))}**", width="content")
         st.badge("Stopping" if job.is_stopping else title, icon=icon, color=colour)
-        st.caption(_times(job), width="stretch")
+        st.caption(words.plain(_times(job)), width="stretch")
         if not job.state.is_finished:
             stopped = st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop:", disabled=job.is_stopping)
             if stopped:

@@ -51,7 +51,7 @@ _TELLERS = {
 def show(kind: str, result: dict[str, Any], *, page: str = "") -> None:
     """Show what a job brought, and a link to what comes next in the flow, unless that is the page that shows it."""
     for sentence in sentences(kind, result) or [" · ".join(summary(result))]:
-        st.markdown(words.plain(sentence))
+        st.markdown(words.prose(sentence))
     following = _REVIEW if result.get("staged") else NEXT.get(kind)
     if following is not None and following.page != page:
         about = {following.subject: str(result[following.subject])} if following.subject in result else {}

@@ -34,7 +34,8 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
     name = _name(source)
     plan = _plan(reading)
     for sentence in shortfalls(reading.demand, plan):
-        st.warning(f"{sentence} {SHARES_PLACE}" if "would do" in sentence else sentence, icon=":material/call_split:")
+        said = words.prose(sentence)
+        st.warning(f"{said} {SHARES_PLACE}" if "would do" in sentence else said, icon=":material/call_split:")
     if not reading.has_pictures:
         st.caption("Choose the column with the pictures first.")
     checks = st.button(

@@ -12,7 +12,7 @@ import streamlit as st
 from app import looks, notices, words
 from app.components import product_grid
 from app.components.product_grid import Card
-from app.words import plain
+from app.words import plain, prose
 from backend.catalogue.labels import alike, recounted, said, spellings
 from backend.catalogue.looking import Question
 from backend.catalogue.mapping import FIELDS
@@ -122,7 +122,9 @@ def _table(source: Source, tables: Tables) -> str | None:
         help="A table has a row for each product: labels, titles and prices are read from it. The others are not read.",
     )
     if chosen is None:
-        st.info(f"{source.name} holds {len(tables.top)} tables. Choose the one to load.", icon=":material/table:")
+        st.info(
+            f"{plain(source.name)} holds {len(tables.top)} tables. Choose the one to load.", icon=":material/table:"
+        )
     return chosen
 
 
@@ -202,7 +204,7 @@ def _show(found: Preview) -> None:
     st.markdown(f"**{words.count(found.total, 'product')}**, of which these are some:")
     product_grid.show(map(_card, found.rows), key="source_preview")
     for note in found.notes:
-        st.warning(plain(note), icon=":material/info:")
+        st.warning(prose(note), icon=":material/info:")
 
 
 def _show_labels(labels: dict[str, int]) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import catalogue_services, notices, services, words
 from app.components import catalogue_rejected, charts, job_panel, quality_charts
-from app.words import plain
+from app.words import plain, prose
 from backend.requests import CommitRequest, from_json
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _figures(report: IngestReport) -> None:
 
 def _findings(report: IngestReport) -> None:
     for note in report.notes:
-        st.info(plain(note), icon=":material/info:")
+        st.info(prose(note), icon=":material/info:")
     if report.duplicates:
         what = words.count(report.duplicates, "product has", "products have")
         st.info(f"{what} a picture that another one has, too.", icon=":material/content_copy:")

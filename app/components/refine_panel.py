@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import services, state
+from app import services, state, words
 from app.components.query_panel import TYPES
 from backend.retrieval.wishes import Wishes
 from backend.serving.further import Further
@@ -61,7 +61,7 @@ def show_less_like() -> None:
         st.caption("Less like", width="content")
         for product_id in ids:
             st.button(
-                product_id,
+                words.plain(product_id),
                 icon=":material/close:",
                 key=f"forgive-{product_id}",
                 help="Take this back",

@@ -32,10 +32,12 @@ def offer(request: DeleteRequest) -> None:
         kind = found.what.partition(" '")[0]
         if found.protected:
             st.markdown(f"**{words.plain(name)}** cannot be deleted:")
-            st.markdown("\n".join(f"- {words.plain(reason)}" for reason in found.protected))
+            st.markdown("\n".join(f"- {words.prose(reason)}" for reason in found.protected))
             st.caption("Change that first, then delete it.")
             return
-        st.markdown(f"Delete the {kind} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}.")
+        st.markdown(
+            f"Delete the {words.plain(kind)} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}."
+        )
         st.caption(_GOES[kind])
         if st.button("Delete for good", type="primary", icon=":material/delete:", key=f"delete-{name}-now"):
             job_panel.submit(request)

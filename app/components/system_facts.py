@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.words import plain
+from app.words import plain, prose
 from backend.addresses import LOOPBACK, shown
 from backend.settings import PREFIX, SecretStr, Settings
 from backend.supervisor import is_tracking_server
@@ -70,7 +70,7 @@ def show_checks(checks: list[Check]) -> None:
         if check.name.startswith("Port of"):
             continue
         if check.ok:
-            st.markdown(f":green[:material/check_circle:] **{plain(check.name)}** · {plain(check.detail)}")
+            st.markdown(f":green[:material/check_circle:] **{plain(check.name)}** · {prose(check.detail)}")
         else:
-            text = f"**{plain(check.name)}** · {plain(check.detail)}"
-            st.warning(f"{text}\n\n{plain(check.fix)}", icon=":material/warning:")
+            text = f"**{plain(check.name)}** · {prose(check.detail)}"
+            st.warning(f"{text}\n\n{prose(check.fix)}", icon=":material/warning:")

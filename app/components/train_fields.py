@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.words import plain
 from backend.training.config import CHOICES, RANGES, SWITCHES, TrainConfig
 
 MAIN = ("epochs", "augmentation", "embedding_size")
@@ -121,13 +122,16 @@ def inputs(start: TrainConfig, names: tuple[str, ...]) -> dict[str, Any]:
 def _input(start: TrainConfig, name: str) -> Any:
     value = getattr(start, name)
     # The preset is part of the key: another preset brings its own values.
-    shared: dict[str, Any] = {"label": title(name), "help": HELP[name], "key": f"{start.preset}_{name}"}
+    shared: dict[str, Any] = {"label": plain(title(name)), "help": HELP[name]}
+    key = f"{start.preset}_{name}"
     if name in SWITCHES:
-        return st.toggle(**shared, value=value)
+        return st.toggle(**shared, key=key, value=value)
     if name in CHOICES:
         choices = CHOICES[name]
-        return st.selectbox(**shared, options=choices, index=choices.index(value), format_func=WORDS[name].__getitem__)
+        shown = WORDS[name].__getitem__
+        return st.selectbox(**shared, options=choices, index=choices.index(value), format_func=shown, key=key)
     low, high = RANGES[name]
     if isinstance(value, int):
-        return st.number_input(**shared, value=value, min_value=int(low), max_value=int(high), step=1)
-    return st.number_input(**shared, value=value, min_value=low, max_value=high, step=value / 10 or 0.05, format="%g")
+        return st.number_input(**shared, value=value, min_value=int(low), max_value=int(high), step=1, key=key)
+    step = value / 10 or 0.05
+    return st.number_input(**shared, value=value, min_value=low, max_value=high, step=step, format="%g", key=key)

@@ -89,4 +89,4 @@ def _say(problems: Iterable[ConfigurationError], notes: Iterable[str]) -> None:
     for problem in problems:
         st.warning(notices.sentence(problem.message, problem.next_step), icon=":material/block:")
     for note in notes:
-        st.info(words.plain(note), icon=":material/info:")
+        st.info(words.prose(note), icon=":material/info:")

@@ -34,7 +34,7 @@ def show(catalogue: str, version: int, config: TrainConfig) -> None:
                 pictures.append(imaging.decode(product.image, config.pixels).pixels)
             except ImageRejected:  # one that no training could read either
                 continue
-            shown.append(words.label(product.label))
+            shown.append(words.plain(words.label(product.label)))
         if not pictures:
             st.caption("None of the products that were looked at has a picture that can be read.")
             return

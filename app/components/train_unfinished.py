@@ -27,9 +27,9 @@ def show() -> None:
 
 def _one(training: Unfinished) -> None:
     done, planned = training.epochs_done, training.config.epochs
-    by = f", {training.workers} workers" if training.workers > 1 else ""
+    by = f", {training.workers:d} workers" if training.workers > 1 else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{words.plain(training.name)}** · {done} of {planned} epochs done{by}", width="stretch")
+        st.markdown(f"**{words.plain(training.name)}** · {done:d} of {planned:d} epochs done{by}", width="stretch")
         with st.popover("Resume", icon=":material/play_arrow:", key=f"resume-{training.name}"):
             epochs = st.number_input(
                 "Epochs in all", done, int(RANGES["epochs"][1]), planned, key=f"resume-epochs-{training.name}"

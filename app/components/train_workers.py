@@ -34,7 +34,7 @@ def choose() -> int:
             key="workers",
             width=320,
             help="With more than one, each trains in a Spark task on its own part of the products, and all learn the "
-            f"same model. Spark runs on {master}.",
+            f"same model. Spark runs on {words.plain(master)}.",
         )
     )
 
@@ -71,7 +71,7 @@ def _logs(workers: list[training_services.Worker]) -> None:
 def _proof(proof: dict[str, Any]) -> None:
     """Draw the card."""
     with st.container(border=True):
-        st.markdown(f"**{proof['workers']} workers, one model**")
+        st.markdown(f"**{proof['workers']:d} workers, one model**")
         with st.container(horizontal=True):
             for name, claim in _CLAIMS:
                 if proof[name]:
@@ -92,6 +92,6 @@ def _proof(proof: dict[str, Any]) -> None:
         charts.table(rows, key=None)
         st.caption(
             f"Every step compares {proof['global_batch']:,} pictures; the first one was done "
-            f"{words.duration(proof['first_step_s'])} after the launch. Products were dealt out by {proof['shard_mode']}, "
-            f"and read by {proof['reader']}."
+            f"{words.duration(proof['first_step_s'])} after the launch. Products were dealt out by {words.plain(proof['shard_mode'])}, "
+            f"and read by {words.plain(proof['reader'])}."
         )

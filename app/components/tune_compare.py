@@ -27,7 +27,7 @@ def show() -> None:
         return
     found = tuning_services.compared(first, second)
     for note in found["notes"]:
-        st.warning(words.plain(note), icon=":material/info:")
+        st.warning(words.prose(note), icon=":material/info:")
     st.markdown(words.plain(sentence(found)))
     charts.table(rows(found), key="compared_sweeps")
     trials = {name: tuning_services.sweep(name).trials for name in (first, second)}

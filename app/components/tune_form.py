@@ -76,7 +76,7 @@ def _objective() -> Objective:
             share = st.number_input("Share of labels not learnt", 0.05, 0.75, share, 0.05, key="tune_unseen_share")
     objective = Objective(metric, labels, share)
     st.caption(
-        f"Larger is better: {objective.sentence().removesuffix('; larger is better.')}. The test split is not used."
+        f"Larger is better: {words.plain(objective.sentence().removesuffix('; larger is better.'))}. The test split is not used."
     )
     return objective
 
@@ -84,7 +84,7 @@ def _objective() -> Objective:
 def _budget() -> Budget:
     slots = tuning_services.slots()
     master = services.settings().spark_master
-    has = f"{words.count(slots, 'slot')} on {master}" if slots else f"as many as {master} has"
+    has = f"{words.count(slots, 'slot')} on {words.plain(master)}" if slots else f"as many as {words.plain(master)} has"
     with st.grid(min_column_width=150):
         trials = st.number_input("Trials", 1, MOST_TRIALS, _USUAL.budget.trials, key="tune_trials")
         minutes = st.number_input(
@@ -142,7 +142,7 @@ def _say(found: SweepCheck) -> None:
     for problem in found.problems:
         st.warning(notices.sentence(problem.message, problem.next_step), icon=":material/block:")
     for note in found.notes:
-        st.info(words.plain(note), icon=":material/info:")
+        st.info(words.prose(note), icon=":material/info:")
 
 
 def _estimated(found: SweepCheck, plan: SweepPlan) -> str:

@@ -75,7 +75,7 @@ def _dimension(name: str, start: Dimension, prefix: str) -> Dimension:
     """Show one field as a row."""
     key = f"{prefix}_{name}"
     with st.container(border=True, key=f"row_{key}"):
-        st.markdown(f"**{train_fields.title(name)}**", help=train_fields.HELP[name])
+        st.markdown(f"**{words.plain(train_fields.title(name))}**", help=train_fields.HELP[name])
         with st.grid(min_column_width=150):
             kinds = kinds_of(name)
             kind: Kind = st.selectbox(

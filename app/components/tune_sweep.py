@@ -57,8 +57,8 @@ def _heading(found: Sweep) -> None:
         st.markdown(f"**{words.plain(found.name)}**", width="content")
         st.badge(title, icon=icon, color=colour)
         _controls(found)
-    of = f"{words.plain(found.plan.catalogue)}, version {found.plan.version}"
-    st.caption(f"On {of} · {found.plan.objective.sentence()}")
+    of = f"{words.plain(found.plan.catalogue)}, version {found.plan.version:d}"
+    st.caption(f"On {of} · {words.plain(found.plan.objective.sentence())}")
     status = found.status
     if not found.is_running and found.job is None:
         if status.phase == "failed":
@@ -67,7 +67,7 @@ def _heading(found: Sweep) -> None:
             said = "Its process was killed or crashed. All trials that had ended are kept."
             st.warning(f"{said}\n\nResume it; trials that ran then run again.", icon=":material/link_off:")
         elif status.reason:
-            st.caption(words.plain(status.reason))
+            st.caption(words.prose(status.reason))
 
 
 def _controls(found: Sweep) -> None:
@@ -107,7 +107,7 @@ def _figures(found: Sweep) -> None:
     best, status = found.best, found.status
     with st.container(horizontal=True):
         st.metric("Best so far", tune_words.figure(best.value) if best else "none yet", border=True)
-        st.metric("Trials", f"{found.done} of {found.plan.budget.trials}", border=True)
+        st.metric("Trials", f"{found.done:d} of {found.plan.budget.trials:d}", border=True)
         if found.is_running:
             free = max(status.slots - found.running, 0)
             st.metric("Running", f"{found.running}", f"{free} of {status.slots} slots free", "off", border=True)
@@ -122,5 +122,5 @@ def _best(found: Sweep) -> None:
     if best is None:
         return
     with st.container(border=True, key="best_trial"):
-        st.markdown(f"**Trial {best.number}** is the best: {words.plain(tune_words.values(best.values))}")
+        st.markdown(f"**Trial {best.number:d}** is the best: {words.plain(tune_words.values(best.values))}")
         tune_trials.final(found, best.number)

@@ -81,14 +81,14 @@ def _row(found: Sweep, trial: TrialRecord) -> dict[str, Any]:
 def _one(found: Sweep, trial: TrialRecord) -> None:
     with st.container(border=True, key=f"trial_{trial.number}"):
         st.markdown(
-            f"**Trial {trial.number}** · {tune_words.STATES[trial.state]} · {tune_words.figure(trial.value)}".rstrip(
+            f"**Trial {trial.number:d}** · {tune_words.STATES[trial.state]} · {tune_words.figure(trial.value)}".rstrip(
                 " ·"
             )
         )
-        st.caption(f"{words.plain(tune_words.values(trial.values))} · seed {trial.seed}")
+        st.caption(f"{words.plain(tune_words.values(trial.values))} · seed {trial.seed:d}")
         if trial.reason:
-            st.markdown(words.plain(f"{trial.reason} {trial.next_step}".strip()))
-        st.caption(f"Run it again alone with `python -m backend tune trial {found.name} {trial.number}`")
+            st.markdown(words.prose(f"{trial.reason} {trial.next_step}".strip()))
+        st.caption(words.prose(f"Run it again alone with `python -m backend tune trial {found.name} {trial.number}`"))
         is_best = found.best is not None and trial.number == found.best.number
         if trial.state.has_value and not is_best:
             final(found, trial.number)

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from app import words
 from app.components.job_panel import progress_text
 from app.components.job_result import sentences, summary
 from backend.jobs.states import JobState
@@ -48,7 +49,7 @@ def test_a_finished_job_shows_its_result_curves_log_and_what_comes_next(screen):
     assert "Done" in texts(test)
     assert "precision 0.5" in texts(test)
     assert "hello from the work" in test.code[0].value
-    assert [link.label for link in test.page_link] == ["Next: train a model on it"]
+    assert [link.label for link in test.page_link] == [words.plain("Next: train a model on it")]
     assert len(test.get("plotly_chart")) == 2
 
 

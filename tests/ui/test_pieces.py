@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 
+import plotly.graph_objects as go
 import pytest
 
 from app import words
@@ -37,14 +38,42 @@ def test_times_are_said_as_how_long_ago(passed, said):
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("a *b* [c](http://d)", r"a \*b\* \[c\]\(http\://d\)"),
-        ("run `make run` now!", r"run `make run` now\!"),
-        ("one ` tick", r"one \` tick"),
+        ("a *b* [c](d)", r"a \*b\* \[c\]\(d\)"),
+        ("one ` tick, `two` ticks", r"one \` tick, \`two\` ticks"),
         ("<img src=x>", r"\<img src\=x\>"),
+        ("http://a.b www.c.d e@f.g", r"http:small[]\://a.b www:small[].c.d e:small[]\@f.g"),
+        (":smile: a -> b", r"\::small[]smile\: a \-:small[]\> b"),
+        ("1. one\n\n2. two  ", r"1:small[]. one 2. two"),
+        ("3.11, precision@1", r"3.11, precision\@1"),
+        ("a\u202etfel", "atfel"),
     ],
 )
 def test_foreign_text_is_no_markup(text, escaped):
     assert words.plain(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("run `make run` now!", r"run `make run` now\!"),
+        ("no `code\n\n![p](q) `over` lines`", "no \\`code\n\n\\!\\[p\\]\\(q\\) `over` lines\\`"),
+        ("``![p](q)``", r"\`\`\!\[p\]\(q\)\`\`"),
+    ],
+)
+def test_sentences_keep_their_code_and_nothing_else(text, escaped):
+    assert words.prose(text) == escaped
+
+
+def test_charts_show_tags_and_numbers_as_labels():
+    figure = go.Figure()
+    figure.add_bar(x=["<a href='x'>1</a>", "&lt;"], y=["2024-01-01", "7"], name="<b>", customdata=[["<i>", 3]])
+    figure.update_traces(hovertemplate="%{x}<extra></extra>")
+    drawn = charts.literal(figure)
+    trace = drawn.data[0]
+    assert [*trace.x] == ["&lt;a href='x'&gt;1&lt;/a&gt;", "&amp;lt;"]
+    assert (trace.name, [*trace.customdata]) == ("&lt;b&gt;", [["&lt;i&gt;", 3]])
+    assert trace.hovertemplate == "%{x}<extra></extra>"
+    assert (drawn.layout.xaxis.type, drawn.layout.yaxis.type) == ("category", "category")
 
 
 @pytest.mark.parametrize(
