@@ -26,6 +26,7 @@ from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.jobs.runner import JobRunner
 from backend.serving.client import EndpointClient, client_of
 from backend.settings import Settings, load_settings
+from backend.storage import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,7 @@ class Facets:
 def settings() -> Settings:
     """The settings in force, read once; the log goes where the process's errors go."""
     found = load_settings()
+    keep_private(found.home)
     log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("app").setLevel(found.log_level.upper())
     return found

@@ -18,20 +18,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import scratch
 from backend.errors import BundleError
 from backend.pixel_spec import CONTRACT, PixelSpec
 from backend.plain_files import open_plain
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -250,24 +249,3 @@ def versions_named(manifests: Iterable[Manifest], catalogue: str) -> dict[int, l
             if ref.name == catalogue:
                 used.setdefault(ref.version, []).append(manifest.name)
     return used
-
-
-def write_atomically(path: Path, data: bytes, *, lasting: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Args:
-        path: The file.
-        data: Its new content.
-        lasting: Whether to wait until the disk has it, so that it also outlives a machine that stops.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            if lasting:
-                stream.flush()
-                os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -9,7 +9,8 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backend.bundle import MANIFEST, read_manifest, sha256_of, workplace, write_atomically
+from backend.bundle import MANIFEST, read_manifest, sha256_of, workplace
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

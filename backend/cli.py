@@ -30,8 +30,9 @@ from backend.cli_text import as_lines
 from backend.cli_training import add_training
 from backend.cli_tuning import add_tuning
 from backend.console import AboveTheBar, stdout_kept_clean
-from backend.errors import UsageError, is_disk_full
+from backend.errors import UsageError
 from backend.settings import load_settings
+from backend.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.tidying import own_process
 from backend.training.runtime import set_environment
 
@@ -77,14 +78,8 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
 
 
 def _carried_out(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    try:
+    with disk_watched(AGAIN, so=UNTOUCHED):
         result: dict[str, Any] = options.handler(options, settings)
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        from backend.steps import disk_full
-
-        raise disk_full(settings) from error
     return result
 
 

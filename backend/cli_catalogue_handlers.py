@@ -17,6 +17,7 @@ from backend.requests import (
     SplitsRequest,
     TidyRequest,
 )
+from backend.storage import write_export
 
 if TYPE_CHECKING:
     import argparse
@@ -128,7 +129,7 @@ def show_rejected(options: argparse.Namespace, settings: Settings) -> Result:
 
     source = StagedRejects(settings, options.staged) if options.staged else _snapshot(options, settings)
     if options.export:
-        Path(options.export).write_bytes(export_quarantine(source))
+        write_export(Path(options.export), export_quarantine(source))
     shown = source.rejected(limit=_SHOWN)
     rows = [{"product_id": row.product_id, "source": row.source, "reason": row.sentence} for row in shown]
     counts = source.rejected_by_reason()

@@ -13,6 +13,7 @@ from backend.imaging_refusals import FORMATS_READ
 from backend.projection.lists import LIST_KINDS
 from backend.projection.options import RANGES, ProjectionOptions
 from backend.requests import ProjectRequest
+from backend.storage import write_export
 
 if TYPE_CHECKING:
     import argparse
@@ -213,7 +214,7 @@ def export_list(options: argparse.Namespace, settings: Settings) -> Result:
     found = load_list(settings.lists_dir, options.name)
     if options.to is not None:
         as_text = found.to_csv() if options.to.suffix == ".csv" else found.to_json()
-        options.to.write_text(as_text, encoding="utf-8", newline="")
+        write_export(options.to, as_text.encode())
         print(f"Written to {options.to}.", file=sys.stderr)
     return asdict(found)
 

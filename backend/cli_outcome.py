@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import Cancelled, FileUnusable, UsageError, WorkbenchError
+from backend.errors import Cancelled, UsageError, WorkbenchError
+from backend.storage import AGAIN, system_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,8 +98,7 @@ def _explained(error: BaseException) -> tuple[WorkbenchError, int]:
         error = Cancelled("Stopped, as you asked.")
     if isinstance(error, BrokenPipeError):
         return Cancelled("Whoever read the messages closed them."), CLOSED
-    if isinstance(error, OSError):
-        error = FileUnusable.of(error) or error
+    error = error if isinstance(error, WorkbenchError) else system_error(error, AGAIN) or error
     if isinstance(error, WorkbenchError):
         return error, STOPPED if isinstance(error, Cancelled) else USAGE if isinstance(error, UsageError) else MENDABLE
     message = f"Something went wrong in Twinset that should not have: {type(error).__name__}: {error}"

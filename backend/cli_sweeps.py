@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backend.cli_handlers import carry_out
 from backend.console import ConsoleProgress
 from backend.requests import DeleteRequest
+from backend.storage import write_export
 from backend.tuning.folder import list_sweeps
 from backend.tuning.report import comparison, export, row_of, summary_of
 from backend.tuning.saved_spaces import delete_space, load_space, saved_spaces
@@ -130,7 +131,7 @@ def export_trials(options: argparse.Namespace, settings: Settings) -> Result:
     """``tune export``."""
     folder = sweep_folder(settings, options.name)
     path = options.to or Path(f"{folder.name}.{options.format}")
-    path.write_text(export(folder, options.format), encoding="utf-8")
+    write_export(path, export(folder, options.format).encode())
     return {"sweep": folder.name, "file": str(path), "trials": len(folder.trials())}
 
 

@@ -6,7 +6,8 @@ WorkbenchError
 ├── FileUnusable              a file or folder that cannot be read or written
 ├── SettingsError             a setting has a value that cannot be used
 ├── EnvironmentUnready        Java, a JAR, a package or a port is missing
-├── StorageFull               no space left where Twinset writes
+├── StorageFailed             the disk is read-only or failing, or a file may not become so large
+│   └── StorageFull           no space left where Twinset writes
 ├── InUse                     another piece of work has the name, the model or the sweep
 ├── Protected                 something that an alias, a rule or a running job still needs
 ├── ImageRejected             an upload that is no usable picture
@@ -107,7 +108,14 @@ class EnvironmentUnready(WorkbenchError):
     code = "environment_unready"
 
 
-class StorageFull(WorkbenchError):
+class StorageFailed(WorkbenchError):
+    """The disk that Twinset writes to is read-only or failing, or the system lets no file become so large."""
+
+    code = "storage_failed"
+    status = 507
+
+
+class StorageFull(StorageFailed):
     """The disk that Twinset writes to is full."""
 
     code = "storage_full"
@@ -272,26 +280,3 @@ class IllegalTransition(JobError):
 
     code = "illegal_transition"
     status = 409
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error, or one that caused it, means that no space is left on the device.
-
-    Java reports it as text only, so that Spark's message is searched as well.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return True
-        if "No space left on device" in _text(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _text(error: BaseException) -> str:
-    """A JVM's error asks the JVM for its text, and that may be gone."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - whatever went wrong while asking, the error itself is what matters
-        return repr(error.args)

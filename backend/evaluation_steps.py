@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backend import bundle, models
 from backend.errors import BundleError, EvaluationError
 from backend.evaluation.options import STANDARD_K
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,12 +176,12 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
         fresh[CALIBRATION] = outcome.calibration.to_json().encode()
     files = {name: sha256 for name, sha256 in manifest.files.items() if name != CALIBRATION}
     for name, data in fresh.items():
-        bundle.write_atomically(place / name, data)
+        write_atomically(place / name, data)
         files[name] = bundle.sha256_of(place / name)
     ours = ("test.", "test_without_duplicates.", "unseen.", "unseen_mixed.")
     kept = {name: value for name, value in manifest.metrics.items() if not name.startswith(ours)}
     complete = replace(manifest, metrics={**kept, **metrics}, files=files)
-    bundle.write_atomically(place / bundle.MANIFEST, complete.to_json().encode())
+    write_atomically(place / bundle.MANIFEST, complete.to_json().encode())
     (folder / CALIBRATION).unlink(missing_ok=True)
     for name in (*fresh, bundle.MANIFEST):
         (place / name).replace(folder / name)

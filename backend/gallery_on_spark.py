@@ -25,10 +25,11 @@ from backend.errors import RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.gallery_rows import SCHEMA, write_sorted
-from backend.retrieval.index_files import described, disk_watched, put_in_place
+from backend.retrieval.index_files import described, put_in_place
 from backend.retrieval.kinds import EXACT
 from backend.scratch import own_folder
 from backend.spark_cluster import slots
+from backend.storage import disk_watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ def build_gallery_on_spark(
     """
     manifest = bundle.read_manifest(folder)
     network = Network((folder / bundle.WEIGHTS).read_bytes(), manifest.to_json())
-    with disk_watched(), bundle.workplace(folder, "index") as place:
+    with disk_watched("build the index again"), bundle.workplace(folder, "index") as place:
         with spark_errors(snapshot.name, progress):
             found = _embedded(spark, _pictures(spark, snapshot, splits), network, place, progress)
         if not len(found):

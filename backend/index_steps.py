@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backend import bundle, models
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import RegistryError
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,7 @@ def fidelity_step(request: FidelityRequest, settings: Settings, progress: Progre
     manifest = bundle.read_manifest(folder)
     if manifest.index is not None and manifest.index.generation == report.generation:
         metrics = {**manifest.metrics, f"{bundle.INDEX_METRICS}fidelity_at_{report.k}": report.fidelity}
-        bundle.write_atomically(folder / bundle.MANIFEST, replace(manifest, metrics=metrics).to_json().encode())
+        write_atomically(folder / bundle.MANIFEST, replace(manifest, metrics=metrics).to_json().encode())
     return report.as_dict()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.addresses import connectable
 from backend.errors import SettingsError
+from backend.storage import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,7 +222,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         item.name: _parse(name, variables[name], item.default) for name, item in known.items() if name in variables
     }
     settings = Settings(**values)
-    cache = settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)
+    cache = (settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)).absolute()
     data = settings.fashion_mnist_dir and str(Path(settings.fashion_mnist_dir).expanduser().absolute())
     base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
     home = base / settings.home.expanduser()  # absolute: children may have another working directory
@@ -265,6 +266,8 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
                 next_step="Set it to a positive whole number.",
             )
+    check_folder(f"{PREFIX}HOME", settings.home)
+    check_folder(f"{PREFIX}CACHE_DIR", settings.cache_dir)
     _check_endpoint(settings)
     if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from backend.catalogue_steps import commit_step, ingest_step, quality_step, restore_step, splits_step, tidy_step
-from backend.errors import JobError, StorageFull, is_disk_full
+from backend.errors import JobError
 from backend.evaluation_steps import evaluate_step
 from backend.holding import held, lock_of
 from backend.index_steps import fidelity_step, index_step, is_answered_with, refresh_index
@@ -41,10 +41,11 @@ from backend.requests import (
     TrainRequest,
     TuneRequest,
 )
+from backend.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.training_steps import train_step
 from backend.tuning_steps import tune_step
 
-__all__ = ["deploy_step", "disk_full", "index_step", "refresh_step", "run_request"]
+__all__ = ["deploy_step", "index_step", "refresh_step", "run_request"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,13 +87,8 @@ def run_request(request: Request, settings: Settings, progress: Progress) -> dic
     }
     if type(request) not in steps:
         raise JobError(f"Nothing carries out {type(request).__name__}.")
-    try:
-        with _model_held(request, settings, progress) as asked:
-            result: dict[str, Any] = steps[type(request)](asked, settings, progress)
-    except OSError as error:
-        if is_disk_full(error):
-            raise disk_full(settings) from error
-        raise
+    with disk_watched(AGAIN, so=UNTOUCHED), _model_held(request, settings, progress) as asked:
+        result: dict[str, Any] = steps[type(request)](asked, settings, progress)
     return result
 
 
@@ -119,14 +115,6 @@ def _model_held(request: Request, settings: Settings, progress: Progress) -> Ite
         await_index(folder.name, settings, progress)
     with held(lock_of(folder), f"The model {folder.name!r}", doing, progress, wait=True):
         yield replace(cast("IndexRequest", request), model=folder.name)
-
-
-def disk_full(settings: Settings) -> StorageFull:
-    """The error for a full disk, wherever it was met."""
-    return StorageFull(
-        f"The disk that holds {settings.home} is full; the last committed state is untouched.",
-        next_step="Free some space or set TWINSET_HOME to another disk, then run this again.",
-    )
 
 
 def refresh_step(request: RefreshRequest, settings: Settings, progress: Progress) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from backend.addresses import LOOPBACK, connectable
 from backend.doctor import ROOT, port_in_use
 from backend.errors import EnvironmentUnready
+from backend.jobs import logfile
 from backend.serving.hosts import added_hosts, local_hosts
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ def start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
         EnvironmentUnready: Its port is taken.
     """
     check_port(service)
-    settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    with log_of(service, settings).open("ab") as stream:
+    with logfile.opened(log_of(service, settings)) as stream:
         return subprocess.Popen(
             service.command,
             cwd=ROOT,
@@ -175,9 +175,9 @@ def await_ready(service: Service, settings: Settings, process: subprocess.Popen[
         if process.poll() is not None or time.monotonic() > deadline:
             what = f"ended with status {process.poll()}" if process.poll() is not None else "does not answer"
             log = log_of(service, settings)
-            tail = "\n".join(log.read_text("utf-8", errors="replace").splitlines()[-15:])
             raise EnvironmentUnready(
-                f"The {service.name} {what}. The end of {log}:\n{tail}", next_step="`make doctor` may know more."
+                f"The {service.name} {what}. The end of {log}:\n{logfile.tail(log, 15)}",
+                next_step="`make doctor` may know more.",
             )
         time.sleep(0.1)
 

@@ -11,6 +11,7 @@ from backend.bundle import WORKPLACES
 from backend.catalogue.leftovers import sweep
 from backend.errors import WorkbenchError
 from backend.registry.open_runs import close_left
+from backend.storage import private
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @contextmanager
 def own_process(settings: Settings) -> Iterator[None]:
     """Give this process a folder for temporary files, and clear the home of what killed processes left in it."""
-    with scratch.own_folder():
+    with private(settings.home), scratch.own_folder():
         sweep(settings)
         for parent in (settings.models_dir, settings.home / "downloads", *settings.maps_dir.glob("*")):
             scratch.sweep(parent, WORKPLACES)

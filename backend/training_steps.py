@@ -11,7 +11,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any, cast
 
 from backend import bundle
-from backend.errors import Cancelled, ConfigurationError, StorageFull
+from backend.errors import Cancelled, ConfigurationError, StorageFailed
 from backend.holding import held, holder_of, lock_of
 from backend.spark_cluster import is_local
 
@@ -157,9 +157,9 @@ def _advised(name: str, settings: Settings) -> Iterator[None]:
 
     try:
         yield
-    except (Cancelled, StorageFull) as error:
+    except (Cancelled, StorageFailed) as error:
         found = find_unfinished(settings.models_dir, name)
-        first = "Free some space first. " if isinstance(error, StorageFull) else ""
+        first = f"{error.next_step.partition(' and ')[0]} first. " if isinstance(error, StorageFailed) else ""
         if found is None:
             error.next_step = f"{first}No epoch was finished, so training starts from the beginning."
         else:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.addresses import ShownFormatter
-from backend.errors import Cancelled, StorageFull, WorkbenchError, is_disk_full
+from backend.errors import Cancelled, WorkbenchError
 from backend.jobs.processes import end_family
 from backend.jobs.reporter import JobReporter
 from backend.jobs.states import JobState
@@ -29,6 +29,7 @@ from backend.jobs.store import JobStore, as_json
 from backend.progress import Progress
 from backend.requests import Request, from_json
 from backend.settings import Settings, load_settings
+from backend.storage import system_error
 from backend.tidying import own_process
 from backend.training.runtime import set_environment
 
@@ -116,10 +117,9 @@ def _failed(error: BaseException) -> Outcome:
     if isinstance(error, WorkbenchError):
         logger.error("The job failed: %s", error, exc_info=error)
         return Outcome(JobState.FAILED, error=error.message, next_step=error.next_step)
-    if _tells_of_full_disk(error):
-        full = StorageFull("The disk is full.", next_step="Make space, then retry the job.")
-        logger.error("The job failed: %s", full, exc_info=error)
-        return Outcome(JobState.FAILED, error=full.message, next_step=full.next_step)
+    if (known := system_error(error, "retry the job")) is not None:
+        logger.error("The job failed: %s", known, exc_info=error)
+        return Outcome(JobState.FAILED, error=known.message, next_step=known.next_step)
     incident = uuid.uuid4().hex[:8]
     logger.error("Something unexpected happened, incident %s.", incident, exc_info=error)
     return Outcome(
@@ -127,14 +127,6 @@ def _failed(error: BaseException) -> Outcome:
         error=f"Something unexpected happened (incident {incident}).",
         next_step="The end of the job's log tells the details.",
     )
-
-
-def _tells_of_full_disk(error: BaseException) -> bool:
-    try:
-        return is_disk_full(error)
-    except Exception:  # the error of a dead JVM cannot even be turned into text
-        logger.debug("The error has no text.", exc_info=True)
-        return False
 
 
 def _record(store: JobStore, job_id: str, outcome: Outcome) -> None:

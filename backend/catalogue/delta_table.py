@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from backend.catalogue import delta_log
 from backend.catalogue.product_files import ROW_GROUP_BYTES
-from backend.errors import CatalogueBusy, CatalogueError, StorageFull, WorkbenchError
+from backend.errors import CatalogueBusy, CatalogueError, WorkbenchError
+from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,7 +121,7 @@ def spark_errors(catalogue: str, progress: Progress) -> Iterator[None]:
     Raises:
         Cancelled: The user asked to stop, whatever else broke on the way.
         CatalogueBusy: Another writer won.
-        StorageFull: The disk is full.
+        StorageFailed: The disk is full, or refuses.
         CatalogueError: Anything else, with Spark's own first words.
     """
     from deltalake.exceptions import DeltaError
@@ -131,15 +132,11 @@ def spark_errors(catalogue: str, progress: Progress) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, DeltaError, OSError) as error:
         progress.check_cancelled()
-        raise _translated(_text(error), catalogue) from error
+        so = f"; the catalogue {catalogue} stays at its last version"
+        raise disk_error(error, "load it again", so=so) or _translated(_text(error), catalogue) from error
 
 
 def _translated(text: str, catalogue: str) -> WorkbenchError:
-    if "No space left on device" in text or "Disk quota exceeded" in text:
-        return StorageFull(
-            f"The disk is full; the catalogue {catalogue} stays at its last version.",
-            next_step="Free some space, or set TWINSET_HOME to another disk, then load it again.",
-        )
     if _CONFLICT.search(text):
         return CatalogueBusy(
             f"Another writer changed the catalogue {catalogue} while it was loaded; nothing of this load was kept.",

@@ -11,7 +11,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.errors import DatasetDamaged, DatasetUnavailable, SettingsError, StorageFull, is_disk_full
+from backend.errors import DatasetDamaged, DatasetUnavailable, SettingsError
+from backend.storage import disk_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,11 +175,5 @@ def _next(response: http.client.HTTPResponse) -> bytes:
 
 
 def _write(write: Callable[..., object], *data: bytes) -> None:
-    try:
+    with disk_watched("retry, or set TWINSET_CACHE_DIR to another disk", so=", so the download cannot be kept"):
         write(*data)
-    except OSError as error:
-        if is_disk_full(error):
-            raise StorageFull(
-                "No space is left for the download.", next_step="Free some, or set TWINSET_CACHE_DIR to another disk."
-            ) from error
-        raise

@@ -19,7 +19,8 @@ from backend.catalogue.table_choice import tables_in
 from backend.catalogue.table_files import PARQUET_MAGIC
 from backend.catalogue.table_sources import TableKind, TableSource
 from backend.catalogue.zip_bounds import is_zip
-from backend.errors import CatalogueError, DatasetUnavailable, StorageFull, is_disk_full
+from backend.errors import CatalogueError, DatasetUnavailable
+from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,10 +148,8 @@ def keep_upload(settings: Settings, name: str, data: BinaryIO | bytes) -> Path:
         settings.uploads_dir.mkdir(parents=True, exist_ok=True)
         return _stored(settings.uploads_dir, _safe(name), stream, most=settings.max_source_upload_mb)
     except OSError as error:
-        if is_disk_full(error):
-            raise StorageFull(
-                f"No space is left for the upload {name}.", next_step="Make room in the home folder."
-            ) from error
+        if (known := disk_error(error, "try again", so=f", so the upload {name} cannot be kept")) is not None:
+            raise known from error
         raise CatalogueError(f"The upload {name} cannot be kept: {error.strerror}.", next_step="Try again.") from error
 
 

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backend import scratch
-from backend.bundle import write_atomically
 from backend.catalogue.leftovers import META, sweep
 from backend.errors import CatalogueNotFound
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,11 +20,12 @@ import numpy as np
 import pyarrow as pa
 
 from backend import imaging
-from backend.errors import CatalogueError, StorageFull, is_disk_full
+from backend.errors import CatalogueError
 from backend.feeding.prefetch import made_ahead
 from backend.feeding.readers import reader_for
 from backend.feeding.shards import cut
 from backend.feeding.split_index import index_split
+from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -122,8 +123,8 @@ def _sentences(snapshot: Snapshot) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        if is_disk_full(error):
-            raise StorageFull("The disk is full.", next_step="Free some space and train again.") from error
+        if (known := disk_error(error, "train again")) is not None:
+            raise known from error
         raise CatalogueError(
             f"The pictures of {snapshot.name}, version {snapshot.version}, cannot be read: {error}",
             next_step="Look for lost or damaged files; another version of the catalogue may be whole.",

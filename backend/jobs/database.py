@@ -6,12 +6,15 @@ child to inherit, and a home folder that was deleted meanwhile is simply made ag
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from backend.errors import JobError, StorageFull, WorkbenchError, is_disk_full
+from backend.errors import JobError, WorkbenchError
+from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,10 +122,12 @@ class Database:
 
     def _explain(self, error: sqlite3.Error | OSError) -> WorkbenchError:
         kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the family
-        if kind == sqlite3.SQLITE_FULL or is_disk_full(error) or (kind == sqlite3.SQLITE_IOERR and self._is_full()):
-            return StorageFull(
-                f"The disk that holds {self.path} is full.", next_step="Make space, then submit the job again."
-            )
+        if kind == sqlite3.SQLITE_IOERR and self._is_full():
+            error = OSError(errno.ENOSPC, "SQLite says less")
+        if kind == sqlite3.SQLITE_CANTOPEN and self._is_read_only():
+            error = OSError(errno.EROFS, "SQLite says less")
+        if (known := disk_error(error, "submit the job again", so=f": {self.path} cannot be written")) is not None:
+            return known
         if kind in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             return JobError(
                 f"The job list {self.path} was busy for {BUSY_TIMEOUT_S:.0f} s.", next_step="Try again in a moment."
@@ -135,6 +140,9 @@ class Database:
         return JobError(
             f"The job list {self.path} cannot be used: {error}.", next_step="Check that the folder may be written to."
         )
+
+    def _is_read_only(self) -> bool:
+        return bool(os.statvfs(self.path.parent).f_flag & os.ST_RDONLY)
 
     def _is_full(self) -> bool:
         return shutil.disk_usage(self.path.parent).free < FULL_BELOW_BYTES

@@ -1,14 +1,29 @@
-"""Reading the end of a log that may be huge and is being written."""
+"""Opening a log, and reading the end of one that may be huge and is being written."""
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import IO
+
+logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 16_384
 MAX_BYTES = 1_000_000  # what a page can show; one endless line must not fill the memory
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a log to go on with it; where the disk does not allow that, what is written goes nowhere, and work goes on."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        logger.warning("There will be no log %s: %s", path, error.strerror)
+        return open(os.devnull, "ab")  # noqa: PTH123 - no path of ours; whoever asked closes it
 
 
 def tail(path: Path, lines: int) -> str:

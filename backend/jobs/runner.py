@@ -153,9 +153,8 @@ class JobRunner:
 
     def _spawn(self, job: Job) -> int:
         """Start the worker in a session of its own. Settings, secrets among them, go through the environment only."""
-        job.log_path.parent.mkdir(parents=True, exist_ok=True)
         marks = {JOB_MARK: job.id, "PYTHONUNBUFFERED": "1"}
-        with job.log_path.open("ab") as log:
+        with logfile.opened(job.log_path) as log:
             process = subprocess.Popen(
                 [*self._command, job.id],
                 cwd=REPOSITORY,

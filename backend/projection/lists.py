@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
-from backend import bundle
 from backend.errors import ProjectionError
 from backend.sheet_text import guarded
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ def save_list(folder: Path, found: SavedList) -> SavedList:
     _check(found)
     kept = replace(found, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
     folder.mkdir(parents=True, exist_ok=True)
-    bundle.write_atomically(folder / f"{found.name}.json", kept.to_json().encode())
+    write_atomically(folder / f"{found.name}.json", kept.to_json().encode())
     return kept
 
 
@@ -129,7 +129,7 @@ def keep_selection(folder: Path, ids: Iterable[str]) -> str:
     place = folder / SELECTIONS
     place.mkdir(parents=True, exist_ok=True)
     if not (place / f"{short}.json").is_file():
-        bundle.write_atomically(place / f"{short}.json", data)
+        write_atomically(place / f"{short}.json", data)
         stored = sorted(place.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for path in stored[KEPT_SELECTIONS:]:
             path.unlink(missing_ok=True)

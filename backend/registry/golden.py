@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.bundle import write_atomically
 from backend.errors import RegistryError
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

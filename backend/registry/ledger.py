@@ -9,9 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from backend.bundle import write_atomically
 from backend.errors import RegistryError
 from backend.registry.card import ModelCard
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,9 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import RegistryError, StorageFull, is_disk_full
+from backend.errors import RegistryError
 from backend.registry.relocation import follow_home
+from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def open_store(settings: Settings) -> Iterator[MlflowClient]:
 
     Raises:
         RegistryError: MLflow refuses, or the store cannot be reached.
-        StorageFull: There is no space for it.
+        StorageFailed: There is no space for it, or the disk refuses.
     """
     mlflow = quiet_mlflow()
     uri = settings.effective_tracking_uri
@@ -115,8 +116,8 @@ def _translated(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        if is_disk_full(error):
-            raise StorageFull("The disk is full.", next_step="Free some space and try again.") from error
+        if (known := disk_error(error, "try again")) is not None:
+            raise known from error
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RegistryError(
             f"MLflow could not do it: {said}",

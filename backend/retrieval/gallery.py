@@ -19,9 +19,10 @@ from backend.errors import RetrievalError
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.filters import check_filters
 from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
-from backend.retrieval.index_files import described, disk_watched, put_in_place
+from backend.retrieval.index_files import described, put_in_place
 from backend.retrieval.kinds import EXACT, load_vectors, no_index
 from backend.retrieval.thumbnails import Thumbnails
+from backend.storage import disk_watched
 
 __all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
 
@@ -213,7 +214,7 @@ def build_gallery(
         Cancelled: The user asked to stop.
     """
     bundle.read_manifest(folder)
-    with disk_watched(), bundle.workplace(folder, "index") as place:
+    with disk_watched("build the index again"), bundle.workplace(folder, "index") as place:
         spill = place / "spill.arrow"
         with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,11 +11,10 @@ import pyarrow.parquet as pq
 from backend import bundle
 from backend.bundle_renewal import renew
 from backend.catalogue.items import SCORED_SPLITS
-from backend.errors import StorageFull, is_disk_full
 from backend.retrieval.kinds import write_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from backend.progress import Progress
@@ -62,18 +60,3 @@ def put_in_place(
     fresh = {name: place / name for name in (bundle.VECTORS, bundle.GALLERY, *extra)}
     renew(folder, fresh, lambda manifest: manifest.with_index(info), drop=(bundle.CELLS,))
     return info
-
-
-@contextmanager
-def disk_watched() -> Iterator[None]:
-    """Say it in words when the disk is full.
-
-    Raises:
-        StorageFull: There is no space for the index.
-    """
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        if is_disk_full(error):
-            raise StorageFull("The disk is full.", next_step="Free some space and build the index again.") from error
-        raise

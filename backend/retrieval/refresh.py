@@ -22,8 +22,9 @@ from backend.pixel_spec import CONTRACT
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.freshness import gallery_changes
 from backend.retrieval.gallery_rows import SCHEMA, merged_rows
-from backend.retrieval.index_files import described, disk_watched, put_in_place
+from backend.retrieval.index_files import described, put_in_place
 from backend.retrieval.kinds import load_vectors
+from backend.storage import disk_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +102,7 @@ def refresh_gallery(
         changes = replace(changes, remove=tuple({*_ids_in(folder).to_pylist()} - {*changes.embed}))
     if not changes.total:
         return Refreshed(_note_version(folder, info, snapshot), info.catalogue.version, 0, 0, 0)
-    with disk_watched(), bundle.workplace(folder, "index") as place:
+    with disk_watched("build the index again"), bundle.workplace(folder, "index") as place:
         fresh = _fresh_rows(snapshot, network, changes, folder, progress)
         removed = _merge(folder, place, fresh, changes, progress)
         if not pq.read_metadata(place / bundle.GALLERY).num_rows:

@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from backend.bundle import write_atomically
 from backend.errors import SettingsError
 from backend.plain_files import locked
 from backend.settings import SecretStr
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from backend.bundle import write_atomically
-from backend.errors import StorageFull, is_disk_full
+from backend.storage import disk_watched, write_atomically
 from backend.training import weights
 
 if TYPE_CHECKING:
@@ -95,19 +94,14 @@ class Checkpoints(EpochResults):
         What is older goes only once the new is there, but for the best epoch: any moment leaves something to go on from.
 
         Raises:
-            StorageFull: There is no space for it; what was kept before is still there.
+            StorageFailed: There is no space for it, or the disk refuses; what was kept before is still there.
         """
         super().save(result, arrays, state)
         figures = json.dumps([asdict(item) for item in self._results], indent=2)
-        try:
+        with disk_watched("train again", so=f": epoch {result.epoch} could not be stored"):
             write_atomically(self._path(result.epoch), weights.pack(arrays))
             write_atomically(self._state_path(result.epoch), weights.pack(state))
             write_atomically(self._folder / EPOCHS_FILE, figures.encode())
-        except OSError as error:
-            if is_disk_full(error):
-                said = f"The disk is full: epoch {result.epoch} could not be stored."
-                raise StorageFull(said, next_step="Free some space and train again.") from error
-            raise
         needed = {self._path(self.best.epoch), self._path(result.epoch), self._state_path(result.epoch)}
         for path in {*self._folder.glob("epoch-*.npz"), *self._folder.glob("state-*.npz")} - needed:
             path.unlink(missing_ok=True)

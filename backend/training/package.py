@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backend import bundle
-from backend.errors import StorageFull, is_disk_full
+from backend.storage import disk_watched, write_atomically
 from backend.training import provenance, weights
 
 if TYPE_CHECKING:
@@ -57,20 +57,15 @@ def write_bundle(
         further: More files by name, e.g. the proof of a distributed training.
 
     Raises:
-        StorageFull: There is no space for it.
+        StorageFailed: There is no space for it, or the disk refuses.
     """
     manifest = replace(manifest, weights_hash=weights.values_hash(arrays))
-    try:
-        with bundle.workplace(folder, "bundle") as place:
-            fresh = place / folder.name
-            fresh.mkdir()
-            bundle.write_atomically(fresh / bundle.WEIGHTS, weights.pack(arrays))
-            for name, content in (further or {}).items():
-                bundle.write_atomically(fresh / name, content)
-            written = bundle.write_manifest(fresh, manifest)
-            fresh.rename(folder)
-    except OSError as error:
-        if is_disk_full(error):
-            raise StorageFull("The disk is full.", next_step="Free some space and train again.") from error
-        raise
+    with disk_watched("train again"), bundle.workplace(folder, "bundle") as place:
+        fresh = place / folder.name
+        fresh.mkdir()
+        write_atomically(fresh / bundle.WEIGHTS, weights.pack(arrays))
+        for name, content in (further or {}).items():
+            write_atomically(fresh / name, content)
+        written = bundle.write_manifest(fresh, manifest)
+        fresh.rename(folder)
     return written

@@ -18,8 +18,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.bundle import write_atomically
 from backend.errors import Cancelled
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from backend.bundle import write_atomically
-from backend.errors import Cancelled, ConfigurationError, InUse, StorageFull, WorkbenchError, is_disk_full
+from backend.errors import Cancelled, ConfigurationError, InUse, WorkbenchError
 from backend.holding import held, holder_of, lock_of
 from backend.progress import NullProgress
+from backend.storage import disk_watched, write_atomically
 from backend.tuning.plan import SweepPlan
 from backend.tuning.records import SweepStatus, TrialRecord
 
@@ -197,12 +197,8 @@ class SweepFolder:
         return self.holder is not None
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
-        try:
+        with disk_watched("resume the sweep"):
             write_atomically(self.path / name, json.dumps(value, indent=1).encode())
-        except OSError as error:
-            if is_disk_full(error):
-                raise StorageFull("The disk is full.", next_step="Free some space and resume the sweep.") from error
-            raise
 
 
 def list_sweeps(sweeps_dir: Path) -> list[SweepFolder]:

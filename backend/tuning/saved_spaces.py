@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from backend.bundle import write_atomically
 from backend.errors import ConfigurationError
+from backend.storage import write_atomically
 from backend.tuning.space import Space
 
 if TYPE_CHECKING:

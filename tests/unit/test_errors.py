@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 import re
 
 from backend import errors
-from backend.errors import WorkbenchError, is_disk_full
+from backend.errors import WorkbenchError
 
 
 def tree() -> dict[str, type[WorkbenchError]]:
@@ -27,11 +26,3 @@ def test_codes_tell_errors_apart():
 def test_the_text_is_message_and_next_step():
     assert str(WorkbenchError("It broke.", next_step="Mend it.")) == "It broke. Mend it."
     assert str(WorkbenchError("It broke.")) == "It broke."
-
-
-def test_a_full_disk_is_seen_through_causes_and_java_texts():
-    outer = RuntimeError("write failed")
-    outer.__cause__ = OSError(errno.ENOSPC, "No space")
-    assert is_disk_full(outer)
-    assert is_disk_full(RuntimeError("java.io.IOException: No space left on device"))
-    assert not is_disk_full(OSError(errno.EACCES, "denied"))
