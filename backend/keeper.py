@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from backend.addresses import shown
-from backend.bundle import write_atomically
 from backend.errors import EnvironmentUnready
+from backend.storage import write_atomically
 from backend.supervisor import (
     READY_WITHIN_S,
     answers,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.addresses import connectable
 from backend.errors import SettingsError
-from backend.storage import check_folder
+from backend.storage import check_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -266,8 +266,7 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
                 next_step="Set it to a positive whole number.",
             )
-    check_folder(f"{PREFIX}HOME", settings.home)
-    check_folder(f"{PREFIX}CACHE_DIR", settings.cache_dir)
+    check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
     _check_endpoint(settings)
     if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")

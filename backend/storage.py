@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from backend.errors import FileUnusable, SettingsError, StorageFailed, StorageFull, WorkbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 _ALL, _OTHERS, _GROUP_AND_OTHERS = 0o777, 0o007, 0o077
@@ -189,8 +189,17 @@ def close_to_others(home: Path, closed: int) -> None:
                 path.chmod(stat.S_IMODE(mode) & ~closed)
 
 
-def check_folder(name: str, folder: Path) -> None:
-    """Refuse a folder that Spark, Delta, MLflow or SQLite would take for another, since they make addresses of it."""
+def check_folders(folders: Mapping[str, Path]) -> None:
+    """Refuse folders, by the setting that names each, that a library would take for others, as it makes addresses of them.
+
+    Raises:
+        SettingsError: One has such a letter in its name, or is too long a path.
+    """
+    for name, folder in folders.items():
+        _check_folder(name, folder)
+
+
+def _check_folder(name: str, folder: Path) -> None:
     text = str(folder)
     wrong = next((letter for letter in text if letter in _NOT_IN_FOLDERS or not (letter.isprintable())), "")
     if wrong:

@@ -59,8 +59,8 @@ def version_rows() -> list[dict[str, str]]:
 def show_troubles(found: list[Trouble]) -> None:
     """Show the servers that died and are started again."""
     for one in found:
-        times = "once" if one.deaths == 1 else f"{one.deaths} times in a row"
-        text = f"**{one.title}** stopped {times}, and will be started again within a minute. Its log says why."
+        times = "once" if one.deaths == 1 else f"{one.deaths:d} times in a row"
+        text = f"**{plain(one.title)}** stopped {times}, and will be started again within a minute. Its log says why."
         st.warning(text, icon=":material/restart_alt:")
 
 

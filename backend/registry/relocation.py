@@ -11,9 +11,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from backend.bundle import write_atomically
 from backend.errors import RegistryError
 from backend.plain_files import read_plain
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,6 +25,7 @@ from backend.errors import BundleError, RegistryError, SettingsError
 from backend.plain_files import locked, read_plain
 from backend.registry.logged_files import bundle_in, local_path
 from backend.registry.store import open_store
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +113,7 @@ def _make_key(settings: Settings, path: Path) -> None:
             return
         key = secrets.token_hex(_KEY_BYTES).encode()
         _adopt(settings, key)  # before the key is kept: what is cut short is done again by the next start
-        bundle.write_atomically(path, key)  # mode 0600
+        write_atomically(path, key)  # mode 0600
 
 
 def _adopt(settings: Settings, key: bytes) -> None:

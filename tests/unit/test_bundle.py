@@ -11,6 +11,7 @@ import pytest
 from backend import bundle
 from backend.errors import BundleError
 from backend.pixel_spec import PixelSpec
+from backend.storage import write_atomically
 
 
 def manifest(**changes) -> bundle.Manifest:
@@ -111,8 +112,8 @@ def test_the_manifest_holds_plain_json(folder):
 def test_a_reader_never_sees_half_a_file(tmp_path):
     path = tmp_path / "state"
     versions = [bytes([n]) * 50_000 for n in range(2)]
-    bundle.write_atomically(path, versions[0])
-    writer = threading.Thread(target=lambda: [bundle.write_atomically(path, versions[n % 2]) for n in range(40)])
+    write_atomically(path, versions[0])
+    writer = threading.Thread(target=lambda: [write_atomically(path, versions[n % 2]) for n in range(40)])
     writer.start()
     seen = {path.read_bytes() for _ in range(400)}
     writer.join()

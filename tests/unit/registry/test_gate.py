@@ -14,6 +14,7 @@ from backend.progress import NullProgress
 from backend.registry.gate import judge
 from backend.registry.golden import GoldenQuery, approve
 from backend.requests import FidelityRequest
+from backend.storage import write_atomically
 from tests.fixtures.endpoint import load_projection
 
 
@@ -37,7 +38,7 @@ def checks(home, candidate, champion):
 def change(home, name, **changes):
     path = folder(home, name)
     manifest = replace(bundle.read_manifest(path), **changes)
-    bundle.write_atomically(path / bundle.MANIFEST, manifest.to_json().encode())
+    write_atomically(path / bundle.MANIFEST, manifest.to_json().encode())
 
 
 def without_report(home, name):

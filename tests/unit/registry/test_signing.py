@@ -247,7 +247,7 @@ def test_what_is_cut_short_is_done_again(home_without_signatures, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("backend.registry.signing.bundle.write_atomically", killed)
+        patched.setattr("backend.registry.signing.write_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
             fetch_champion(home_without_signatures)
     assert not (home_without_signatures.home / KEY_FILE).exists()

@@ -24,6 +24,7 @@ from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG
 from backend.registry.store import open_store
 from backend.retrieval.gallery import load_vectors
 from backend.retrieval.recommend import Recommender
+from backend.storage import write_atomically
 from backend.training import weights
 from backend.training.config import TrainConfig
 from tests.fixtures.endpoint import load_projection
@@ -163,7 +164,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(folder, name):
     manifest = bundle.read_manifest(folder)
     sha256 = bundle.sha256_of(folder.parent / "secret")
     outside = replace(manifest, files={**manifest.files, name: sha256})
-    bundle.write_atomically(folder / bundle.MANIFEST, outside.to_json().encode())
+    write_atomically(folder / bundle.MANIFEST, outside.to_json().encode())
     with pytest.raises(BundleError, match="lacks its file"):
         load(folder)
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.bundle import write_atomically
 from backend.errors import BundleError, StorageFull, TrainingError
 from backend.feeding.arrow import PixelTable
+from backend.storage import write_atomically
 from backend.training import provenance, weights
 from backend.training.checkpoints import Checkpoints, EpochResult
 from backend.training.config import TrainConfig
