@@ -11,7 +11,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any, cast
 
 from backend import bundle
-from backend.errors import Cancelled, ConfigurationError, StorageFailed
+from backend.errors import Cancelled, ConfigurationError, StorageFailed, StorageFull
 from backend.holding import held, holder_of, lock_of
 from backend.spark_cluster import is_local
 
@@ -159,7 +159,9 @@ def _advised(name: str, settings: Settings) -> Iterator[None]:
         yield
     except (Cancelled, StorageFailed) as error:
         found = find_unfinished(settings.models_dir, name)
-        first = f"{error.next_step.partition(' and ')[0]} first. " if isinstance(error, StorageFailed) else ""
+        first = "" if isinstance(error, Cancelled) else "See to the disk first. "
+        if isinstance(error, StorageFull):
+            first = "Free some space first. "
         if found is None:
             error.next_step = f"{first}No epoch was finished, so training starts from the beginning."
         else:

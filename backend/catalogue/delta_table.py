@@ -133,7 +133,9 @@ def spark_errors(catalogue: str, progress: Progress) -> Iterator[None]:
     except (PySparkException, Py4JError, DeltaError, OSError) as error:
         progress.check_cancelled()
         so = f"; the catalogue {catalogue} stays at its last version"
-        raise disk_error(error, "load it again", so=so) or _translated(_text(error), catalogue) from error
+        raise disk_error(error, "load it again, or set TWINSET_HOME to another disk", so=so) or _translated(
+            _text(error), catalogue
+        ) from error
 
 
 def _translated(text: str, catalogue: str) -> WorkbenchError:

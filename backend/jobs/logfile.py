@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import IO
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
 
 logger = logging.getLogger(__name__)
 
+ROOM_BYTES = 8_192
 BLOCK_BYTES = 16_384
 MAX_BYTES = 1_000_000  # what a page can show; one endless line must not fill the memory
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a log to go on with it; where the disk does not allow that, what is written goes nowhere, and work goes on."""
+    """Open a log to go on with it; where the disk has no room for one, what is written goes nowhere, and work goes on.
+
+    Programs die of a print that fails while they start, and not later: loggers take no harm of it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("ab")
+        stream = path.open("ab", buffering=0)
+        try:
+            _try_out(stream.fileno())
+        except OSError:
+            stream.close()
+            raise
     except OSError as error:
         logger.warning("There will be no log %s: %s", path, error.strerror)
-        return open(os.devnull, "ab")  # noqa: PTH123 - no path of ours; whoever asked closes it
+        return Path(os.devnull).open("ab")
+    return stream
+
+
+def _try_out(log: int) -> None:
+    """Write as much as a program may say while it starts, and take it back."""
+    n_bytes = os.fstat(log).st_size
+    try:
+        if os.write(log, bytes(ROOM_BYTES)) < ROOM_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        with suppress(OSError):  # a device has no length
+            os.ftruncate(log, n_bytes)
 
 
 def tail(path: Path, lines: int) -> str:

@@ -38,6 +38,7 @@ from backend.imaging import decode, encode_png
 from backend.pixel_spec import PixelSpec
 from backend.progress import NullProgress
 from tests.fixtures.base import settings_for
+from tests.support.disks import disk_of
 
 pytestmark = pytest.mark.spark
 
@@ -571,15 +572,8 @@ def test_a_first_load_that_is_cancelled_leaves_no_catalogue(load, settings):
 @pytest.fixture
 def small_disk(tmp_path):
     """A real file system of 3 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=False, capture_output=True, text=True
-    )
-    if done.returncode:
-        pytest.skip(f"this machine does not let us mount a small disk: {done.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)  # the JVM may hold a file of the failed load open
+    with disk_of(tmp_path / "disk", "3m") as place:
+        yield place
 
 
 def test_a_full_disk_is_said_to_be_full_and_the_last_version_stays(spark, settings, small_disk):

@@ -435,4 +435,4 @@ def test_a_job_that_fills_the_disk_still_tells_how_it_ended(quick):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == ["FAILED", "The disk is full.", "Make space, then retry the job.", 1]
+    assert json.loads(done.stdout) == ["FAILED", "The disk is full.", "Free some space and retry the job.", 1]

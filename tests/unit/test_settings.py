@@ -74,3 +74,29 @@ def test_secrets_are_masked_wherever_they_are_printed(tmp_path):
 def test_a_server_on_every_address_is_reached_on_loopback(tmp_path):
     settings = read(tmp_path, TWINSET_HOST="0.0.0.0")
     assert settings.effective_endpoint_url == "http://127.0.0.1:8601"
+
+
+@pytest.mark.parametrize(
+    "name", ["a%41b", "a?b", "a#b", "a;b", "a\nb", "a*b", "a[b]", "a{b}", "a:b", "a\\b", 'a"b', "\udcff"]
+)
+def test_a_home_whose_name_means_something_to_a_library_is_refused_at_once(tmp_path, name):
+    for setting in ("TWINSET_HOME", "TWINSET_CACHE_DIR"):
+        with pytest.raises(SettingsError, match=setting) as caught:
+            read(tmp_path, **{setting: str(tmp_path / name)})
+        assert "renamed" in caught.value.next_step
+
+
+def test_a_home_too_deep_for_the_files_in_it_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="500 bytes"):
+        read(tmp_path, TWINSET_HOME="/" + "é" * 249 + "x")
+
+
+@pytest.mark.parametrize("name", ["with space", "Kleider für Zoë", "カタログ", "o'brien (new) & co", "a+b=c,d@e~f!"])
+def test_homes_with_usual_names_are_taken(tmp_path, name):
+    assert read(tmp_path, TWINSET_HOME=str(tmp_path / name)).home == tmp_path / name
+
+
+def test_a_relative_home_or_cache_is_below_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = read(tmp_path, TWINSET_HOME="mine", TWINSET_CACHE_DIR="cached")
+    assert (settings.home, settings.cache_dir) == (tmp_path / "mine", tmp_path / "cached")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -18,6 +17,7 @@ from backend.errors import CatalogueError, FileUnusable, StorageFailed, StorageF
 from backend.jobs.store import JobStore
 from backend.storage import disk_error, disk_watched, private, system_error, write_atomically, write_export
 from backend.training.checkpoints import Checkpoints
+from tests.support.disks import disk_of, read_only
 
 TOO_LARGE = 200_000
 
@@ -96,25 +96,14 @@ def test_the_jobs_that_are_there_stay_where_no_more_can_be_written(tmp_path):
     assert store.get(first.id).request == {"name": "first"}
 
 
-def read_only(folder):
-    """Put a read-only file system over a folder; skips where this user may not."""
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("only root can mount")
-    bound = subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False)
-    if bound.returncode:
-        pytest.skip("this machine allows no mounts")
-    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
-
-
 @pytest.fixture
 def frozen(tmp_path):
     """A home with a job and an epoch of a training, on a disk that has become read-only."""
     home = tmp_path / "home"
     JobStore(home / "jobs.db").add("train", {"name": "first"})
     (home / "kept.json").write_bytes(b"old")
-    read_only(home)
-    yield home
-    subprocess.run(["umount", home], check=True)
+    with read_only(home):
+        yield home
 
 
 def test_a_read_only_home_is_told_and_stays_as_it_is(frozen):
@@ -134,15 +123,8 @@ def test_a_read_only_home_is_told_and_stays_as_it_is(frozen):
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A disk of 300 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("only root can mount")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("this machine allows no mounts")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with disk_of(tmp_path / "disk", "300k") as place:
+        yield place
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_file_whole(tiny_disk):

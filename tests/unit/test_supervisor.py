@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -84,3 +85,13 @@ def test_ending_what_has_ended_is_no_error():
     process = subprocess.Popen([sys.executable, "-c", "pass"], start_new_session=True)
     process.wait()
     supervisor.end(process)
+
+
+@pytest.mark.slow
+def test_the_app_runs_where_its_log_cannot_be_written(settings, free_port):
+    log = settings.logs_dir / "app.log"
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    app = next(found for found in supervisor.services(replace(settings, app_port=free_port)) if found.name == "app")
+    with running(app, replace(settings, app_port=free_port)) as process:
+        assert process.poll() is None

@@ -17,7 +17,7 @@ from backend.catalogue import locations
 from backend.catalogue.locations import detect, keep_upload, open_source, require_allowed, source_roots
 from backend.catalogue.picture_sources import FolderSource, ZipSource
 from backend.catalogue.table_sources import TableSource
-from backend.errors import CatalogueError, DatasetUnavailable, StorageFull
+from backend.errors import CatalogueError, DatasetUnavailable, StorageFailed, StorageFull
 from tests.support.pictures import encoded, put
 
 TABLE = pa.table({"sku": ["A"], "photo": [b"x"]})
@@ -197,7 +197,9 @@ def test_an_upload_that_is_too_large_leaves_nothing(settings):
     assert keep_upload(small, "x.zip", b"x" * 1_000_000).stat().st_size == 1_000_000
 
 
-@pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EIO, CatalogueError)])
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EIO, StorageFailed), (errno.EACCES, CatalogueError)]
+)
 def test_a_disk_that_fails_leaves_nothing(settings, monkeypatch, number, error):
     def failing(*_args, **_options):
         raise OSError(number, os.strerror(number))

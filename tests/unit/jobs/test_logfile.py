@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from backend.jobs import logfile
@@ -46,3 +49,22 @@ def test_only_the_end_of_a_huge_file_is_read(tmp_path):
         file.write(b"\nthe end\n")
     assert logfile.tail(path, 1) == "the end"
     assert len(logfile.tail(path, 2)) <= logfile.MAX_BYTES + logfile.BLOCK_BYTES
+
+
+def test_a_log_is_gone_on_with(tmp_path):
+    path = tmp_path / "logs" / "app.log"
+    for line in (b"one\n", b"two\n"):
+        with logfile.opened(path) as log:
+            log.write(line)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_log_without_room_is_no_reason_to_stop(tmp_path, caplog):
+    path = tmp_path / "app.log"
+    path.symlink_to("/dev/full")
+    with logfile.opened(path) as log:
+        assert log.name == os.devnull
+        log.write(b"goes nowhere")
+    assert "No space left" in caplog.text
+    with logfile.opened(Path("/proc/no/app.log")) as log:  # nor one whose folder cannot be made
+        assert log.name == os.devnull

@@ -1,0 +1,91 @@
+"""A home with an unusual but allowed name, and disks that refuse, through Spark, TensorFlow and MLflow: the real ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import replace
+
+import pytest
+
+from backend.catalogue.snapshot import open_snapshot
+from backend.errors import StorageFailed
+from backend.progress import NullProgress
+from backend.registry.store import open_store
+from backend.requests import CommitRequest, DeployRequest, IndexRequest, IngestRequest, TrainRequest
+from backend.serving.served import load_champion
+from backend.steps import run_request
+from backend.storage import private
+from tests.fixtures.base import settings_for
+from tests.fixtures.models import TINY
+from tests.support.disks import read_only
+from tests.support.pictures import encoded
+
+pytestmark = [pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow]
+EACH = 16
+
+
+def write_pictures(folder):
+    """A folder with three kinds of pictures."""
+    for at, label in enumerate(("bag", "hat", "shoe")):
+        (folder / label).mkdir(parents=True)
+        for number in range(EACH):
+            (folder / label / f"{number}.png").write_bytes(encoded(at * EACH + number, side=33))
+    return str(folder)
+
+
+def test_a_home_with_an_unusual_name_works_from_end_to_end_and_stays_private(tmp_path, spark):
+    real = tmp_path / "Zoë's 服 (new) a+b=c,d@e~f!&$^`|<>"
+    real.mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(real)
+    settings = settings_for(tmp_path / "link" / ".." / real.name)
+    config = replace(TINY, epochs=1)
+    source = write_pictures(tmp_path / "pictures")
+    with private(settings.home):
+        for request in (
+            IngestRequest(source="folder", path=source, catalogue="shop"),
+            TrainRequest(catalogue="shop", config=config, name="one"),
+            TrainRequest(catalogue="shop", config=replace(config, reader="petastorm"), name="two"),
+            IndexRequest(model="one"),
+            DeployRequest(model="one"),
+        ):
+            run_request(request, settings, NullProgress())
+    assert len(load_champion(settings).recommender.gallery.ids) == 3 * EACH - 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pictures", real.name]
+    open_to_others = [
+        str(path.relative_to(real))
+        for path in real.rglob("*")
+        if "catalogues" not in path.parts  # of the JVM of all tests, which started before
+        and path.lstat().st_mode & 0o077
+        and not stat.S_ISLNK(path.lstat().st_mode)
+    ]
+    assert open_to_others == []
+
+
+@pytest.fixture
+def frozen(settings, spark, tmp_path):
+    """A home with a catalogue, a checked load and runs, on a disk that has become read-only."""
+    source = write_pictures(tmp_path / "pictures")
+    run_request(IngestRequest(source="folder", path=source, catalogue="shop"), settings, NullProgress())
+    shutil.rmtree(tmp_path / "pictures" / "hat")
+    with open_store(settings) as client:
+        client.create_experiment("kept")
+    asked = IngestRequest(source="folder", path=source, catalogue="shop", check_only=True)
+    staged = run_request(asked, settings, NullProgress())["staged"]
+    with read_only(settings.home):
+        yield settings, staged
+
+
+def test_a_disk_that_became_read_only_is_told_by_every_part_and_what_was_there_is_read(frozen):
+    settings, staged = frozen
+    for request in (
+        CommitRequest(staged=staged, gone="delete"),
+        TrainRequest(catalogue="shop", config=TINY, name="one"),
+    ):
+        with pytest.raises(StorageFailed, match="read-only"):
+            run_request(request, settings, NullProgress())
+    with pytest.raises(StorageFailed, match="read-only"), open_store(settings) as client:
+        client.create_experiment("new")
+    assert open_snapshot(settings.catalogues_dir, "shop").summary().rows == 3 * EACH
+    assert os.statvfs(settings.home).f_flag & os.ST_RDONLY
