@@ -14,12 +14,15 @@ _EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104 - compared, not
 _HIDDEN = "***"
 # Lengths are bounded, so that a long hostile text takes no longer than its length.
 _USER = re.compile(r"(?<=://)[^\s/@:]{0,256}(?::[^\s@]{0,256})?@")
-_FIELD = re.compile(r"(?i)([?&][\w.-]{0,64}(?:password|passwd|pwd|secret|token|key|signature)=)[^&\s'\"]+")
+_HIDING = r"password|passwd|pwd|secret|token|access.?key|account.?key|signature|credential"
+_FIELD = re.compile(
+    rf"(?i)((?:[?&][\w.-]{{0,64}}(?:key|sig)|(?:^|[?&;\s])[\w.-]{{0,64}}(?:{_HIDING})[\w.-]{{0,64}})=)[^&;\s'\"]+"
+)
 
 
 def shown(text: str) -> str:
-    """Return an address, or a text with addresses in it, without user names, passwords and keys."""
-    if "://" not in text:
+    """Return an address, or a text with addresses and settings in it, without user names, passwords and keys."""
+    if "://" not in text and "=" not in text:
         return text
     return _FIELD.sub(rf"\1{_HIDDEN}", _USER.sub("", text))
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import shown
 from backend.errors import Cancelled, UsageError, WorkbenchError
 from backend.storage import AGAIN, system_error
 
@@ -75,7 +76,7 @@ def write_failure(error: BaseException, *, as_json: bool) -> int:
 def complain(text: str) -> None:
     """Write to the error stream, if anybody still reads it."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 def as_json(result: dict[str, Any]) -> str:

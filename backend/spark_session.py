@@ -16,8 +16,10 @@ import warnings
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import shown
 from backend.errors import EnvironmentUnready, SettingsError
 from backend.scratch import own_folder
 from backend.spark_cluster import check_master, is_local, require_a_slot
@@ -63,7 +65,7 @@ def open_spark(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
     with own_folder("spark") as scratch:
         conf = {**_configuration(settings, app_name, jars, scratch), **further}
         with _environment(settings, conf), _path_restored(), without_chatter():
-            spark = _started(conf)
+            spark = _started(_without_secrets(conf, scratch))
             try:
                 require_a_slot(spark)
                 spark.sparkContext.addPyFile(str(zip_backend(scratch)))
@@ -114,6 +116,18 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
         return conf
     # The heavy work is done in Python: halving what the JVM compiles halves the CPU time of a load.
     return {**conf, **_LOCAL, "spark.driver.extraJavaOptions": f"{java_options} -XX:TieredStopAtLevel=1"}
+
+
+def _without_secrets(conf: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Hand keys and passwords to the JVM in a file: what is left is written on its command line."""
+    secret = {name: value for name, value in conf.items() if shown(f"{name}={value}") != f"{name}={value}"}
+    if secret:
+        path = scratch / "secrets.properties"
+        path.touch(0o600)
+        lines = (f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in secret.items())
+        path.write_text("".join(lines), encoding="utf-8")
+        os.environ["PYSPARK_SUBMIT_ARGS"] = f"--load-spark-defaults --properties-file {quote(str(path))} pyspark-shell"
+    return {name: value for name, value in conf.items() if name not in secret}
 
 
 # One machine: nobody else connects, and the defaults of 200 and 50 partitions are made for clusters. Our rows are few

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from backend.addresses import shown
 from backend.errors import Cancelled, EnvironmentUnready, RegistryError, WorkbenchError
 from backend.tuning import engines
 from backend.tuning.budget import Clock, ending_of
@@ -207,7 +208,7 @@ class _Run:
             self._close("cancelled", "The sweep was cancelled.")
             return
         said = error if isinstance(error, WorkbenchError) else None
-        reason = said.message if said else f"The sweep ended with {type(error).__name__}: {error}"
+        reason = said.message if said else shown(f"The sweep ended with {type(error).__name__}: {error}")
         self._close("failed", reason, said.next_step if said else "The end of the job's log tells the details.")
 
     def _close(self, phase: Phase, reason: str, next_step: str = "") -> SweepStatus:

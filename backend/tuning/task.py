@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.addresses import log_lines
+from backend.addresses import log_lines, shown
 from backend.catalogue.executors import spare_zip_imports
 from backend.errors import Cancelled, WorkbenchError
 from backend.tuning.folder import SweepFolder
@@ -160,7 +160,7 @@ def told(error: BaseException, record: TrialRecord) -> tuple[str, str]:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "The trial ran out of memory.", _MEMORY_NEXT
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    said = f"The trial ended with {type(error).__name__}: {first}"
+    said = shown(f"The trial ended with {type(error).__name__}: {first}")
     return said, f"The log tells the details; `tune trial SWEEP {record.number}` runs it alone."
 
 

@@ -157,8 +157,10 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
         assert list((tmp_path / name).glob("app-*/*")), f"worker {name} had no part in it"
 
 
-def test_slots_are_what_executors_offer_and_not_what_is_configured(run, settings):
-    crowded = replace(settings, spark_conf="spark.task.cpus=2; spark.default.parallelism=7")
+def test_slots_are_what_executors_offer_and_a_key_is_on_no_command_line(run, settings):
+    key = r"s3\cret+4711=%41"
+    conf = f"spark.task.cpus=2; spark.hadoop.fs.s3a.secret.key={key}; spark.default.parallelism=7"
+    crowded = replace(settings, spark_conf=conf)
     told = run(
         """
         import logging
@@ -167,8 +169,11 @@ def test_slots_are_what_executors_offer_and_not_what_is_configured(run, settings
         logging.basicConfig(level="INFO")
         with open_spark(settings, app_name="slots") as spark:
             found = [spark.sparkContext.defaultParallelism, slots(spark), wait_for_slots(spark, 2, NullProgress())]
-        print(json.dumps({"found": found, "py4j tells": logging.getLogger("py4j").isEnabledFor(logging.INFO)}))
+            key = spark.sparkContext._jsc.hadoopConfiguration().get("fs.s3a.secret.key")
+            line = open(f"/proc/{jvm(spark)}/cmdline").read()
+        print(json.dumps({"found": found, "key": key, "is told": "4711" in line, "is a JVM": "spark.task.cpus" in line,
+                          "py4j tells": logging.getLogger("py4j").isEnabledFor(logging.INFO)}))
         """,
         settings=crowded,
     )
-    assert told == {"found": [7, 1, 1], "py4j tells": False}
+    assert told == {"found": [7, 1, 1], "key": key, "is told": False, "is a JVM": True, "py4j tells": False}

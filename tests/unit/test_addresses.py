@@ -25,6 +25,12 @@ TEXT = st.text(st.characters(exclude_characters="@:/?&= \t\r\n\v\f", exclude_cat
             "postgresql://db/runs?user=ada&password=s3cret&sslmode=on",
             "postgresql://db/runs?user=ada&password=***&sslmode=on",
         ),
+        ("wasbs://files.example/runs?sv=2&sig=abc%3D&sp=r", "wasbs://files.example/runs?sv=2&sig=***&sp=r"),
+        (
+            "spark.hadoop.fs.s3a.secret.key=abc; spark.executor.memory=4g",
+            "spark.hadoop.fs.s3a.secret.key=***; spark.executor.memory=4g",
+        ),
+        ("Write pairs like spark.key=value.", "Write pairs like spark.key=value."),
         ("s3://bucket/runs", "s3://bucket/runs"),
         ("sqlite:////home/ada/x@y/mlflow.db", "sqlite:////home/ada/x@y/mlflow.db"),
         ("http://127.0.0.1:8601/ping", "http://127.0.0.1:8601/ping"),
