@@ -27,10 +27,8 @@ PACKAGES = (
 def addresses(settings: Settings) -> dict[str, str]:
     """Return the address of each server by what it is."""
     mlflow = settings.tracking_uri if is_tracking_server(settings) else f"http://{LOOPBACK}:{settings.mlflow_port}"
-    return {
-        "Runs and models (MLflow)": shown(mlflow),
-        "Endpoint": f"{shown(settings.effective_endpoint_url)}/ping",
-    }
+    found = {"Runs and models (MLflow)": mlflow, "Endpoint": f"{settings.effective_endpoint_url}/ping"}
+    return {what: shown(url) for what, url in found.items() if url.startswith("http")}
 
 
 def settings_rows(settings: Settings) -> list[dict[str, str]]:
