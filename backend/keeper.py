@@ -42,7 +42,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0  # whoever ran so long died of something new
 STATES_FILE = "services.json"
 _LOOK_EVERY_S = 0.2
-_TAIL_BYTES = 4096
+_TAIL_BYTES, _LAST_LINES = 4096, 3
 
 
 class Kept:
@@ -89,7 +89,7 @@ class Kept:
         try:
             self.process = start(self.service, self._settings)
         except (EnvironmentUnready, OSError) as error:
-            return self._died(now, f"cannot be started: {error}")
+            return self._died(now, f"cannot be started ({error})")
         return ""
 
     def _died(self, now: float, how: str) -> str:
@@ -99,22 +99,22 @@ class Kept:
         pause_s = min(FIRST_PAUSE_S * 2**self.deaths, LONGEST_PAUSE_S)
         self.process, self.is_ready, self.due = None, False, now + pause_s
         self.deaths += 1
-        return f"The {self.service.name} {how}{self._last_words()} It is started again in {pause_s:g} s."
+        return f"The {self.service.name} {how}; it is started again in {pause_s:g} s.{self._last_words()}"
 
     def _last_words(self) -> str:
         log = log_of(self.service, self._settings)
         if not log.is_file():
-            return "."
+            return ""
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
             lines = stream.read().decode("utf-8", errors="replace").splitlines()
-        last = next((line for line in reversed(lines) if line.strip()), "")
-        return f"; the last line of {log}: {shown(last.strip())[:300]}\n " if last else "."
+        last = [f"  {shown(line)[:300]}" for line in lines if line.strip()][-_LAST_LINES:]
+        return "\n".join([f" The end of {log}:", *last]) if last else ""
 
 
 def _ending(status: int) -> str:
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
+        return f"was ended by signal {-status}"
     return f"ended with status {status}"
 
 
