@@ -115,7 +115,7 @@ def _translated(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:  # a driver is missing
         if (known := disk_error(error, "try again")) is not None:
             raise known from error
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -182,6 +182,16 @@ def test_a_run_that_is_gone_or_whose_store_does_not_answer_stops_no_start(mlflow
     assert list(mlflow_settings.open_runs_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "mysql", "postgresql"])
+def test_a_password_of_the_store_is_in_no_message(settings, monkeypatch, caplog, scheme):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    secret = replace(settings, tracking_uri=f"{scheme}://ada:s3cret@127.0.0.1:1/runs")
+    with pytest.raises(RegistryError, match="MLflow could not do it") as caught, open_store(secret) as client:
+        client.search_experiments()
+    assert f"{scheme}://127.0.0.1:1/runs" in caught.value.next_step
+    assert "s3cret" not in f"{caught.value} {caught.value.args} {caplog.text}"
+
+
 def test_nothing_is_left_in_the_working_directory(settings, tmp_path, repository):
     place = tmp_path / "elsewhere"
     place.mkdir()
