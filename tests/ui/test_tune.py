@@ -88,7 +88,7 @@ def test_the_button_asks_for_what_the_form_says(screen, shop):
 
 def test_what_is_maximised_is_said_and_that_the_test_split_is_not_used(screen, shop):
     test = screen.open("tune")
-    assert r"Larger is better: precision\@1 of validation products" in texts(test)
+    assert "Larger is better: precision@1 of validation products" in texts(test)
     assert "The test split is not used" in texts(test)
 
 
