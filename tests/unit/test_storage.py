@@ -81,6 +81,18 @@ def test_a_file_that_may_not_become_so_large_leaves_the_old_one_whole(tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == ["kept.json"]
 
 
+@pytest.mark.parametrize("door", ["fsync", "replace"])
+def test_a_failing_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, door):
+    def fails(*_arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "kept.json").write_bytes(b"old")
+    monkeypatch.setattr(*{"fsync": (os, "fsync", fails), "replace": (Path, "replace", fails)}[door])
+    with pytest.raises(StorageFailed, match="fails"), disk_watched("retry"):
+        write_atomically(tmp_path / "kept.json", b"new")
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("kept.json", b"old")]
+
+
 def test_the_jobs_that_are_there_stay_where_no_more_can_be_written(tmp_path):
     store = JobStore(tmp_path / "jobs.db")
     first, _ = store.add("train", {"name": "first"})
