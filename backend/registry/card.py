@@ -6,6 +6,7 @@ It holds all that a rebuild needs: catalogue version, configuration, seed. The m
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -141,13 +142,13 @@ def as_markdown(card: ModelCard, *, name: str = "", version: int | None = None, 
     """Return a card for people: what the model is for, where it comes from, and how good it is."""
     title = card.model if version is None else f"{name} version {version}: {card.model}"
     lines = [
-        f"# {title}",
+        f"# {_literal(title)}",
         "",
         _PURPOSE,
         "",
         "## Where it comes from",
         "",
-        *(f"- {label}: {value}" for label, value in lineage(card, endpoint=endpoint).items()),
+        *(f"- {label}: {_literal(value)}" for label, value in lineage(card, endpoint=endpoint).items()),
         "",
         "## How good it is",
         "",
@@ -155,11 +156,16 @@ def as_markdown(card: ModelCard, *, name: str = "", version: int | None = None, 
         "",
         "## Configuration",
         "",
-        *(f"- {key}: {value}" for key, value in sorted(card.config.items())),
-        *(f"- {note}" for note in card.notes),
+        *(f"- {key}: {_literal(str(value))}" for key, value in sorted(card.config.items())),
+        *(f"- {_literal(note)}" for note in card.notes),
         "",
     ]
     return "\n".join(lines)
+
+
+def _literal(text: str) -> str:
+    """Keep names and labels in a text from becoming links, pictures or tags, as MLflow's pages show the card."""
+    return re.sub(r"([\\\[\]<`])", r"\\\1", " ".join(text.split()))
 
 
 def lineage(card: ModelCard, *, endpoint: str = "") -> dict[str, str]:

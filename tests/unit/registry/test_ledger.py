@@ -109,6 +109,11 @@ def test_a_card_tells_where_a_model_comes_from_and_how_good_it_is(card, evaluate
     assert ModelCard.from_json(evaluated.to_json()).rates == evaluated.rates
 
 
+def test_names_and_labels_in_a_card_are_no_markup(card):
+    text = as_markdown(replace(card, notes=("Left out:\n\n![l](http://a.example/l.png) <img src=x>",)))
+    assert r"- Left out: !\[l\](http://a.example/l.png) \<img src=x>" in text
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rates": 3}'])
 def test_a_damaged_card_is_said_as_such(text):
     with pytest.raises(RegistryError, match="card"):
