@@ -220,7 +220,7 @@ def _own_card(local_rank: int, local_size: int, count: int) -> int:
 
 def _log_to(path: Path, level: str) -> None:
     """Send all that this process prints to a file that the driver can read."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o660)  # less what the mask takes
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(handle, 1)
