@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _ALL, _OTHERS, _GROUP_AND_OTHERS = 0o777, 0o007, 0o077
 _OURS = ("jobs.db", "mlflow.db", "catalogues", "models")
 _umask: ContextVar[int] = ContextVar("the user's own umask", default=0o022)
-_NOT_IN_FOLDERS = '%?#*[]{}:;\\"'
+_NOT_IN_FOLDERS = '%?#*[]{}:;`\\"'
 MOST_FOLDER_BYTES = 400
+_UNOPENED = "unable to open database file"
 AGAIN, UNTOUCHED = "run this again", "; the last committed state is untouched"
 
 
@@ -63,19 +64,23 @@ _FAULTS = {
 }
 
 
-def disk_error(error: BaseException, then: str, *, so: str = "") -> StorageFailed | None:
+def disk_error(error: BaseException, then: str, *, so: str = "", place: Path | None = None) -> StorageFailed | None:
     """Return what a disk refused as a sentence, where that is what an error, or one that caused it, is about.
 
     Args:
         error: What was raised.
         then: What to do once the disk is mended, e.g. ``train again``.
         so: What it means, after the sentence, e.g. ``: epoch 3 could not be stored``.
+        place: The folder of a database: of a disk that is read-only, SQLite says only that it cannot be opened.
     """
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, StorageFailed):
             return seen
-        if not isinstance(seen, WorkbenchError) and (fault := _fault_of(seen)) is not None:
+        fault = None if isinstance(seen, WorkbenchError) else _fault_of(seen)
+        if fault is None and place is not None and _UNOPENED in _text(seen) and is_read_only(place):
+            fault = _FAULTS[errno.EROFS]
+        if fault is not None:
             return fault.kind(f"{fault.said}{so}.", next_step=f"{fault.remedy} and {then}.")
         seen = seen.__cause__ or seen.__context__
     return None
@@ -100,6 +105,11 @@ def disk_watched(then: str, *, so: str = "") -> Iterator[None]:
         if not isinstance(error, WorkbenchError) and (known := disk_error(error, then, so=so)) is not None:
             raise known from error
         raise
+
+
+def is_read_only(folder: Path) -> bool:
+    """Whether a folder is on a disk that is read-only."""
+    return folder.is_dir() and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _fault_of(error: BaseException) -> _Fault | None:

@@ -7,7 +7,6 @@ child to inherit, and a home folder that was deleted meanwhile is simply made ag
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
@@ -124,9 +123,11 @@ class Database:
         kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the family
         if kind == sqlite3.SQLITE_IOERR and self._is_full():
             error = OSError(errno.ENOSPC, "SQLite says less")
-        if kind == sqlite3.SQLITE_CANTOPEN and self._is_read_only():
-            error = OSError(errno.EROFS, "SQLite says less")
-        if (known := disk_error(error, "submit the job again", so=f": {self.path} cannot be written")) is not None:
+        if (
+            known := disk_error(
+                error, "submit the job again", so=f": {self.path} cannot be written", place=self.path.parent
+            )
+        ) is not None:
             return known
         if kind in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             return JobError(
@@ -140,9 +141,6 @@ class Database:
         return JobError(
             f"The job list {self.path} cannot be used: {error}.", next_step="Check that the folder may be written to."
         )
-
-    def _is_read_only(self) -> bool:
-        return bool(os.statvfs(self.path.parent).f_flag & os.ST_RDONLY)
 
     def _is_full(self) -> bool:
         return shutil.disk_usage(self.path.parent).free < FULL_BELOW_BYTES

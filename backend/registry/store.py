@@ -19,6 +19,7 @@ from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -66,7 +67,7 @@ def open_store(settings: Settings) -> Iterator[MlflowClient]:
     mlflow = quiet_mlflow()
     uri = settings.effective_tracking_uri
     before = (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
-    with _translated(uri), warnings.catch_warnings():
+    with _translated(uri, settings.home), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of its own deprecations and of features we do not use
         if not settings.tracking_uri:
             settings.home.mkdir(parents=True, exist_ok=True)
@@ -109,14 +110,14 @@ def _artifacts_in(root: str) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(uri: str) -> Iterator[None]:
+def _translated(uri: str, home: Path) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:  # a driver is missing
-        if (known := disk_error(error, "try again")) is not None:
+        if (known := disk_error(error, "try again", place=home)) is not None:
             raise known from error
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RegistryError(
