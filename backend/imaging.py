@@ -10,33 +10,34 @@ Every pixel that a model ever sees, in training, in the gallery or in a query, i
 from __future__ import annotations
 
 import io
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import json
+import math
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from backend import imaging_files, imaging_png, imaging_refusals, imaging_steps
+from backend import imaging_budget, imaging_files, imaging_png, imaging_refusals, imaging_steps
 from backend.errors import ImageRejected
+from backend.imaging_budget import Budget, as_it_is, budgeted, packed
+from backend.pixel_spec import PixelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from backend.imaging_files import Loaded
-    from backend.pixel_spec import PixelSpec
 
-MAX_PIXELS = 40_000_000
-LARGE_PIXELS = 16_000_000
 encode_png = imaging_png.encode_png  # ours are read back without a codec, too
 MIN_SIDE, FORMATS_READ = imaging_refusals.MIN_SIDE, imaging_refusals.FORMATS_READ
+LARGE_PIXELS = imaging_refusals.LARGE_PIXELS
+answered, MAX_PIXELS = imaging_budget.answered, imaging_budget.MAX_PIXELS
 kind_of, HEAD_BYTES = imaging_files.kind_of, imaging_files.HEAD_BYTES
 upright, flattened = imaging_steps.upright, imaging_steps.flattened
-_UNHELD = nullcontext()
-_SPARE = 6  # how many times the size that is needed a large JPEG is decoded at, at least
+_SPARE = 6  # how many times the size that is needed a large picture is brought down to, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,19 @@ class DecodedImage:
         """Return the pixels as PNG."""
         return self.png or encode_png(self.pixels)
 
+    def packed(self) -> bytes:
+        """Return all of it but ``png`` as bytes, for another process; :meth:`unpacked` reads them."""
+        head = {"shape": self.pixels.shape, "notes": self.notes, "info": asdict(self.info)}
+        return json.dumps(head).encode() + b"\n" + self.pixels.tobytes()
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> DecodedImage:
+        """Read what :meth:`packed` returned."""
+        line, _, pixels = data.partition(b"\n")
+        head = json.loads(line)
+        shaped = np.frombuffer(bytearray(pixels), np.uint8).reshape(head["shape"])
+        return cls(shaped, tuple(head["notes"]), ImageInfo(**head["info"]))
+
     def to_float(self) -> NDArray[np.float32]:
         """Return the pixels as float32 (H, W, C) in [0, 1]."""
         return to_float(self.pixels)
@@ -80,10 +94,11 @@ def to_float(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.multiply(pixels, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
+@budgeted(packed, lambda data: ImageInfo(**json.loads(data)))
 def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Check that a picture is readable to its end, as cheaply as its format allows; what passes can be decoded.
 
-    A JPEG's whole stream is read at an eighth of its size.
+    A JPEG's whole stream is read at an eighth of its size, and a large WEBP's as one pixel.
 
     Raises:
         ImageRejected: As :func:`decode`.
@@ -98,33 +113,35 @@ def decode(
     spec: PixelSpec,
     *,
     max_pixels: int = MAX_PIXELS,
-    while_large: AbstractContextManager[object] = _UNHELD,
 ) -> DecodedImage:
     """Turn encoded bytes into the pixels that a model with this ``spec`` sees.
 
     Args:
         data: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
         spec: Size, colour mode and background of the model's gallery.
-        max_pixels: Largest width x height that is decoded.
-        while_large: Held while a picture of more than ``LARGE_PIXELS`` is in memory, say a lock.
+        max_pixels: Largest width x height that is decoded in full; a JPEG or WEBP may have four times as many.
 
     Raises:
         ImageRejected: The bytes are no usable picture; ``code`` and message say why.
     """
     _, plain = _read_plain([data], spec, max_pixels)
     if not len(plain):
-        return _by_codec(data, spec, max_pixels, while_large)
+        return _by_codec(data, spec, max_pixels)
     info = ImageInfo("PNG", spec.width, spec.height, imaging_png.channels_of(data), 1)
     (inverted,) = imaging_steps.on_other_ground(plain, spec)
     return _polarised(DecodedImage(plain[0], (), info, data), spec, inverted=inverted)
 
 
-def _by_codec(
-    data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS, while_large: AbstractContextManager[object] = _UNHELD
-) -> DecodedImage:
-    """Do what :func:`decode` does, for what is known to be no plain PNG."""
+def _by_codec(data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    return _budgeted(data, spec.as_dict(), max_pixels=max_pixels)
+
+
+@budgeted(DecodedImage.packed, DecodedImage.unpacked)
+def _budgeted(data: bytes, fields: dict[str, Any], *, max_pixels: int) -> DecodedImage:
+    """Do what :func:`decode` does, for what is known to be no plain PNG and a spec as its fields."""
+    spec = PixelSpec(**fields)
     notes: list[str] = []
-    with opened(data, max_pixels=max_pixels, enough=_enough(spec), while_large=while_large) as (picture, info):
+    with opened(data, max_pixels=max_pixels, enough=_enough(spec)) as (picture, info):
         pixels = np.asarray(_fitted(picture, spec, notes), dtype=np.uint8).reshape(spec.shape)
         inverted = imaging_steps.on_other_ground(pixels[None], spec)[0] and imaging_steps.is_grey(picture.image)
     return _polarised(DecodedImage(pixels, tuple(notes), info), spec, inverted=inverted)
@@ -138,8 +155,17 @@ def _polarised(found: DecodedImage, spec: PixelSpec, *, inverted: bool) -> Decod
 
 
 def _enough(spec: PixelSpec) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
-    """Say at which size a JPEG has to be decoded at least; None: at its own, as all but the largest are."""
-    return lambda size: within(size, _SPARE * max(spec.shape)) if size[0] * size[1] > LARGE_PIXELS else None
+    """Say at which size a picture has to be decoded at least; None: at its own, as all but large ones are."""
+    return lambda size: within(size, _SPARE * max(spec.shape)) if _is_large(size) else None
+
+
+def _is_large(size: tuple[int, int]) -> bool:
+    return size[0] * size[1] > LARGE_PIXELS
+
+
+def _not_large(size: tuple[int, int]) -> tuple[int, int] | None:
+    scale = math.sqrt(LARGE_PIXELS / (size[0] * size[1])) if _is_large(size) else 1
+    return (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))) if scale < 1 else None
 
 
 def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
@@ -159,7 +185,7 @@ def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str]) -> Image.Image:
     mode = "L" if spec.channels == 1 else "RGB"
     fitted, was_clear = imaging_steps.shown(standing, mode, lambda flat: imaging_steps.fitted(flat, spec))
     if was_clear:
-        notes.append("Its transparent parts were put on white.")
+        notes.append(imaging_steps.CLEAR_NOTE)
     return fitted
 
 
@@ -205,6 +231,7 @@ def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
     return pixels
 
 
+@budgeted(as_it_is, as_it_is)
 def thumbnail(data: bytes, *, side: int = 160) -> bytes:
     """Return a picture of at most ``side`` pixels a side for screens; a small PNG comes back as it is.
 
@@ -238,18 +265,19 @@ def opened(
     data: bytes,
     *,
     max_pixels: int = MAX_PIXELS,
-    enough: Callable[[tuple[int, int]], tuple[int, int] | None] = lambda _: None,
+    enough: Callable[[tuple[int, int]], tuple[int, int] | None] = _not_large,
     mode: str | None = None,
-    while_large: AbstractContextManager[object] = _UNHELD,
 ) -> Iterator[tuple[Loaded, ImageInfo]]:
     """Check, decode and hold a picture; whatever its bytes do to a decoder becomes ``ImageRejected``.
 
+    Only what is ``budgeted`` calls this: what a picture costs is looked at before.
+
     Args:
         data: An encoded picture.
-        max_pixels: Largest width x height that is decoded.
-        enough: Tells of a size, (W, H), which size is enough, for formats that can be decoded smaller; None: as it is.
+        max_pixels: Largest width x height that is decoded in full.
+        enough: Tells of a size, (W, H), which size is enough; formats that can be decoded smaller are, other large
+            pictures are averaged down at once. None: as it is.
         mode: ``L``, where greys are enough.
-        while_large: Held while a picture of more than ``LARGE_PIXELS`` is in memory.
 
     Raises:
         ImageRejected: The bytes are no usable picture; ``code`` and message say why.
@@ -259,15 +287,22 @@ def opened(
         raise imaging_refusals.no_picture(data)
     try:
         image, source = imaging_files.header(data, kind)
-        with image, while_large if image.width * image.height > LARGE_PIXELS else _UNHELD:
-            imaging_refusals.check_size(image.size, max_pixels)
+        with image:
+            Budget(max_pixels).check(image.size, kind)
             width, height = image.size
-            picture = imaging_files.loaded(image, source, kind, mode, enough(image.size))
-            yield picture, ImageInfo(kind, width, height, _channels(picture.image), picture.frames)
+            needed = enough(image.size)
+            picture = imaging_files.loaded(image, source, kind, mode, needed)
+            info = ImageInfo(kind, width, height, _channels(picture.image), picture.frames)
+            yield (_brought_down(picture, needed) if needed and _is_large(picture.image.size) else picture), info
     except imaging_files.DECODER_ERRORS as error:
         raise imaging_refusals.damaged() from error
     except MemoryError as error:
         raise imaging_refusals.no_memory() from error
+
+
+def _brought_down(picture: Loaded, enough: tuple[int, int]) -> Loaded:
+    small, was_clear = imaging_steps.brought_down(picture.image, enough)
+    return picture._replace(image=small, notes=picture.notes + (imaging_steps.CLEAR_NOTE,) * was_clear)
 
 
 def _channels(image: Image.Image) -> int:

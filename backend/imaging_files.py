@@ -22,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from backend import imaging_refusals, imaging_repair
+from backend import imaging_refusals, imaging_repair, imaging_webp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,7 +156,7 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
         data: What it was opened from.
         kind: Its format.
         mode: ``L``, where the greys of a JPEG are enough.
-        enough: Size, (W, H), that a JPEG is decoded at, at least; None: its own.
+        enough: Size, (W, H), that a JPEG or a still WEBP is decoded at, at least; None: its own.
 
     Raises:
         DECODER_ERRORS: It cannot be decoded to its end.
@@ -165,6 +165,8 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
     def decoded(image: Image.Image, notes: tuple[str, ...] = ()) -> Loaded:
         if kind == "JPEG":  # others would give a preview, whatever is wrong with the picture itself
             image.draft(mode, enough)
+        elif kind == "WEBP" and enough and enough[0] < image.width and not getattr(image, "is_animated", False):
+            return _scaled_webp(image, data, enough)
         image.load()
         return Loaded(image, _orientation(image, kind), _frames(image, kind), notes)
 
@@ -175,6 +177,14 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
             with suppress(*DECODER_ERRORS):
                 return decoded(_OPENERS[kind](io.BytesIO(mended)), notes)
         raise
+
+
+def _scaled_webp(image: Image.Image, data: bytes, size: tuple[int, int]) -> Loaded:
+    small = imaging_webp.scaled(data, size)
+    if image.mode == "RGB":
+        small = small.convert("RGB")
+    small.info = image.info
+    return Loaded(small, _orientation(image, "WEBP"), 1)
 
 
 def _mended(data: bytes, kind: str) -> Iterator[tuple[bytes, tuple[str, ...]]]:

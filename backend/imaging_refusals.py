@@ -5,11 +5,14 @@ from __future__ import annotations
 from backend.errors import ImageRejected
 
 MIN_SIDE = 8
+# From here on a picture is brought down while it is read: a decoded one has up to four bytes a pixel.
+LARGE_PIXELS = 4_000_000
+MOST_ASPECT = 100  # longer side over shorter; a shop's long detail pages have up to 40
 FORMATS_READ = "PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF"
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Refuse a picture, (W, H), that is too large or too small.
+    """Refuse a picture, (W, H), that is too large, too small, or too long and narrow.
 
     Raises:
         ImageRejected: It is.
@@ -21,6 +24,12 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
             code="too_many_pixels",
             next_step="Save it smaller and try again.",
             status=413,
+        )
+    if max(size) > MOST_ASPECT * min(size) and min(size):
+        raise ImageRejected(
+            f"The picture has {width} x {height} pixels, which is too long and narrow to show a product.",
+            code="too_narrow",
+            next_step=f"Cut it, so that its longer side is at most {MOST_ASPECT} times its shorter one.",
         )
     if min(size) < MIN_SIDE:
         raise ImageRejected(
@@ -48,6 +57,16 @@ def damaged() -> ImageRejected:
         "The picture is damaged or incomplete, and cannot be read to its end.",
         code="damaged",
         next_step="Save or download it again, then retry.",
+    )
+
+
+def too_costly() -> ImageRejected:
+    """A picture that would take more than one picture may."""
+    return ImageRejected(
+        "The picture is stored in such a way that reading it takes too much time or memory.",
+        code="too_costly",
+        next_step="Open it in a picture editor, save it as a plain JPEG or PNG, and try again.",
+        status=413,
     )
 
 

@@ -12,6 +12,8 @@ import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from backend.imaging_refusals import LARGE_PIXELS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -83,7 +85,11 @@ def completed_jpeg(data: bytes, opener: Callable[[io.BytesIO], Image.Image]) -> 
 
 
 def _fingerprint(image: Image.Image) -> bytes:
-    """Hash the pixels band by band: a second copy of a large picture is never made."""
+    """Hash the pixels band by band, of a large picture at a half or a quarter of its size, so that it stays small."""
+    width, height = image.size
+    while width * height > LARGE_PIXELS:
+        width, height = width // 2, height // 2
+    image.draft(None, (width, height))
     image.load()
     digest = hashlib.sha256()
     for top in range(0, image.height, _BAND):

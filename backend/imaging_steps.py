@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from backend.pixel_spec import PixelSpec
 
 _OPAQUE = 255
+CLEAR_NOTE = "Its transparent parts were put on white."
+_BAND = 256  # rows of a large picture that are flattened at once
 _GAP = 3.0  # how many times the size of the result is left to the fine filter
 _SAMPLED = 64  # pixels a side that are asked whether they have a colour
 # A photo without colours has a tint and the noise of JPEG, and perhaps a label somewhere.
@@ -75,6 +77,26 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     return image
 
 
+def brought_down(image: Image.Image, enough: tuple[int, int]) -> tuple[Image.Image, bool]:
+    """Average a large picture down to at least ``enough``, (W, H), flattened band by band: it is never copied whole.
+
+    The second value says whether anything was transparent.
+    """
+    factor = min(image.width // enough[0], image.height // enough[1])
+    if factor < 2:
+        return image, False
+    height, was_clear, small = -(-_BAND // factor) * factor, False, None
+    for top in range(0, image.height, height):
+        flat, is_clear = flattened(image.crop((0, top, image.width, min(top + height, image.height))))
+        was_clear |= is_clear
+        band = flat.reduce(factor)
+        if small is None:
+            small = Image.new(band.mode, (band.width, -(-image.height // factor)))
+            small.info["icc_profile"] = image.info.get("icc_profile")
+        small.paste(band, (0, top // factor))
+    return small or image, was_clear
+
+
 def shown(image: Image.Image, mode: str, scale: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, bool]:
     """Bring an upright picture to L or RGB, in sRGB, and to size; says whether anything was transparent.
 
@@ -83,7 +105,7 @@ def shown(image: Image.Image, mode: str, scale: Callable[[Image.Image], Image.Im
     flat, was_clear = flattened(image)
     convert = to_srgb(image.info.get("icc_profile"), flat.mode)
     if convert is None:
-        return scale(flat.convert(mode)), was_clear
+        return scale(flat if flat.mode == mode else flat.convert(mode)), was_clear
     return convert(scale(flat)).convert(mode), was_clear
 
 

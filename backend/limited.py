@@ -74,7 +74,7 @@ class Limits:
     """
 
     memory_bytes: int
-    cpu_s: int
+    cpu_s: float
     wall_s: float
     answer_bytes: int = 64_000_000
 
@@ -95,8 +95,9 @@ class LimitedProcess:
         self._got = bytearray()
         self._process = process = subprocess.Popen(
             [sys.executable, "-m", "backend.limited", function, json.dumps(asdict(limits))],
-            cwd=REPOSITORY,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
+            cwd=REPOSITORY if REPOSITORY.is_dir() else None,  # executors of a cluster have a zip
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+            | {"PYTHONPATH": str(REPOSITORY), **_FRUGAL},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -106,6 +107,11 @@ class LimitedProcess:
         assert process.stdout is not None  # noqa: S101
         self._questions, self._answers = process.stdin, process.stdout
         os.set_blocking(self._questions.fileno(), False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be asked something else."""
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -186,7 +192,7 @@ class LimitedProcess:
         status = self._process.wait()
         if self._is_cancelled:
             raise Cancelled("It was cancelled.")
-        if self._is_late or status == -signal.SIGXCPU:
+        if self._is_late or status in {-signal.SIGXCPU, -signal.SIGPROF}:
             raise LimitExceeded("time")
         # A kill that is not ours is the system's, for want of memory; C++ and Rust abort where they get none.
         raise LimitExceeded("memory" if status in {-signal.SIGKILL, -signal.SIGABRT} else "damage")
@@ -253,11 +259,12 @@ def _bind(limits: Limits) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _allow_cpu(seconds: int) -> None:
+def _allow_cpu(seconds: float) -> None:
     """Have the system end this process after that much more CPU time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = ceil(used.ru_utime + used.ru_stime) + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+    soft = ceil(used.ru_utime + used.ru_stime + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft + 1, resource.RLIM_INFINITY))
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # counts parts of a second, too
 
 
 def _die_with_owner(*, is_on: bool) -> None:

@@ -7,6 +7,7 @@ enlarge it would blur it. Photos are decoded no larger than that needs.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from PIL import Image
 from backend.catalogue.schemas import QUALITY_SCHEMA
 from backend.errors import ImageRejected
 from backend.imaging import MAX_PIXELS, flattened, opened, to_float, upright
+from backend.imaging_budget import budgeted, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +62,8 @@ class Measures:
     phash: str
 
 
-def measure(image: bytes, max_pixels: int = MAX_PIXELS) -> Measures:
+@budgeted(packed, lambda data: Measures(**json.loads(data)))
+def measure(image: bytes, *, max_pixels: int = MAX_PIXELS) -> Measures:
     """Measure one encoded picture.
 
     Raises:
@@ -100,7 +103,7 @@ def measure_batches(batches: Iterable[pa.RecordBatch], *, max_pixels: int) -> It
 
 def _row(image: bytes, max_pixels: int) -> dict[str, object]:
     try:
-        return asdict(measure(image, max_pixels))
+        return asdict(measure(image, max_pixels=max_pixels))
     except ImageRejected as error:
         return {"reason": f"{error.code}: {error.message}"}
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from backend import imaging
 from backend.errors import ImageRejected
+from backend.imaging_budget import as_it_is, budgeted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ DARKER = 0.6  # times as bright
 JPEG_QUALITY = 30
 
 
+@budgeted(as_it_is, as_it_is)
 def changed(data: bytes, change: Change) -> bytes:
     """Return an encoded picture, changed.
 
