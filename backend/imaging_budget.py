@@ -25,6 +25,7 @@ Call = TypeVar("Call", bound="Callable[..., Any]")
 _REDUCIBLE = {"JPEG", "WEBP"}  # that can be decoded at a smaller size, so that memory follows the result
 _SIMPLE = {"PNG", "JPEG", "WEBP"}
 _SIMPLE_BYTES = 2_000_000
+_SIMPLE_PARTS = 1_000
 _SIMPLE_BLOCK_SCANS = 2_000_000  # 0.1 s
 _CALLS: dict[str, Callable[[bytes, Any, Any], bytes]] = {}  # what is budgeted, by its place
 
@@ -56,13 +57,13 @@ class Budget:
 
     @property
     def block_scans(self) -> int:
-        """Most blocks of a JPEG, summed over its scans; a usual progressive photo of 16 megapixels has 5 million."""
-        return int(self.share * 30_000_000)
+        """Most blocks of a JPEG, summed over its scans; a usual progressive photo of 16 megapixels has 2 million."""
+        return int(self.share * 12_000_000)
 
     @property
     def limits(self) -> Limits:
         """What a process that reads one picture may take; Pillow sets canvases of a WEBP aside that nothing touches."""
-        return Limits(memory_bytes=int(self.share * 1_600_000_000), cpu_s=1.8 * self.share, wall_s=20 * self.share)
+        return Limits(memory_bytes=int(self.share * 1_600_000_000), cpu_s=1.5 * self.share, wall_s=20 * self.share)
 
     def most_pixels(self, kind: str) -> int:
         """Most pixels of a picture of this format."""
@@ -84,7 +85,7 @@ class Budget:
         """
         if found.size:
             self.check(found.size, kind)
-        if found.held > self.held or found.block_scans > self.block_scans:
+        if found.parts > MOST_PARTS or found.held > self.held or found.block_scans > self.block_scans:
             raise imaging_refusals.too_costly()
 
 
@@ -95,7 +96,7 @@ def is_simple(data: bytes, kind: str, found: Outline) -> bool:
         and len(data) <= _SIMPLE_BYTES
         and found.size is not None
         and found.size[0] * found.size[1] <= imaging_refusals.LARGE_PIXELS
-        and found.parts <= MOST_PARTS
+        and found.parts <= _SIMPLE_PARTS
         and found.block_scans <= _SIMPLE_BLOCK_SCANS
     )
 

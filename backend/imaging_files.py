@@ -22,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from backend import imaging_refusals, imaging_repair, imaging_webp
+from backend import imaging_outline, imaging_refusals, imaging_repair, imaging_webp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,7 +156,7 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
         data: What it was opened from.
         kind: Its format.
         mode: ``L``, where the greys of a JPEG are enough.
-        enough: Size, (W, H), that a JPEG or a still WEBP is decoded at, at least; None: its own.
+        enough: Size, (W, H), that a JPEG or a large WEBP, which is no animation, is decoded at, at least; None: its own.
 
     Raises:
         DECODER_ERRORS: It cannot be decoded to its end.
@@ -165,10 +165,10 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
     def decoded(image: Image.Image, notes: tuple[str, ...] = ()) -> Loaded:
         if kind == "JPEG":  # others would give a preview, whatever is wrong with the picture itself
             image.draft(mode, enough)
-        elif kind == "WEBP" and enough and enough[0] < image.width and not getattr(image, "is_animated", False):
+        elif kind == "WEBP" and enough and image.width * image.height > imaging_refusals.LARGE_PIXELS:
             return _scaled_webp(image, data, enough)
         image.load()
-        return Loaded(image, _orientation(image, kind), _frames(image, kind), notes)
+        return Loaded(image, _orientation(image, kind), _frames(image, data, kind), notes)
 
     try:
         return decoded(image)
@@ -195,9 +195,11 @@ def _mended(data: bytes, kind: str) -> Iterator[tuple[bytes, tuple[str, ...]]]:
             yield whole, (MISSING_END,)
 
 
-def _frames(image: Image.Image, kind: str) -> int:
+def _frames(image: Image.Image, data: bytes, kind: str) -> int:
     if kind in {"JPEG", "HEIC"}:  # a HEIC file names the one picture that it is
         return 1
+    if kind == "TIFF":  # Pillow would read every one of what may be a hundred thousand directories
+        return imaging_outline.tiff_frames(data)
     try:
         return int(getattr(image, "n_frames", 1))
     except DECODER_ERRORS:  # a fault in the second frame is none in the first

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OPAQUE = 255
 CLEAR_NOTE = "Its transparent parts were put on white."
-_BAND = 256  # rows of a large picture that are flattened at once
+_BAND = 32  # rows of a large picture that are flattened at once
 _GAP = 3.0  # how many times the size of the result is left to the fine filter
 _SAMPLED = 64  # pixels a side that are asked whether they have a colour
 # A photo without colours has a tint and the noise of JPEG, and perhaps a label somewhere.
@@ -82,7 +82,7 @@ def brought_down(image: Image.Image, enough: tuple[int, int]) -> tuple[Image.Ima
 
     The second value says whether anything was transparent.
     """
-    factor = min(image.width // enough[0], image.height // enough[1])
+    factor = min(image.width // enough[0], image.height // enough[1], _BAND)
     if factor < 2:
         return image, False
     height, was_clear, small = -(-_BAND // factor) * factor, False, None

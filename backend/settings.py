@@ -95,7 +95,8 @@ class Settings:
     endpoint_answer_s: float = _setting(30.0, "Seconds the endpoint works on one request.")
     endpoint_rate: float = _setting(50.0, "Requests a second that one token may make; 0 means no limit.")
     max_upload_mb: int = _setting(5, "Largest picture or request body that is accepted, in megabytes.")
-    max_megapixels: int = _setting(40, "Largest picture that is decoded, in millions of pixels.")
+    max_megapixels: int = _setting(16, "Largest picture, in millions of pixels; JPEG and WEBP may have 4 times that.")
+    picture_processes: int = _setting(2, "Processes in which the endpoint reads large or unusual pictures.")
     max_rows: int = _setting(128, "Most pictures in one request to the endpoint.")
     job_heartbeat_s: float = _setting(2.0, "Seconds between two signs of life of a job.")
     job_lost_after_s: float = _setting(60.0, "Seconds without a sign of life after which a job counts as lost.")
@@ -260,7 +261,7 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be a port in 0..{MAX_PORT}, got {getattr(settings, name)}.",
                 next_step="Choose a free port, for example between 1024 and 65535.",
             )
-    for name in ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "max_rows"):
+    for name in ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "max_rows"):
         if getattr(settings, name) < 1:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",

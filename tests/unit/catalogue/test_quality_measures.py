@@ -96,7 +96,7 @@ def test_small_pictures_are_measured_as_they_are_and_large_ones_at_one_size():
     assert measure(encoded(large)) == measure(encoded(reduced))
 
 
-@pytest.mark.parametrize("size", [(8, 4000), (4000, 8)])
+@pytest.mark.parametrize("size", [(8, 800), (800, 8)])
 def test_the_longest_strip_is_measured(size):
     assert measure(encoded(Image.new("RGB", size, "teal"))).contrast == pytest.approx(0.0, abs=1e-7)
 

@@ -95,22 +95,6 @@ def test_the_pixel_limit_is_the_one_it_was_given(projection_bundle):
         strict.recommend([encoded(picture("blob", 2))], k=1)
 
 
-def test_the_largest_pictures_are_decoded_one_at_a_time(projection_recommender, monkeypatch):
-    """40 million pixels take 0.8 GB while they are decoded; several at once would end the endpoint."""
-    held = []
-    monkeypatch.setattr(imaging, "LARGE_PIXELS", 20 * 20)
-    upright = imaging.upright
-
-    def noting(image, orientation):
-        held.append(projection_recommender._pictures._large.locked())
-        return upright(image, orientation)
-
-    monkeypatch.setattr(imaging, "upright", noting)
-    projection_recommender.recommend([encoded(picture("blob", 1, side=side)) for side in (16, 40, 20)], k=1)
-    assert held == [False, True, False]
-    assert not projection_recommender._pictures._large.locked()
-
-
 @pytest.mark.parametrize("name", [bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY])
 def test_a_damaged_bundle_is_not_loaded(projection_bundle, tmp_path, name):
     folder = shutil.copytree(projection_bundle, tmp_path / "m")
