@@ -288,7 +288,7 @@ def opened(
     try:
         image, source = imaging_files.header(data, kind)
         with image:
-            Budget(max_pixels).check(image.size, kind)
+            Budget(max_pixels).check(image.size, kind, imaging_files.held_by_decoder(image))
             width, height = image.size
             needed = enough(image.size)
             picture = imaging_files.loaded(image, source, kind, mode, needed)

@@ -26,6 +26,7 @@ _REDUCIBLE = {"JPEG", "WEBP"}  # that can be decoded at a smaller size, so that 
 _SIMPLE = {"PNG", "JPEG", "WEBP"}
 _SIMPLE_BYTES = 2_000_000
 _SIMPLE_PARTS = 1_000
+_BYTES = 4  # of a pixel in memory
 _SIMPLE_BLOCK_SCANS = 2_000_000  # 0.1 s
 _CALLS: dict[str, Callable[[bytes, Any, Any], bytes]] = {}  # what is budgeted, by its place
 
@@ -69,13 +70,15 @@ class Budget:
         """Most pixels of a picture of this format."""
         return self.reduced_pixels if kind in _REDUCIBLE else self.pixels
 
-    def check(self, size: tuple[int, int], kind: str) -> None:
-        """Refuse a picture, (W, H), for its shape.
+    def check(self, size: tuple[int, int], kind: str, held: int = 0) -> None:
+        """Refuse a picture, (W, H), for its shape, or because of what its decoder would hold beside it, in bytes.
 
         Raises:
-            ImageRejected: It is too large, too small, or too long and narrow.
+            ImageRejected: It is too large, too small, or too long and narrow; or it would take too much memory.
         """
         imaging_refusals.check_size(size, self.most_pixels(kind))
+        if held and held + _BYTES * size[0] * size[1] > self.held:
+            raise imaging_refusals.too_costly()
 
     def check_outline(self, found: Outline, kind: str) -> None:
         """Refuse a picture that would cost too much by what its bytes say.

@@ -36,6 +36,7 @@ DECODER_ERRORS += (
     RuntimeError,
 )  # what Pillow raises on bytes nobody foresaw
 _ORIENTATION = 0x0112
+_SAMPLE_BITS, _STRIP_ROWS, _TILE_COLUMNS, _TILE_ROWS = 258, 278, 322, 323
 _WHOLE_NUMBERS = {3: "H", 4: "I"}  # types of a tag
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -165,7 +166,7 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
     def decoded(image: Image.Image, notes: tuple[str, ...] = ()) -> Loaded:
         if kind == "JPEG":  # others would give a preview, whatever is wrong with the picture itself
             image.draft(mode, enough)
-        elif kind == "WEBP" and enough and image.width * image.height > imaging_refusals.LARGE_PIXELS:
+        elif kind == "WEBP" and enough and _is_large_still(image):
             return _scaled_webp(image, data, enough)
         image.load()
         return Loaded(image, _orientation(image, kind), _frames(image, data, kind), notes)
@@ -177,6 +178,21 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
             with suppress(*DECODER_ERRORS):
                 return decoded(_OPENERS[kind](io.BytesIO(mended)), notes)
         raise
+
+
+def held_by_decoder(image: Image.Image) -> int:
+    """Return how many bytes a decoder holds beside the picture itself: all of a strip of a packed TIFF, which may be one."""
+    if not isinstance(image, _Tiff) or not image.tile or image.tile[0][0] != "libtiff":
+        return 0
+    tags = image.tag_v2
+    rows = min(int(tags.get(_TILE_ROWS) or tags.get(_STRIP_ROWS) or image.height), image.height)
+    columns = min(int(tags.get(_TILE_COLUMNS) or image.width), image.width)
+    return rows * columns * sum(tags.get(_SAMPLE_BITS, (8,))) // 8
+
+
+def _is_large_still(image: Image.Image) -> bool:
+    is_large = image.width * image.height > imaging_refusals.LARGE_PIXELS
+    return is_large and not getattr(image, "is_animated", False)
 
 
 def _scaled_webp(image: Image.Image, data: bytes, size: tuple[int, int]) -> Loaded:

@@ -7,7 +7,7 @@ import random
 import struct
 import zlib
 from functools import cache
-from itertools import count, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -183,7 +183,12 @@ def mutated(dice: random.Random) -> tuple[str, bytes]:
 def corpus(size: int, *, seed: int = 7) -> Iterator[tuple[str, bytes]]:
     """Yield names and files: all bombs, then mutations, the same for every seed."""
     yield from ((name, make()) for name, make in islice(BOMBS.items(), size))
+    yield from mutations(max(size - len(BOMBS), 0), seed=seed)
+
+
+def mutations(size: int, *, seed: int = 7) -> Iterator[tuple[str, bytes]]:
+    """Yield names and mutated files, the same for every seed."""
     dice = random.Random(seed)
-    for number in islice(count(), max(size - len(BOMBS), 0)):
+    for number in range(size):
         suffix, data = mutated(dice)
         yield f"{number:06d}.{suffix}", data

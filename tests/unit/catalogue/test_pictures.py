@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +19,7 @@ from backend.catalogue.pictures import FACT_SCHEMA, STAGED_DDL, STAGED_SCHEMA, P
 from backend.catalogue.sources import entry_table
 from backend.errors import ImageRejected
 from backend.imaging import encode_png
+from tests.support.hostile_pictures import png
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 COLOUR = encode_png(np.random.default_rng(2).integers(0, 256, (20, 30, 3), np.uint8))
@@ -98,6 +102,23 @@ def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
     assert [row["product_id"] for row in usable] == ["p5"]
     assert (rows[0]["image"], rows[2]["image"]) == (COLOUR[:-40], None)
     assert rows[0]["width"] is None
+
+
+def reasons_of(rows):
+    return Counter(row["reason"].split(":")[0] for row in rows)
+
+
+def test_a_strip_among_good_pictures_is_left_out_with_its_reason(staged):
+    usable, rows, _ = staged([GREY, png(6_550, 8), COLOUR], max_pixels=100_000)
+    assert [row["product_id"] for row in usable] == ["p0", "p2"]
+    assert reasons_of(rows) == {"too_narrow": 1}
+
+
+def test_the_strip_in_a_catalogue_of_an_attack_is_left_out(security_case, staged):
+    table = security_case("strip_catalogue.csv").read_text("utf-8").splitlines()
+    pictures = [base64.b64decode(row["image"].partition(",")[2]) for row in csv.DictReader(table)]
+    usable, rows, _ = staged(pictures, max_pixels=16_000_000)
+    assert (len(usable), reasons_of(rows)) == (40, {"too_narrow": 1})
 
 
 def test_a_picture_that_the_catalogue_holds_is_neither_decoded_nor_staged(staged):
