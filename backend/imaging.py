@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from PIL import Image
 
 from backend import imaging_budget, imaging_files, imaging_png, imaging_refusals, imaging_steps
 from backend.errors import ImageRejected
-from backend.imaging_budget import Budget, as_it_is, budgeted, packed
+from backend.imaging_budget import Budget, as_it_is, budgeted, is_large, not_large, packed, within
 from backend.pixel_spec import PixelSpec
 
 if TYPE_CHECKING:
@@ -156,22 +155,7 @@ def _polarised(found: DecodedImage, spec: PixelSpec, *, inverted: bool) -> Decod
 
 def _enough(spec: PixelSpec) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
     """Say at which size a picture has to be decoded at least; None: at its own, as all but large ones are."""
-    return lambda size: within(size, _SPARE * max(spec.shape)) if _is_large(size) else None
-
-
-def _is_large(size: tuple[int, int]) -> bool:
-    return size[0] * size[1] > LARGE_PIXELS
-
-
-def _not_large(size: tuple[int, int]) -> tuple[int, int] | None:
-    scale = math.sqrt(LARGE_PIXELS / (size[0] * size[1])) if _is_large(size) else 1
-    return (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))) if scale < 1 else None
-
-
-def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Return a size, (W, H), brought down to a longer side of ``longest``; a smaller one stays as it is."""
-    scale = min(1.0, longest / max(size))
-    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+    return lambda size: within(size, _SPARE * max(spec.shape)) if is_large(size) else None
 
 
 def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str]) -> Image.Image:
@@ -265,7 +249,7 @@ def opened(
     data: bytes,
     *,
     max_pixels: int = MAX_PIXELS,
-    enough: Callable[[tuple[int, int]], tuple[int, int] | None] = _not_large,
+    enough: Callable[[tuple[int, int]], tuple[int, int] | None] = not_large,
     mode: str | None = None,
 ) -> Iterator[tuple[Loaded, ImageInfo]]:
     """Check, decode and hold a picture; whatever its bytes do to a decoder becomes ``ImageRejected``.
@@ -293,7 +277,7 @@ def opened(
             needed = enough(image.size)
             picture = imaging_files.loaded(image, source, kind, mode, needed)
             info = ImageInfo(kind, width, height, _channels(picture.image), picture.frames)
-            yield (_brought_down(picture, needed) if needed and _is_large(picture.image.size) else picture), info
+            yield (_brought_down(picture, needed) if needed and is_large(picture.image.size) else picture), info
     except imaging_files.DECODER_ERRORS as error:
         raise imaging_refusals.damaged() from error
     except MemoryError as error:

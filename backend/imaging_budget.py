@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
+import os
+import sys
 from dataclasses import asdict, dataclass
-from functools import wraps
+from functools import cache, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backend import imaging_apart, imaging_refusals
@@ -92,13 +96,30 @@ class Budget:
             raise imaging_refusals.too_costly()
 
 
+def is_large(size: tuple[int, int]) -> bool:
+    """Tell whether a picture, (W, H), is brought down while it is read."""
+    return size[0] * size[1] > imaging_refusals.LARGE_PIXELS
+
+
+def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return a size, (W, H), brought down to a longer side of ``longest``; a smaller one stays as it is."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+
+
+def not_large(size: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the size that a large picture, (W, H), is brought down to where nobody needs less; None for a small one."""
+    scale = math.sqrt(imaging_refusals.LARGE_PIXELS / (size[0] * size[1])) if is_large(size) else 1.0
+    return (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))) if is_large(size) else None
+
+
 def is_simple(data: bytes, kind: str, found: Outline) -> bool:
     """Tell whether a picture is certainly read in a few tenths of a second and 64 MB, as nearly all are."""
     return (
         kind in _SIMPLE
         and len(data) <= _SIMPLE_BYTES
         and found.size is not None
-        and found.size[0] * found.size[1] <= imaging_refusals.LARGE_PIXELS
+        and not is_large(found.size)
         and found.parts <= _SIMPLE_PARTS
         and found.block_scans <= _SIMPLE_BLOCK_SCANS
     )
@@ -143,10 +164,18 @@ def answered(question: bytes) -> bytes:
     Raises:
         ImageRejected: The picture is not usable.
     """
+    _silence()
     head, _, data = question.partition(b"\n")
     place, args, options = json.loads(head)
     importlib.import_module(place.partition(":")[0])
     return _CALLS[place](data, args, options)
+
+
+@cache
+def _silence() -> None:
+    """Keep what decoders print of broken files out of the log, which whoever sends them could fill."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def as_it_is(data: bytes) -> bytes:
