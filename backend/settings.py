@@ -71,10 +71,7 @@ class Settings:
     max_source_upload_mb: int = _setting(500, "Largest file of products that the Catalogue page takes, in megabytes.")
     tracking_uri: str = _setting("", "MLflow tracking and registry URI; empty means SQLite below the home folder.")
     artifact_uri: str = _setting("", "Where MLflow keeps artifacts; empty means below the home folder.")
-    registry_key: SecretStr = _setting(
-        SecretStr(""),
-        "Key that registered versions are signed with; empty means the file registry-key of the home folder.",
-    )
+    registry_key: SecretStr = _setting(SecretStr(""), "Key that signs registered versions; empty means the home's own.")
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
     spark_conf: str = _setting("", "More Spark configuration, `key=value` pairs separated by semicolons.")
