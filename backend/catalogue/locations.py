@@ -20,6 +20,7 @@ from backend.catalogue.table_files import PARQUET_MAGIC
 from backend.catalogue.table_sources import TableKind, TableSource
 from backend.catalogue.zip_bounds import is_zip
 from backend.errors import CatalogueError, DatasetUnavailable
+from backend.plain_files import open_plain
 from backend.storage import disk_error
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def detect(path: Path) -> Kind:
     try:
         if path.is_dir():
             return _folder_kind(path)
-        with path.open("rb") as file:
+        with open_plain(path.resolve()) as file:
             start = file.read(4)
         return _file_kind(path, start)
     except FileNotFoundError:

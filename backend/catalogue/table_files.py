@@ -12,6 +12,7 @@ from backend.catalogue.picture_files import gone
 from backend.catalogue.picture_zip import DAMAGE, is_encrypted, opened_zip
 from backend.catalogue.zip_bounds import open_member, unpacked
 from backend.errors import CatalogueError
+from backend.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ class TableFile:
             CatalogueError: It cannot be opened.
         """
         try:
-            return self._open_member() if self.member else self.path.open("rb")
+            return self._open_member() if self.member else open_plain(self.path.resolve())
         except FileNotFoundError:
             raise gone(self.path) from None
         except OSError as error:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
 from backend.errors import CatalogueError
+from backend.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def open_bounded(path: Path) -> ZipFile:
         CatalogueError: It is a bomb, or has more files than are held in memory.
         BadZipFile, OSError, ValueError, NotImplementedError: It is no zip, or is damaged.
     """
-    with path.open("rb") as file:
+    with open_plain(path.resolve()) as file:
         end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 - as ZipFile reads it, not otherwise
     if end and end[_SIZE_FIELD] > MAX_LIST_BYTES:
         raise CatalogueError(

@@ -118,7 +118,7 @@ def test_nothing_there_and_nothing_readable_are_told_apart(tmp_path, monkeypatch
     def refusing(*_args):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(locations.Path, "open", refusing)
+    monkeypatch.setattr(locations, "open_plain", refusing)
     with pytest.raises(CatalogueError, match="cannot be read: Permission denied"):
         detect(tmp_path / "x.csv")
 
@@ -208,3 +208,14 @@ def test_a_disk_that_fails_leaves_nothing(settings, monkeypatch, number, error):
     with pytest.raises(error):
         keep_upload(settings, "x.zip", b"x")
     assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "products.csv")
+    with pytest.raises(CatalogueError, match="Not a plain file"):
+        detect(tmp_path / "products.csv")
+    with pytest.raises(CatalogueError, match="Not a plain file"):
+        open_source("folder", tmp_path, columns=None, label_from="folder", version=None)
+    os.mkfifo(tmp_path / "products.zip")
+    with pytest.raises(CatalogueError):
+        open_source("zip", tmp_path / "products.zip", columns=None, label_from="folder", version=None)
