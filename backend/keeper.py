@@ -156,9 +156,10 @@ def _keep(kept: list[Kept], settings: Settings, stop: list[int]) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM instead of falling over them."""
+    """Collect Ctrl-C, SIGTERM and the end of the terminal, which would leave the servers without anybody to end them."""
     stop: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
+    is_detached = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # as nohup has it
+    signals = (signal.SIGINT, signal.SIGTERM, *(() if is_detached else (signal.SIGHUP,)))
     before = {one: signal.signal(one, lambda number, _frame: stop.append(number)) for one in signals}
     try:
         yield stop

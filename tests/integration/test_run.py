@@ -104,7 +104,7 @@ def everything(fresh_store, tmp_path_factory):
         yield found
     finally:
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, found.said()
         _, alive = psutil.wait_procs(family, timeout=10)
         assert alive == []
@@ -222,7 +222,7 @@ def test_it_ends_at_once_while_a_server_waits_to_be_started_again(settings):
         line = process.stdout.readline()
         assert line, said
         said += line
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGHUP)  # the terminal was closed
     rest, _ = process.communicate(timeout=60)  # an hour, if the pause were waited for
     assert process.returncode == 0
     assert b"Ending Twinset" in rest
