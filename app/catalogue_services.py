@@ -52,7 +52,7 @@ class Since:
 
 def look_again() -> None:
     """Forget what was the newest: a job has ended, and may have changed it."""
-    for answer in (services.snapshot, services.models, services.serving, _readable, _history, served_now):
+    for answer in (services.snapshot, services.model_folders, services.serving, _readable, _history, served_now):
         answer.clear()
 
 

@@ -179,10 +179,20 @@ def examples(name: str, version: int, count: int) -> list[Product]:
 # ------------------------------------------------------------------------------------------------- models
 
 
-@st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
 def models() -> list[bundle.Manifest]:
-    """Manifests of all model bundles, newest first; a folder that is no bundle is logged and left out."""
-    return bundle.list_bundles(settings().models_dir)
+    """Manifests of all model bundles, newest first; see :func:`damaged_models` for what is left out."""
+    return list(model_folders().bundles)
+
+
+def damaged_models() -> tuple[bundle.LeftOut, ...]:
+    """Folders among the models that are damaged, or none of ours, and why."""
+    return model_folders().left_out
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
+def model_folders() -> bundle.Models:
+    """What lies in the models folder."""
+    return bundle.survey(settings().models_dir)
 
 
 # ------------------------------------------------------------------------------------------------- endpoint

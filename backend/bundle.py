@@ -15,17 +15,26 @@ A new index takes the place of an old one as a whole folder, so that files and m
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import logging
+import os
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from backend import scratch
+from backend.bundle_manifest import (
+    FORMAT_VERSION,
+    INDEX_METRICS,
+    LONGEST_MANIFEST,
+    NEXT,
+    CatalogueRef,
+    IndexInfo,
+    Manifest,
+)
 from backend.errors import BundleError
-from backend.pixel_spec import CONTRACT, PixelSpec
-from backend.plain_files import open_plain
+from backend.plain_files import open_plain, read_plain
 from backend.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -34,137 +43,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+__all__ = ["FORMAT_VERSION", "INDEX_METRICS", "CatalogueRef", "IndexInfo", "Manifest"]
+
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"
 VECTORS = "vectors.npy"
 GALLERY = "gallery.parquet"
 CELLS = "cells.npz"
+_NOT_THERE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENOTDIR}  # or no plain file
+_LARGEST_FILE = 4_000_000_000  # bytes, of a network's weights
+_LARGEST_ROW, _LARGEST_SMALL = 1_000_000, 1_000_000
 WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives
-_NEXT = "Train or deploy the model again, or restore the folder from a copy."
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueRef:
-    """A catalogue at one Delta version; everything downstream quotes it."""
-
-    name: str
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class IndexInfo:
-    """What the index of a bundle holds.
-
-    Attributes:
-        kind: ``exact`` or ``approximate``.
-        size: Number of items that are searched.
-        splits: Splits of the catalogue that they are of.
-        catalogue: The version that they were read from: the one trained on, or a newer one.
-        scored_size: Number of those of them that scores are taken on.
-        scored_splits: Splits that these are of: all but the test split, whose products ask.
-        generation: 1 when it was built, one more for every refresh since.
-        pixel_contract: What the pictures were turned into pixels by; see :data:`backend.pixel_spec.CONTRACT`.
-    """
-
-    kind: str
-    size: int
-    splits: tuple[str, ...]
-    catalogue: CatalogueRef
-    scored_size: int
-    scored_splits: tuple[str, ...]
-    generation: int = 1
-    pixel_contract: int = CONTRACT
-
-
-INDEX_METRICS = "index."  # what names of figures of an index begin with
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Everything that is to be known about a bundle without opening its other files.
-
-    Attributes:
-        name: Folder name of the bundle, unique below the models folder.
-        config: The training configuration as JSON values.
-        pixels: What the network sees.
-        classes: Labels seen in training, in the order of the network's class numbers.
-        metrics: Figures by name, e.g. ``test.precision_at_1``; fractions in [0, 1].
-        files: SHA-256 by file name, of every file but the manifest.
-        weights_hash: Hash over the weights' values, equal for equal networks whatever the file looks like.
-        notes: Sentences about how the training differs from what was asked for.
-        origin: Where the configuration came from, e.g. ``{"sweep": "autumn", "trial": 7}``; empty: from a person.
-        threads: Threads that each process computed with: another number adds up in another order, and gives other last
-            bits. 0: not known, as for models of earlier versions.
-    """
-
-    name: str
-    created_at: str
-    config: dict[str, Any]
-    pixels: PixelSpec
-    embedding_size: int
-    catalogue: CatalogueRef
-    classes: tuple[str, ...]
-    seed: int
-    git_commit: str
-    libraries: dict[str, str]
-    run_id: str = ""
-    weights_hash: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    index: IndexInfo | None = None
-    files: dict[str, str] = field(default_factory=dict)
-    origin: dict[str, Any] = field(default_factory=dict)
-    threads: int = 0
-    notes: tuple[str, ...] = ()
-    format_version: int = FORMAT_VERSION
-
-    def with_index(self, info: IndexInfo) -> Manifest:
-        """Return it with another index; what was measured of the one before is not said of this one."""
-        kept = {name: value for name, value in self.metrics.items() if not name.startswith(INDEX_METRICS)}
-        return replace(self, index=info, metrics=kept)
-
-    def to_json(self) -> str:
-        """Return the manifest as indented JSON."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Read a manifest back.
-
-        Raises:
-            BundleError: It is not JSON, of another format version, or fields are missing.
-        """
-        try:
-            raw = json.loads(text)
-            version = raw.get("format_version")
-        except (ValueError, AttributeError) as error:
-            raise BundleError("The manifest is not valid JSON.", next_step=_NEXT) from error
-        if version != FORMAT_VERSION:
-            raise BundleError(
-                f"The manifest has format {version}, this program reads {FORMAT_VERSION}.", next_step=_NEXT
-            )
-        try:
-            return cls(**_typed(raw))
-        except (TypeError, KeyError) as error:
-            raise BundleError(f"The manifest does not fit: {error}.", next_step=_NEXT) from error
-
-
-def _typed(raw: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **raw,
-        "pixels": PixelSpec(**raw["pixels"]),
-        "catalogue": CatalogueRef(**raw["catalogue"]),
-        "classes": tuple(raw["classes"]),
-        "index": None if raw["index"] is None else _index(raw["index"]),
-        "notes": tuple(raw.get("notes", ())),
-    }
-
-
-def _index(raw: dict[str, Any]) -> IndexInfo:
-    # Earlier versions searched what they scored, and named it once; there was one pixel contract.
-    found = {"scored_size": raw["size"], "scored_splits": raw["splits"], "pixel_contract": 1, **raw}
-    splits = {name: tuple(found[name]) for name in ("splits", "scored_splits")}
-    return IndexInfo(**{**found, **splits, "catalogue": CatalogueRef(**raw["catalogue"])})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -181,43 +70,99 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BundleError: There is none, or it does not fit.
     """
-    path = folder / MANIFEST
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{folder.name} is not a Twinset model: it has no {MANIFEST}.", next_step=_NEXT)
-    return Manifest.from_json(path.read_text(encoding="utf-8"))
+    try:
+        text = read_plain(folder / MANIFEST, LONGEST_MANIFEST)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            raise BundleError(f"{folder.name} is not a Twinset model: it has no {MANIFEST}.", next_step=NEXT) from error
+        raise BundleError(f"{MANIFEST} of {folder.name} cannot be read: {error.strerror}.", next_step=NEXT) from error
+    return Manifest.from_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A folder among the models that is not listed as one, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What lies in the models folder: bundles by their manifests, newest first, and what could not be read as one."""
+
+    bundles: tuple[Manifest, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def survey(models_dir: Path) -> Models:
+    """Look at all folders that have a manifest; one that is damaged takes no other along."""
+    found: list[Manifest] = []
+    left_out: list[LeftOut] = []
+    for folder in sorted(models_dir.iterdir()) if models_dir.is_dir() else []:
+        if folder.name.startswith(".") or not os.path.lexists(folder / MANIFEST):
+            continue  # a bundle being written, checkpoints, or none of ours
+        try:
+            found.append(_named(read_manifest(folder), folder))
+        except BundleError as error:
+            left_out.append(LeftOut(folder.name, str(error)))
+    return Models(tuple(sorted(found, key=lambda manifest: manifest.created_at, reverse=True)), tuple(left_out))
+
+
+def _named(manifest: Manifest, folder: Path) -> Manifest:
+    """Make sure that a model is found by its name."""
+    if manifest.name != folder.name:
+        raise BundleError(
+            f"The manifest in the folder {folder.name} is of {manifest.name}.",
+            next_step="Give the folder that name, or remove it.",
+        )
+    return manifest
 
 
 def list_bundles(models_dir: Path) -> list[Manifest]:
     """Return the manifests of all bundles in a folder, newest first; one that cannot be read is logged and left out."""
-    found = []
-    for folder in sorted(models_dir.iterdir()) if models_dir.is_dir() else []:
-        if folder.name.startswith(".") or not (folder / MANIFEST).is_file():
-            continue  # a bundle being written, checkpoints, or none of ours
-        try:
-            found.append(read_manifest(folder))
-        except BundleError as error:
-            logger.warning("Left out of the models: %s: %s", folder.name, error)
-    return sorted(found, key=lambda manifest: manifest.created_at, reverse=True)
+    found = survey(models_dir)
+    for one in found.left_out:
+        logger.warning("Left out of the models: %s: %s", one.name, one.reason)
+    return list(found.bundles)
 
 
 def verify(folder: Path) -> Manifest:
     """Read the manifest and check that the folder holds exactly the files it names, each with its hash.
 
     Raises:
-        BundleError: A file is missing, unknown, a link, or not what was written; the message names it.
+        BundleError: A file is missing, unknown, a link, larger than it can be, or not what was written; the message
+            names it.
     """
     manifest = read_manifest(folder)
-    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()} - {MANIFEST}
-    for name in sorted(present | manifest.files.keys()):
-        path = folder / name
-        if name not in manifest.files:
-            raise BundleError(f"{folder.name} holds {name}, which its manifest does not name.", next_step=_NEXT)
-        if name not in present or path.is_symlink():
-            raise BundleError(f"{folder.name} lacks its file {name}.", next_step=_NEXT)
-        if (found := sha256_of(path)) != manifest.files[name]:
-            expected = manifest.files[name]
-            raise BundleError(f"{name} of {folder.name} is damaged: {expected=:.12}, {found=:.12}.", next_step=_NEXT)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name not in {MANIFEST, *manifest.files}:
+                name = f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+                raise BundleError(f"{folder.name} holds {name}, which its manifest does not name.", next_step=NEXT)
+    for name, expected in sorted(manifest.files.items()):
+        found = _sha256_in(folder, name, _most_bytes(name, manifest))
+        if found != expected:
+            raise BundleError(f"{name} of {folder.name} is damaged: {expected=:.12}, {found=:.12}.", next_step=NEXT)
     return manifest
+
+
+def _sha256_in(folder: Path, name: str, most: int) -> str:
+    try:
+        with open_plain(folder / name) as stream:
+            if os.fstat(stream.fileno()).st_size > most:
+                raise BundleError(f"{name} of {folder.name} is larger than it can be.", next_step=NEXT)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        said = "lacks its file" if error.errno in _NOT_THERE else f"has a file that cannot be read ({error.strerror}):"
+        raise BundleError(f"{folder.name} {said} {name}.", next_step=NEXT) from error
+
+
+def _most_bytes(name: str, manifest: Manifest) -> int:
+    """Return how large a file of a bundle can be, by what the manifest says of it; it is not read to know better."""
+    items = manifest.index.size if manifest.index else 0
+    one = {VECTORS: 4 * manifest.embedding_size, CELLS: 8 + 4 * manifest.embedding_size, GALLERY: _LARGEST_ROW}
+    return _LARGEST_SMALL + items * one[name] if name in one else _LARGEST_FILE
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from backend.addresses import shown
-from backend.bundle import list_bundles
+from backend.bundle import survey
 from backend.cli_handlers import carry_out
 from backend.cli_options import add_model
 from backend.cli_text import as_lines
@@ -91,10 +91,11 @@ def list_models(_options: argparse.Namespace, settings: Settings) -> Result:
     from backend.registry.history import load_ledger
 
     shown = ("name", "created_at", "metrics", "run_id")
-    found = [{name: getattr(manifest, name) for name in shown} for manifest in list_bundles(settings.models_dir)]
+    found = survey(settings.models_dir)
     ledger = load_ledger(settings)
     return {
-        "models": found,
+        "models": [{name: getattr(manifest, name) for name in shown} for manifest in found.bundles],
+        "left_out": [asdict(one) for one in found.left_out],
         "versions": [_version(one) for one in ledger.versions],
         "history": [asdict(event) for event in ledger.events],
     }
@@ -190,7 +191,7 @@ def _list_as_lines(result: Result) -> str:
         }
         for model in result["models"]
     ]
-    return as_lines({**result, "models": models}) if models else "There is no model yet."
+    return as_lines({**result, "models": models}) if models or result["left_out"] else "There is no model yet."
 
 
 def _card_as_lines(result: Result) -> str:

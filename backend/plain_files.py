@@ -41,7 +41,7 @@ def read_plain(path: Path, limit: int) -> bytes:
     with open_plain(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
-        raise OSError(errno.EFBIG, f"Larger than {limit:,} bytes", str(path))
+        raise OSError(errno.EOVERFLOW, f"Larger than {limit:,} bytes", str(path))
     return data
 
 

@@ -20,6 +20,7 @@ from backend.models import model_folder
 from backend.progress import Span
 from backend.registry.card import ModelCard, card_of
 from backend.requests import EvaluateRequest, IndexRequest, TrainRequest
+from backend.training import weights
 from backend.training.config import TrainConfig
 from backend.training.preparation import ModelPlace, check_name
 
@@ -90,10 +91,10 @@ def _largest_difference(original: Path | None, rebuilt: Path) -> float | None:
     """Return by how much the weight that differs most differs; None where the networks cannot be compared."""
     if original is None:
         return None
-    with np.load(original / bundle.WEIGHTS) as before, np.load(rebuilt / bundle.WEIGHTS) as after:
-        if {name: before[name].shape for name in before} != {name: after[name].shape for name in after}:
-            return None
-        gaps = [np.abs(before[name].astype(np.float64) - after[name]).max(initial=0.0) for name in before]
+    before, after = (weights.unpack(folder / bundle.WEIGHTS) for folder in (original, rebuilt))
+    if [array.shape for array in before] != [array.shape for array in after]:
+        return None
+    gaps = (np.abs(one.astype(np.float64) - other).max(initial=0.0) for one, other in zip(before, after, strict=True))
     return float(max(gaps, default=0.0))
 
 

@@ -12,6 +12,7 @@ from backend.evaluation.options import STANDARD_K
 if TYPE_CHECKING:
     from backend.bundle import Manifest
 
+_SHOWN = 6  # folders that are left out
 # Metrics as people read them, in order of weight; ``test.`` is measured against the gallery, ``val.`` during training.
 _RATES = words.rate_titles(STANDARD_K)
 METRIC_TITLES = {**_RATES, "precision_at_10": _RATES["precision_at_k"], "hit_rate_at_10": _RATES["hit_rate_at_k"]}
@@ -43,6 +44,7 @@ def as_row(model: Manifest) -> dict[str, str]:
 def choose() -> Manifest | None:
     """Let the user choose a model, the newest first; without any, say where models come from and return None."""
     models = services.models()
+    _show_damaged()
     if not models:
         st.info("There is no model yet. A model is trained on a catalogue.", icon=":material/model_training:")
         navigation.link("train", "Train one")
@@ -50,3 +52,14 @@ def choose() -> Manifest | None:
     by_name = {model.name: model for model in models}
     name = st.selectbox("Model", list(by_name), key="model", bind="query-params")
     return by_name[name]
+
+
+def _show_damaged() -> None:
+    """Say which folders are left out, and why; the others are chosen from as ever."""
+    for one in services.damaged_models()[:_SHOWN]:
+        said = f"**{words.plain(one.name)}** is left out of the models. {words.plain(one.reason)}"
+        st.warning(said, icon=":material/folder_off:")
+    if more := len(services.damaged_models()[_SHOWN:]):
+        st.caption(
+            f"{words.count(more, 'more folder')} among the models cannot be read; `python -m backend models` lists them."
+        )

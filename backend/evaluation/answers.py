@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from backend.errors import EvaluationError
 from backend.evaluation.evaluate import RATES
+from backend.plain_files import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,10 +152,11 @@ def load_answers(folder: Path) -> AnswerTable:
     """
     path = folder / ANSWERS
     again = "Evaluate this model again: `python -m backend evaluate`."
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise EvaluationError(f"{folder.name} has not been evaluated yet.", next_step=again)
     try:
-        table = pq.read_table(path)
+        with open_plain(path) as stream:
+            table = pq.read_table(stream)
     except (pa.ArrowException, OSError) as error:
         raise EvaluationError(f"{ANSWERS} of {folder.name} cannot be read.", next_step=again) from error
     if table.schema.names != _SCHEMA.names:

@@ -7,6 +7,7 @@ Pages and commands read it; nothing is computed again. What was answered to ever
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -17,6 +18,7 @@ from backend.evaluation.bootstrap import Estimate  # noqa: TC001 - ditto
 from backend.evaluation.calibrate import ReliabilityBin  # noqa: TC001 - ditto
 from backend.evaluation.options import EvaluationOptions  # noqa: TC001 - ditto
 from backend.pixel_spec import CONTRACT
+from backend.plain_files import read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from backend.bundle import Manifest
 
 REPORT = "evaluation.json"
+_LONGEST = 64_000_000  # bytes
 FORMAT_VERSION = 1
 RowKind = Literal["model", "baseline", "other"]
 _NEXT = "Evaluate this model again: `python -m backend evaluate`."
@@ -204,13 +207,13 @@ class Evaluation:
         try:
             raw = {"pixel_contract": 1, **json.loads(text)}  # earlier versions had one
             version = raw.get("format_version")
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise EvaluationError("The report of the evaluation is damaged.", next_step=_NEXT) from error
         if version != FORMAT_VERSION:
             raise EvaluationError("The report was written by another version of Twinset.", next_step=_NEXT)
         try:
             found: Evaluation = _built(cls, raw)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise EvaluationError("The report of the evaluation does not fit.", next_step=_NEXT) from error
         return found
 
@@ -222,7 +225,13 @@ def load_report(folder: Path) -> Evaluation | None:
         EvaluationError: What lies there is no report, or one of another version.
     """
     path = folder / REPORT
-    return Evaluation.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not os.path.lexists(path):
+        return None
+    try:
+        text = read_plain(path, _LONGEST).decode()
+    except (OSError, ValueError) as error:
+        raise EvaluationError("The report of the evaluation is damaged.", next_step=_NEXT) from error
+    return Evaluation.from_json(text)
 
 
 def _built(kind: Any, raw: Any) -> Any:

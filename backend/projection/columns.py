@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from backend import bundle
 from backend.catalogue.items import SPLITS
 from backend.catalogue.quality_view import open_quality
-from backend.errors import CatalogueError, RetrievalError
+from backend.errors import CatalogueError
+from backend.retrieval.gallery_file import GalleryFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,14 +92,9 @@ def points_of(
         snapshot: The catalogue version that was indexed.
 
     Raises:
-        RetrievalError: The gallery cannot be read.
+        BundleError: The gallery cannot be read.
     """
-    try:
-        rows = pq.read_table(folder / bundle.GALLERY, columns=list(_STORED))
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise RetrievalError(
-            f"{bundle.GALLERY} of {folder.name} cannot be read.", next_step="Build the index of this model again."
-        ) from error
+    rows = GalleryFile(folder).read(_STORED)
     texts = {name: _texts(rows[name].to_pylist()) for name in _STORED if name != "price"}
     labels = texts["label"]
     columns = {name: _coded(TITLES[name], texts[name]) for name in ("label", "category", "brand", "colour")}

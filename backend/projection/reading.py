@@ -14,6 +14,7 @@ from backend.projection.maps import GalleryMap, MapInfo, list_maps, load_map
 from backend.projection.place import place
 from backend.projection.worth import map_neighbours
 from backend.retrieval.gallery import load_vectors
+from backend.retrieval.gallery_file import GalleryFile
 from backend.retrieval.index import ExactIndex
 
 if TYPE_CHECKING:
@@ -175,11 +176,9 @@ def open_reading(folder: Path, maps: Path, *, key: str = "", needs_map: bool = T
         RetrievalError: It has no index.
         ProjectionError: It has no map, where one is needed.
     """
-    import pyarrow.parquet as pq
-
     manifest = bundle.read_manifest(folder)
     vectors = load_vectors(folder)
-    rows = pq.read_table(folder / bundle.GALLERY, columns=["product_id", "label"])
+    rows = GalleryFile(folder).read(["product_id", "label"])
     ids, labels = (np.asarray(rows[name].to_pylist(), dtype=np.object_) for name in ("product_id", "label"))
     info = choose_map(list_maps(maps), manifest, key)
     if info is None and needs_map:

@@ -6,13 +6,16 @@ It holds all that a rebuild needs: catalogue version, configuration, seed. The m
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.bundle import CatalogueRef
-from backend.errors import RegistryError
+from backend.errors import BundleError, RegistryError
 from backend.evaluation.report import load_report
+from backend.plain_files import read_plain
+from backend.typed_json import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from backend.bundle import Manifest
 
 _PROOF = "proof.json"
+_LONGEST_PROOF = 1_000_000  # bytes
 _PURPOSE = (
     "Finds the products of a catalogue that look like a photo. Its figures hold for photos like that catalogue's own; "
     "it was not made to recognise people, brands or forgeries."
@@ -104,6 +108,7 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
 
     Raises:
         EvaluationError: Its report cannot be read.
+        BundleError: Its proof cannot be read.
     """
     index: dict[str, Any] = asdict(manifest.index) if manifest.index else {}
     report = load_report(folder)
@@ -135,7 +140,14 @@ def card_of(folder: Path, manifest: Manifest) -> ModelCard:
 def _workers(folder: Path) -> int:
     """A model that several processes trained has their proof in its bundle."""
     path = folder / _PROOF
-    return int(json.loads(path.read_text(encoding="utf-8")).get("workers", 1)) if path.is_file() else 1
+    if not os.path.lexists(path):
+        return 1
+    try:
+        return int(parsed(read_plain(path, _LONGEST_PROOF)).get("workers", 1))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise BundleError(
+            f"{_PROOF} of {folder.name} cannot be read.", next_step="Train the model again, or restore its folder."
+        ) from error
 
 
 def as_markdown(card: ModelCard, *, name: str = "", version: int | None = None, endpoint: str = "") -> str:

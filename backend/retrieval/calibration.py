@@ -7,12 +7,16 @@ an answer may be called a match.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.errors import BundleError
+from backend.plain_files import read_plain
+from backend.typed_json import built, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 CALIBRATION = "calibration.json"
 FORMAT_VERSION = 1
+_LONGEST = 1_000_000  # bytes
 _NEXT = "Evaluate this model again: `python -m backend evaluate`."
 
 
@@ -63,26 +68,29 @@ class Calibration:
             BundleError: The file is none of ours.
         """
         path = folder / CALIBRATION
-        if not path.is_file():
+        if not os.path.lexists(path):
             return None
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"), classes=classes)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls.from_json(read_plain(path, _LONGEST).decode(), classes=classes)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BundleError(f"{CALIBRATION} of {folder.name} cannot be read.", next_step=_NEXT) from error
 
     @classmethod
     def from_json(cls, text: str, *, classes: int = 0) -> Calibration:
         """Read it back; raises ValueError, TypeError or KeyError where the text is something else."""
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = parsed(text)
         if raw.pop("format_version") != FORMAT_VERSION:
             raise ValueError(text)
-        knots = {name: tuple(raw[name]) for name in ("similarities", "probabilities")}
-        if not knots["similarities"] or len(knots["similarities"]) != len(knots["probabilities"]):
+        knots = raw["similarities"]
+        if not knots or len(knots) != len(raw["probabilities"]):
             raise ValueError(text)
         # Earlier versions did not say how low their products came: the first knot and the threshold were seen.
-        seen = [similarity for similarity in (knots["similarities"][0], raw["threshold"]) if similarity is not None]
+        seen = [similarity for similarity in (knots[0], raw["threshold"]) if similarity is not None]
         unsaid = {"lowest": min(seen), "base_rate": 1 / classes if classes else 0.0}
-        return cls(**{**unsaid, **raw, **knots})
+        found: Calibration = built(cls, {**unsaid, **raw}, CALIBRATION)
+        if any(one > other for one, other in pairwise(found.similarities)):
+            raise ValueError(text)
+        return found
 
     def to_json(self) -> str:
         """Return it as indented JSON."""

@@ -5,13 +5,13 @@ Only arrays, made the same from the same embeddings: a search looks at the cells
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.errors import RetrievalError
+from backend.errors import BundleError
+from backend.plain_arrays import read_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,12 +60,12 @@ class Cells:
         """Read the cells of a bundle that has been verified.
 
         Raises:
-            RetrievalError: The file is missing, is none of ours, or does not fit N items of D dimensions.
+            BundleError: The file is missing, is none of ours, or does not fit N items of D dimensions.
         """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                cells = cls(stored["centres"], stored["owners"], int(stored["probes"]), int(stored["moved"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            stored: dict[str, NDArray[Any]] = read_arrays(path)
+            cells = cls(stored["centres"], stored["owners"], int(stored["probes"]), int(stored["moved"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise _unfit(path, "cannot be read") from error
         if cells.owners.shape != (size,) or cells.owners.dtype != np.int32 or cells.centres.dtype != np.float32:
             raise _unfit(path, f"does not belong to {size} items")
@@ -73,11 +73,13 @@ class Cells:
             raise _unfit(path, f"does not belong to embeddings of {dimensions} dimensions")
         if size and not 0 <= int(cells.owners.min()) <= int(cells.owners.max()) < len(cells.centres):
             raise _unfit(path, "names cells that are not there")
+        if not np.isfinite(cells.centres).all():
+            raise _unfit(path, "has centres that are nowhere")
         return cells
 
 
-def _unfit(path: Path, why: str) -> RetrievalError:
-    return RetrievalError(f"{path.name} of {path.parent.name} {why}.", next_step="Build the index again.")
+def _unfit(path: Path, why: str) -> BundleError:
+    return BundleError(f"{path.name} of {path.parent.name} {why}.", next_step="Build the index again.")
 
 
 def find_centres(vectors: NDArray[np.float32], *, seed: int = SEED) -> NDArray[np.float32]:

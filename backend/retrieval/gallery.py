@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from backend import bundle
 from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
 from backend.errors import RetrievalError
 from backend.retrieval.embedding import BATCH, embed_batches
 from backend.retrieval.filters import check_filters
+from backend.retrieval.gallery_file import GalleryFile
 from backend.retrieval.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
 from backend.retrieval.index_files import described, put_in_place
-from backend.retrieval.kinds import EXACT, load_vectors, no_index
+from backend.retrieval.kinds import EXACT, load_vectors
 from backend.retrieval.thumbnails import Thumbnails
 from backend.storage import disk_watched
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from backend.retrieval.filters import Filters
     from backend.retrieval.kinds import Kind
 
-_REBUILD = "Build the index of this model again."
 _SHOWN_COLUMNS = ["product_id", "label", *DISPLAY_COLUMNS]
 _SHOWN = 40  # characters of a foreign text that a message quotes
 
@@ -63,12 +62,10 @@ class Gallery:
     """The items of an index, by position; threads may share it.
 
     Args:
-        file: Columns of ``SCHEMA``, one row an item. Pictures are read when they are asked for, the others at once.
+        file: One row an item. Pictures are read when they are asked for, the others at once.
     """
 
-    def __init__(self, file: pq.ParquetFile) -> None:
-        if file.schema_arrow.names != SCHEMA.names:
-            raise RetrievalError(f"The gallery has the columns {file.schema_arrow.names}.", next_step=_REBUILD)
+    def __init__(self, file: GalleryFile) -> None:
         self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"]).combine_chunks()
         self._shown = [self._table.column(name) for name in _SHOWN_COLUMNS]
         self._thumbnails = Thumbnails(file)
@@ -76,18 +73,13 @@ class Gallery:
 
     @classmethod
     def load(cls, folder: Path) -> Gallery:
-        """Read the gallery of a bundle that has been verified.
+        """Read the gallery of a bundle.
 
         Raises:
-            RetrievalError: The bundle has no index yet, or the file is no gallery.
+            RetrievalError: The bundle has no index yet.
+            BundleError: The file is no gallery.
         """
-        path = folder / bundle.GALLERY
-        if not path.is_file():
-            raise no_index(folder)
-        try:
-            return cls(pq.ParquetFile(path, memory_map=True))
-        except (pa.ArrowException, OSError) as error:
-            raise RetrievalError(f"{path.name} of {folder.name} cannot be read.", next_step=_REBUILD) from error
+        return cls(GalleryFile(folder))
 
     @property
     def size(self) -> int:

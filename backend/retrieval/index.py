@@ -261,3 +261,13 @@ def check_search(index: Index, queries: NDArray[np.float32], *, k: int, allowed:
             "The network made nothing of the picture: its embedding does not have length 1.",
             next_step="Use a picture that shows something.",
         )
+
+
+def has_no_long_vector(vectors: NDArray[np.float32]) -> bool:
+    """Whether no vector is longer than 1, or no number; one that a network made nothing of may be shorter."""
+    for start in range(0, len(vectors), _RESCORE_ROWS):
+        rows = vectors[start : start + _RESCORE_ROWS]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not (np.einsum("nd,nd->n", rows, rows) <= _SQUARES[1]).all():
+                return False
+    return True

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
-
 from backend import bundle
-from backend.errors import RetrievalError
+from backend.errors import BundleError, RetrievalError
+from backend.plain_arrays import open_matrix
 from backend.retrieval.approximate import ApproximateIndex, make_cells
 from backend.retrieval.cells import KEPT_UP_TO, Cells
-from backend.retrieval.index import ExactIndex
+from backend.retrieval.index import ExactIndex, has_no_long_vector
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from backend.bundle import Manifest
@@ -31,18 +32,16 @@ def load_vectors(folder: Path) -> NDArray[np.float32]:
     """Open the embeddings of a bundle memory-mapped, float32 (N, D), in the order of its gallery.
 
     Raises:
-        RetrievalError: The bundle has no index yet, or the file holds no float32 matrix.
+        RetrievalError: The bundle has no index yet.
+        BundleError: The file holds no float32 matrix.
     """
     path = folder / bundle.VECTORS
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise no_index(folder)
     try:
-        vectors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return open_matrix(path)
     except (OSError, ValueError) as error:
-        raise RetrievalError(f"{path.name} of {folder.name} cannot be read.", next_step=_REBUILD) from error
-    if vectors.ndim != 2 or vectors.dtype != np.float32:
-        raise RetrievalError(f"{path.name} of {folder.name} is no float32 matrix.", next_step=_REBUILD)
-    return vectors
+        raise BundleError(f"{path.name} of {folder.name} cannot be read: {error}.", next_step=_REBUILD) from error
 
 
 def no_index(folder: Path) -> RetrievalError:
@@ -66,10 +65,16 @@ def open_index(folder: Path, manifest: Manifest) -> Index:
     """Open the index of a bundle that has been verified.
 
     Raises:
-        RetrievalError: The bundle has no index yet, or one of its files is none of ours.
+        RetrievalError: The bundle has no index yet.
+        BundleError: One of its files is none of ours, or the kind is unknown.
     """
     vectors = load_vectors(folder)
-    if manifest.index is None or check_kind(manifest.index.kind) == EXACT:
+    kind = manifest.index.kind if manifest.index else EXACT
+    if kind not in KINDS:
+        raise BundleError(f"{folder.name} has an index of the kind {kind!r:.40}.", next_step=_REBUILD)
+    if not has_no_long_vector(vectors):
+        raise BundleError(f"{bundle.VECTORS} of {folder.name} holds what is no unit vector.", next_step=_REBUILD)
+    if kind == EXACT:
         return ExactIndex(vectors)
     cells = Cells.load(folder / bundle.CELLS, size=len(vectors), dimensions=vectors.shape[1])
     return ApproximateIndex(vectors, cells)

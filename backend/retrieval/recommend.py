@@ -12,6 +12,7 @@ from backend.errors import BundleError, ImageRejected, RetrievalError
 from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.gallery import Gallery
+from backend.retrieval.gallery_file import check_sizes
 from backend.retrieval.kinds import open_index
 from backend.retrieval.query_pictures import QueryPictures, example_picture
 from backend.retrieval.recommendation import Neighbour, Recommendation
@@ -88,14 +89,15 @@ class Recommender:
         """Verify a bundle and load all of it.
 
         Raises:
-            BundleError: A file is missing, damaged or of another bundle.
+            BundleError: A file is missing, damaged or of another bundle; that is known before the network is loaded.
             RetrievalError: The bundle has no index yet.
         """
+        check_sizes(folder, bundle.read_manifest(folder))
         manifest = bundle.verify(folder)
         gallery = Gallery.load(folder)
         index = open_index(folder, manifest)
-        embedder = embedder_loader(folder, manifest, threads=threads)
         calibration = Calibration.load(folder, classes=len(manifest.classes))
+        embedder = embedder_loader(folder, manifest, threads=threads)
         return cls(manifest, embedder, index, gallery, max_pixels=max_pixels, calibration=calibration)
 
     @property

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from backend.retrieval.gallery_file import GalleryFile
 
 _COLUMN = "thumbnail"
 
@@ -18,13 +19,12 @@ class Thumbnails:
     """Pictures by position; threads may share it.
 
     Args:
-        file: A Parquet file with a column ``thumbnail``.
+        file: A gallery.
     """
 
-    def __init__(self, file: pq.ParquetFile) -> None:
+    def __init__(self, file: GalleryFile) -> None:
         self._file = file
-        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        self._starts = [0, *accumulate(sizes)]
+        self._starts = [0, *accumulate(file.group_sizes)]
         self._read: dict[int, pa.ChunkedArray] = {}
         self._lock = Lock()  # a Parquet file is read by one thread at a time
 
@@ -35,7 +35,7 @@ class Thumbnails:
 
     def preload(self) -> None:
         """Read all of them."""
-        for group in range(self._file.num_row_groups):
+        for group in range(len(self._starts) - 1):
             self._group(group)
 
     def _group(self, number: int) -> pa.ChunkedArray:
@@ -44,5 +44,5 @@ class Thumbnails:
             with self._lock:
                 found = self._read.get(number)
                 if found is None:
-                    found = self._read[number] = self._file.read_row_group(number, columns=[_COLUMN])[_COLUMN]
+                    found = self._read[number] = self._file.read_group(number, [_COLUMN])[_COLUMN]
         return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from backend import imaging
 from backend.bundle import WEIGHTS
-from backend.errors import RetrievalError
+from backend.errors import BundleError, ConfigurationError, RetrievalError
 from backend.training import weights
 from backend.training.config import TrainConfig
 from backend.training.lone import LoneRunner
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BATCH_SIZES = (1, 16, 256)
 # A larger network computes for so long that calling it is a trifle, and having it twice is not.
 _LONE_WEIGHTS = 10_000_000
+_NEXT = "Train the model again, or restore its folder from a copy."
 
 
 class NetworkEmbedder:
@@ -103,13 +104,19 @@ def load_embedder(folder: Path, manifest: Manifest, *, threads: int, device: str
         device: What it computes on; the setting ``TWINSET_DEVICE`` when left out.
 
     Raises:
-        BundleError: The weights are missing, damaged, or do not fit the network of the manifest.
-        ConfigurationError: The configuration in the manifest is none.
+        BundleError: The configuration in the manifest is none, or the weights are missing, damaged, or do not fit it.
     """
+    try:  # all that can be known to be wrong is known before TensorFlow is there
+        config = TrainConfig.from_dict(manifest.config)
+    except (ConfigurationError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"The manifest of {folder.name} names no network of ours: {error!s:.200}", next_step=_NEXT
+        ) from error
+    if (config.pixels, config.embedding_size) != (manifest.pixels, manifest.embedding_size):
+        raise BundleError(f"The manifest of {folder.name} names two networks.", next_step=_NEXT)
+    arrays = weights.unpack(folder / WEIGHTS)
     prepare_tensorflow(threads, device)
     prepare_similarity()
-    config = TrainConfig.from_dict(manifest.config)
-    arrays = weights.unpack(folder / WEIGHTS)
     model = build_network(config)
     weights.check_fit(arrays, [tuple(variable.shape) for variable in model.weights])
     model.set_weights(arrays)

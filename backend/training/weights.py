@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.errors import BundleError
+from backend.plain_arrays import read_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +36,10 @@ def unpack(path: Path) -> list[NDArray[np.float32]]:
         BundleError: The file is missing, damaged, or holds something else than arrays of numbers.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return [_array(stored[name]) for name in sorted(stored.files)]
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        stored: dict[str, NDArray[Any]] = read_arrays(path)
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path.name} of {path.parent.name} cannot be read as weights.", next_step=_NEXT) from error
-
-
-def _array(value: object) -> NDArray[np.float32]:
-    """Of any other zip file, say one of Keras, the members come back as bytes."""
-    if not isinstance(value, np.ndarray):
-        raise TypeError(type(value))
-    return value
+    return [stored[name] for name in sorted(stored)]
 
 
 def values_hash(arrays: Arrays) -> str:

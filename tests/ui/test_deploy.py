@@ -165,6 +165,16 @@ def test_a_version_that_is_not_ours_is_listed_and_cannot_be_promoted(screen, reg
     assert not [one for one in test.button if one.label in {"Make it champion", "Make it challenger", "Rebuild"}]
 
 
+def test_a_damaged_model_is_said_and_the_others_are_there(screen, shop_model):
+    bad = screen.settings.models_dir / "<b>bad</b>"
+    bad.mkdir()
+    (bad / bundle.MANIFEST).write_text("{")
+    test = screen.open("deploy")
+    assert_calm(test)
+    assert "is left out of the models. The manifest is not valid JSON" in texts(test)
+    assert test.selectbox(key="model").options == [shop_model.name]
+
+
 def test_a_damaged_ledger_is_a_sentence(screen, shop_model):
     (screen.settings.home / "registry.json").write_text("{")
     test = screen.open("deploy")

@@ -42,9 +42,22 @@ def home(mlflow_settings, evaluated_home, monkeypatch):
 
 
 def test_without_anything_the_list_is_empty_and_makes_no_store(empty, capfd, tmp_path):
-    assert told(capfd, "models") == (0, {"models": [], "versions": [], "history": []})
+    assert told(capfd, "models") == (0, {"models": [], "left_out": [], "versions": [], "history": []})
     assert told(capfd, "golden", "list") == (0, {"golden": []})
     assert not (tmp_path / "home" / "mlflow.db").exists()
+
+
+def test_a_damaged_model_is_listed_with_the_reason_beside_the_others(empty, capfd, tmp_path, projection_bundle):
+    models = tmp_path / "home" / "models"
+    shutil.copytree(projection_bundle, models / "projection")
+    (models / "bad").mkdir()
+    (models / "bad" / "manifest.json").write_text("[]")
+    _, listed = told(capfd, "models")
+    assert [model["name"] for model in listed["models"]] == ["projection"]
+    assert [(one["name"], "not valid JSON" in one["reason"]) for one in listed["left_out"]] == [("bad", True)]
+    shutil.rmtree(models / "projection")
+    assert cli.main(["models"]) == 0
+    assert "not valid JSON" in capfd.readouterr().out
 
 
 @pytest.mark.mlflow

@@ -12,7 +12,7 @@ import pytest
 from backend import bundle
 from backend.catalogue.items import SPLITS
 from backend.catalogue.snapshot import open_snapshot
-from backend.errors import BundleError, ProjectionError, RetrievalError
+from backend.errors import BundleError, ProjectionError
 from backend.progress import NullProgress
 from backend.projection import maps
 from backend.projection.arrange import arrange_gallery
@@ -229,5 +229,5 @@ def test_a_gallery_that_cannot_be_read_is_a_sentence(mapped_home, reading):
     folder = mapped_home.models_dir / "mine"
     (folder / bundle.GALLERY).write_bytes(b"nothing")
     snapshot = open_snapshot(mapped_home.catalogues_dir, WARDROBE)
-    with pytest.raises(RetrievalError, match="cannot be read"):
+    with pytest.raises(BundleError, match="cannot be read"):
         points_of(folder, reading.manifest, reading.vectors, None, snapshot)

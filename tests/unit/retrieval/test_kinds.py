@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend import bundle
-from backend.errors import RetrievalError
+from backend.errors import BundleError, RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.approximate import ApproximateIndex, made_up_queries, make_cells
 from backend.retrieval.cells import KEPT_UP_TO, Cells, find_centres
@@ -67,7 +67,7 @@ def test_an_exact_index_needs_no_further_file(place, projection_bundle):
 
 
 def test_a_kind_nobody_knows_is_refused(place, projection_bundle):
-    with pytest.raises(RetrievalError, match="no index of the kind 'guessed'"):
+    with pytest.raises(BundleError, match="index of the kind 'guessed'"):
         open_index(place, manifest_of(projection_bundle, "guessed", 5_000))
 
 
@@ -83,13 +83,13 @@ def test_a_kind_nobody_knows_is_refused(place, projection_bundle):
 def test_cells_that_do_not_fit_are_refused(place, projection_bundle, change, says):
     cells = Cells.load(place / bundle.CELLS, size=5_000, dimensions=16)
     replace(cells, **change).save(place / bundle.CELLS)
-    with pytest.raises(RetrievalError, match=says):
+    with pytest.raises(BundleError, match=says):
         open_index(place, manifest_of(projection_bundle, "approximate", 5_000))
 
 
 def test_cells_with_a_pickle_are_refused_unread(place, projection_bundle):
     np.savez(place / bundle.CELLS, centres=np.array([{"run": "me"}]), owners=1, probes=1, moved=0)
-    with pytest.raises(RetrievalError, match="cannot be read"):
+    with pytest.raises(BundleError, match="cannot be read"):
         open_index(place, manifest_of(projection_bundle, "approximate", 5_000))
 
 
