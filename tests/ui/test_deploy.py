@@ -166,7 +166,7 @@ def test_a_version_that_is_not_ours_is_listed_and_cannot_be_promoted(screen, reg
 
 
 def test_a_damaged_model_is_said_and_the_others_are_there(screen, shop_model):
-    bad = screen.settings.models_dir / "<b>bad</b>"
+    bad = screen.settings.models_dir / "<b>bad"
     bad.mkdir()
     (bad / bundle.MANIFEST).write_text("{")
     test = screen.open("deploy")
