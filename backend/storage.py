@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ALL, _OTHERS, _GROUP_AND_OTHERS = 0o777, 0o007, 0o077
 _OURS = ("jobs.db", "mlflow.db", "catalogues", "models")
 _umask: ContextVar[int] = ContextVar("the user's own umask", default=0o022)
-_NOT_IN_FOLDERS = '%?#*[]{}:;`\\"'
+_NOT_IN_FOLDERS = '%?#*`\\"'
 MOST_FOLDER_BYTES = 400
 _UNOPENED = "unable to open database file"
 AGAIN, UNTOUCHED = "run this again", "; the last committed state is untouched"

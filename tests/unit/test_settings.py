@@ -76,9 +76,7 @@ def test_a_server_on_every_address_is_reached_on_loopback(tmp_path):
     assert settings.effective_endpoint_url == "http://127.0.0.1:8601"
 
 
-@pytest.mark.parametrize(
-    "name", ["a%41b", "a?b", "a#b", "a;b", "a\nb", "a*b", "a[b]", "a{b}", "a:b", "a\\b", 'a"b', "a`b", "\udcff"]
-)
+@pytest.mark.parametrize("name", ["a%41b", "a?b", "a#b", "a\nb", "a*b", "a\\b", 'a"b', "a`b", "\udcff"])
 def test_a_home_whose_name_means_something_to_a_library_is_refused_at_once(tmp_path, name):
     for setting in ("TWINSET_HOME", "TWINSET_CACHE_DIR"):
         with pytest.raises(SettingsError, match=setting) as caught:
@@ -91,7 +89,9 @@ def test_a_home_too_deep_for_the_files_in_it_is_refused(tmp_path):
         read(tmp_path, TWINSET_HOME="/" + "é" * 249 + "x")
 
 
-@pytest.mark.parametrize("name", ["with space", "Kleider für Zoë", "カタログ", "o'brien (new) & co", "a+b=c,d@e~f!"])
+@pytest.mark.parametrize(
+    "name", ["with space", "Kleider für Zoë", "カタログ", "o'brien (new) & co", "a+b=c,d@e~f!", "a;b:[c]{d}"]
+)
 def test_homes_with_usual_names_are_taken(tmp_path, name):
     assert read(tmp_path, TWINSET_HOME=str(tmp_path / name)).home == tmp_path / name
 
