@@ -193,9 +193,9 @@ def close_to_others(home: Path, closed: int) -> None:
     if not any((home / name).exists() for name in _OURS):
         return
     for path in (home, *home.iterdir(), *(home / "logs").glob("*")):
-        mode = path.lstat().st_mode
-        if mode & closed and not stat.S_ISLNK(mode):
-            with suppress(OSError):  # another's, or of a disk that is read-only: whoever can closes it
+        with suppress(OSError):  # it is gone, another's, or of a disk that is read-only: whoever can closes it
+            mode = path.lstat().st_mode
+            if mode & closed and not stat.S_ISLNK(mode):
                 path.chmod(stat.S_IMODE(mode) & ~closed)
 
 

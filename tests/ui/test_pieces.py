@@ -175,7 +175,7 @@ def test_a_server_that_is_down_is_said(screen):
     screen.settings.home.mkdir(parents=True, exist_ok=True)
     noted = {"keeper": os.getpid(), "troubles": [{"title": "Runs and models (MLflow)", "deaths": 3}]}
     (screen.settings.home / STATES_FILE).write_text(json.dumps(noted))
-    assert "**Runs and models (MLflow)** stopped 3 times in a row" in texts(screen.open("system"))
+    assert f"**{words.plain('Runs and models (MLflow)')}** stopped 3 times in a row" in texts(screen.open("system"))
     (screen.settings.home / STATES_FILE).write_text(json.dumps({**noted, "troubles": []}))
     assert "in a row" not in texts(screen.open("system"))
 

@@ -184,6 +184,14 @@ def test_an_open_home_of_an_earlier_version_is_closed(tmp_path, open_to_all):
         assert modes(home, home / "jobs.db", home / "logs/app.log") == ["0o700", "0o600", "0o600"]
 
 
+def test_files_that_others_remove_meanwhile_are_passed_over(tmp_path, monkeypatch, open_to_all):
+    (tmp_path / "jobs.db").touch()
+    there = [tmp_path / "jobs.db-wal", tmp_path / "jobs.db"]  # the first was there a moment ago
+    monkeypatch.setattr(Path, "iterdir", lambda _folder: iter(there))
+    with private(tmp_path):
+        assert modes(tmp_path / "jobs.db") == ["0o600"]
+
+
 def test_a_home_that_a_group_shares_stays_so(tmp_path, open_to_all):
     home = tmp_path / "home"
     home.mkdir()
