@@ -74,7 +74,8 @@ def read_manifest(folder: Path) -> Manifest:
         text = read_plain(folder / MANIFEST, LONGEST_MANIFEST)
     except OSError as error:
         if error.errno in _NOT_THERE:
-            raise BundleError(f"{folder.name} is not a Twinset model: it has no {MANIFEST}.", next_step=NEXT) from error
+            lacks = f"it has no {MANIFEST}" if error.errno == errno.ENOENT else f"its {MANIFEST} is no plain file"
+            raise BundleError(f"{folder.name} is not a Twinset model: {lacks}.", next_step=NEXT) from error
         raise BundleError(f"{MANIFEST} of {folder.name} cannot be read: {error.strerror}.", next_step=NEXT) from error
     return Manifest.from_json(text)
 

@@ -80,7 +80,7 @@ def _show_rollback(ledger: Ledger) -> None:
 def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
     """Show what the gate said, and let the user move an alias to the version, with a reason where one is needed."""
     if version.refused:
-        st.warning(words.plain(version.refused), icon=":material/gpp_bad:")
+        st.warning(words.prose(version.refused), icon=":material/gpp_bad:")
         return
     if version.reason:
         st.caption(f":material/gavel: The gate was overruled: {words.plain(version.reason)}")

@@ -57,7 +57,7 @@ def choose() -> Manifest | None:
 def _show_damaged() -> None:
     """Say which folders are left out, and why; the others are chosen from as ever."""
     for one in services.damaged_models()[:_SHOWN]:
-        said = f"**{words.plain(one.name)}** is left out of the models. {words.plain(one.reason)}"
+        said = f"**{words.plain(one.name)}** is left out of the models. {words.prose(one.reason)}"
         st.warning(said, icon=":material/folder_off:")
     if more := len(services.damaged_models()[_SHOWN:]):
         st.caption(
