@@ -60,7 +60,7 @@ def serve(_options: argparse.Namespace, settings: Settings) -> Result:
     """``serve``: until it is told to end."""
     from backend.serving.server import serve as serve_forever
 
-    serve_forever(settings)
+    serve_forever(settings, ends_process=True)
     return {"status": 0}
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import orjson
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -24,35 +23,35 @@ from starlette.routing import Route
 
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
-from backend.serving.guard import Guard, http_error
+from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
 from backend.serving.hosts import endpoint_door
 from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import (
-    MAX_PICTURES,
-    UNLIKE,
-    Pictures,
     check_answer_size,
-    check_pictures,
+    media_type,
     read_invocation,
+    read_pictures,
     read_question,
 )
 from backend.serving.served import Showcase, load_champion
 from backend.serving.tokens import token_store
+from backend.serving.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from backend.registry.scoring import Scoring
     from backend.retrieval.recommend import Neighbour
-    from backend.serving.payload import Question
+    from backend.serving.caller import Caller
+    from backend.serving.payload import Pictures, Question
     from backend.serving.served import Served
     from backend.serving.tokens import Scope, TokenStore
     from backend.settings import Settings
 
-ANSWERING = ("/v1/recommend", "/invocations")
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
 _SHOWN = (
@@ -110,12 +109,14 @@ def build_app(
         metrics=gateway.counted,
         needs=NEEDS,
     )
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[endpoint_door(settings), guard],
         exception_handlers={HTTPException: http_error},
         lifespan=gateway.lifespan,
     )
+    app.router.redirect_slashes = False  # it would send callers to whatever host they name
+    return app
 
 
 class _Answer(Response):
@@ -138,7 +139,9 @@ class _Gateway:
         self._settings, self._showcase, self._prepares = settings, showcase, prepares
         self._making = Lock()
         self._started = time.time()
-        self._workers = anyio.CapacityLimiter(min(len(os.sched_getaffinity(0)), _MAX_WORKERS))
+        workers = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+        self._work = Turns(each=workers, at_once=workers, line=SEATS)
+        self._reloading = anyio.Lock()
         self.counted = Metrics()
 
     @cached_property
@@ -173,7 +176,7 @@ class _Gateway:
                 "status": "ok",
                 "model": _model(served),
                 "uptime_s": round(time.time() - self._started, 1),
-                "answers": asdict(self.counted.answers(ANSWERING)),
+                "answers": asdict(self.counted.answers(WITH_BODY)),
             }
         )
 
@@ -202,37 +205,47 @@ class _Gateway:
 
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""
-        if _media_type(request) != "application/json":
+        if media_type(request) != "application/json":
             raise EndpointRejected(
                 "This address takes JSON only.",
                 code="bad_content_type",
                 status=415,
                 next_step="Send the header `Content-Type: application/json`.",
             )
-        asked = read_invocation(await request.body(), max_rows=self._settings.max_rows)
-        served = self._showcase.current()
-        check_answer_size(asked, served.recommender.manifest.pixels)
+        body = await request.body()
+        async with self._turn(request):
+            served, passed = await anyio.to_thread.run_sync(self._read_invocation, body)
         scoring = await anyio.to_thread.run_sync(self._made)
-        async with self._workers:
-            answer = await scoring.invoke(served.recommender, asked.as_json())
+        async with self._turn(request):
+            answer = await scoring.invoke(served.recommender, passed)
         return Response(answer, media_type="application/json")
+
+    def _read_invocation(self, body: bytes) -> tuple[Served, bytes]:
+        """Return who is to answer a request in MLflow's protocol, and it as MLflow gets it; run in a worker thread."""
+        asked, served = read_invocation(body, max_rows=self._settings.max_rows), self._showcase.current()
+        check_answer_size(asked, served.recommender.manifest.pixels)
+        return served, asked.as_json()
+
+    def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        caller: Caller = request.state.caller
+        return self._work.turn(caller.name, caller.gone)
 
     async def recommend(self, request: Request) -> Response:
         """Answer one picture with everything a screen shows."""
         started = time.perf_counter()
         question = read_question(request.query_params.multi_items())
-        pictures = await _pictures(request)
+        pictures = await read_pictures(request)
         served = self._showcase.current()
-        body = await anyio.to_thread.run_sync(
-            _recommend, served, pictures, question, limiter=self._workers, abandon_on_cancel=True
-        )
+        async with self._turn(request):
+            body = await anyio.to_thread.run_sync(_recommend, served, pictures, question, abandon_on_cancel=True)
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return _Answer(body)
 
     async def reload(self, _request: Request) -> Response:
         """Take up what the alias stands at now."""
         try:
-            served = await anyio.to_thread.run_sync(self._showcase.reload)
+            async with self._reloading:  # one thread waits for it, however many ask
+                served = await anyio.to_thread.run_sync(self._showcase.reload)
         except WorkbenchError as error:
             raise EndpointRejected(error.message, code=error.code, status=409, next_step=error.next_step) from error
         return JSONResponse({"model": _model(served), **_searched(served)})
@@ -273,21 +286,6 @@ def _searched(served: Served) -> dict[str, Any]:
         "splits": list(manifest.index.splits if manifest.index is not None else ()),
         "gallery_size": served.recommender.size,
     }
-
-
-async def _pictures(request: Request) -> Pictures:
-    """Return the pictures of a request: its body, or the files of a form."""
-    if _media_type(request) != "multipart/form-data":
-        return Pictures((await request.body(),))
-    async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
-        files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
-    return check_pictures(
-        [data for name, data in files if name != UNLIKE], [data for name, data in files if name == UNLIKE]
-    )
-
-
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _base64(data: bytes) -> str:

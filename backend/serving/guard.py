@@ -10,15 +10,17 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from backend.errors import EndpointDenied, EndpointRejected, SettingsError, WorkbenchError
-from backend.serving.limits import Pace, TooFast
+from backend.serving.caller import Caller
+from backend.serving.limits import Pace, TooFast, WrongTokens
 from backend.serving.tokens import TokenEntry
+from backend.serving.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
 
 OPEN = frozenset({"/ping"})
 UNHURRIED = frozenset({"/v1/reload"})  # loads a model, and takes as long as that takes
+WITH_BODY = ("/v1/recommend", "/invocations")  # of all others no body is ever read
 OTHER = "other"
-BODY_TIMEOUT_S = 30.0
-MAX_IN_FLIGHT = 64
+OF_SETTINGS = "(settings)"  # in place of a token's name, which has no brackets
+SEATS = 64  # requests of one token whose bodies are being read, or wait for their answer
 _INTERNAL, _UNAVAILABLE = 500, 503
 _log = logging.getLogger(__name__)
 
@@ -44,8 +47,8 @@ _log = logging.getLogger(__name__)
 class Guard:
     """Middleware around all routes.
 
-    In this order: overload, token, scope, pace, body; then the route, for so long and no longer; then the log line and
-    the count. The body is read here, to its limit and in time, so that no route can forget it.
+    In this order: token, scope, pace, a seat among those of the token, body; then the route, for so long and no longer;
+    then the log line and the count. The body is read here, to its limit and in time, so that no route can forget it.
 
     Args:
         app: What is guarded.
@@ -68,8 +71,8 @@ class Guard:
     ) -> None:
         self._app, self._tokens, self._extra = app, tokens, extra_token
         self._limits, self._metrics, self._needs = limits, metrics, needs
-        self._pace = Pace(limits.per_second)
-        self._in_flight = 0
+        self._pace, self._wrong = Pace(limits.per_second), WrongTokens()
+        self._seats = Turns(each=SEATS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,60 +82,65 @@ class Guard:
         is_known = scope["path"] in self._needs or scope["path"] in OPEN
         route = scope["path"] if is_known else OTHER
         started = time.perf_counter()
-        status = 0
+        caller = Caller(scope, receive, limit=self._limits.body_bytes)
+        scope["state"]["caller"] = caller
 
         async def noting(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS]
+                caller.status = message["status"]
+                message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        self._in_flight += 1
         try:
-            await self._answer(scope, receive, noting)
+            await self._answer(scope, caller, noting)
         finally:
-            self._in_flight -= 1
-            seconds = time.perf_counter() - started
-            self._metrics.observe(route, _method(scope), status, seconds)
-            _log.info("%s %s %s %.1f ms", _method(scope), route, status, seconds * 1e3)
+            seconds, method = time.perf_counter() - started, _method(scope)
+            self._metrics.observe(route, method, caller.status, seconds)
+            about = (caller.address, caller.name, method, route, caller.status)
+            _log.info("%s %s %s %s %s %.1f ms", *about, seconds * 1e3)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, caller: Caller, send: Send) -> None:
         try:
-            if scope["path"] not in OPEN:
-                await self._admit(scope)
-            body = await self._body(scope, receive)
-            seconds = None if scope["path"] in UNHURRIED else self._limits.answer_s
-            async with asyncio.timeout(seconds):
-                await self._app(scope, _replayed(body, receive), send)
-        except TimeoutError:
-            late = EndpointRejected(
-                "The answer took too long.", code="timeout", status=504, next_step="Send fewer pictures at once."
-            )
-            await error_response(late)(scope, receive, send)
-        except MemoryError as error:  # of this request alone: what it held is free again
-            _log.error("out of memory", exc_info=error)
-            short = EndpointRejected(
-                "There is not enough memory to answer this.",
-                code="out_of_memory",
-                status=_UNAVAILABLE,
-                next_step="Send fewer or smaller pictures, or try again soon.",
-            )
-            await error_response(short)(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the last net: nothing untyped gets out
-            answer = error if _is_for_the_caller(error) else incident(error)
-            await error_response(answer)(scope, receive, send)
+            await self._let_in(scope, caller, send)
+        except BaseException as error:
+            if caller.status or not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise  # an answer that has begun cannot become another one
+            await error_response(_told(error))(scope, caller.receive, send)
 
-    async def _admit(self, scope: Scope) -> None:
-        if self._in_flight > MAX_IN_FLIGHT:
-            raise EndpointRejected("Too many requests at once.", code="busy", status=503, next_step="Try again soon.")
+    async def _let_in(self, scope: Scope, caller: Caller, send: Send) -> None:
+        path = scope["path"]
+        if path in OPEN:
+            await self._app(scope, caller.receive, send)
+            return
+        await self._admit(scope, caller)
+        if path not in WITH_BODY or scope["method"] != "POST":
+            await self._pass_on(scope, caller, send)
+            return
+        caller.check_length()
+        async with self._seats.turn(caller.name, caller.gone):
+            await caller.read()
+            await self._pass_on(scope, caller, send)
+
+    async def _pass_on(self, scope: Scope, caller: Caller, send: Send) -> None:
+        try:
+            async with asyncio.timeout(None if scope["path"] in UNHURRIED else self._limits.answer_s):
+                await self._app(scope, caller.receive, send)
+        except TimeoutError as error:
+            raise EndpointRejected(
+                "The answer took too long.", code="timeout", status=504, next_step="Send fewer pictures at once."
+            ) from error
+
+    async def _admit(self, scope: Scope, caller: Caller) -> None:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
         entry = self._holder(token.strip()) if scheme.lower() == "bearer" else None
         if entry is None:
+            if given:
+                await self._wrong.slow(caller.address)
             raise EndpointDenied(
                 "The token is missing or wrong.", next_step="Send the header `Authorization: Bearer <token>`."
             )
+        caller.name = entry.name
         if not entry.may(self._needs.get(scope["path"], "all")):
             raise EndpointRejected(
                 "This token is not meant for this address.",
@@ -155,46 +163,13 @@ class Guard:
         known = self._tokens.find(token)
         extra = self._extra.reveal()
         same = secrets.compare_digest(token.encode(), extra.encode())
-        return TokenEntry("the settings", "", "") if extra and same else known
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the whole body; a length that is announced too large is refused before a byte of it is read."""
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if announced.isdigit() and int(announced) > self._limits.body_bytes:
-            raise self._too_large()
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise EndpointRejected("The connection ended.", code="disconnected", status=400)
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._limits.body_bytes:
-                        raise self._too_large()
-                    more = message.get("more_body", False)
-        except TimeoutError as error:
-            raise EndpointRejected(
-                "The request did not arrive in time.", code="slow_request", status=408, next_step="Send it again."
-            ) from error
-        return b"".join(parts)
-
-    def _too_large(self) -> EndpointRejected:
-        return EndpointRejected(
-            f"The request is larger than the {self._limits.body_bytes / 1e6:g} MB allowed.",
-            code="too_large",
-            status=413,
-            next_step="Send a smaller picture, or fewer at once.",
-        )
+        return TokenEntry(OF_SETTINGS, "", "") if extra and same else known
 
 
-_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
-def _is_for_the_caller(error: Exception) -> TypeGuard[WorkbenchError]:
+def _is_for_the_caller(error: BaseException) -> TypeGuard[WorkbenchError]:
     """What the caller can act on; our own troubles, say a damaged token file, are for the log."""
     return isinstance(error, WorkbenchError) and (error.status < _INTERNAL or isinstance(error, EndpointRejected))
 
@@ -210,7 +185,22 @@ def error_response(error: WorkbenchError) -> JSONResponse:
     return JSONResponse(body, status_code=error.status, headers=headers)
 
 
-def incident(error: Exception) -> WorkbenchError:
+def _told(error: BaseException) -> WorkbenchError:
+    """Return what a caller is told of an error."""
+    if isinstance(error, asyncio.CancelledError):  # nothing else cancels an answer that has not begun
+        return EndpointRejected("The endpoint is ending.", code="ending", status=503, next_step="Try again soon.")
+    if isinstance(error, MemoryError):  # of this request alone: what it held is free again
+        _log.error("out of memory", exc_info=error)
+        return EndpointRejected(
+            "There is not enough memory to answer this.",
+            code="out_of_memory",
+            status=_UNAVAILABLE,
+            next_step="Send fewer or smaller pictures, or try again soon.",
+        )
+    return error if _is_for_the_caller(error) else incident(error)
+
+
+def incident(error: BaseException) -> WorkbenchError:
     """Log an error nobody expected under a new id; what is answered holds the id and nothing of the error."""
     number = secrets.token_hex(6)
     _log.error("incident %s", number, exc_info=error)
@@ -232,16 +222,6 @@ async def http_error(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     return response
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives the body that has been read, then what comes after it."""
-    unread: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return unread.pop() if unread else await receive()
-
-    return again
 
 
 def _method(scope: Scope) -> str:

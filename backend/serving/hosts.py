@@ -84,7 +84,8 @@ class HostDoor:
         if scope["type"] == "lifespan" or self.admits(scope):
             await self._app(scope, receive, send)
             return
-        _log.warning("refused a request that names another host or comes from another site")
+        address = (scope.get("client") or ("-",))[0]
+        _log.warning("%s refused: the request names another host or comes from another site", address)
         await _refuse(scope, receive, send)
 
     def admits(self, scope: Scope) -> bool:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import UploadFile
+
 from backend.errors import EndpointRejected
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, InvocationParams, read_k
@@ -14,6 +16,8 @@ from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from starlette.requests import Request
+
     from backend.pixel_spec import PixelSpec
 
 MAX_PICTURES = 8  # in one question
@@ -21,6 +25,7 @@ UNLIKE = "unlike"  # the name of a form's files to stay away from
 # The largest answer in MLflow's protocol, in bytes: what 128 pictures with 200 neighbours each come to, without images.
 MAX_ANSWER_BYTES = 64_000_000
 _INPUT = "input"
+_VALUES_PER_ROW, _OTHER_VALUES = 4, 64  # a text, its index and its comma as a data URL; columns and params
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXAMPLE = 'For example {"dataframe_split": {"columns": ["input"], "data": [["<base64>"]]}, "params": {"k": 10}}.'
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
@@ -97,6 +102,26 @@ def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:
     return Pictures(tuple(like), tuple(unlike))
 
 
+async def read_pictures(request: Request) -> Pictures:
+    """Return the pictures of a request: its body, or the files of a form.
+
+    Raises:
+        EndpointRejected: The form holds none to ask about, or too many.
+    """
+    if media_type(request) != "multipart/form-data":
+        return Pictures((await request.body(),))
+    async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
+        files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+    return check_pictures(
+        [data for name, data in files if name != UNLIKE], [data for name, data in files if name == UNLIKE]
+    )
+
+
+def media_type(request: Request) -> str:
+    """Return what a request says its body is, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
     """Read a request in MLflow's protocol: exactly one of its four formats, and ``params``.
 
@@ -104,6 +129,7 @@ def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
         EndpointRejected: It is not JSON, not in the protocol, or has no row or too many.
         RetrievalError: A parameter cannot be used.
     """
+    _check_values(body, max_rows)
     request = _json_object(body)
     formats = [name for name in _FORMATS if name in request]
     if len(formats) != 1 or request.keys() - {*formats, "params"}:
@@ -114,12 +140,7 @@ def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
     if not texts:
         raise _bad("no_rows", "The request holds no picture.", _EXAMPLE)
     if len(texts) > max_rows:
-        raise EndpointRejected(
-            f"The request holds {len(texts):,} pictures, more than the {max_rows:,} allowed.",
-            code="too_many_rows",
-            status=413,
-            next_step="Send them in several requests.",
-        )
+        raise _too_many_rows(f"The request holds {len(texts):,} pictures, more than the {max_rows:,} allowed.")
     params = request.get("params")
     if params is not None and not isinstance(params, dict):
         raise _bad("bad_params", "params must be an object.", _EXAMPLE)
@@ -147,6 +168,25 @@ def check_answer_size(asked: Invocation, spec: PixelSpec) -> None:
             status=413,
             next_step="Send fewer pictures at once, ask for a smaller k, or leave out the images.",
         )
+
+
+def _check_values(body: bytes, max_rows: int) -> None:
+    """Refuse what holds more values than so many rows can need, by its commas and brackets, before it is parsed.
+
+    The parser holds up every other thread: 5 MB of the smallest values keep it busy for up to a second, 5 MB of pictures
+    for some milliseconds.
+    """
+    most = _VALUES_PER_ROW * max_rows + _OTHER_VALUES
+    if body.count(b",") > most:
+        raise _too_many_rows(f"The request holds more values than the {max_rows:,} pictures allowed need.")
+    if body.count(b"[") + body.count(b"{") > most:
+        raise _bad("bad_json", "The body is not JSON of this protocol: it has too many levels.", _EXAMPLE, status=400)
+
+
+def _too_many_rows(message: str) -> EndpointRejected:
+    return EndpointRejected(
+        message, code="too_many_rows", status=413, next_step="Send the pictures in several requests, and nothing else."
+    )
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -14,19 +15,23 @@ from threadpoolctl import threadpool_limits
 
 from backend.addresses import is_loopback_host
 from backend.errors import EnvironmentUnready, SettingsError
+from backend.serving.connection import Connection
 from backend.serving.gateway import build_app
 from backend.serving.served import serving_threads
 from backend.serving.tokens import ensure_app_token, token_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from backend.settings import Settings
 
-GRACE_S = 5
-_BACKLOG = 128
+GRACE_S = 2  # for answers under way
+END_S = 2.7  # for the whole process
+_BACKLOG = 1024  # a full one costs a client a second
 _SHORTEST_TOKEN = 16
 _log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ def serve(
     port: int | None = None,
     on_ready: Callable[[str], None] | None = None,
     app: Starlette | None = None,
+    ends_process: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let running answers finish and return.
 
@@ -45,40 +51,63 @@ def serve(
         port: Port to listen on; the setting when left out, any free one when 0.
         on_ready: Called with the address once requests are accepted, the model being loaded.
         app: What is served; built from the settings when left out.
+        ends_process: Whether the process is to end in time even if an answer cannot be stopped.
 
     Raises:
         SettingsError: The address is open to others and no token protects it, or the token of the settings is weak.
         EnvironmentUnready: The port is taken, or the address is not one of this machine.
     """
     _check_tokens(settings)
-    with closing(_bound(settings.host, settings.endpoint_port if port is None else port)) as listener:
-        config = uvicorn.Config(
-            app or build_app(settings),
-            log_config=None,
-            access_log=False,  # it would log query strings; the guard logs what may be logged
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_graceful_shutdown=GRACE_S,
-        )
+    with (
+        closing(_bound(settings.host, settings.endpoint_port if port is None else port)) as listener,
         # A second thread for one small product is woken, and then spins where answers are made.
-        with threadpool_limits(limits=serving_threads(settings), user_api="blas"):
-            _Server(config, on_ready or _announce).run(sockets=[listener])
+        threadpool_limits(limits=serving_threads(settings), user_api="blas"),
+    ):
+        Server(app or build_app(settings), on_ready or _announce, ends_process=ends_process).run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready, and returns on a signal instead of raising it again."""
+class Server(uvicorn.Server):
+    """Says when it is ready, and returns on a signal instead of raising it again.
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
+    Args:
+        app: What is served.
+        on_ready: Called with the address once requests are accepted.
+        ends_process: Whether a signal ends the process as well, at the latest after ``END_S``, whatever its threads do.
+    """
+
+    def __init__(self, app: ASGIApp, on_ready: Callable[[str], None], *, ends_process: bool = False) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Connection,
+                ws="none",
+                log_config=None,
+                access_log=False,  # it would log query strings; the guard logs what may be logged
+                proxy_headers=False,  # who connects is known, what a header says about it is not
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._on_ready, self._ends_process = on_ready, ends_process
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Load the application, take requests, and say so."""
         await super().startup(sockets)
         if self.started and sockets:
             self._on_ready(_address(sockets[0]))
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, as uvicorn does; a thread that works on cannot keep the process."""
+        if self._ends_process and not self.should_exit:
+            last = threading.Timer(END_S, _leave)
+            last.daemon = True
+            last.start()
+        super().handle_exit(sig, frame)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Hear the signals while it serves, and leave them as they were."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals belong to the main thread
             return
@@ -127,6 +156,12 @@ def _bound(host: str, port: int) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _leave() -> None:
+    _log.warning("ended before all its threads did")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _announce(address: str) -> None:

@@ -21,7 +21,7 @@ async def app(scope, receive, send):
 
 
 if __name__ == "__main__":
-    from backend.serving.server import _bound, _Server
+    from backend.serving.server import _bound
 
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
-    _Server(config, lambda _address: None).run(sockets=[_bound("127.0.0.1", int(sys.argv[1]))])
+    uvicorn.Server(config).run(sockets=[_bound("127.0.0.1", int(sys.argv[1]))])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from backend.serving.limits import Limits, Pace, TooFast
+from backend.serving.limits import Limits, Pace, TooFast, WrongTokens
 
 
 class Clock:
@@ -62,3 +64,43 @@ def test_no_limit_is_no_limit(clock):
 
 def test_the_limits_are_those_of_the_settings(settings):
     assert Limits.of(settings) == Limits(body_bytes=5_000_000, answer_s=30.0, per_second=50.0)
+
+
+# --------------------------------------------------------------------------------------------- wrong tokens
+
+
+def test_wrong_tokens_wait_longer_and_longer_but_not_for_ever(clock):
+    wrong = WrongTokens(clock=clock)
+    waits = [wrong.note("203.0.113.7") for _ in range(100)]
+    assert waits[:10] == [0.0] * 10
+    assert waits[10:13] == [0.1, 0.2, 0.4]
+    assert waits == sorted(waits)
+    assert max(waits) == 2.0
+    assert wrong.note("203.0.113.8") == 0.0
+
+
+def test_an_address_is_forgotten_after_a_while_or_for_others(clock, monkeypatch):
+    monkeypatch.setattr("backend.serving.limits._ADDRESSES", 50)
+    wrong = WrongTokens(clock=clock)
+    assert [wrong.note("203.0.113.7") for _ in range(12)][-1] > 0
+    clock.now += 601
+    assert wrong.note("203.0.113.7") == 0.0
+    for number in range(1000):
+        wrong.note(f"203.0.113.{number}")
+    assert len(wrong._seen) == 50
+
+
+def test_too_many_wrong_tokens_at_once_are_not_even_kept_waiting(monkeypatch):
+    monkeypatch.setattr("backend.serving.limits._FIRST_S", 0.01)
+    monkeypatch.setattr("backend.serving.limits._LONGEST_S", 0.05)
+    wrong = WrongTokens()
+
+    async def storm():
+        network = (f"2001:db8:1:2::{number:x}" for number in range(60))  # one customer has them all
+        return await asyncio.gather(*(wrong.slow(address) for address in network), return_exceptions=True)
+
+    outcomes = asyncio.run(storm())
+    assert [outcome for outcome in outcomes[:18] if outcome] == []
+    assert {(outcome.code, outcome.status) for outcome in outcomes[18:]} == {("too_fast", 429)}
+    assert not wrong._slowed
+    assert len(wrong._seen) == 1

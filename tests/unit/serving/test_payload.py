@@ -151,3 +151,26 @@ def test_an_answer_beyond_the_limit_is_not_computed():
     with pytest.raises(EndpointRejected, match="166 MB, more than the 64") as caught:
         check_answer_size(Invocation(("QQ==",) * 128, InvocationParams(200, "hex")), spec)
     assert (caught.value.code, caught.value.status) == ("answer_too_large", 413)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "status"),
+    [
+        (b'{"instances": [' + b"1," * 100_000 + b"1]}", "too_many_rows", 413),
+        (b'{"instances": [' + b'["QQ=="],' * 100_000 + b'["QQ=="]]}', "too_many_rows", 413),
+        (b'{"instances": ' + b'{"a":' * 100_000, "bad_json", 400),
+        (b"[]" * 100_000, "bad_json", 400),
+    ],
+    ids=["numbers", "rows", "levels", "lists"],
+)
+def test_more_values_than_the_rows_allowed_need_are_not_even_parsed(monkeypatch, body, code, status):
+    monkeypatch.setattr("backend.serving.payload._json_object", lambda _body: pytest.fail("it was parsed"))
+    with pytest.raises(EndpointRejected) as caught:
+        read_invocation(body, max_rows=128)
+    assert (caught.value.code, caught.value.status) == (code, status)
+
+
+def test_as_many_rows_as_allowed_are_read_in_the_longest_way_to_write_them():
+    split = {"columns": ["input"], "index": list(range(128)), "data": [["data:image/png;base64,QQ=="]] * 128}
+    assert len(read({"dataframe_split": split, "params": {"k": 3}}, max_rows=128).texts) == 128
+    assert len(read({"dataframe_records": [{"input": A}] * 128}, max_rows=128).texts) == 128
