@@ -18,6 +18,7 @@ import psutil
 
 from backend.addresses import shown
 from backend.errors import EnvironmentUnready
+from backend.jobs import logfile
 from backend.storage import write_atomically
 from backend.supervisor import (
     READY_WITHIN_S,
@@ -71,6 +72,7 @@ class Kept:
         """Do what is due now, and return what there is to say about it, if anything."""
         if self.process is None:
             return self._start(now) if now >= self.due else ""
+        logfile.turn_over(log_of(self.service, self._settings))
         if (status := self.process.poll()) is not None:
             return self._died(now, _ending(status))
         if self.is_ready:

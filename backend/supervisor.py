@@ -134,6 +134,7 @@ def start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
         EnvironmentUnready: Its port is taken.
     """
     check_port(service)
+    logfile.turn_over(log_of(service, settings))
     with logfile.opened(log_of(service, settings)) as stream:
         return subprocess.Popen(
             service.command,

@@ -1,10 +1,11 @@
-"""Opening a log, and reading the end of one that may be huge and is being written."""
+"""Opening a log, reading the end of one that may be huge and is being written, and keeping it from getting so."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ logger = logging.getLogger(__name__)
 ROOM_BYTES = 8_192
 BLOCK_BYTES = 16_384
 MAX_BYTES = 1_000_000  # what a page can show; one endless line must not fill the memory
+LARGEST_BYTES, EARLIER = 10_000_000, 4  # of a server's log, and so many such beside the one that is written
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -44,6 +46,25 @@ def _try_out(log: int) -> None:
     finally:
         with suppress(OSError):  # a device has no length
             os.ftruncate(log, n_bytes)
+
+
+def turn_over(path: Path, *, largest: int = LARGEST_BYTES, earlier: int = EARLIER) -> None:
+    """Once a log is large, keep what it holds as ``….log.1``, what was that as ``….log.2``, and empty it.
+
+    The file itself stays, because its writers, a server and its children, hold it open to append to it. A line that is
+    written in the moment between the copy and the emptying is lost.
+    """
+    if not path.is_file() or path.stat().st_size <= largest:
+        return
+    kept = [path.with_name(f"{path.name}.{number}") for number in range(1, earlier + 1)]
+    with suppress(OSError):  # where the disk has no room for a copy, the log is emptied all the same
+        for older, newer in zip(reversed(kept), reversed(kept[:-1]), strict=False):
+            if newer.is_file():
+                newer.replace(older)
+        shutil.copyfile(path, kept[0])
+        shutil.copymode(path, kept[0])
+    with suppress(OSError):  # a disk that refuses this lets no log grow either
+        os.truncate(path, 0)
 
 
 def tail(path: Path, lines: int) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from backend.settings import SecretStr
 
@@ -42,6 +45,53 @@ class Asker:
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What came of many who ask at once: seconds of every answer, how many were refused, how many got none in time."""
+
+    seconds: tuple[float, ...]
+    refused: int
+    hung: int
+
+
+def ask_at_once(url: str, tokens: Sequence[SecretStr], photos: Sequence[bytes], *, clients: int, each: int) -> Crowd:
+    """Have many clients, that have the tokens in turn, ask at once, and again as soon as they are answered."""
+    start = threading.Barrier(clients)
+    outcomes: list[tuple[int, float]] = []
+
+    def client(number: int) -> None:
+        asker = Asker(url, tokens[number % len(tokens)])
+        start.wait()
+        for turn in range(each):
+            try:
+                seconds, status, _ = asker.post("/v1/recommend?k=10", photos[(number + turn) % len(photos)])
+            except (OSError, http.client.HTTPException):
+                seconds, status = 0.0, 0
+            outcomes.append((status, seconds))
+        asker.close()
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answered = tuple(seconds for status, seconds in outcomes if status == HTTPStatus.OK)
+    hung = sum(status == 0 for status, _ in outcomes)
+    return Crowd(answered, len(outcomes) - len(answered) - hung, hung)
+
+
+@contextmanager
+def unfinished_bodies(url: str, token: SecretStr, count: int) -> Iterator[None]:
+    """Hold connections on which a question was begun, and never ends."""
+    parts = urlsplit(url)
+    head = f"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token.reveal()}\r\n"
+    with ExitStack() as held:
+        for _ in range(count):
+            one = held.enter_context(socket.create_connection((parts.hostname or "", parts.port or 80)))
+            one.sendall(f"{head}Content-Length: 1000\r\n\r\na".encode())
+        yield
 
 
 @dataclass(frozen=True, slots=True)
