@@ -126,8 +126,8 @@ class Connection(HttpToolsProtocol):
             answer = error_response(EndpointRejected(message, code=code, status=status, next_step=_STEP))
             lines = (b"%s: %s\r\n" % pair for pair in (*answer.raw_headers, *HEADERS, CLOSE_HEADER))
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", bytes(answer.body))))
+        self._wait()
         if is_under_way:
             self.transport.close()
-            return
-        self.flow.pause_reading()
-        self._wait()
+        else:
+            self.flow.pause_reading()

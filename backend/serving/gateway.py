@@ -141,7 +141,8 @@ class _Gateway:
         self._started = time.time()
         workers = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
         self._work = Turns(each=workers, at_once=workers, line=SEATS)
-        self._reloading = anyio.Lock()
+        self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
+        self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
         self.counted = Metrics()
 
     @cached_property
@@ -214,8 +215,8 @@ class _Gateway:
             )
         body = await request.body()
         async with self._turn(request):
-            served, passed = await anyio.to_thread.run_sync(self._read_invocation, body)
-        scoring = await anyio.to_thread.run_sync(self._made)
+            served, passed = await anyio.to_thread.run_sync(self._read_invocation, body, limiter=self._threads)
+        scoring = await anyio.to_thread.run_sync(self._made, limiter=self._maker)
         async with self._turn(request):
             answer = await scoring.invoke(served.recommender, passed)
         return Response(answer, media_type="application/json")
@@ -237,7 +238,9 @@ class _Gateway:
         pictures = await read_pictures(request)
         served = self._showcase.current()
         async with self._turn(request):
-            body = await anyio.to_thread.run_sync(_recommend, served, pictures, question, abandon_on_cancel=True)
+            body = await anyio.to_thread.run_sync(
+                _recommend, served, pictures, question, limiter=self._threads, abandon_on_cancel=True
+            )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return _Answer(body)
 
