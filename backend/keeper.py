@@ -72,9 +72,9 @@ class Kept:
         """Do what is due now, and return what there is to say about it, if anything."""
         if self.process is None:
             return self._start(now) if now >= self.due else ""
-        logfile.turn_over(log_of(self.service, self._settings))
         if (status := self.process.poll()) is not None:
             return self._died(now, _ending(status))
+        logfile.turn_over(log_of(self.service, self._settings))
         if self.is_ready:
             self.deaths = 0 if now - self._since > STEADY_S else self.deaths
             return ""

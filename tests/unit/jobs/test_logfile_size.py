@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from backend.keeper import Kept
 from backend.jobs import logfile
 from backend.jobs.logfile import turn_over
+from backend.keeper import Kept
 from backend.supervisor import Service, end, log_of
 from tests.support.browsing import free_port
 from tests.support.waiting import until
