@@ -192,6 +192,11 @@ def test_a_look_that_is_ended_says_why_and_is_not_tried_at_every_click(screen, m
         assert "Split it into several smaller files" in test.error[0].value
         test.run()
     assert len(begun) == 1
+    press(test, "Choose another file")
+    monkeypatch.setattr(looks, "Looking", looking.Looking)
+    test.file_uploader[0].upload("b.zip", zipped(bag__two=encoded(2)), "application/zip").run()
+    assert_calm(test)
+    assert "1 product" in texts(test)
 
 
 def test_looks_take_turns(screen, uploaded):
