@@ -53,7 +53,7 @@ CELLS = "cells.npz"
 _NOT_THERE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENOTDIR}  # or no plain file
 _LARGEST_FILE = 4_000_000_000  # bytes, of a network's weights
 _LARGEST_ROW, _LARGEST_SMALL = 1_000_000, 1_000_000
-WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives
+WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives, and of files that :func:`storage.write_atomically` writes
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -178,6 +178,12 @@ def workplace(folder: Path, purpose: str) -> Iterator[Path]:
     scratch.sweep(folder.parent, WORKPLACES)
     with scratch.held_folder(folder.parent, f".{folder.name}.{purpose}-") as place:
         yield place
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder: out of sight in one step, so that nobody meets a half of it, and then for good."""
+    with workplace(folder, "deletion") as place:
+        folder.rename(place / folder.name)
 
 
 def sha256_of(path: Path) -> str:

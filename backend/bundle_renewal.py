@@ -49,7 +49,7 @@ def renew(
         for name, path in fresh.items():
             path.replace(successor / name)
         write_atomically(successor / MANIFEST, complete.to_json().encode())
-        _exchange(successor, folder)
+        exchange(successor, folder)
     return complete
 
 
@@ -61,7 +61,7 @@ def _bring(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path) -> None:
     """Have two folders change places in one step; where the file system cannot do that, in three."""
     libc = ctypes.CDLL(None, use_errno=True)
     paths = os.fsencode(one), os.fsencode(other)

@@ -71,7 +71,7 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
     if options.own_output and not as_json:  # servers talk while they run
         with own_process(settings):
             return "", int(options.handler(options, settings)["status"])
-    with stdout_kept_clean(), own_process(settings):
+    with stdout_kept_clean(), own_process(settings, clear=options.clear):
         result = _carried_out(options, settings)
     status = int(result.get("status", outcome.DONE)) if options.own_output else options.status_of(result)
     return outcome.as_json(result) if as_json else options.show(result), status
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, help_text: str, handler: Any, *, own_output: bool = False) -> Any:
     command = commands.add_parser(name, help=help_text, description=help_text)
     command.add_argument("--json", action="store_true", help="print exactly one JSON object on standard output")
-    command.set_defaults(handler=handler, own_output=own_output, show=as_lines, status_of=_done)
+    command.set_defaults(handler=handler, own_output=own_output, show=as_lines, status_of=_done, clear=True)
     return command
 
 
@@ -147,7 +147,10 @@ def _add_recommend(commands: Any) -> None:
 
 def _add_servers(commands: Any) -> None:
     doctor = _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor)
-    doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status)
+    doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status, clear=False)
+    tidy = _command(commands, "tidy", "Remove what processes left that were killed.", handlers.tidy)
+    tidy.add_argument("--dry-run", action="store_true", help="only say what there is")
+    tidy.set_defaults(clear=False)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."
     run = _command(commands, "run", everything, handlers.run, own_output=True)

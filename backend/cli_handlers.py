@@ -42,6 +42,13 @@ def doctor(_options: argparse.Namespace, settings: Settings) -> Result:
     return {"checks": [asdict(check) for check in checks(settings)]}
 
 
+def tidy(options: argparse.Namespace, settings: Settings) -> Result:
+    """``tidy``."""
+    from backend.tidy_home import tidy as tidy_home
+
+    return tidy_home(settings, dry_run=options.dry_run)
+
+
 def doctor_as_lines(result: Result) -> str:
     """Show one line for each check, and its fix below where it failed."""
     from backend.doctor import Check, as_text

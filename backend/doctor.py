@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from backend.addresses import LOOPBACK
 from backend.cards import look_at_cards
-from backend.errors import EnvironmentUnready
+from backend.errors import EnvironmentUnready, JobError
 from backend.spark_cluster import check_master, is_local, name_remedy, own_name_trouble
 from backend.spark_jars import check_java, require_jars
+from backend.tidying import left_behind, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ def checks(settings: Settings) -> list[Check]:
         *_ports(settings),
         _disk(settings),
         _home(settings),
+        _left_behind(settings),
     ]
 
 
@@ -170,6 +172,18 @@ def _home(settings: Settings) -> Check:
     writable = os.access(_existing(settings.home), os.W_OK | os.X_OK)
     fix = "Set TWINSET_HOME to a folder that you may write to."
     return Check("TWINSET_HOME", writable, f"{settings.home} is {'writable' if writable else 'not writable'}", fix)
+
+
+def _left_behind(settings: Settings) -> Check:
+    """Name what processes left that were killed."""
+    try:
+        kinds = summary(left_behind(settings))
+    except JobError as error:
+        return Check("Left behind", False, error.message, error.next_step)
+    size = sum(kind["bytes"] for kind in kinds) / 1e6
+    named = ", ".join(f"{kind['what']}: {kind['count']}" for kind in kinds)
+    fix = "Run `python -m backend tidy`; the next start of anything but the app removes it, too."
+    return Check("Left behind", not kinds, f"{named}; {size:.1f} MB" if kinds else "nothing of ended processes", fix)
 
 
 def _existing(path: Path) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle, models
+from backend.bundle_renewal import renew
 from backend.errors import BundleError, EvaluationError
 from backend.evaluation.options import STANDARD_K
 from backend.storage import write_atomically
@@ -158,8 +160,8 @@ def metrics_of(outcome: Outcome) -> dict[str, float]:
 def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], place: Path) -> None:
     """Put report, answers and calibration into the bundle; what an earlier evaluation said is replaced.
 
-    Everything is made in ``place``, on the same disk, and moved in at once with the manifest that names it: a bundle
-    whose files and manifest disagree is a damaged one.
+    Everything is made in ``place``, on the same disk, and the whole folder changes in one step: a bundle whose files
+    and manifest disagree is a damaged one.
 
     Raises:
         BundleError: The model was trained or indexed anew meanwhile, so that the report is of another one.
@@ -174,17 +176,12 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
     fresh = {ANSWERS: to_parquet(outcome.answers), REPORT: report.to_json().encode()}
     if outcome.calibration is not None:
         fresh[CALIBRATION] = outcome.calibration.to_json().encode()
-    files = {name: sha256 for name, sha256 in manifest.files.items() if name != CALIBRATION}
     for name, data in fresh.items():
         write_atomically(place / name, data)
-        files[name] = bundle.sha256_of(place / name)
     ours = ("test.", "test_without_duplicates.", "unseen.", "unseen_mixed.")
     kept = {name: value for name, value in manifest.metrics.items() if not name.startswith(ours)}
-    complete = replace(manifest, metrics={**kept, **metrics}, files=files)
-    write_atomically(place / bundle.MANIFEST, complete.to_json().encode())
-    (folder / CALIBRATION).unlink(missing_ok=True)
-    for name in (*fresh, bundle.MANIFEST):
-        (place / name).replace(folder / name)
+    moved = {name: place / name for name in fresh}
+    renew(folder, moved, partial(replace, metrics={**kept, **metrics}), drop=(CALIBRATION,))
 
 
 def _result(folder: Path, outcome: Outcome, metrics: dict[str, float]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend import bundle, models
+from backend.bundle_renewal import renew
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import RegistryError
-from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def fidelity_step(request: FidelityRequest, settings: Settings, progress: Progre
     manifest = bundle.read_manifest(folder)
     if manifest.index is not None and manifest.index.generation == report.generation:
         metrics = {**manifest.metrics, f"{bundle.INDEX_METRICS}fidelity_at_{report.k}": report.fidelity}
-        write_atomically(folder / bundle.MANIFEST, replace(manifest, metrics=metrics).to_json().encode())
+        renew(folder, {}, partial(replace, metrics=metrics))
     return report.as_dict()
 
 

@@ -67,7 +67,7 @@ def delete_step(request: DeleteRequest, settings: Settings, progress: Progress) 
             )
         runs = delete_runs(settings, SweepFolder(folder).status().run_ids) if request.sweep else 0
         for part in found.folders:
-            _remove(part)
+            bundle.discard(part)
     return {"deleted": found.what, "freed_bytes": found.n_bytes, "runs": runs, "is_sweep": bool(request.sweep)}
 
 
@@ -97,7 +97,8 @@ def removal(
         what, protected = f"sweep {request.sweep!r}", _names_sweep(request.sweep, ledger, jobs)
     else:
         place = ModelPlace(settings.models_dir, request.model)
-        folders = [path for path in (place.bundle, place.checkpoints, settings.maps_dir / place.name) if path.exists()]
+        parts = (settings.maps_dir / place.name, place.checkpoints, place.bundle)  # what names all others goes last
+        folders = [path for path in parts if path.exists()]
         if not folders:
             raise BundleError(
                 f"There is no model {request.model!r}.",
@@ -158,9 +159,3 @@ def _serving(settings: Settings) -> str:
         return str(client_of(settings, timeout_s=_ANSWER_WITHIN_S).version()["model"]["bundle"])
     except EndpointError:
         return ""
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder: out of sight in one step, so that nobody meets a half of it, and then for good."""
-    with bundle.workplace(folder, "deletion") as place:
-        folder.rename(place / folder.name)

@@ -1,7 +1,8 @@
 """Temporary files of a process: in one folder, which goes with the process, or with the next start after a kill.
 
-A folder is held by a lock that the system gives back however its owner dies: a number of a process is another's
-tomorrow. The names say user and host, so that nobody else's folder is touched, on a shared disk either.
+A folder is held by a lock in it, and a file that is being written by a lock on itself, which the system gives back however
+its owner dies: a number of a process is another's tomorrow. The names say user and host, so that nobody else's folder is
+touched, on a shared disk either.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ _ROOTS: dict[int, Path] = {}  # by process: a forked child's is its own
 
 
 @contextmanager
-def own_folder(purpose: str = "work") -> Iterator[Path]:
+def own_folder(purpose: str = "work", *, clear: bool = True) -> Iterator[Path]:
     """Give a folder for temporary files that is gone afterwards.
 
     The outermost one of a process holds all others, and what libraries and children write: it becomes ``TMPDIR``.
-    Making it removes those of this user's processes on this host that were killed.
+    Making it removes those of this user's processes on this host that were killed, unless ``clear`` is not set.
     """
     if root := _ROOTS.get(os.getpid()):
         with tempfile.TemporaryDirectory(dir=root, prefix=f"{purpose}-", ignore_cleanup_errors=True) as inner:
             yield Path(inner)
         return
     base, prefix = common_folder(), _prefix()
-    sweep(base, f"{prefix}*")
+    for folder in left_of_processes() if clear else ():
+        remove(folder)
     with held_folder(base, prefix) as folder, _as_tmpdir(folder):
         yield folder
 
@@ -85,30 +87,80 @@ def hold(folder: Path) -> Hold:
 
 
 def sweep(parent: Path, pattern: str) -> None:
-    """Remove the folders in ``parent`` that :func:`is_left` says."""
-    for folder in parent.glob(pattern):
-        with suppress(OSError):  # another sweep was faster
-            if is_left(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+    """Remove what :func:`left_in` finds."""
+    for path in left_in(parent, pattern):
+        remove(path)
 
 
-def is_left(folder: Path) -> bool:
-    """Tell whether a folder is this user's, and whoever held it is gone.
+def left_in(parent: Path, pattern: str) -> list[Path]:
+    """Return the folders and files in ``parent`` that :func:`is_left` says."""
+    found = []
+    for path in parent.glob(pattern):
+        with suppress(OSError):  # it has gone meanwhile
+            found += [path] if is_left(path) else []
+    return found
+
+
+def left_of_processes() -> list[Path]:
+    """Return the folders for temporary files of this user's processes on this host that were killed."""
+    return left_in(common_folder(), f"{_prefix()}*")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; another process may be as far."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_left(path: Path) -> bool:
+    """Tell whether a folder or a file is this user's, and whoever held it is gone.
 
     Raises:
-        OSError: There is no such folder any more.
+        OSError: There is no such one any more.
     """
-    facts = folder.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
-        return False
+    with claimed(path) as is_ours:
+        return is_ours
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Tell whether something is left, and have nobody else find it so meanwhile.
+
+    Raises:
+        OSError: There is no such one any more.
+    """
+    facts = path.lstat()
+    is_folder, is_old = stat.S_ISDIR(facts.st_mode), time.time() - facts.st_mtime > _YOUNG_S
+    if facts.st_uid != os.getuid() or not (is_folder or stat.S_ISREG(facts.st_mode)):
+        yield False
+        return
+    if not is_folder and not facts.st_size:  # it may not have its lock yet
+        yield is_old
+        return
+    lock = _locked(path / LOCK if is_folder else path)
     try:
-        with (folder / LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield is_old if lock is None else lock >= 0
+    finally:
+        if lock is not None and lock >= 0:
+            os.close(lock)
+
+
+def _locked(path: Path) -> int | None:
+    """Lock a file at once and return its handle: -1 where somebody holds it, None where there is none."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return time.time() - facts.st_mtime > _YOUNG_S
+        return None
     except OSError:
-        return False
-    return True
+        return -1
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return -1
+    return handle
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Python by a number, Arrow, Delta's reader and a JVM by the system's words somewh
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
@@ -135,17 +136,18 @@ def write_atomically(path: Path, data: bytes, *, lasting: bool = True) -> None:
         data: Its new content.
         lasting: Whether to wait until the disk has it, so that it also outlives a machine that stops.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}."[:100])
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.writing-")
+    with os.fdopen(handle, "wb") as stream:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # it is somebody's; after a kill, it is not
             stream.write(data)
+            stream.flush()
             if lasting:
-                stream.flush()
-                os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+                os.fsync(handle)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def write_export(path: Path, data: bytes) -> None:

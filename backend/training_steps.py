@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, cast
 
-from backend import bundle
 from backend.errors import Cancelled, ConfigurationError, StorageFailed, StorageFull
 from backend.holding import held, holder_of, lock_of
 from backend.spark_cluster import is_local
@@ -85,8 +84,6 @@ def _trained(request: TrainRequest, settings: Settings, progress: Progress) -> d
     started = time.monotonic()
     around = _surroundings(request, run_id, settings, progress)
     manifest, proof = (_on_spark if request.workers > 1 else _here)(request, snapshot, settings, progress, around)
-    if request.origin:
-        _keep_origin(request, manifest, settings)
     return {
         "model": manifest.name,
         "run_id": manifest.run_id,
@@ -168,14 +165,6 @@ def _advised(name: str, settings: Settings) -> Iterator[None]:
             kept = f"{found.epochs_done} of {found.config.epochs} epochs are kept"
             error.next_step = f"{first}{kept}; resume on the page Train, or with `{resume_command(name)}`."
         raise
-
-
-def _keep_origin(request: TrainRequest, manifest: Manifest, settings: Settings) -> None:
-    """Write where the configuration came from into the manifest and the run."""
-    from backend.registry.tracking import tag_run
-
-    bundle.write_manifest(settings.models_dir / manifest.name, replace(manifest, origin=request.origin))
-    tag_run(settings, manifest.run_id, {f"origin.{name}": str(value) for name, value in request.origin.items()})
 
 
 def _check(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> None:

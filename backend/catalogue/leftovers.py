@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from backend import scratch
 from backend.bundle import WORKPLACES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from backend.settings import Settings
 
 META = "load.json"  # a folder of the staging with it can be committed
@@ -19,14 +20,19 @@ UPLOADS_KEPT_S = 7 * 24 * 3600  # an uploaded file may be loaded again, with oth
 
 
 def sweep(settings: Settings) -> None:
-    """Remove what killed processes left, loads that nobody committed within a day, and uploads of last week."""
-    scratch.sweep(settings.uploads_dir, WORKPLACES)
+    """Remove what :func:`left` finds."""
+    for path in left(settings):
+        scratch.remove(path)
+
+
+def left(settings: Settings) -> list[Path]:
+    """Return what killed loads left, loads that nobody committed within a day, and uploads of last week."""
+    found = scratch.left_in(settings.uploads_dir, WORKPLACES)
     for upload in settings.uploads_dir.glob("[!.]*"):
         with suppress(FileNotFoundError):  # another sweep was faster
-            if time.time() - upload.stat().st_mtime > UPLOADS_KEPT_S:
-                shutil.rmtree(upload, ignore_errors=True)
+            found += [upload] if time.time() - upload.stat().st_mtime > UPLOADS_KEPT_S else []
     for folder in settings.staging_dir.glob("*"):
         with suppress(OSError):  # another sweep was faster
             is_waiting = (folder / META).exists() and time.time() - folder.stat().st_mtime <= KEPT_S
-            if not is_waiting and scratch.is_left(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+            found += [folder] if not is_waiting and scratch.is_left(folder) else []
+    return found

@@ -111,6 +111,26 @@ def vacuum_preview(folder: Path, *, keep_days: float, protected: Collection[int]
     return told(plan, removed=plan.count, freed=plan.bytes, is_dry_run=True)
 
 
+def uncommitted(folder: Path) -> list[Path]:
+    """Return files that killed writers left in a catalogue: no commit names them, and nobody is about to after a day.
+
+    Raises:
+        CatalogueError: A log is damaged.
+    """
+    before_s, found = time.time() - _UNNAMED_STAYS_S, []
+    for log in sorted(folder.glob("*/_delta_log")):
+        told = states(log.parent)
+        if not told or told[-1].files is None:
+            continue
+        named = {path for state in told for path in (*state.paths, *state.commit.feed)}
+        unnamed = {*files_present(log.parent)} - named
+        files = [log.parent / path for path in unnamed if path.endswith((".parquet", ".bin"))]
+        files += log.glob(".*.tmp")
+        found += [file for file in files if file.stat().st_mtime < before_s]
+    sums = (file.with_name(f".{file.name}.crc") for file in found)  # as Hadoop names them
+    return sorted([*found, *(path for path in sums if path.exists())])
+
+
 def told(plan: VacuumPlan, *, removed: int, freed: int, is_dry_run: bool) -> dict[str, Any]:
     """Return a plan, and what came of it, as JSON values: files, bytes, and the versions that stay and go."""
     return {

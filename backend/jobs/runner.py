@@ -199,3 +199,11 @@ class JobRunner:
             logger.warning("Job %s is %s: %s", job.id, verdict.state, verdict.error or "it was cancelled")
         if is_ours and record_first:
             end_family(job.id, job.pid)
+
+
+def dead_jobs(settings: Settings) -> Sequence[Job]:
+    """Return the unfinished jobs of a home whose process is gone; nothing is changed."""
+    if not settings.jobs_db.is_file():
+        return []
+    active = JobStore(settings.jobs_db, logs_dir=settings.logs_dir).list(-1, active=True)
+    return [job for job in active if job.pid is not None and not is_worker(job.pid, job.id)]

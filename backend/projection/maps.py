@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from backend import bundle
 from backend.bundle import CatalogueRef
+from backend.bundle_renewal import exchange
 from backend.errors import ProjectionError
 from backend.projection.options import ProjectionOptions
 from backend.projection.worth import Worth
@@ -177,10 +177,11 @@ def save_map(folder: Path, found: GalleryMap) -> Path:
         (made / ARRAYS).write_bytes(buffer.getvalue())
         (made / INFO).write_text(found.info.to_json(), encoding="utf-8")
         if target.exists():
-            shutil.rmtree(target)
-        made.replace(target)
+            exchange(made, target)
+        else:
+            made.rename(target)
     for info in list_maps(folder)[KEPT:]:
-        shutil.rmtree(folder / info.key, ignore_errors=True)
+        bundle.discard(folder / info.key)
     return target
 
 

@@ -14,6 +14,7 @@ from backend.errors import BundleError
 from backend.registry.card import as_markdown, card_of
 from backend.registry.fetching import ModelVersion
 from backend.registry.history import CARD_TAG, synchronise
+from backend.registry.open_runs import registering
 from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG, sign
 from backend.registry.smoke import try_in_fresh_process
 from backend.registry.store import ABSENT, open_store, quiet_mlflow
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from backend.bundle import Manifest
     from backend.progress import Progress
+    from backend.registry.open_runs import OpenRun
     from backend.settings import Settings
 
 _BACKEND = Path(__file__).resolve().parents[1]
@@ -57,15 +59,11 @@ def register_bundle(settings: Settings, folder: Path, *, progress: Progress) -> 
     if manifest.index is None:
         raise BundleError(f"{folder.name} has no index yet.", next_step="Build it: `python -m backend index`.")
     progress.report(0, 3, note="Logging the model")
-    with open_store(settings) as client:
-        run_id = _run_for(client, settings, manifest)
-        model_uri = _log(run_id, settings, folder, manifest)
-        try:
-            progress.report(1, 3, note="Trying it in a process of its own")
-            try_in_fresh_process(settings, model_uri, progress)
-        except BaseException:
-            client.delete_logged_model(model_uri.removeprefix("models:/"))
-            raise
+    with open_store(settings) as client, registering(client, settings) as work:
+        run_id = _run_for(client, settings, manifest, work)
+        model_uri = _log(client, run_id, settings, folder, manifest, work)
+        progress.report(1, 3, note="Trying it in a process of its own")
+        try_in_fresh_process(settings, model_uri, progress)
         progress.report(2, 3, note="Registering it")
         number = _register(client, settings, folder, manifest, model_uri, run_id)
         synchronise(client, settings)
@@ -73,7 +71,7 @@ def register_bundle(settings: Settings, folder: Path, *, progress: Progress) -> 
     return ModelVersion(settings.model_name, number, "", run_id, manifest.name)
 
 
-def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest) -> str:
+def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest, work: OpenRun) -> str:
     """Return the training run; a bundle that was trained elsewhere gets one that says so."""
     from mlflow.exceptions import MlflowException
 
@@ -84,27 +82,32 @@ def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest) -> st
             raise
     experiment = ensure_experiment(client, settings, manifest.catalogue.name)
     tags = {"catalogue": manifest.catalogue.name, "catalogue_version": str(manifest.catalogue.version)}
-    run = client.create_run(experiment, run_name=manifest.name, tags={**tags, "twinset.trained": "elsewhere"})
+    tags |= {"twinset.trained": "elsewhere", **work.tags}
+    run = client.create_run(experiment, run_name=manifest.name, tags=tags)
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
-def _log(run_id: str, settings: Settings, folder: Path, manifest: Manifest) -> str:
-    """Log the bundle as a pyfunc model of the run and return the model's URI."""
+def _log(client: MlflowClient, run_id: str, settings: Settings, folder: Path, manifest: Manifest, work: OpenRun) -> str:
+    """Log the bundle as a pyfunc model of the run, which stays closed, and return the model's URI."""
     mlflow = quiet_mlflow()
-    path = list(sys.path)
+    from mlflow.entities import LoggedModelOutput
+
+    experiment, path = client.get_run(run_id).info.experiment_id, list(sys.path)
+    logged = client.create_logged_model(experiment, settings.model_name, source_run_id=run_id, tags=work.tags)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.pyfunc.log_model(
-                name=settings.model_name,
-                python_model=str(_BACKEND / "registry" / "pyfunc_model.py"),
-                artifacts={"bundle": str(folder)},
-                code_paths=[str(_BACKEND)],
-                signature=signature(),
-                input_example=_example(manifest),
-                pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIRED],
-                metadata={"bundle": manifest.name, "catalogue": asdict(manifest.catalogue)},
-            )
+        info = mlflow.pyfunc.log_model(
+            name=settings.model_name,
+            model_id=logged.model_id,
+            python_model=str(_BACKEND / "registry" / "pyfunc_model.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(_BACKEND)],
+            signature=signature(),
+            input_example=_example(manifest),
+            pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIRED],
+            metadata={"bundle": manifest.name, "catalogue": asdict(manifest.catalogue)},
+        )
     finally:
         sys.path[:] = path  # MLflow tries the example and leaves its temporary folder on the path
     return str(info.model_uri)

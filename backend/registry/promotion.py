@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from backend import bundle
 from backend.errors import BundleError, PromotionRefused, RegistryError
+from backend.registry.alias_moves import move
 from backend.registry.fetching import fetch, version_at, version_numbered
 from backend.registry.gate import judge
-from backend.registry.history import events_of, load_ledger, note_checks, note_event, synchronise
-from backend.registry.ledger import CHALLENGER, CHAMPION, Check, Event, previous_version
+from backend.registry.history import events_of, load_ledger, note_checks, synchronise
+from backend.registry.ledger import CHAMPION, Check, Event, previous_version
 from backend.registry.signing import NotOurs
 from backend.registry.store import open_store
 
@@ -75,7 +76,7 @@ def promote(
             raise _refused(number, alias, checks)
         progress.report(1, 2, note=f"Moving the alias {alias}")
         overruled = "" if is_clear else reason
-        _move(client, settings, Event(_now(), "promote", alias, number, before, overruled))
+        move(client, settings, Event(_now(), "promote", alias, number, before, overruled))
     progress.report(2, 2, note=f"Version {number} is {alias}")
     return Promotion(version, before, checks, overruled)
 
@@ -115,7 +116,7 @@ def roll_back(settings: Settings, *, alias: str = CHAMPION, progress: Progress) 
                 next_step="Promote one by its number instead.",
             )
         version, _ = fetch(client, settings, version_numbered(client, settings, earlier), alias)
-        _move(client, settings, Event(_now(), "rollback", alias, earlier, present))
+        move(client, settings, Event(_now(), "rollback", alias, earlier, present))
     progress.report(1, 1, note=f"Version {earlier} is {alias} again")
     return Promotion(version, present)
 
@@ -130,16 +131,6 @@ def _present(client: MlflowClient, settings: Settings, alias: str) -> tuple[int 
         return int(found.version), fetch(client, settings, found)[1]
     except BundleError:
         return int(found.version), None
-
-
-def _move(client: MlflowClient, settings: Settings, event: Event) -> None:
-    name = settings.model_name
-    client.set_registered_model_alias(name, event.alias, str(event.version))
-    aliases = client.get_registered_model(name).aliases
-    if event.alias == CHAMPION and int(aliases.get(CHALLENGER, -1)) == event.version:
-        client.delete_registered_model_alias(name, CHALLENGER)
-    note_event(client, settings, event)
-    synchronise(client, settings)
 
 
 def _refused(number: int, alias: str, checks: tuple[Check, ...]) -> PromotionRefused:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.registry.open_runs import PARENT_TAG, hold_run
 from backend.registry.store import open_store
-from backend.registry.tracking import ensure_experiment, is_reopened
+from backend.registry.tracking import ensure_experiment, reopened
 from backend.tuning.records import TrialState
 
 if TYPE_CHECKING:
@@ -41,18 +41,19 @@ class MlflowSweepTracker:
             RegistryError: The store refuses.
         """
         with open_store(self._settings) as client:
-            if run_id and is_reopened(client, run_id, {}, {}):
-                self._open = hold_run(self._settings, run_id)
+            self._open = reopened(client, self._settings, run_id, {}, {})
+            if self._open is not None:
                 return run_id
+            self._open = hold_run(self._settings)
             experiment = ensure_experiment(client, self._settings, plan.catalogue)
             tags = {
                 "sweep": plan.name,
                 "catalogue": plan.catalogue,
                 "catalogue_version": str(plan.version),
                 "objective": plan.objective.sentence(),
+                **self._open.tags,
             }
             run = client.create_run(experiment, run_name=plan.name, tags=tags)
-            self._open = hold_run(self._settings, str(run.info.run_id))
             client.log_batch(run.info.run_id, params=_params({**_flat(plan), **_spaces(plan)}))
             return str(run.info.run_id)
 

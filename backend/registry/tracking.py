@@ -48,13 +48,14 @@ class MlflowTracker:
         texts |= {key: str(value) for key, value in tags.items()}
         texts |= {_MIRRORED[key]: text for key, text in texts.items() if key in _MIRRORED}
         with open_store(self._settings) as client:
-            if run_id and is_reopened(client, run_id, params, texts):
-                self._run_id, self._open = run_id, hold_run(self._settings, run_id)
+            self._open = reopened(client, self._settings, run_id, params, texts)
+            if self._open is not None:
+                self._run_id = run_id
                 return run_id
+            self._open = hold_run(self._settings)
             experiment = ensure_experiment(client, self._settings, texts.get("catalogue") or DEFAULT_EXPERIMENT)
-            run = client.create_run(experiment, run_name=name, tags=texts)
+            run = client.create_run(experiment, run_name=name, tags={**texts, **self._open.tags})
             self._run_id = str(run.info.run_id)
-            self._open = hold_run(self._settings, self._run_id)
             client.log_batch(self._run_id, params=_params(params))
         return self._run_id
 
@@ -125,17 +126,20 @@ def _decided_by_server(settings: Settings) -> bool:
     return settings.effective_tracking_uri.startswith(("http://", "https://")) and not settings.artifact_uri
 
 
-def is_reopened(client: MlflowClient, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]) -> bool:
-    """Have a run go on, unless it is not in this store any more; parameters cannot change, so new values become tags."""
-    run = find_run(client, run_id)
+def reopened(
+    client: MlflowClient, settings: Settings, run_id: str, params: Mapping[str, object], tags: Mapping[str, str]
+) -> OpenRun | None:
+    """Have a run go on; None where it is not in this store any more. Parameters cannot change: new values become tags."""
+    run = find_run(client, run_id) if run_id else None
     if run is None or run.info.lifecycle_stage == "deleted":
-        return False
+        return None
+    work = hold_run(settings, run_id)
     client.update_run(run_id, status="RUNNING")
     now = {param.key: param.value for param in _params(params)}
     changed = {f"resumed.{key}": text for key, text in now.items() if run.data.params.get(key, text) != text}
     for key, text in {**tags, **changed}.items():
         client.set_tag(run_id, key, text)
-    return True
+    return work
 
 
 def _log(settings: Settings, run_id: str, metrics: Mapping[str, float], step: int) -> None:

@@ -101,7 +101,7 @@ def train_on_spark(
         manifest = describe(place.name, resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
         arrays = Checkpoints(place.checkpoints, resume=True).load(best.epoch)
         told = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
-        return write_bundle(place.bundle, manifest, arrays, told), proof
+        return write_bundle(place.bundle, replace(manifest, origin=place.origin), arrays, told), proof
 
 
 def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: Workers) -> RankOrder:

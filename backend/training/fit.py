@@ -7,6 +7,7 @@ With several workers, :mod:`backend.training.distributed` does the same on Spark
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backend import bundle
@@ -77,4 +78,4 @@ def train(
             best = checkpoints.best
             threads = threads_of(tf)
             manifest = describe(place.name, data.resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
-            return write_bundle(place.bundle, manifest, checkpoints.load(best.epoch))
+            return write_bundle(place.bundle, replace(manifest, origin=place.origin), checkpoints.load(best.epoch))

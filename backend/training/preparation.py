@@ -177,6 +177,16 @@ def remove_finished_checkpoints(models_dir: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def useless_checkpoints(models_dir: Path) -> list[tuple[Path, str]]:
+    """Return the folders of trainings that nothing goes on from, each with the name of its model: no epoch, or all done."""
+    folders = [(folder, folder.name.removesuffix(_CHECKPOINTS)) for folder in models_dir.glob(f"*{_CHECKPOINTS}")]
+    return [
+        (folder, name)
+        for folder, name in folders
+        if (models_dir / name / MANIFEST).exists() or not any(folder.glob("state-*.npz"))
+    ]
+
+
 def _unfinished(folder: Path) -> Unfinished:
     told = json.loads((folder / _TRAINING).read_text("utf-8"))
     (state,) = sorted(folder.glob("state-*.npz"))[-1:]
@@ -217,6 +227,7 @@ def tracked(
         "git_commit": provenance.git_commit(),
         "notes": " ".join(resolved.told),
         **{f"library.{library}": version for library, version in provenance.library_versions().items()},
+        **{f"origin.{name}": str(value) for name, value in place.origin.items()},
     }
     run_id = tracker.start(name=place.name, params=params, tags=tags, run_id=place.run_id)
     status: RunStatus = "FAILED"

@@ -201,6 +201,11 @@ class SweepFolder:
             write_atomically(self.path / name, json.dumps(value, indent=1).encode())
 
 
+def never_begun(sweeps_dir: Path) -> list[Path]:
+    """Return the folders of sweeps that have no plan yet."""
+    return [path for path in sweeps_dir.glob("[!.]*") if path.is_dir() and not SweepFolder(path).exists]
+
+
 def list_sweeps(sweeps_dir: Path) -> list[SweepFolder]:
     """Return the folders of all sweeps, the newest first."""
     found = [path.parent for path in sweeps_dir.glob(f"*/{_PLAN}") if not path.parent.name.startswith(".")]

@@ -1,4 +1,4 @@
-"""What a training leaves behind when it ends, is cancelled, or is killed: nothing, at the latest after the next start."""
+"""What trainings and sweeps leave when they end, are cancelled, or are killed, whole or in part: nothing, after the next start."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ from backend.bundle import WORKPLACES
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
 from backend.registry.store import open_store
-from backend.requests import TrainRequest
+from backend.requests import TrainRequest, TuneRequest
+from backend.training.rank_folder import RankFolder
+from backend.tuning.folder import SweepFolder
+from backend.tuning.plan import Budget
+from backend.tuning.records import TrialState
 from tests.fixtures.models import TINY, store_catalogue
+from tests.support.crash_home import processes
+from tests.support.sweeps import plan_for
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.tf, pytest.mark.mlflow, pytest.mark.slow]
 
@@ -84,3 +91,46 @@ def test_nothing_is_left_of_a_training_that_ended_was_cancelled_or_killed(runner
     finished = runner.submit(TrainRequest("small", config=TINY, name="finished"))
     assert runner.wait(finished.id, 180).state is JobState.SUCCEEDED
     assert left(place, mlflow_settings) == 0
+
+
+def next_start(settings, repository):
+    """What anybody does next."""
+    command = [sys.executable, "-m", "backend", "jobs", "list", "--json"]
+    environment = {**os.environ, **settings.environment()}
+    subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True)
+
+
+def rank(settings, number):
+    return RankFolder(settings.models_dir / "ranks.checkpoints" / "ranks").state(number)
+
+
+@pytest.mark.spark
+def test_nothing_is_left_of_a_rank_that_was_killed(runner, place, mlflow_settings, repository):
+    job = runner.submit(TrainRequest("small", config=ENDLESS, name="ranks", workers=2))
+    until(lambda: rank(mlflow_settings, 1).unit == "steps" or runner.get(job.id).state.is_finished)
+    folders = {*place.iterdir()}
+    assert len(folders) >= 3, runner.log_tail(job.id)  # of the job, and of each rank
+    os.kill(rank(mlflow_settings, 1).pid, signal.SIGKILL)
+    ended = runner.wait(job.id, 120)
+    assert (ended.state, "Rank 1 of 2" in ended.error) == (JobState.FAILED, True)
+    assert {*place.iterdir()} & folders  # the killed one's
+    next_start(mlflow_settings, repository)
+    assert left(place, mlflow_settings) == 0
+    assert processes(mlflow_settings) == []
+
+
+@pytest.mark.spark
+def test_nothing_is_left_of_a_trial_whose_process_was_killed(runner, place, mlflow_settings, repository):
+    config = replace(TINY, epochs=40, steps_per_epoch=10)
+    plan = plan_for("s", "small", config=config, budget=Budget(2, parallelism=1, halving=0))
+    folder = SweepFolder(mlflow_settings.sweeps_dir / "s")
+    job = runner.submit(TuneRequest(plan))
+    busy = until(lambda: [one for one in folder.trials() if one.state is TrialState.RUNNING and one.epochs])
+    before = {*place.iterdir()}
+    assert len(before) >= 2, runner.log_tail(job.id)  # of the job, and of the trial
+    os.kill(busy[0].pid, signal.SIGKILL)
+    assert runner.wait(job.id, 240).state is JobState.SUCCEEDED, runner.log_tail(job.id)
+    assert [one.state for one in folder.trials()] == [TrialState.FAILED, TrialState.DONE]
+    next_start(mlflow_settings, repository)
+    assert left(place, mlflow_settings) == 0
+    assert processes(mlflow_settings) == []

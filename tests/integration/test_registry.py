@@ -63,7 +63,9 @@ def test_the_versions_that_models_name_are_known_also_where_their_bundles_are_go
 def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
     mlflow_settings, bundle_with_index, tmp_path
 ):
-    run_id = MlflowTracker(mlflow_settings).start(name="training", params={}, tags={"catalogue": "sample"})
+    tracker = MlflowTracker(mlflow_settings)
+    run_id = tracker.start(name="training", params={}, tags={"catalogue": "sample"})
+    tracker.finish(status="FINISHED")
     folder = shutil.copytree(bundle_with_index, tmp_path / "m")
     bundle.write_manifest(folder, replace(bundle.read_manifest(folder), run_id=run_id))
     version = deploy(mlflow_settings, folder)

@@ -21,7 +21,7 @@ def test_this_machine_is_ready(settings):
 def test_everything_that_is_promised_is_looked_at(settings):
     assert set(by_name(settings)) == {
         "Python", "Java", "Delta JARs", "Horovod", "Legacy Keras", "Package versions",
-        "Port of the app", "Port of the endpoint", "Port of the mlflow", "Disk", "TWINSET_HOME", "Own name",
+        "Port of the app", "Port of the endpoint", "Port of the mlflow", "Disk", "TWINSET_HOME", "Own name", "Left behind",
     }  # fmt: skip
 
 

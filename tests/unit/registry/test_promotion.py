@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from backend import bundle
 from backend.bundle import CatalogueRef
+from backend.doctor import ROOT
 from backend.errors import PromotionRefused, Protected, RegistryError
 from backend.holding import held, holder_of, lock_of
 from backend.jobs.states import JobState
@@ -21,6 +25,7 @@ from backend.registry.promotion import promote, roll_back
 from backend.registry.store import open_store
 from backend.requests import DeleteRequest, DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
 from backend.steps import deploy_step, run_request
+from backend.tidying import own_process
 from tests.fixtures.registry import register_projection
 
 pytestmark = pytest.mark.mlflow
@@ -255,3 +260,43 @@ def test_the_champion_cannot_be_deleted_and_a_model_that_only_its_versions_name_
     assert run_request(DeleteRequest(model="small"), home, NullProgress())["freed_bytes"] > 1_000
     assert [version.model for version in load_ledger(home).versions] == ["large", "small", "large"]
     assert not (home.models_dir / "small").exists()
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_move_that_a_kill_broke_off_is_finished_by_the_next_start_or_never_was(home, steps):
+    """Alias, challenger, history and the file that screens read, killed after each."""
+    to(home, 1)
+    to(home, 3, alias="challenger")
+    done = subprocess.run(
+        [sys.executable, "-c", MOVING, str(home.home), str(steps)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list(home.open_runs_dir.iterdir())) == 1
+    with own_process(home):
+        assert list(home.open_runs_dir.iterdir()) == []
+    ledger, is_moved = load_ledger(home), steps > 0
+    assert read_ledger(home.home, "twinset") == ledger
+    assert ledger.at("champion").version == (3 if is_moved else 1)
+    assert ledger.at("challenger") is None if is_moved else ledger.at("challenger").version == 3
+    moves = [(event.alias, event.version, event.before) for event in ledger.events]
+    assert moves == [("champion", 3, 1)] * is_moved + [("challenger", 3, None), ("champion", 1, None)]
+
+
+# Kills itself before the step of that number.
+MOVING = """
+import os, signal, sys
+from pathlib import Path
+from mlflow import MlflowClient
+from backend.progress import NullProgress
+from backend.registry import alias_moves
+from backend.registry.promotion import promote
+from tests.fixtures.base import settings_for
+steps = [(MlflowClient, "set_registered_model_alias"), (MlflowClient, "delete_registered_model_alias"),
+         (alias_moves, "note_event"), (alias_moves, "synchronise")]
+setattr(*steps[int(sys.argv[2])], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+promote(settings_for(Path(sys.argv[1])), 3, reason="A test.", progress=NullProgress())
+"""

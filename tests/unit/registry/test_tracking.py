@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import RegistryError, StorageFull
-from backend.registry.open_runs import PARENT_TAG, close_left, hold_run
+from backend.registry.open_runs import PARENT_TAG, close_left, hold_run, registering
 from backend.registry.relocation import ROOT_FILE
 from backend.registry.store import open_store
 from backend.registry.tracking import MlflowTracker, log_metrics_to_run
+from backend.registry.unowned import Unowned, unowned
 from backend.tidying import own_process
 
 pytestmark = pytest.mark.mlflow
@@ -255,3 +257,93 @@ def test_a_run_that_is_gone_is_replaced_by_a_new_one(tracker, mlflow_settings, g
     fresh = tracker.start(name="autumn", params=PARAMS, tags=TAGS, run_id=run_id)
     tracker.finish(status="FINISHED")
     assert fresh != run_id
+
+
+# A process that logs a model, has another one registered, and is killed before the first is.
+REGISTERING = """
+import sys
+from pathlib import Path
+from tests.fixtures.base import settings_for
+from backend.registry.open_runs import hold_run, registering
+from backend.registry.store import open_store
+settings = settings_for(Path(sys.argv[1]))
+with open_store(settings) as client, registering(client, settings) as work:
+    client.create_registered_model("twinset")
+    for _ in range(2):
+        run = client.create_run("0", tags={**work.tags, "catalogue_version": "1"}).info.run_id
+        model = client.create_logged_model("0", "twinset", source_run_id=run, tags=work.tags)
+        client.log_model_artifacts(model.model_id, sys.argv[2])
+    client.create_model_version("twinset", f"models:/{model.model_id}", run)
+    print(model.model_id, flush=True)
+    sys.stdin.read(int(sys.argv[3]))
+"""
+
+
+def logged_models(settings):
+    with open_store(settings) as client:
+        known = [one.model_id for one in client.search_logged_models(["0"])]
+        open_ones = client.search_runs(["0"], "attributes.status = 'RUNNING'")
+    return known, sorted(path.name for path in (settings.home / "artifacts" / "0" / "models").iterdir()), len(open_ones)
+
+
+@pytest.fixture
+def registering_process(mlflow_settings, tmp_path, repository):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"1" * 1000)
+    command = [sys.executable, "-c", REGISTERING, str(mlflow_settings.home), str(tmp_path / "model"), "1"]
+    process = subprocess.Popen(command, cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process, process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+def test_what_was_logged_and_not_registered_goes_after_a_kill_and_what_a_version_names_stays(
+    registering_process, mlflow_settings
+):
+    process, registered = registering_process
+    for remove in (False, True):
+        assert unowned(mlflow_settings, remove=remove) == Unowned()  # a living process has it
+    assert close_left(mlflow_settings) == []
+    known, folders, open_runs = logged_models(mlflow_settings)
+    assert (len(known), len(folders), open_runs) == (2, 2, 2)
+    process.kill()
+    process.communicate()
+    (mlflow_settings.home / "aside").mkdir()
+    for folder in mlflow_settings.open_runs_dir.iterdir():
+        folder.rename(mlflow_settings.home / "aside" / folder.name)  # as if nobody had noted it
+    found = unowned(mlflow_settings, remove=False)
+    assert (len(found.runs), found.models) == (2, (1000,))
+    for folder in (mlflow_settings.home / "aside").iterdir():
+        folder.rename(mlflow_settings.open_runs_dir / folder.name)
+    assert len(close_left(mlflow_settings)) == 1
+    assert logged_models(mlflow_settings) == ([registered], [registered], 0)
+    assert unowned(mlflow_settings, remove=True) == Unowned()
+
+
+def test_what_nobody_noted_is_found_by_looking_and_what_others_log_is_left_alone(registering_process, mlflow_settings):
+    process, registered = registering_process
+    process.kill()
+    process.communicate()
+    shutil.rmtree(mlflow_settings.open_runs_dir)
+    with open_store(mlflow_settings) as client:
+        client.create_run("0")  # made by hand
+        foreign = client.create_logged_model("0", "another").model_id
+    assert len(unowned(mlflow_settings, remove=True).runs) == 2
+    known, folders, open_runs = logged_models(mlflow_settings)
+    assert ({*known}, folders, open_runs) == ({registered, foreign}, [registered], 1)
+    shared = replace(mlflow_settings, tracking_uri=mlflow_settings.effective_tracking_uri)
+    assert unowned(shared, remove=True) == Unowned()  # a store that is told may be others', too
+
+
+def fail_to_register(client, settings):
+    with registering(client, settings) as work:
+        client.create_logged_model("0", "twinset", tags=work.tags)
+        raise RegistryError("It does not answer.")
+
+
+def test_a_registration_that_fails_leaves_no_model(mlflow_settings):
+    with open_store(mlflow_settings) as client:
+        with pytest.raises(RegistryError, match="does not answer"):
+            fail_to_register(client, mlflow_settings)
+        assert list(client.search_logged_models(["0"])) == []
+    assert list(mlflow_settings.open_runs_dir.iterdir()) == []
