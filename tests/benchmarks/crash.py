@@ -38,8 +38,9 @@ def run(place: Path, options: argparse.Namespace) -> Found:
     """Make the home, and kill until there is no time or no kill left."""
     settings = replace(settings_for(place / "home"), endpoint_retries=0, device="cpu", job_heartbeat_s=0.5)
     crash_home.own_temporary(place / "tmp")
-    crash_home.build(settings, full=not options.light)
-    settings.home.rename(place / "warm")
+    if not (place / "warm").is_dir():
+        crash_home.build(settings, full=not options.light)
+        settings.home.rename(place / "warm")
     campaign = Campaign(settings, place / "warm", place / "tmp", seed=options.seed)
     kinds = [kind for kind in (LIGHT if options.light else (*LIGHT, *HEAVY)) if kind.name not in options.without]
     draw, ends_at = random.Random(options.seed), time.monotonic() + options.seconds
@@ -87,12 +88,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--light", action="store_true", help="only kinds of jobs that need no Spark")
     parser.add_argument("--without", nargs="*", default=["demo"], help="kinds to leave out, default demo")
+    parser.add_argument(
+        "--place", type=Path, help="folder to work in; the home that is made there serves the next run, too"
+    )
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     load_settings(os.environ)  # what is wrong with them is said before the work begins
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="crash-") as place:
-        found = run(Path(place), options)
+    if options.place is not None:
+        found = run(options.place.absolute(), options)
+    else:
+        with tempfile.TemporaryDirectory(prefix="crash-") as place:
+            found = run(Path(place), options)
     result = result_of(found, options, time.monotonic() - started)
     print(told(result, as_json=options.json))
     return 0 if result["correct"] else 1

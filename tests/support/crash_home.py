@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
+from sqlalchemy import Engine
 
 from backend import bundle, scratch
 from backend.catalogue.log_replay import files_present, states
@@ -122,8 +125,9 @@ def _registry(settings: Settings) -> dict[str, object]:
         for one in ledger.versions:
             fetch(client, settings, version_numbered(client, settings, one.version))
     told = {one.version: one.aliases for one in before.versions}
-    assert told == {one.version: one.aliases for one in ledger.versions}, "screens show what the registry does not hold"
-    assert before.events == ledger.events, "screens show other moves than the registry holds"
+    now = {one.version: one.aliases for one in ledger.versions}
+    assert told == now, f"screens show {told}, the registry holds {now}"
+    assert before.events == ledger.events, f"screens show {before.events[:2]}, the registry holds {ledger.events[:2]}"
     found: dict[str, object] = {f"version {one.version}": one.model for one in ledger.versions}
     for one in ledger.versions:
         assert len(one.aliases) < 2, f"version {one.version} is {' and '.join(one.aliases)}"
@@ -186,7 +190,7 @@ def _belongs_to_models(settings: Settings, rest: list[str]) -> bool:
 
 _EMPTY = {"staging", "runs", "downloads", "uploads"}
 _KNOWN = {"catalogues", "models", "sweeps", "maps", "artifacts", "logs", "golden", ".locks"}
-_FILES = re.compile(r"(jobs|mlflow)\.db(-wal|-shm|-journal)?|registry\.json")
+_FILES = re.compile(r"(jobs|mlflow)\.db(-wal|-shm|-journal)?|registry\.json|tokens\.json|app-token|\..+\.lock")
 _OF_SWEEPS = ([], ["sweep.json"], ["status.json"], ["pause"], ["stop"], ["trials"])
 _JUDGED = {"models": _belongs_to_models, "sweeps": _belongs_to_sweeps, "maps": _belongs_to_maps}
 
@@ -203,6 +207,13 @@ def _open_in_mlflow(settings: Settings) -> Iterator[str]:
     for folder in (settings.home / "artifacts").glob("*/models/*"):
         if folder.name not in sources:
             yield f"artifacts {folder.name} have no version"
+
+
+def dispose() -> None:
+    """Have MLflow's connections in this process opened anew: the file that they read is replaced with the home."""
+    for one in gc.get_objects():
+        if isinstance(one, Engine):
+            one.dispose()
 
 
 def processes(settings: Settings) -> list[str]:
@@ -239,6 +250,7 @@ def age(paths: list[Path], days: float) -> None:
 
 def own_temporary(place: Path) -> None:
     """Have this process, and those that it starts, put temporary files there."""
-    place.mkdir()
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
     os.environ["TMPDIR"], tempfile.tempdir = str(place), None
     assert scratch.common_folder() == place

@@ -33,9 +33,11 @@ from backend.requests import (
     TrainRequest,
     TuneRequest,
 )
+from backend.scratch import LOCK
 from backend.tidy_home import tidy
 from backend.tidying import clear_left
 from backend.tuning.plan import Budget
+from backend.worker import EXIT_LIMIT_S
 from tests.support import crash_home as home_of
 from tests.support.sweeps import plan_for
 
@@ -46,10 +48,10 @@ if TYPE_CHECKING:
     from backend.requests import Request
     from backend.settings import Settings
 
-_LOOK_S = 0.004
+_LOOK_S = 0.01
 _WATCHED = ("models", "models/.*", "runs", "runs/*", "staging", "staging/*", "maps", "maps/*", "sweeps", "sweeps/*",
             "artifacts/*/models", "artifacts/*/models/*", "catalogues", "catalogues/*/*", "catalogues/*/*/_delta_log",
-            "models/*", "models/*.checkpoints", ".")  # fmt: skip
+            "models/*", "models/*.checkpoints", "*")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,13 @@ class Campaign:
         """Kill jobs of a kind so often, then let one succeed; after each kill all must be as before, or as asked for."""
         shutil.rmtree(self.settings.home, ignore_errors=True)
         shutil.copytree(self.warm, self.settings.home, symlinks=True)
+        home_of.dispose()
         before, ask = home_of.contents(self.settings), 0
         for number in range(kills):
             what = f"{kind.name}, kill {number + 1} of {kills}"
             self.found.came_late += not self._killed(kind, ask)
+            # A folder is there a moment before its lock; one without is left alone for a minute.
+            home_of.age([path for path in self.place.iterdir() if not (path / LOCK).exists()], days=1)
             clear_left(self.settings)  # what the next start does
             after = self._checked(kind, before, what)
             self.found.left_behind += [f"{what}: {one}" for one in home_of.left_over(self.settings, self.place)]
@@ -164,6 +169,9 @@ class Campaign:
             self.found.succeeded += 1
         else:
             self.found.not_succeeded.append(f"{what}: {job.error} {runner.log_tail(job.id, 15)}")
+        deadline = time.monotonic() + EXIT_LIMIT_S  # its end is recorded before its process is gone
+        while home_of.processes(self.settings) and time.monotonic() < deadline:
+            time.sleep(0.1)
         home_of.age(home_of.uncommitted(self.settings), days=2)
         tidy(self.settings)
         self._checked(kind, before, what)

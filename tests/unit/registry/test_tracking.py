@@ -266,12 +266,14 @@ from pathlib import Path
 from tests.fixtures.base import settings_for
 from backend.registry.open_runs import hold_run, registering
 from backend.registry.store import open_store
+from backend.registry.tracking import ensure_experiment
 settings = settings_for(Path(sys.argv[1]))
 with open_store(settings) as client, registering(client, settings) as work:
     client.create_registered_model("twinset")
+    shop = ensure_experiment(client, settings, "shop")
     for _ in range(2):
-        run = client.create_run("0", tags={**work.tags, "catalogue_version": "1"}).info.run_id
-        model = client.create_logged_model("0", "twinset", source_run_id=run, tags=work.tags)
+        run = client.create_run(shop, tags={**work.tags, "catalogue_version": "1"}).info.run_id
+        model = client.create_logged_model(shop, "twinset", source_run_id=run, tags=work.tags)
         client.log_model_artifacts(model.model_id, sys.argv[2])
     client.create_model_version("twinset", f"models:/{model.model_id}", run)
     print(model.model_id, flush=True)
@@ -281,9 +283,10 @@ with open_store(settings) as client, registering(client, settings) as work:
 
 def logged_models(settings):
     with open_store(settings) as client:
-        known = [one.model_id for one in client.search_logged_models(["0"])]
-        open_ones = client.search_runs(["0"], "attributes.status = 'RUNNING'")
-    return known, sorted(path.name for path in (settings.home / "artifacts" / "0" / "models").iterdir()), len(open_ones)
+        every = [one.experiment_id for one in client.search_experiments()]
+        known = [one.model_id for one in client.search_logged_models(every)]
+        open_ones = client.search_runs(every, "attributes.status = 'RUNNING'")
+    return known, sorted(path.name for path in (settings.home / "artifacts").glob("*/models/*")), len(open_ones)
 
 
 @pytest.fixture
