@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
+    from mlflow.entities.model_registry import ModelVersion
 
     from backend.scratch import Hold
     from backend.settings import Settings
@@ -101,7 +102,9 @@ def _close_all(client: MlflowClient, settings: Settings, names: list[str]) -> No
 
 
 def _end(client: MlflowClient, name: str) -> None:
-    """Close the open runs of a piece of work, and remove the models that it logged and no version names."""
+    """Close the open runs of a piece of work, and remove the models that it logged and no signed version names."""
+    from backend.registry.signing import SIGNATURE_TAG
+
     experiments = [one.experiment_id for one in client.search_experiments(view_type=3)]
     runs = client.search_runs(experiments, f"tags.`{HELD_TAG}` = '{name}'")
     for run in [*runs, *filter(None, [find_run(client, name)])]:
@@ -109,7 +112,10 @@ def _end(client: MlflowClient, name: str) -> None:
         for one in (run, *children):
             close(client, one)
     for model in client.search_logged_models(experiments, f"tags.`{HELD_TAG}` = '{name}'"):
-        if not is_registered(client, model):
+        versions = versions_of(client, model)
+        for one in versions if all(SIGNATURE_TAG not in one.tags for one in versions) else ():
+            client.delete_model_version(one.name, one.version)  # it was made, and not signed any more
+        if not versions_of(client, model):
             remove_model(client, model)
 
 
@@ -120,9 +126,9 @@ def close(client: MlflowClient, run: Run) -> None:
         client.set_terminated(run.info.run_id, status="KILLED")
 
 
-def is_registered(client: MlflowClient, model: LoggedModel) -> bool:
-    """Tell whether a version of a registered model is this logged model."""
-    return bool(client.search_model_versions(f"source_path = 'models:/{model.model_id}'", max_results=1))
+def versions_of(client: MlflowClient, model: LoggedModel) -> list[ModelVersion]:
+    """Return the versions of registered models that are this logged model."""
+    return list(client.search_model_versions(f"source_path = 'models:/{model.model_id}'"))
 
 
 def remove_model(client: MlflowClient, model: LoggedModel) -> None:

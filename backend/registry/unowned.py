@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backend import scratch
-from backend.registry.open_runs import HELD_TAG, PARENT_TAG, close, is_registered, local_folder, remove_model
+from backend.registry.open_runs import HELD_TAG, PARENT_TAG, close, local_folder, remove_model, versions_of
 from backend.registry.store import open_store
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _models(client: MlflowClient, experiments: Sequence[str], held: set[str], na
         for model in client.search_logged_models(experiments, f"name = '{name}'")
         if model.tags.get(HELD_TAG, "") not in held
         and _is_ours(model.tags, model.creation_timestamp)
-        and not is_registered(client, model)
+        and not versions_of(client, model)
     ]
 
 

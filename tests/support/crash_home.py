@@ -190,7 +190,9 @@ def _belongs_to_models(settings: Settings, rest: list[str]) -> bool:
 
 _EMPTY = {"staging", "runs", "downloads", "uploads"}
 _KNOWN = {"catalogues", "models", "sweeps", "maps", "artifacts", "logs", "golden", ".locks"}
-_FILES = re.compile(r"(jobs|mlflow)\.db(-wal|-shm|-journal)?|registry\.json|tokens\.json|app-token|\..+\.lock")
+_FILES = re.compile(
+    r"(jobs|mlflow)\.db(-wal|-shm|-journal)?|registry\.json|registry-key|artifact-root|tokens\.json|app-token|\..+\.lock"
+)
 _OF_SWEEPS = ([], ["sweep.json"], ["status.json"], ["pause"], ["stop"], ["trials"])
 _JUDGED = {"models": _belongs_to_models, "sweeps": _belongs_to_sweeps, "maps": _belongs_to_maps}
 
@@ -204,8 +206,8 @@ def _open_in_mlflow(settings: Settings) -> Iterator[str]:
         for model in client.search_logged_models(every):
             if model.model_id not in sources:
                 yield f"logged model {model.model_id} has no version"
-    for folder in (settings.home / "artifacts").glob("*/models/*"):
-        if folder.name not in sources:
+    for folder in (settings.home / "artifacts").rglob("m-*"):
+        if folder.name not in sources and len(folder.name) == 34:
             yield f"artifacts {folder.name} have no version"
 
 

@@ -40,6 +40,7 @@ from backend.tuning.plan import Budget
 from backend.worker import EXIT_LIMIT_S
 from tests.support import crash_home as home_of
 from tests.support.sweeps import plan_for
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,10 +205,11 @@ class Campaign:
         with suppress(psutil.Error):
             family = psutil.Process(job.pid).children(recursive=True) if self.random.random() < 0.5 else []
         was_alive = not runner.get(job.id).state.is_finished
-        for pid in (job.pid, *(one.pid for one in family)):
+        for one in (job.pid, *(process.pid for process in family)):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(one, signal.SIGKILL)
         state = runner.wait(job.id, 60).state
+        until(lambda: not psutil.pid_exists(job.pid or 0))  # a dying process may still have its locks
         is_kill = was_alive and state in {JobState.LOST, JobState.FAILED}
         self.found.kills[kind.name] = self.found.kills.get(kind.name, 0) + is_kill
         if not is_kill and state is not JobState.SUCCEEDED:
