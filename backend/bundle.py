@@ -53,7 +53,7 @@ CELLS = "cells.npz"
 _NOT_THERE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENOTDIR}  # or no plain file
 _LARGEST_FILE = 4_000_000_000  # bytes, of a network's weights
 _LARGEST_ROW, _LARGEST_SMALL = 1_000_000, 1_000_000
-WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives, and of files that :func:`storage.write_atomically` writes
+WORKPLACES = ".*.*-*"  # names of what :func:`workplace` gives, and of files that are being written
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

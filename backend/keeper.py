@@ -10,17 +10,21 @@ import json
 import os
 import signal
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
 
 from backend.addresses import shown
-from backend.errors import EnvironmentUnready
+from backend.errors import EnvironmentUnready, InUse
+from backend.holding import LOCKS, held
 from backend.jobs import logfile
+from backend.jobs.processes import JOB_MARK, end_family
+from backend.progress import NullProgress
 from backend.storage import write_atomically
 from backend.supervisor import (
+    END_WITHIN_S,
     READY_WITHIN_S,
     answers,
     check_port,
@@ -126,11 +130,12 @@ def run_everything(settings: Settings) -> int:
     Raises:
         EnvironmentUnready: A port is taken; nothing was started.
     """
-    kept = [Kept(service, settings) for service in services(settings)]
-    for one in kept:
-        check_port(one.service)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with _stopping() as stop:
+    mark = {JOB_MARK: f"run of {settings.home}"}
+    marked = (replace(one, environment={**one.environment, **mark}) for one in services(settings))
+    kept = [Kept(service, settings) for service in marked]
+    with _only_one(settings, mark[JOB_MARK]), _stopping() as stop:
+        for one in kept:
+            check_port(one.service)
         print("Starting the app, the endpoint and MLflow …", flush=True)
         try:
             _keep(kept, settings, stop)
@@ -141,6 +146,17 @@ def run_everything(settings: Settings) -> int:
                     end(one.process)
             (settings.home / STATES_FILE).unlink(missing_ok=True)
     return 0
+
+
+@contextmanager
+def _only_one(settings: Settings, mark: str) -> Iterator[None]:
+    """End what an earlier run of this home left running when it was killed: it would keep the ports."""
+    with ExitStack() as stack:
+        with suppress(InUse):  # another run lives; it has other ports, or this one is refused for them
+            lock = settings.home / LOCKS / "run"
+            stack.enter_context(held(lock, "Twinset", "is running", NullProgress()))
+            end_family(mark, None, grace_s=END_WITHIN_S)
+        yield
 
 
 def _keep(kept: list[Kept], settings: Settings, stop: list[int]) -> None:

@@ -229,3 +229,26 @@ def test_it_ends_at_once_while_a_server_waits_to_be_started_again(settings):
     assert b"ended with status" in said
     assert PASSWORD.encode() not in said + rest
     assert PASSWORD not in "".join(path.read_text() for path in settings.logs_dir.iterdir())
+
+
+def test_a_run_after_one_that_was_killed_ends_what_that_left_and_has_its_ports(fresh_store, tmp_path):
+    (tmp_path / "home").mkdir()
+    shutil.copy(fresh_store, tmp_path / "home" / "mlflow.db")
+    settings = replace(settings_for(tmp_path / "home"), **{f"{name}_port": free_port() for name in NAMES})
+    environment = {**os.environ, **settings.environment()}
+    consoles = [tmp_path / name for name in ("first", "second")]
+    runs = []
+    for console in consoles:
+        with console.open("wb") as stream:
+            runs.append(subprocess.Popen([sys.executable, "-c", RUN], env=environment, stdout=stream, stderr=stream))
+        until(lambda: runs[-1].poll() is not None or "Twinset is running" in consoles[len(runs) - 1].read_text())
+        assert runs[-1].poll() is None, console.read_text()
+        if len(runs) == 1:
+            family = psutil.Process(runs[0].pid).children(recursive=True)
+            runs[0].kill()
+            runs[0].wait()
+            assert all(one.is_running() for one in family)
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert Everything(runs[1], settings, consoles[1], "").answers("endpoint")
+    runs[1].terminate()
+    assert runs[1].wait(60) == 0
