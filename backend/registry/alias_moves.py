@@ -8,10 +8,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from backend.bundle import write_atomically
 from backend.registry.history import events_of, note_event, synchronise
 from backend.registry.ledger import CHALLENGER, CHAMPION, Event
 from backend.registry.open_runs import hold_run
+from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,12 @@ import sys
 import pytest
 
 from backend import bundle, scratch
-from backend.bundle import workplace, write_atomically
+from backend.bundle import workplace
 from backend.cli import main
 from backend.doctor import checks
 from backend.holding import held, lock_of
 from backend.progress import NullProgress
+from backend.storage import write_atomically
 from backend.tidying import BEGUN, LOADS, OPEN, TEMPORARY, left_behind, own_process, summary
 
 # A process that is in the middle of everything, says so, and waits to be killed.
@@ -23,9 +24,10 @@ BUSY = """
 import os, sys
 from pathlib import Path
 from backend import scratch
-from backend.bundle import workplace, write_atomically
+from backend.bundle import workplace
 from backend.holding import held, lock_of
 from backend.progress import NullProgress
+from backend.storage import write_atomically
 home = Path(sys.argv[1])
 def stop(*_):
     print("ready", flush=True)
