@@ -32,7 +32,7 @@ class Readers:
     """Up to ``slots`` processes that read pictures, started when they are needed and then kept."""
 
     def __init__(self, slots: int) -> None:
-        self._slots = BoundedSemaphore(slots)
+        self.slots, self._slots = slots, BoundedSemaphore(slots)
         self._idle: list[tuple[Limits, LimitedProcess]] = []
         self._lock = Lock()
 
@@ -99,9 +99,10 @@ def readers() -> Readers:
 
 
 def allow(slots: int) -> None:
-    """Set how many processes there may be at once."""
-    readers().close()
-    _readers[-1] = Readers(slots)
+    """Set how many processes there may be at once; a server says it whenever it loads a model."""
+    if readers().slots != slots:
+        readers().close()
+        _readers[-1] = Readers(slots)
 
 
 # A process is asked by the one that started it only; what a forked one inherits, it leaves alone.

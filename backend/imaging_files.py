@@ -12,6 +12,7 @@ import zlib
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,
     GifImagePlugin,
@@ -168,6 +169,8 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
             image.draft(mode, enough)
         elif kind == "WEBP" and enough and _is_large_still(image):
             return _scaled_webp(image, data, enough)
+        elif kind == "HEIC" and enough and image.width * image.height > imaging_refusals.LARGE_PIXELS:
+            return Loaded(cast("Image.Image", HeicRows(data)), 1, 1, notes)
         image.load()
         return Loaded(image, _orientation(image, kind), _frames(image, data, kind), notes)
 
@@ -178,6 +181,23 @@ def loaded(image: Image.Image, data: bytes, kind: str, mode: str | None, enough:
             with suppress(*DECODER_ERRORS):
                 return decoded(_OPENERS[kind](io.BytesIO(mended)), notes)
         raise
+
+
+class HeicRows:
+    """A large HEIC in the memory of its decoder, from where it is copied band by band only; like a Pillow image to read."""
+
+    def __init__(self, data: bytes) -> None:
+        from pillow_heif import open_heif
+
+        self._decoded = open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+        self._pixels = np.asarray(self._decoded)  # is told the size as it really is
+        self.size, self.mode, self.info = self._decoded.size, self._decoded.mode, self._decoded.info
+        self.width, self.height = self.size
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """Return a part, (left, top, right, bottom), as an image of its own."""
+        left, top, right, bottom = box
+        return Image.fromarray(np.ascontiguousarray(self._pixels[top:bottom, left:right]))
 
 
 def held_by_decoder(image: Image.Image) -> int:

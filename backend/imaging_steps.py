@@ -83,7 +83,7 @@ def brought_down(image: Image.Image, enough: tuple[int, int]) -> tuple[Image.Ima
     The second value says whether anything was transparent.
     """
     factor = min(image.width // enough[0], image.height // enough[1], _BAND)
-    if factor < 2:
+    if factor < 2 and isinstance(image, Image.Image):  # not the rows of a decoder
         return image, False
     height, was_clear, small = -(-_BAND // factor) * factor, False, None
     for top in range(0, image.height, height):
