@@ -42,6 +42,7 @@ _WHOLE_NUMBERS = {3: "H", 4: "I"}  # types of a tag
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _BOX = b"ftyp"
+_THREADS = 4  # of an AVIF: each takes address space, which is limited
 HEAD_BYTES = 256  # that :func:`kind_of` looks at
 MISSING_END = "The end of its file is missing; all of its rows are there, so it was used."
 
@@ -83,9 +84,8 @@ class _Avif(AvifImagePlugin.AvifImageFile):
     def _open(self) -> None:
         if not AvifImagePlugin.SUPPORTED:
             raise imaging_refusals.no_decoder("AVIF", "Pillow was built without it")
-        threads = AvifImagePlugin._get_default_max_threads()  # noqa: SLF001 - as Pillow opens it
         data = cast("IO[bytes]", self.fp).read()
-        self._decoder = AvifImagePlugin._avif.AvifDecoder(data, "auto", threads)  # type: ignore[attr-defined] # noqa: SLF001
+        self._decoder = AvifImagePlugin._avif.AvifDecoder(data, "auto", _THREADS)  # type: ignore[attr-defined] # noqa: SLF001
         self._size, self.n_frames, self._mode, profile, _, self.turned, _ = self._decoder.get_info()
         self.is_animated = self.n_frames > 1
         if profile:
