@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.addresses import connectable
 from backend.errors import SettingsError
-from backend.storage import check_folders
+from backend.storage import check_folders, without_dots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,7 +223,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     cache = (settings.cache_dir if settings.cache_dir != Path() else _user_cache(variables)).absolute()
     data = settings.fashion_mnist_dir and str(Path(settings.fashion_mnist_dir).expanduser().absolute())
     base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
-    home = base / settings.home.expanduser()  # absolute: children may have another working directory
+    home = without_dots(base / settings.home.expanduser())  # absolute: children may have another working directory
     return _checked(_replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
 
 

@@ -201,6 +201,11 @@ def close_to_others(home: Path, closed: int) -> None:
                 path.chmod(stat.S_IMODE(mode) & ~closed)
 
 
+def without_dots(folder: Path) -> Path:
+    """Return a folder by a path without ``..``, which Delta reads as a step back in the text, whatever links say."""
+    return folder.resolve() if ".." in folder.parts else folder
+
+
 def check_folders(folders: Mapping[str, Path]) -> None:
     """Refuse folders, by the setting that names each, that a library would take for others, as it makes addresses of them.
 

@@ -39,7 +39,7 @@ def test_a_home_with_an_unusual_name_works_from_end_to_end_and_stays_private(tmp
     real = tmp_path / "Zoë's 服 (new) a+b=c,d@e~f!&$^|<>;:[x]{y}"
     real.mkdir(mode=0o755)
     (tmp_path / "link").symlink_to(real)
-    settings = settings_for(tmp_path / "link" / ".." / real.name)
+    settings = settings_for(tmp_path / "link")
     config = replace(TINY, epochs=1)
     source = write_pictures(tmp_path / "pictures")
     with private(settings.home):

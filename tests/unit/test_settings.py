@@ -100,3 +100,7 @@ def test_a_relative_home_or_cache_is_below_the_current_folder(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     settings = read(tmp_path, TWINSET_HOME="mine", TWINSET_CACHE_DIR="cached")
     assert (settings.home, settings.cache_dir) == (tmp_path / "mine", tmp_path / "cached")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
+    assert read(tmp_path, TWINSET_HOME="link").home == tmp_path / "link"
+    assert read(tmp_path, TWINSET_HOME="link/../mine").home == (tmp_path / "deep" / "mine").resolve()
