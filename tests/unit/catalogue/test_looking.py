@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 
 import psutil
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from PIL import Image
 
 from backend.catalogue.looking import LIMITS, Looking, Question
 from backend.catalogue.preview import preview
@@ -80,3 +83,25 @@ def test_a_look_that_nobody_waits_for_any_more_is_ended(tmp_path):
     with Looking(Question("csv", str(tmp_path / "big.csv"))) as looking:
         assert looking.found(0.01) is None
     assert not psutil.pid_exists(looking.pid)
+
+
+def strips(path, count, size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    cell = base64.b64encode(buffer.getvalue()).decode()
+    path.write_text("id,image,label\n" + "".join(f'{row},"data:image/png;base64,{cell}",hat\n' for row in range(count)))
+    return path
+
+
+def test_strips_in_a_table_are_refused(tmp_path):
+    """Each picture has few bytes and few pixels, and becomes gigabytes where it is brought to a square as it is."""
+    found = seen("csv", strips(tmp_path / "strips.csv", 41, (65_500, 8)))
+    assert [row.reason.partition(":")[0] for row in found.preview.rows] == ["too_narrow"] * 12
+
+
+def test_the_strip_in_the_table_of_the_attack_is_refused_and_all_else_shown(security_case):
+    found = seen("csv", security_case("strip_catalogue.csv"))
+    assert (found.preview.total, len(found.preview.rows)) == (41, 12)
+    refused = {row.product_id: row.reason for row in found.preview.rows if row.thumbnail is None}
+    assert list(refused) == ["bomb"]
+    assert refused["bomb"].startswith("too_narrow")
