@@ -138,24 +138,6 @@ def test_nothing_of_a_training_on_this_machine_listens_to_others(undisturbed):
     assert len({listener.port for listener in seen if listener.pid == os.getpid()}) >= 2  # driver and rendezvous
 
 
-def test_the_attack_on_its_ports_as_it_was_reported(spark, small_snapshot, tmp_path, security_case):
-    script = security_case("repro_horovod.py")
-    inherited = max(
-        Path("/proc/self/environ").read_bytes().decode().split("\0"), key=len
-    )  # it looks for this in others
-    with listeners() as seen:
-        attack = subprocess.Popen(
-            [sys.executable, str(script)],
-            env={**os.environ, "TWINSET_HOME": inherited.partition("=")[2]},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        distributed(spark, small_snapshot, tmp_path, config=replace(PLAIN, epochs=1, steps_per_epoch=5))
-        attack.kill()
-        found, _ = attack.communicate()
-    assert {int(line.split()[1]) for line in found.splitlines()} & {listener.pid for listener in seen} == set()
-
-
 def test_rank_0_tells_its_figures_to_the_job_and_to_the_run(undisturbed):
     _, manifest, _, tracker, progress, _ = undisturbed
     (_, params, _) = tracker.started[0]
