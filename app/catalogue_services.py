@@ -141,15 +141,13 @@ def built_on(name: str) -> list[Since]:
     """The versions of a catalogue that the endpoint and the models were built on, the endpoint's first."""
     served = served_now()
     found = (
-        [Since("what the endpoint serves", served.catalogue.version)]
-        if served and served.catalogue.name == name
-        else []
+        [Since("what is searched now", served.catalogue.version)] if served and served.catalogue.name == name else []
     )
     for model in services.models():
         if model.catalogue.name == name:
-            found.append(Since(f"{model.name} was trained", model.catalogue.version))
+            found.append(Since(f"{model.name} was learned", model.catalogue.version))
         if model.index is not None and model.index.catalogue.name == name:
-            found.append(Since(f"{model.name} was indexed", model.index.catalogue.version))
+            found.append(Since(f"{model.name} was brought up to date", model.index.catalogue.version))
     return found
 
 

@@ -72,8 +72,9 @@ def _without_commands(message: str, next_step: str) -> tuple[str, str]:
     if _COMMAND.search(message):
         log.warning("%s %s", message, next_step)
         return _NOT_SET_UP, ASK
-    of_page = _OTHERWISE.sub("", next_step)
-    return message, ASK if _COMMAND.search(of_page) else of_page
+    sentences = re.split(r"(?<=[.!?]) ", _OTHERWISE.sub("", next_step))
+    of_page = " ".join(one for one in sentences if not _COMMAND.search(one))
+    return message, of_page or (ASK if next_step else "")
 
 
 def show_incident(error: Exception) -> None:

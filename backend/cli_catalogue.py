@@ -70,8 +70,12 @@ def _add_source(parser: Any) -> None:
 
 
 def _add_splits(parser: Any) -> None:
-    parser.add_argument("--validation-share", type=float, default=0.1, help="part of the train split, default 0.1")
-    parser.add_argument("--test-share", type=float, default=0.2, help="where there are no splits yet, default 0.2")
+    parser.add_argument(
+        "--validation-share", type=float, default=0.1, help="progress check: part of the train split, default 0.1"
+    )
+    parser.add_argument(
+        "--test-share", type=float, default=0.2, help="final check: where there are no splits yet, default 0.2"
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--unseen", action="append", default=[], metavar="LABEL", help="keep a label out of training")
 

@@ -16,7 +16,7 @@ from app.components import (
 )
 
 st.title("Catalogue")
-st.caption("The products that models learn from and answers are taken from.")
+st.caption("Your products: Twinset learns from them and answers with them.")
 
 # 1. Load more: choose, check, decide.
 names = services.catalogues()

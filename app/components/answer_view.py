@@ -26,11 +26,11 @@ CSV_COLUMNS = (
 
 
 def show_picture(query: Query, answer: Answer) -> None:
-    """Show the picture beside what the model saw of it, and what had to be done to it."""
+    """Show the picture beside what the network saw of it, and what had to be done to it."""
     pair = st.grid(2, min_column_width=90, gap="small")
     pair.image(product_grid.for_browsers(query.image), caption="Your picture", width="stretch")
     if answer.seen:  # a plain MLflow server does not say
-        pair.image(answer.seen, caption="The model saw", width="stretch")
+        pair.image(answer.seen, caption="As Twinset saw it", width="stretch")
     for number, seen in enumerate(answer.seen_others, 2):
         pair.image(seen, caption=f"Of photo {number:d}", width="stretch")
     for note in answer.notes:
@@ -38,14 +38,13 @@ def show_picture(query: Query, answer: Answer) -> None:
 
 
 def show_facts(answered: Answered) -> None:
-    """Show how long it took and which model, catalogue version and gallery answered."""
+    """Show how long it took, which catalogue version was searched, and how many products."""
     answer = answered.answer
     st.caption(
         " · ".join(
             words.plain(part)
             for part in (
                 f"Answered in {words.duration(answered.seconds)}",
-                f"Model {answer.model_name} version {answer.model_version}" if answer.model_version else "",
                 f"Catalogue {answer.catalogue} version {answer.catalogue_version}" if answer.catalogue else "",
                 f"{words.count(answer.gallery_size, 'product')} searched" if answer.gallery_size else "",
             )

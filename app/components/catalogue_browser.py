@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import catalogue_services, navigation, services, state, words
 from app.components import charts, job_panel, load_options, product_grid
+from backend.catalogue.items import USES
 from backend.requests import SplitsRequest
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ def find_similar(cards: Iterable[Card], *, key: str) -> None:
 
 def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
     """Show how many products each label has, by split, and let the user draw the splits anew."""
+    st.markdown("**Products by label**")  # not in the figure: on a phone its legend needs the room
     figure = charts.class_counts(summary)
-    charts.show(figure, key="labels", alt="How many products each label has, by split")
+    charts.show(figure, key="labels", alt="How many products each label has, by what they are used for")
     if not is_newest:
-        st.caption("Splits are drawn on the newest version.")
+        st.caption("What products are used for can be changed in the newest version.")
         return
-    with st.expander("Draw the splits anew", icon=":material/shuffle:", key="redraw"):
+    with st.expander(load_options.REDRAW, icon=":material/shuffle:", key="redraw"):
         request = _redraw(summary)
     if request is not None:
         job_panel.submit(request)
@@ -67,13 +69,13 @@ def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
 def _filters(summary: CatalogueSummary) -> _Wanted:
     columns = st.columns([2, 1, 1])
     search = columns[0].text_input("Search", placeholder="Title or product id", key="browse_search")
-    splits = [split for split in charts.SPLIT_TITLES if summary.by_split.get(split)]
+    splits = [split for split in USES if summary.by_split.get(split)]
     split = columns[1].selectbox(
-        "Split",
+        "Used for",
         splits,
         index=None,
         placeholder="All",
-        format_func=charts.SPLIT_TITLES.__getitem__,
+        format_func=USES.__getitem__,
         key="browse_split",
     )
     labels = sorted(summary.by_label)
@@ -100,21 +102,21 @@ def _found(summary: CatalogueSummary, wanted: _Wanted, *, offset: int) -> tuple[
 
 def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
     st.markdown(
-        "Every labelled product is drawn anew: the same shares of every label. "
-        "This makes a new version; models that are trained keep the splits they were trained on."
+        "What every labelled product is used for is chosen again: the same shares of every label. "
+        "This makes a new version; what Twinset has learned so far stays as it is."
     )
     with st.form("redraw_form", border=False):
-        with st.grid(min_column_width=170):
+        with st.grid(min_column_width=230):
             test = load_options.test_share("redraw_test")
             validation = load_options.validation_share("redraw_validation")
             seed = load_options.seed("redraw_seed")
         unseen = st.multiselect(
-            "Labels kept out of training",
+            load_options.UNSEEN,
             sorted(label for label in summary.by_label if label),
             key="redraw_unseen",
             help=load_options.UNSEEN_HELP,
         )
-        if st.form_submit_button("Draw the splits anew", icon=":material/shuffle:"):
+        if st.form_submit_button(load_options.REDRAW, icon=":material/shuffle:"):
             return SplitsRequest(
                 catalogue=summary.name,
                 action="redraw",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import catalogue_services, state, words
-from app.components import charts, product_grid
+from app.components import product_grid
 from app.components.product_grid import Card
+from backend.catalogue.items import USES
 
 if TYPE_CHECKING:
     from app.catalogue_services import Since
@@ -70,7 +71,7 @@ def show_set(found: ChangeSet, *, key: str) -> None:
 
 def column_title(name: str) -> str:
     """Say what a column of a product is called."""
-    return {"image": "Picture"}.get(name, name.capitalize())
+    return {"image": "Picture", "split": "Use"}.get(name, name.capitalize())
 
 
 def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]:
@@ -90,14 +91,14 @@ def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]
         to = st.selectbox("To version", newest_first, newest_first.index(end), key=end_key, width=140)
         if choices:
             st.selectbox(
-                "Or since a model was built",
+                "Or since Twinset learned",
                 list(choices),
                 index=None,
                 placeholder="Choose one",
                 key=SINCE,
                 on_change=_choose,
                 args=(choices, start_key, end_key, newest_first[0]),
-                help="Shows what a model does not know yet.",
+                help="Shows what Twinset does not know yet.",
                 width=420,
             )
     return start, to
@@ -147,5 +148,5 @@ def _value(product: Product, name: str) -> str:
     if name == "price":
         return product_grid.price_text(value) or "none"
     if name == "split":
-        return charts.SPLIT_TITLES.get(product.split, product.split)
+        return USES.get(product.split, product.split)
     return words.label(value) if name == "label" else "none" if value is None else str(value)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from app import quality_services, state, words
-from app.components import charts, job_panel, product_grid
+from app.components import job_panel, product_grid
+from backend.catalogue.items import USES
 from backend.requests import SplitsRequest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ GROUPS_A_PAGE = 8
 SHOWN_OF_GROUP = 12
 Kind = Literal["leaks", "exact", "near"]
 KIND_TITLES: dict[Kind, str] = {
-    "leaks": "In several splits",
+    "leaks": "Used in several ways",
     "exact": "The same picture",
     "near": "Looking alike",
 }
@@ -56,15 +57,15 @@ def show(summary: CatalogueSummary, measured: int, *, is_newest: bool) -> None:
 
 
 def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
-    groups = words.count(len(found.leaks), "group stands", "groups stand")
+    groups = words.count(len(found.leaks), "group is", "groups are")
     st.warning(
-        f"{groups} in more than one of train, validation and test. A model that has learnt a picture knows it again: "
-        "its figures then look better than it is.",
+        f"{groups} used both for learning and for a check, or for both checks. Twinset knows a picture again that it has "
+        "learned: it then looks better than it is.",
         icon=":material/call_split:",
     )
-    mend = st.button("Bring each group into one split", type="primary", icon=":material/merge:")
+    mend = st.button("Settle on one use for each group", type="primary", icon=":material/merge:")
     st.caption(
-        "Moves every group into the split that most of its products are in, train if they are even. "
+        "Every group is used as most of its products are, for learning if they are even. "
         "This makes a new version; no product and no picture changes."
     )
     if mend:
@@ -95,5 +96,5 @@ def _heading(number: int, group: Group) -> str:
 
 def _card(product: Product, heading: str) -> Card:
     card = product_grid.product_card(product)
-    split = charts.SPLIT_TITLES.get(product.split, product.split)
+    split = USES.get(product.split, product.split)
     return replace(card, badges=(*card.badges, split), group=heading)

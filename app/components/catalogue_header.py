@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import catalogue_services, services, state, words
 from app.components import catalogue_picker, charts
+from backend.catalogue.items import USES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,15 +56,15 @@ def show_figures(summary: CatalogueSummary) -> None:
     with st.container(horizontal=True):
         st.metric("Products", words.count(summary.rows), border=True)
         st.metric("Labels", words.count(len(labels)), border=True)
-        for split, title in charts.SPLIT_TITLES.items():
+        for split, title in USES.items():
             if summary.by_split.get(split):
-                st.metric(title, words.count(summary.by_split[split]), border=True, help=charts.SPLIT_HELP)
+                st.metric(title, words.count(summary.by_split[split]), border=True, help=charts.USE_HELP)
         if summary.withdrawn:
             st.metric(
                 "Withdrawn",
                 words.count(summary.withdrawn),
                 border=True,
-                help="Products that left their source. They stay here, but no new index offers them as an answer.",
+                help="Products that left their source. They stay here, but are no longer offered as answers once the search is up to date.",
             )
         st.metric("Rejected", words.count(summary.quarantined), border=True)
 

@@ -139,7 +139,7 @@ def _tidy(name: str) -> TidyRequest | None:
         days = st.number_input(
             "Keep versions of the last days", min_value=0, max_value=3650, value=30, key="tidy_days", width=220
         )
-        st.caption("The newest version, and versions that a model was built on, always stay.")
+        st.caption("The newest version, and versions that Twinset has learned from, always stay.")
         if st.form_submit_button("Tidy up", icon=":material/cleaning_services:"):
             if compact or vacuum:
                 return TidyRequest(catalogue=name, compact=compact, vacuum=vacuum, keep_days=float(days))

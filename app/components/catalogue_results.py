@@ -51,12 +51,12 @@ def _quality(result: dict[str, Any]) -> list[str]:
 
 def _splits(result: dict[str, Any]) -> list[str]:
     if not result["moved"]:
-        return [f"Every product of {result['catalogue']} is in the right split already."]
+        return [f"Every product of {result['catalogue']} is used as it should be already."]
     moved = words.count(result["moved"], "product was", "products were")
     if "leaks" in result:
-        groups = words.count(result["leaks"], "group stands", "groups stand")
-        return [f"{moved} moved: {groups} in one split each now, in version {result['version']}."]
-    return [f"{moved} moved into another split, in version {result['version']}."]
+        groups = words.count(result["leaks"], "group has", "groups have")
+        return [f"{moved} given another use: {groups} one use each now, in version {result['version']}."]
+    return [f"{moved} given another use, in version {result['version']}."]
 
 
 def _restore(result: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import words
+from backend.catalogue.items import USES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from backend.catalogue.items import CatalogueSummary
 
 SPLIT_TITLES = {"train": "Train", "validation": "Validation", "test": "Test", "gallery-only": "Gallery only"}
-SPLIT_HELP = (
-    "Models learn from Train, are watched with Validation while they learn, and are judged with Test at the end. "
-    "Products that are Gallery only are found, but neither learnt from nor judged with."
+USE_HELP = (
+    "Twinset learns from the products under Learning. Those under Progress check tell how it comes along, and those under "
+    "Final check how good it is at the end. Answers only products appear in answers and are used for nothing else."
 )
 WHOLE_STEPS = 12  # so few that each gets its own tick
 _CONFIG = {"displayModeBar": False, "responsive": True}
@@ -72,18 +73,18 @@ def escaped(value: Any) -> Any:
 
 
 def class_counts(summary: CatalogueSummary) -> go.Figure:
-    """Products of every label, one bar a label, stacked by split, the largest label on top."""
+    """Products of every label, one bar a label, stacked by what they are used for, the largest label on top."""
     import plotly.graph_objects as go
 
     by_name = sorted(summary.by_label, reverse=True)  # bars are drawn from the bottom up
     labels = sorted(by_name, key=lambda label: sum(summary.by_label[label].values()))
     figure = go.Figure()
-    for split, title in SPLIT_TITLES.items():
+    for split, title in USES.items():
         if summary.by_split.get(split):
             counts = [summary.by_label[label].get(split, 0) for label in labels]
             titles = [words.label(label) for label in labels]
             figure.add_bar(name=title, y=titles, x=counts, orientation="h", hovertemplate="%{y}: %{x:,}")
-    layout(figure, height=90 + 26 * len(labels), title="Products by label")
+    layout(figure, height=90 + 26 * len(labels), title="")
     figure.update_layout(barmode="stack", legend_traceorder="normal")
     figure.update_xaxes(tickformat=",d")
     return figure

@@ -52,7 +52,9 @@ def show_approval(name: str, image: bytes, answer: Answer) -> None:
         return
     with st.popover("Approve", icon=":material/workspace_premium:"), notices.guarded():
         known = deploy_services.golden_query_of(image)
-        st.caption("Every new champion must give this answer again." if known is None else "This picture is approved.")
+        st.caption(
+            "Twinset must give this answer again after every change." if known is None else "This picture is approved."
+        )
         ids = [one.product_id for one in answer.neighbours]
         titles = {one.product_id: f"{one.rank}. {one.title or one.product_id}" for one in answer.neighbours}
         expected = st.multiselect(
@@ -67,4 +69,4 @@ def show_approval(name: str, image: bytes, answer: Answer) -> None:
         called = st.text_input("Name", value=name, key="golden_name", max_chars=80).strip()
         if st.button("Approve this answer", type="primary", key="golden_approve"):
             deploy_services.approve(called or name, image, answer, expected, wanted, len(ids))
-            st.toast("Approved. Every new champion must answer it like this.", icon=":material/check:")
+            st.toast("Approved. Twinset must answer it like this after every change.", icon=":material/check:")

@@ -28,7 +28,7 @@ def show(catalogue: CatalogueRef) -> None:
             found = _spread(catalogue, search.strip())
         except CatalogueNotFound:
             # The endpoint may be another machine's: its catalogue need not be here, and photos work all the same.
-            st.caption("The catalogue of this model is not on this machine; upload a photo instead.")
+            st.caption("The catalogue that is searched is not on this machine; upload a photo instead.")
             return
         if not found:
             st.info("Nothing in the catalogue matches. Try fewer letters.", icon=":material/search_off:")

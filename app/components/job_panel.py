@@ -26,7 +26,7 @@ KIND_TITLES = {
     "catalogue": "Loading products",
     "commit": "Storing checked products",
     "quality": "Measuring pictures",
-    "splits": "Changing splits",
+    "splits": "Changing what products are used for",
     "restore": "Restoring a version",
     "tidy": "Tidying up",
     "train": "Training",

@@ -20,10 +20,10 @@ class _Next(NamedTuple):
 
 
 NEXT = {
-    "catalogue": _Next("train", "Next: train a model on it", "catalogue"),
-    "commit": _Next("train", "Next: train a model on it", "catalogue"),
+    "catalogue": _Next("train", "Next: have Twinset learn from it", "catalogue"),
+    "commit": _Next("train", "Next: have Twinset learn from it", "catalogue"),
     "quality": _Next("catalogue", "See what was found", "catalogue", "Quality"),
-    "splits": _Next("catalogue", "See the splits", "catalogue", "Labels"),
+    "splits": _Next("catalogue", "See what they are used for", "catalogue", "Labels"),
     "restore": _Next("catalogue", "See the catalogue", "catalogue"),
     "tidy": _Next("catalogue", "See its versions", "catalogue", "History"),
     "train": _Next("deploy", "Next: build its index and deploy it", "model"),

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 NEW = "A new catalogue"
 _LONGEST = 64
-VALIDATION_HELP = "The part of each label's training products that is set aside to judge the training while it runs."
-TEST_HELP = "The part of each label that is kept out of training altogether, to judge the finished model."
-UNSEEN_HELP = "Products with these labels are shown and found, but no model learns from them."
+VALIDATION_HELP = (
+    "The part of each label's other products that is set aside to see how well Twinset learns while it learns."
+)
+TEST_HELP = "The part of each label that Twinset never learns from, to see in the end how good it is."
+UNSEEN_HELP = "Products with these labels are shown and found, but Twinset learns nothing from them."
 SHARES_PLACE = "Shares are set under Options."
-SEED_HELP = "The same seed sets the same products aside."
+SEED_HELP = "The same number sets the same products aside."
+UNSEEN = "Labels that Twinset does not learn"
+REDRAW = "Choose again what products are used for"
 
 
 def show(source: Source, reading: Reading) -> IngestRequest | None:
@@ -67,17 +71,15 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
 
 def _plan(reading: Reading) -> SplitPlan:
     with st.expander("Options", icon=":material/tune:", key="source_options"):
-        with st.grid(min_column_width=170):
+        with st.grid(min_column_width=230):
             test = test_share("source_test")
             validation = validation_share("source_validation")
             drawn = seed("source_seed")
-        unseen = st.multiselect(
-            "Labels kept out of training", list(reading.labels), key="source_unseen", help=UNSEEN_HELP
-        )
+        unseen = st.multiselect(UNSEEN, list(reading.labels), key="source_unseen", help=UNSEEN_HELP)
         redraw = st.checkbox(
-            "Draw the splits of known products anew",
+            "Choose again what known products are used for",
             key="source_redraw",
-            help="Otherwise a product that the catalogue holds already stays in its split.",
+            help="Otherwise a product that the catalogue holds already is used as before.",
         )
     return SplitPlan(validation, test, drawn, tuple(unseen), redraw)
 
@@ -86,7 +88,13 @@ def validation_share(key: str) -> float:
     """Ask for the share of training products that becomes the validation split."""
     return float(
         st.number_input(
-            "Validation share", min_value=0.0, max_value=0.5, value=0.1, step=0.01, key=key, help=VALIDATION_HELP
+            "Share for the progress check",
+            min_value=0.0,
+            max_value=0.5,
+            value=0.1,
+            step=0.01,
+            key=key,
+            help=VALIDATION_HELP,
         )
     )
 
@@ -94,13 +102,17 @@ def validation_share(key: str) -> float:
 def test_share(key: str) -> float:
     """Ask for the share of products that becomes the test split."""
     return float(
-        st.number_input("Test share", min_value=0.0, max_value=0.5, value=0.2, step=0.01, key=key, help=TEST_HELP)
+        st.number_input(
+            "Share for the final check", min_value=0.0, max_value=0.5, value=0.2, step=0.01, key=key, help=TEST_HELP
+        )
     )
 
 
 def seed(key: str) -> int:
     """Ask for the seed of the draws."""
-    return int(st.number_input("Seed", min_value=0, max_value=2**31 - 1, value=7, key=key, help=SEED_HELP))
+    return int(
+        st.number_input("Number of the draw", min_value=0, max_value=2**31 - 1, value=7, key=key, help=SEED_HELP)
+    )
 
 
 def suggested_name(source_name: str) -> str:

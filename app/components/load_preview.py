@@ -33,7 +33,7 @@ FIELD_TITLES = {
     "product_id": "Product id",
     "image": "Picture",
     "label": "Label",
-    "split": "Split",
+    "split": "Used for",
     "title": "Title",
     "category": "Category",
     "brand": "Brand",
@@ -137,7 +137,7 @@ def _merges_labels(labels: dict[str, int]) -> bool:
         "Treat labels that differ only by case or blanks as one",
         value=True,
         key="source_merge_labels",
-        help="Otherwise each spelling is a label of its own, and models are taught to tell them apart.",
+        help="Otherwise each spelling is a label of its own, and Twinset learns to tell them apart.",
     )
     become = "become" if merges else "would become"
     shown = [
@@ -171,7 +171,7 @@ def _label_from() -> LabelFrom:
         format_func=LABEL_FROM.__getitem__,
         key="source_label_from",
         horizontal=True,
-        help="A label says what kind of product a picture shows. Models learn from labels; products without one can "
+        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one can "
         "only be found.",
     )
     return chosen

@@ -11,6 +11,7 @@ import streamlit as st
 from app import catalogue_services, notices, services, words
 from app.components import catalogue_rejected, charts, job_panel, quality_charts
 from app.words import plain, prose
+from backend.catalogue.items import USES
 from backend.requests import CommitRequest, from_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ GONE_TITLES: dict[GonePolicy, str] = {
 }
 GONE_CAPTIONS: dict[GonePolicy, str] = {
     "keep": "They stay in the catalogue as they are.",
-    "mark": "They stay in the catalogue, but no new index offers them as an answer.",
+    "mark": "They stay in the catalogue, but are no longer offered as answers once the search is up to date.",
     "delete": "They leave the catalogue; its older versions still have them.",
 }
 
@@ -78,17 +79,17 @@ def _findings(report: IngestReport) -> None:
         what = words.count(report.duplicates, "product has", "products have")
         st.info(f"{what} a picture that another one has, too.", icon=":material/content_copy:")
     if report.leaks:
-        what = words.count(report.leaks, "picture stands", "pictures stand")
+        what = words.count(report.leaks, "picture is", "pictures are")
         st.warning(
-            f"{what} in more than one of train, validation and test, which makes a model look better than it is. "
-            "Once the products are loaded, the view Quality can bring each into one split.",
+            f"{what} used both for learning and for a check, or for both checks, which makes Twinset look better than it is. "
+            "Once the products are loaded, the view Quality can settle on one use for each.",
             icon=":material/call_split:",
         )
 
 
 def _splits(report: IngestReport) -> None:
-    st.markdown("**Splits**", help=charts.SPLIT_HELP)
-    counts = {title: report.by_split.get(split, 0) for split, title in charts.SPLIT_TITLES.items()}
+    st.markdown("**Used for**", help=charts.USE_HELP)
+    counts = {title: report.by_split.get(split, 0) for split, title in USES.items()}
     st.markdown("\n".join(f"- {title}: {count:,}" for title, count in counts.items() if count))
 
 

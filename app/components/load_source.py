@@ -77,7 +77,4 @@ def _head(source: Source) -> None:
 
 def _say_server() -> None:
     if not catalogue_services.source_roots():
-        st.caption(
-            "Files that lie on the server can be loaded without an upload once the setting `TWINSET_SOURCE_ROOTS` "
-            "names their folder."
-        )
+        st.caption("Files on the server can be loaded without an upload once whoever runs Twinset allows their folder.")

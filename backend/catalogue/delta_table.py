@@ -144,7 +144,7 @@ def _translated(text: str, catalogue: str) -> WorkbenchError:
             f"Another writer changed the catalogue {catalogue} while it was loaded; nothing of this load was kept.",
             next_step="Wait for the other load to end, then start this one again.",
         )
-    return CatalogueError(f"Spark could not load the catalogue {catalogue}: {_first_words(text)}")
+    return CatalogueError(f"The catalogue {catalogue} could not be loaded: {_first_words(text)}")
 
 
 def _text(error: BaseException) -> str:
@@ -153,7 +153,7 @@ def _text(error: BaseException) -> str:
     try:
         return str(error)  # a Java error asks its JVM for its text
     except (Py4JError, OSError):
-        return "the JVM ended, perhaps for lack of memory"
+        return "the process that loads it ended, perhaps for lack of memory"
 
 
 def _first_words(text: str) -> str:

@@ -22,7 +22,7 @@ _NOBODY: Mapping[int, Sequence[str]] = MappingProxyType({})
 # What our own commits say that they did, in the words of the screens.
 _ACTIONS = {
     "ingest": "Loaded",
-    "splits": "Splits changed",
+    "splits": "Uses changed",
     "compact": "Compacted",
 }
 # What Delta calls it, for commits without a note of ours.

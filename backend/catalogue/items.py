@@ -22,6 +22,14 @@ PRODUCTS = "products"
 QUARANTINE = "quarantine"
 QUALITY = "quality"
 
+# What the products of each split are used for, as whoever keeps a catalogue reads it.
+USES: dict[str, str] = {
+    "train": "Learning",
+    "validation": "Progress check",
+    "test": "Final check",
+    "gallery-only": "Answers only",
+}
+
 # The label of a product whose source gives it none: it can be found, but neither learnt from nor judged by.
 UNLABELLED = ""
 

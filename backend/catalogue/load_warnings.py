@@ -32,8 +32,8 @@ _TOLD = {
         "{count} labels are cut to 200 letters, for example “{value}…”. Is the right column the label?",
     ),
     "unknown_split": (
-        "The split of one product is drawn: “{value}” is not the name of one.",
-        "The splits of {count} products are drawn: theirs are not names of splits, for example “{value}”.",
+        "Twinset chooses what one product is used for: “{value}” is not a known use.",
+        "Twinset chooses what {count} products are used for: theirs are not known uses, for example “{value}”.",
     ),
     "several_pictures": (
         "One product names several pictures; its first is taken.",

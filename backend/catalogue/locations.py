@@ -66,7 +66,7 @@ def require_allowed(path: Path, settings: Settings) -> Path:
         return resolved
     raise CatalogueError(
         f"{path} is not in a folder that products may be loaded from.",
-        next_step="Upload it, or have its folder added to the setting TWINSET_SOURCE_ROOTS.",
+        next_step="Upload it. Or have its folder added to the setting TWINSET_SOURCE_ROOTS.",
     )
 
 

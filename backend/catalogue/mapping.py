@@ -15,7 +15,7 @@ FIELDS: dict[str, str] = {
     "product_id": "Unique name of the product; without it, the path of its picture or its row number is taken.",
     "image": "The picture: a path from the table's folder on, or the encoded picture itself. It is needed.",
     "label": "What kind of product it is; products without one can be found, but nothing is learnt from them.",
-    "split": "train, validation, test or gallery-only; where it is left out, splits are drawn.",
+    "split": "What it is used for: train, validation, test or gallery-only. Where it is left out, Twinset chooses.",
     "title": "What it is called.",
     "category": "The wider group it belongs to.",
     "brand": "Who makes it.",

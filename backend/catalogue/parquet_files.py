@@ -111,7 +111,7 @@ def unreadable(name: str, error: BaseException) -> CatalogueError:
     if isinstance(error, pa.ArrowNotImplementedError) or _NEWER.search(str(error)):
         return CatalogueError(
             f"{name} uses something of Parquet that cannot be read here: {error}",
-            next_step="Save it again with plain columns and Snappy compression, e.g. with pandas or Spark.",
+            next_step="Save it again with plain columns and Snappy compression, e.g. with pandas.",
         )
     return CatalogueError(f"{name} is no Parquet file, or it is damaged.", next_step="Export it again, then retry.")
 

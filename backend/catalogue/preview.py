@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backend.catalogue.items import SPLITS
+from backend.catalogue.items import SPLITS, USES
 from backend.catalogue.load_warnings import told
 from backend.catalogue.locations import open_source
 from backend.catalogue.picture_names import no_picture
@@ -155,9 +155,9 @@ def _split_notes(entries: pa.Table) -> list[str]:
     counts = Counter(entries["split"].drop_null().to_pylist())
     if not counts:
         return []
-    told_splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if counts[split])
-    open_ones = f"; {entries['split'].null_count:,} more are drawn" if entries["split"].null_count else ""
-    return [f"The source states splits, and they are kept: {told_splits}{open_ones}."]
+    told_splits = ", ".join(f"{USES[split].lower()} {counts[split]:,}" for split in SPLITS if counts[split])
+    open_ones = f"; {entries['split'].null_count:,} more are chosen by Twinset" if entries["split"].null_count else ""
+    return [f"The source says what products are used for, and that is kept: {told_splits}{open_ones}."]
 
 
 def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:

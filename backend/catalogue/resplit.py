@@ -129,6 +129,6 @@ def _set_splits(
             merge.whenMatchedUpdate(set={"split": "s.split"}).execute()
 
     with delta_table.spark_errors(folder.name, progress):
-        Watch(spark, progress, total=len(moved)).run(write, 0.1, 1.0, "Writing the splits")
+        Watch(spark, progress, total=len(moved)).run(write, 0.1, 1.0, "Writing the uses")
     progress.report(len(moved), len(moved), unit="products", note="Committed")
     return delta_log.version_of_load(path, load)

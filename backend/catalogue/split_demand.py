@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
+from backend.catalogue.items import USES
 from backend.catalogue.labels import recounted
 from backend.catalogue.splits import share_of
 
@@ -62,9 +63,10 @@ def shortfalls(demand: SplitDemand, plan: SplitPlan) -> list[str]:
 
 def _said(split: str, most: int) -> str:
     """Say that a split stays empty, where the largest label has ``most`` products to draw it from."""
+    use = USES[split].lower()
     if most < 2:
-        return f"No product would be in the {split} split, since no label has two products to draw from."
+        return f"No product would be set aside for the {use}, since no label has two products to draw from."
     return (
-        f"No product would be in the {split} split: labels have at most {most:,} products to draw it from. "
-        f"A {split} share of {ceil(50 / most) / 100:.2f} would do."
+        f"No product would be set aside for the {use}: labels have at most {most:,} products to draw from. "
+        f"A share of {ceil(50 / most) / 100:.2f} for the {use} would do."
     )

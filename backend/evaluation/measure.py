@@ -116,7 +116,7 @@ class Questions:
         if not keep.any():
             raise EvaluationError(
                 "Every test product has a near duplicate in the gallery.",
-                next_step="Evaluate with near duplicates, or bring each group into one split on the Catalogue page.",
+                next_step="Evaluate with near duplicates, or settle on one use for each group on the Catalogue page.",
             )
         return scores.of(keep)
 

@@ -51,10 +51,10 @@ class ScoringClient(EndpointClient):
         """
         if filters or wishes not in (None, Wishes()) or further is not None:
             raise EndpointRejected(
-                "This endpoint is a plain MLflow server, which knows no filters and no wishes beside the picture.",
+                "The search service that is connected knows no filters and nothing of what Refine holds.",
                 code="no_filters",
                 status=422,
-                next_step="Remove the filters and what Refine holds, or set TWINSET_ENDPOINT_URL to a Twinset endpoint.",
+                next_step="Remove the filters and what Refine holds. Or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
             )
         rows = self.invoke([image], k=k, include_images="png" if include_images else "")
         return Answer(

@@ -461,7 +461,7 @@ def test_a_source_that_breaks_on_an_executor_is_said_so(load, tmp_path, idx_fold
     for name in (fashion_mnist.TRAIN_LABELS, fashion_mnist.TEST_LABELS, fashion_mnist.TRAIN_IMAGES):
         (tmp_path / name).write_bytes((idx_folder.path / name).read_bytes())
     (tmp_path / fashion_mnist.TEST_IMAGES).write_bytes(b"no gzip")
-    with pytest.raises(CatalogueError, match=r"could not load the catalogue shop: .*cannot be unpacked"):
+    with pytest.raises(CatalogueError, match=r"catalogue shop could not be loaded: .*cannot be unpacked"):
         load(FashionMnistSource(tmp_path))
 
 

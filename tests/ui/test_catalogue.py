@@ -20,7 +20,7 @@ def figures(test) -> dict[str, str]:
 
 def test_counts_and_splits_are_shown(screen, shop_catalogue):
     test = screen.open("catalogue")
-    assert figures(test) == {"Products": "60", "Labels": "3", "Train": "54", "Test": "6", "Rejected": "2"}
+    assert figures(test) == {"Products": "60", "Labels": "3", "Learning": "54", "Final check": "6", "Rejected": "2"}
     assert test.selectbox(key="version").options == ["Newest", "3", "2", "1"]
 
 
@@ -63,7 +63,7 @@ def test_a_product_without_a_label_says_so(screen, shop_catalogue):
     add_version(screen.settings, "shop", shop_row("b001", label="", title=None, split="gallery-only"))
     test = screen.open("catalogue")
     assert figures(test)["Labels"] == "3"
-    assert figures(test)["Gallery only"] == "1"
+    assert figures(test)["Answers only"] == "1"
     assert grid(test)[0]["title"] == "No label"
     test.selectbox(key="browse_label").select("").run()
     assert [card["id"] for card in grid(test)] == ["b001"]
@@ -155,7 +155,7 @@ def test_splits_are_drawn_anew_by_a_job(screen, shop_catalogue):
     test.number_input(key="redraw_test").set_value(0.3)
     test.number_input(key="redraw_seed").set_value(5)
     test.multiselect(key="redraw_unseen").set_value(["blob"])
-    press(test, "Draw the splits anew")
+    press(test, "Choose again what products are used for")
     (job,) = screen.runner.list()
     assert job.kind == "splits"
     expected = {"catalogue": "shop", "action": "redraw", "test_share": 0.3, "seed": 5, "unseen": ["blob"]}
@@ -164,5 +164,5 @@ def test_splits_are_drawn_anew_by_a_job(screen, shop_catalogue):
 
 def test_splits_are_not_drawn_on_an_older_version(screen, shop_catalogue):
     test = screen.open("catalogue", view="Labels", version="2")
-    assert "Splits are drawn on the newest version" in texts(test)
-    assert not [found for found in test.button if found.label == "Draw the splits anew"]
+    assert "What products are used for can be changed in the newest version" in texts(test)
+    assert not [found for found in test.button if found.label == "Choose again what products are used for"]

@@ -92,8 +92,8 @@ def test_changes_since_a_model_was_built(moved, shop_model):
     test = moved.open("catalogue", view="Changes")
     since = test.selectbox(key="changes_since")
     assert since.options == [
-        f"Since {shop_model.name} was trained (version 2)",
-        f"Since {shop_model.name} was indexed (version 3)",
+        f"Since {shop_model.name} was learned (version 2)",
+        f"Since {shop_model.name} was brought up to date (version 3)",
     ]
     since.select_index(0).run()
     assert_calm(test)
@@ -103,7 +103,7 @@ def test_changes_since_a_model_was_built(moved, shop_model):
 
 def test_changes_since_what_the_endpoint_serves(moved, shop_endpoint):
     options = moved.open("catalogue", view="Changes").selectbox(key="changes_since").options
-    assert options == ["Since what the endpoint serves (version 4)"]
+    assert options == ["Since what is searched now (version 4)"]
 
 
 def test_an_endpoint_that_does_not_answer_is_not_offered(moved, monkeypatch):
@@ -185,7 +185,7 @@ def test_a_confirmed_restore_is_a_job(moved):
 
 def test_tidying_is_a_job_and_says_what_stays(screen, shop_catalogue):
     test = screen.open("catalogue", view="History")
-    assert "versions that a model was built on, always stay" in texts(test)
+    assert "versions that Twinset has learned from, always stay" in texts(test)
     test.checkbox(key="tidy_vacuum").set_value(True)
     test.number_input(key="tidy_days").set_value(7)
     press(test, "Tidy up")
@@ -255,17 +255,17 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
         (
             "splits",
             {"catalogue": "shop", "version": 6, "leaks": 1, "moved": 2},
-            ["2 products were moved: 1 group stands in one split each now, in version 6."],
+            ["2 products were given another use: 1 group has one use each now, in version 6."],
         ),
         (
             "splits",
             {"catalogue": "shop", "version": 6, "moved": 9, "by_split": {}},
-            ["9 products were moved into another split, in version 6."],
+            ["9 products were given another use, in version 6."],
         ),
         (
             "splits",
             {"catalogue": "shop", "version": 5, "moved": 0, "leaks": 0},
-            ["Every product of shop is in the right split already."],
+            ["Every product of shop is used as it should be already."],
         ),
         (
             "restore",

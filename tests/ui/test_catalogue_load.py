@@ -106,7 +106,7 @@ def load_form(test):
 def test_without_roots_the_server_is_not_offered_and_the_page_says_how(screen):
     test = choose(screen, "upload")
     assert "Take a folder or file on the server" not in test.radio(key="ingest_source").options
-    assert "TWINSET_SOURCE_ROOTS" in texts(test)
+    assert "once whoever runs Twinset allows their folder" in texts(test)
 
 
 def test_a_folder_on_the_server_is_looked_at(screen, tmp_path):
@@ -317,7 +317,7 @@ def test_labels_that_are_alike_are_offered_as_one(screen):
 
 
 def test_shares_that_leave_a_split_empty_are_said_with_the_share_that_would_do(screen, uploaded):
-    said = "A test share of 0.25 would do. Shares are set under Options."
+    said = "A share of 0.25 for the final check would do. Shares are set under Options."
     assert said in texts(uploaded)
     uploaded.number_input(key="source_test").set_value(0.25).run()
     assert said not in texts(uploaded)
@@ -415,9 +415,9 @@ def test_a_finished_check_is_reported_in_full(screen, shop_catalogue):
     said = texts(test)
     assert "not stored yet: autumn" in " ".join(expander.label for expander in test.expander)
     assert "- Damaged picture: 2\n- No product id: 1" in said
-    assert "- Train: 50\n- Test: 8" in said
+    assert "- Learning: 50\n- Final check: 8" in said
     assert "2 products have a picture that another one has, too" in said
-    assert "1 picture stands in more than one of train, validation and test" in said
+    assert "1 picture is used both for learning and for a check" in said
     assert "no label" in said
     assert len(test.get("plotly_chart")) == 1
 

@@ -143,15 +143,15 @@ def test_equal_pictures_are_shown_side_by_side_with_their_splits(judged):
     assert_calm(test)
     cards = grid(test)
     assert [(card["id"], card["badges"], card["group"]) for card in cards] == [
-        ("b001", ["Test"], "Group 1: 2 products"),
-        ("twin", ["Train"], "Group 1: 2 products"),
+        ("b001", ["Final check"], "Group 1: 2 products"),
+        ("twin", ["Learning"], "Group 1: 2 products"),
     ]
 
 
 def test_leaks_are_a_warning_and_are_mended_by_a_job(judged):
     test = duplicates(judged)
-    assert "1 group stands in more than one of train, validation and test" in test.warning[0].value
-    press(test, "Bring each group into one split")
+    assert "1 group is used both for learning and for a check" in test.warning[0].value
+    press(test, "Settle on one use for each group")
     (job,) = judged.runner.list()
     assert job.kind == "splits"
     assert {"catalogue": "shop", "action": "mend", "near": True}.items() <= job.request.items()
@@ -160,7 +160,7 @@ def test_leaks_are_a_warning_and_are_mended_by_a_job(judged):
 def test_groups_are_told_apart_by_how_they_are_alike(judged):
     test = duplicates(judged)
     (kinds,) = test.pills
-    assert kinds.options[:2] == ["In several splits · 1", "The same picture · 1"]
+    assert kinds.options[:2] == ["Used in several ways · 1", "The same picture · 1"]
     kinds.select("exact").run()
     assert {card["id"] for card in grid(test)} == {"b001", "twin"}
 

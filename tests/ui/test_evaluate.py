@@ -245,7 +245,7 @@ def test_what_was_not_measured_says_how_to_measure_it(judged, report):
     (folder / REPORT).write_text(bare.to_json(), encoding="utf-8")
     _change(judged, "large")
     assert "Ask with changed pictures" in texts(opened(judged, "Changed pictures"))
-    assert "keep some labels out of training" in texts(opened(judged, "New kinds"))
+    assert "choose some under “Labels that Twinset does not learn”" in texts(opened(judged, "New kinds"))
     assert "too few validation products" in texts(opened(judged, "Match or not"))
 
 

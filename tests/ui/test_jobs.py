@@ -49,7 +49,7 @@ def test_a_finished_job_shows_its_result_curves_log_and_what_comes_next(screen):
     assert "Done" in texts(test)
     assert "precision 0.5" in texts(test)
     assert "hello from the work" in test.code[0].value
-    assert [link.label for link in test.page_link] == [words.plain("Next: train a model on it")]
+    assert [link.label for link in test.page_link] == [words.plain("Next: have Twinset learn from it")]
     assert len(test.get("plotly_chart")) == 2
 
 

@@ -134,7 +134,7 @@ def test_products_without_a_readable_picture_are_counted_by_every_kind_of_work()
 def test_label_counts_are_bars_stacked_by_split_with_the_largest_on_top():
     by_label = {"a": {"train": 1}, "b": {"train": 5, "test": 2}, "c": {"train": 1}}
     figure = charts.class_counts(CatalogueSummary("s", 1, "", 9, 0, {"train": 7, "test": 2}, by_label))
-    assert [bar.name for bar in figure.data] == ["Train", "Test"]
+    assert [bar.name for bar in figure.data] == ["Learning", "Final check"]
     assert list(figure.data[0].y) == ["c", "a", "b"]
     assert list(figure.data[1].x) == [0, 0, 2]
 

@@ -56,9 +56,10 @@ def test_an_upload_is_answered_with_ranked_neighbours_and_their_figures(ready):
     assert cards[0]["lines"] == ["checks · c017", "Ada · grey"]
     assert cards[0]["detail"] == "similarity 1.000\ndistance 0.000"
     assert cards[0]["src"].startswith("data:image/png;base64,")
-    assert "Model twinset version 1 · Catalogue shop version 4 · 60 products searched" in texts(test)
+    assert "Catalogue shop version 4 · 60 products searched" in texts(test)
+    assert "twinset version 1" not in texts(test)  # which model answered is for the page Deploy
     assert test.image[0].captions == ["Your picture"]
-    assert test.image[1].captions == ["The model saw"]
+    assert test.image[1].captions == ["As Twinset saw it"]
 
 
 def test_nothing_close_stands_above_the_products_and_no_card_claims_a_kind(ready):

@@ -39,8 +39,8 @@ def test_a_preview_says_what_will_be_emptied_and_what_stays_apart(shop, capfd):
     assert said["notes"][-4:] == [
         "One product is loaded without a price: “cheap” cannot be read as one.",
         "Bag and bag differ by case or blanks only, and stay labels of their own.",
-        "No product would be in the test split, since no label has two products to draw from.",
-        "No product would be in the validation split, since no label has two products to draw from.",
+        "No product would be set aside for the final check, since no label has two products to draw from.",
+        "No product would be set aside for the progress check, since no label has two products to draw from.",
     ]
     status, said = answer(capfd, "preview", "--path", str(shop), "--table", "none")
     assert (said["total"], said["columns"]) == (3, [])

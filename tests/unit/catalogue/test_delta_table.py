@@ -25,11 +25,15 @@ PYTHON = (
         (JAVA.format("Job aborted: java.io.IOException: No space left on device"), StorageFull, "disk is full"),
         (JAVA.format("[DELTA_CONCURRENT_APPEND] Files were added"), CatalogueBusy, "Another writer changed"),
         (JAVA.format("io.delta.exceptions.MetadataChangedException: changed"), CatalogueBusy, "nothing of this load"),
-        (JAVA.format("Job 3 failed"), CatalogueError, "could not load the catalogue shop: Job 3 failed"),
-        (PYTHON.format("backend.errors.DatasetDamaged: x.gz is cut."), CatalogueError, "shop: x.gz is cut."),
-        (PYTHON.format("ValueError: seven"), CatalogueError, "shop: seven"),
-        ("plain words", CatalogueError, "shop: plain words"),
-        ("", CatalogueError, "shop: no reason given"),
+        (JAVA.format("Job 3 failed"), CatalogueError, "The catalogue shop could not be loaded: Job 3 failed"),
+        (
+            PYTHON.format("backend.errors.DatasetDamaged: x.gz is cut."),
+            CatalogueError,
+            "shop could not be loaded: x.gz is cut.",
+        ),
+        (PYTHON.format("ValueError: seven"), CatalogueError, "shop could not be loaded: seven"),
+        ("plain words", CatalogueError, "shop could not be loaded: plain words"),
+        ("", CatalogueError, "shop could not be loaded: no reason given"),
     ],
 )
 def test_the_words_that_matter_are_kept(text, kind, said):
@@ -64,7 +68,7 @@ class Unspeakable(OSError):
 
 
 def test_an_error_whose_jvm_is_gone_is_said_so():
-    with pytest.raises(CatalogueError, match="the JVM ended"), spark_errors("shop", NullProgress()):
+    with pytest.raises(CatalogueError, match="the process that loads it ended"), spark_errors("shop", NullProgress()):
         raise Unspeakable
 
 

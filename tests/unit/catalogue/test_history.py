@@ -54,7 +54,7 @@ def test_the_history_comes_in_pages(shop):
         ("WRITE", {"load": "x"}, {}, "Loaded"),  # as the first loads noted it
         ("WRITE", None, {}, "Written"),
         ("MERGE", {"action": "ingest"}, {}, "Loaded"),
-        ("MERGE", {"action": "splits"}, {}, "Splits changed"),
+        ("MERGE", {"action": "splits"}, {}, "Uses changed"),
         ("OPTIMIZE", {"action": "compact"}, {}, "Compacted"),
         ("REORG", None, {}, "Compacted"),
         ("MERGE", {"action": "brand-new thing"}, {}, "Brand new thing"),

@@ -56,10 +56,10 @@ def test_shares_that_would_leave_a_split_empty_are_told_with_the_share_that_woul
     two_each = [f"kind {number // 2}" for number in range(20)]
     test, validation = sentences(two_each)
     assert test == (
-        "No product would be in the test split: labels have at most 2 products to draw it from. "
-        "A test share of 0.25 would do."
+        "No product would be set aside for the final check: labels have at most 2 products to draw from. "
+        "A share of 0.25 for the final check would do."
     )
-    assert "A validation share of 0.25 would do." in validation
+    assert "A share of 0.25 for the progress check would do." in validation
     assert sentences(["bag"] * 100) == []
     assert sentences([f"kind {number}" for number in range(9)])[0].endswith("no label has two products to draw from.")
     assert sentences([None] * 9) == []
@@ -87,8 +87,8 @@ def test_what_is_told_is_what_the_draw_does_and_the_share_named_would_do(counts,
 
     shares = {"test_share": test_share, "validation_share": validation_share}
     told = sentences(labels, **shares)
-    for split in ("test", "validation"):
-        (sentence,) = [each for each in told if f"in the {split} split" in each] or [None]
+    for split, use in {"test": "final check", "validation": "progress check"}.items():
+        (sentence,) = [each for each in told if f"set aside for the {use}" in each] or [None]
         assert (sentence is None) == (split in drawn(**shares))
         if sentence and (named := re.search(r"share of (0\.\d\d)", sentence)):
             enough = float(named[1])

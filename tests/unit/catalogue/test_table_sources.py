@@ -299,7 +299,7 @@ def test_what_is_amiss_in_an_optional_column_empties_it_and_the_product_stays(tm
     assert told(entries) == [
         "2 products are loaded without a price: theirs cannot be read, for example “cheap”.",
         "2 products are loaded without a stock figure: theirs is no whole number, for example “2.5”.",
-        "The split of one product is drawn: “tset” is not the name of one.",
+        "Twinset chooses what one product is used for: “tset” is not a known use.",
     ]
 
 
