@@ -14,6 +14,7 @@ const SYMBOLS = ["circle", "diamond", "square", "triangle-up"];
 const SOLID_SYMBOLS = ["circle", "diamond", "square", "cross"];
 const PLACED = "star"; // came after the map was drawn
 const NO_WEBGL_POINTS = 4000;
+const TOOLBAR = 34; // pixels above the points, so that none is under the buttons
 
 function loadPlotly(address) {
     window.twinsetPlotly ??= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
@@ -154,7 +155,7 @@ function overlays(state, theme) {
 function layoutOf(state, theme) {
     const bare = { visible: false, showgrid: false, zeroline: false };
     const layout = {
-        margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: theme.ground, plot_bgcolor: theme.ground, height: state.data.height,
+        margin: { l: 0, r: 0, t: TOOLBAR, b: 0 }, paper_bgcolor: theme.ground, plot_bgcolor: theme.ground, height: state.data.height,
         font: { family: theme.font, color: theme.text, size: 12 }, uirevision: state.data.map, hovermode: "closest",
         legend: { itemclick: "toggleothers", itemdoubleclick: "toggle", groupclick: "togglegroup", itemsizing: "constant",
             bgcolor: "rgba(0,0,0,0)", ...legendPlace(state) },
@@ -181,9 +182,9 @@ function layoutOf(state, theme) {
 }
 
 function legendPlace(state) {
-    if (state.data.column.kind !== "texts") return { orientation: "h", x: 0, y: 1, yanchor: "top" };
-    return state.root.clientWidth < 640
-        ? { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } } : { x: 1.01, xanchor: "left", y: 0.95 };
+    if (state.root.clientWidth < 640) return { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } };
+    return state.data.column.kind === "texts"
+        ? { x: 1.01, xanchor: "left", y: 0.95 } : { orientation: "h", x: 0, y: 1, yanchor: "bottom" };
 }
 
 function rangeOf({ data: { low, high } }) {
@@ -326,7 +327,7 @@ async function draw(state) {
     if (state.drawn !== drawn) {
         state.drawn = drawn;
         const figure = [...traces(state, theme), ...above];
-        const options = { displaylogo: false, responsive: true, scrollZoom: true, doubleClick: "reset",
+        const options = { displaylogo: false, showSendToCloud: false, responsive: true, scrollZoom: true, doubleClick: "reset",
             modeBarButtonsToRemove: ["toImage", "autoScale2d", "resetScale2d", "hoverClosest3d", "resetCameraLastSave3d"] };
         const fresh = !state.plot.on;
         await state.Plotly.react(state.plot, figure, layoutOf(state, theme), options);

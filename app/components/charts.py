@@ -130,7 +130,11 @@ def layout(figure: Any, *, height: int, title: str) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
-    """Show rows as a table with all columns that any row has; what a row lacks stays empty."""
+    """Show rows as a table with all columns that any row has; what a row lacks stays empty.
+
+    The first column stays in view where the others have to be scrolled, as on a phone.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
-    st.dataframe(columns, width="stretch", hide_index=True, key=key, placeholder="")
+    first = {name: st.column_config.Column(pinned=True) for name in list(names)[:1]}
+    st.dataframe(columns, width="stretch", hide_index=True, key=key, placeholder="", column_config=first)

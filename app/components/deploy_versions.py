@@ -57,10 +57,10 @@ def _row(version: RegisteredVersion) -> dict[str, str]:
     return {
         "Version": str(version.version),
         "Stands as": ", ".join(version.aliases),
-        "Model": version.model,
-        "Registered": words.moment(version.registered_at),
         "Gate": _gate(version),
         **{title: words.percent(metrics[name], digits=1) for name, title in titles.items() if name in metrics},
+        "Model": version.model,
+        "Registered": words.moment(version.registered_at),
     }
 
 

@@ -34,10 +34,10 @@ def as_row(model: Manifest) -> dict[str, str]:
     """Return all that is known of a model as a row of a table."""
     return {
         "Model": model.name,
-        "Catalogue": f"{model.catalogue.name}, version {model.catalogue.version}",
-        "Trained": words.moment(model.created_at),
         "Index": words.count(model.index.size, "product") if model.index else "not built",
         **score_row(model),
+        "Catalogue": f"{model.catalogue.name}, version {model.catalogue.version}",
+        "Trained": words.moment(model.created_at),
     }
 
 

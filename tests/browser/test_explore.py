@@ -53,6 +53,20 @@ def test_every_product_is_painted_and_its_picture_comes_when_it_is_pointed_at(pa
     expect(root.locator(".card img")).to_have_attribute("src", re.compile("^data:image/"))
 
 
+def test_the_toolbar_covers_no_product_and_uploads_nothing(page, phone, explored):
+    for tab in (page, phone):
+        painted(tab, explored)
+        bar = tab.locator(".twinset-map .modebar").bounding_box()
+        top = tab.evaluate(
+            "(({ plot }) => plot.getBoundingClientRect().top + plot._fullLayout._size.t)"
+            "(document.querySelector('.twinset-map').twinset)"
+        )
+        assert bar["height"] > 0
+        assert bar["y"] + bar["height"] <= top
+        titles = tab.locator(".modebar-btn").evaluate_all("buttons => buttons.map(one => one.dataset.title)")
+        assert titles == ["Zoom", "Pan", "Box Select", "Lasso Select", "Zoom in", "Zoom out"]
+
+
 def test_a_click_shows_true_neighbours_beside_those_on_the_map(page, explored, ids):
     painted(page, explored)
     x, y = page.evaluate(PLACE, 9)
