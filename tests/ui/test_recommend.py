@@ -124,7 +124,7 @@ def test_what_was_done_to_a_picture_is_said(ready):
         (b"this is no picture", "This is not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF picture."),
         (encoded(picture("blob", 1))[:60], "damaged or incomplete"),
         (encoded(Image.new("L", (1, 1))), "only 1 x 1 pixels"),
-        (encoded(Image.new("L", (9000, 9000))), "more than the 40 million allowed"),
+        (encoded(Image.new("L", (9000, 9000))), "more than the 16 million allowed"),
     ],
     ids=["text", "truncated", "tiny", "bomb"],
 )
