@@ -29,7 +29,7 @@ def move(client: MlflowClient, settings: Settings, event: Event) -> None:
     with work.hold:
         write_atomically(work.folder / _NOTE, json.dumps(asdict(event)).encode())
         client.set_registered_model_alias(settings.model_name, event.alias, str(event.version))
-        _complete(client, settings, event)
+        _complete(client, settings, event, is_noted=False)  # the same move may have been made within this second
         work.closed()
 
 
@@ -40,13 +40,13 @@ def finish(client: MlflowClient, settings: Settings, folder: Path) -> None:
     event = Event(**json.loads((folder / _NOTE).read_text("utf-8")))
     model = client.get_registered_model(settings.model_name)
     if int(model.aliases.get(event.alias, -1)) == event.version != event.before:
-        _complete(client, settings, event)
+        _complete(client, settings, event, is_noted=event in events_of(model))
 
 
-def _complete(client: MlflowClient, settings: Settings, event: Event) -> None:
+def _complete(client: MlflowClient, settings: Settings, event: Event, *, is_noted: bool) -> None:
     model = client.get_registered_model(settings.model_name)
     if event.alias == CHAMPION and int(model.aliases.get(CHALLENGER, -1)) == event.version:
         client.delete_registered_model_alias(settings.model_name, CHALLENGER)
-    if event not in events_of(model):
+    if not is_noted:
         note_event(client, settings, event)
     synchronise(client, settings)

@@ -36,7 +36,9 @@ MOST_KILLS = 5  # in one round
 
 def run(place: Path, options: argparse.Namespace) -> Found:
     """Make the home, and kill until there is no time or no kill left."""
-    settings = replace(settings_for(place / "home"), endpoint_retries=0, device="cpu", job_heartbeat_s=0.5)
+    settings = replace(
+        settings_for(place / "home"), endpoint_retries=0, source_roots=str(place), device="cpu", job_heartbeat_s=0.5
+    )
     crash_home.own_temporary(place / "tmp")
     if not (place / "warm").is_dir():
         crash_home.build(settings, full=not options.light)

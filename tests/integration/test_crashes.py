@@ -34,7 +34,9 @@ def campaign(tmp_path_factory):
         patch.setenv("TMPDIR", "")
         patch.setattr("tempfile.tempdir", None)
         crash_home.own_temporary(place / "tmp")
-        settings = replace(settings_for(place / "home"), endpoint_retries=0, device="cpu", job_heartbeat_s=0.5)
+        settings = replace(
+            settings_for(place / "home"), endpoint_retries=0, source_roots=str(place), device="cpu", job_heartbeat_s=0.5
+        )
         crash_home.build(settings, full=False)
         settings.home.rename(place / "warm")
         yield Campaign(settings, place / "warm", place / "tmp", seed=7)

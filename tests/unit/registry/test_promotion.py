@@ -300,3 +300,11 @@ steps = [(MlflowClient, "set_registered_model_alias"), (MlflowClient, "delete_re
 setattr(*steps[int(sys.argv[2])], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 promote(settings_for(Path(sys.argv[1])), 3, reason="A test.", progress=NullProgress())
 """
+
+
+def test_the_same_move_again_within_a_second_is_noted_again(home):
+    to(home, 1)
+    for _ in range(2):
+        to(home, 3, reason="A test.")
+        to(home, 1, reason="A test.")
+    assert [event.version for event in load_ledger(home).events] == [1, 3, 1, 3, 1]
