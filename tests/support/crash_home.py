@@ -158,8 +158,8 @@ def left_over(settings: Settings, place: Path) -> list[str]:
 
 def _belongs(path: Path, settings: Settings) -> bool:
     top, *rest = path.parts
-    if any(_TEMPORARY.match(part) for part in path.parts if part != ".commit-lock"):
-        return False
+    if top != "catalogues" and any(_TEMPORARY.match(part) for part in path.parts):
+        return False  # those of catalogues are looked for by uncommitted()
     if top in _EMPTY:
         return not rest
     if top in _JUDGED and rest and rest[0] != ".locks":
@@ -239,7 +239,7 @@ def uncommitted(settings: Settings) -> list[Path]:
         told = states(log.parent)
         named = {path for state in told for path in (*state.paths, *state.commit.feed)}
         found += [log.parent / path for path in {*files_present(log.parent)} - named]
-        found += log.glob(".*.tmp")
+        found += log.glob(".*.tmp*")
     return found
 
 
