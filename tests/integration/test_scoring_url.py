@@ -76,7 +76,7 @@ def test_the_app_asks_a_scoring_url_as_it_asks_an_endpoint(request, deployed, ch
     with pytest.raises(EndpointRejected, match="knows no filters"):
         client.recommend(photos[0], k=1, filters={"brand": "Ada"})
     assert client.recommend(photos[0], k=4, wishes=Wishes()).neighbours == answer.neighbours  # nothing is wished
-    with pytest.raises(EndpointRejected, match="no wishes"):
+    with pytest.raises(EndpointRejected, match="knows no filters and nothing of what Refine holds"):
         client.recommend(photos[0], k=1, wishes=Wishes(diversity=0.5))
     with pytest.raises(EndpointRejected) as caught:
         client.recommend(b"no picture", k=1)
