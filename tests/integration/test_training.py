@@ -143,7 +143,7 @@ def test_pictures_of_another_shape_are_refused(finished):
 
 def test_weights_that_do_not_fit_the_network_are_refused(finished):
     models, manifest, _, _ = finished
-    other = replace(manifest, config={**manifest.config, "embedding_size": 32})
+    other = replace(manifest, embedding_size=32, config={**manifest.config, "embedding_size": 32})
     with pytest.raises(BundleError, match="the network needs float32"):
         embedder_of(models / "tiny", other)
 
