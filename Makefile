@@ -1,6 +1,8 @@
 # Twinset: `make run` to use it, `make test` to check it; both set everything up first.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# One more than there are cores: some tests wait for a server or a process.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FAST := not spark and not tf and not mlflow and not browser and not slow and not ui
 PAGES := ui and not spark and not tf and not mlflow and not browser
 
@@ -31,7 +33,7 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(FAST)"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)"
 
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)"

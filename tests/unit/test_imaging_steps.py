@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from backend.imaging_steps import fitted, is_grey
 from backend.pixel_spec import PixelSpec
 from tests.support import icc
 
+pillow_heif.register_heif_opener()  # so that Pillow writes HEIC, too
 COLOUR = PixelSpec(16, 16, 3)
 GREY_ON_BLACK, GREY_ON_WHITE = PixelSpec(28, 28, 1, "dark"), PixelSpec(28, 28, 1, "light")
 RED = (200, 60, 40)
@@ -92,6 +94,9 @@ print(round(max(peak_mb(os.getpid()) - before, apart - 45)))
 """
 
 
+MOST_MB = 160  # the largest takes 58 MB as it stands in Pillow; a copy, and what the allocator of a machine keeps
+
+
 def peak_mb(path):
     """Megabytes that reading a picture in every way took in a process of its own."""
     limit = 3_000_000_000
@@ -121,12 +126,12 @@ def strip(width, height):
 def test_memory_follows_the_result_however_long_a_picture_is(tmp_path, name, width, height, kind):
     """Regression: a strip of 8.7 kB was padded to 60,000 x 60,000 pixels, and asked for 14 GB."""
     (tmp_path / name).write_bytes(encoded(strip(width, height), kind))
-    assert peak_mb(tmp_path / name) < 100
+    assert peak_mb(tmp_path / name) < MOST_MB
 
 
 @pytest.mark.slow
 def test_the_strips_of_a_bug_report_take_little_memory(shared_case):
-    assert peak_mb(shared_case("01-long-strip") / "detail-page-1000x20000.jpg") < 100
+    assert peak_mb(shared_case("01-long-strip") / "detail-page-1000x20000.jpg") < MOST_MB
     data = (shared_case("01-long-strip") / "strip-16x60000.png").read_bytes()
     for read in (verify, thumbnail, measure, lambda given: decode(given, PixelSpec(64, 64, 3))):
         with pytest.raises(ImageRejected, match="too long and narrow"):
