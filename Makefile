@@ -14,7 +14,7 @@ help: ## list the commands
 
 setup: ## virtual environment, pinned packages, Horovod, Delta JARs; instant when nothing changed
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; install it or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m backend.bootstrap
+	@$(PYTHON) -m backend.machine.bootstrap
 
 run: setup ## prepare the demo if there is none yet, then start MLflow, the endpoint and the app
 	@exec $(BIN)/python -m backend run $(if $(SOURCE),--source $(SOURCE))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from starlette.middleware import Middleware
 
-from backend.addresses import LOOPBACK
-from backend.serving.hosts import BrowserDoor, added_hosts, local_hosts
+from backend.errors.addresses import LOOPBACK
+from backend.machine.hosts import added_hosts, local_hosts
+from backend.serving.doors import BrowserDoor
 from backend.settings import load_settings
 
 if TYPE_CHECKING:

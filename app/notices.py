@@ -13,7 +13,7 @@ import streamlit as st
 from app import state
 from app.words import plain, prose
 from backend.errors import Cancelled, EndpointError, WorkbenchError
-from backend.storage import system_error
+from backend.files.storage import system_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import streamlit as st
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backend.catalogue.locations import Kind
+    from backend.catalogue.sources.locations import Kind
     from backend.serving.client import Answer
 
 NEWEST = 0  # as a version: whichever is the newest

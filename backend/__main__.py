@@ -6,9 +6,9 @@ import sys
 def start() -> int:
     """Run the command line; Ctrl-C ends it in order also while its modules are being imported."""
     try:
-        from backend.cli import main
+        from backend.cli.main import main
     except KeyboardInterrupt as stopped:
-        from backend.cli_outcome import wants_json, write_failure
+        from backend.cli.outcome import wants_json, write_failure
 
         return write_failure(stopped, as_json=wants_json(sys.argv[1:]))
     return main()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.addresses import connectable
 from backend.errors import SettingsError
-from backend.storage import check_folders, without_dots
+from backend.errors.addresses import connectable
+from backend.files.storage import check_folders, without_dots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

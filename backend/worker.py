@@ -20,17 +20,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.addresses import ShownFormatter
 from backend.errors import Cancelled, WorkbenchError
-from backend.jobs.processes import end_family
+from backend.errors.addresses import ShownFormatter
+from backend.files.storage import system_error
+from backend.flow.requests import Request, from_json
 from backend.jobs.reporter import JobReporter
+from backend.jobs.runner import active_jobs
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore, as_json
+from backend.jobs.tidying import own_process
+from backend.machine.processes import end_family
 from backend.progress import Progress
-from backend.requests import Request, from_json
 from backend.settings import Settings, load_settings
-from backend.storage import system_error
-from backend.tidying import own_process
 from backend.training.runtime import set_environment
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
 
     Args:
         job_id: A queued job; one in any other state is left alone.
-        run: What carries out a request; :func:`backend.steps.run_request` when left out.
+        run: What carries out a request; :func:`backend.flow.kinds.run_request` when left out.
     """
     settings = load_settings()
     set_environment()
@@ -91,9 +92,9 @@ def main(job_id: str, *, run: Run | None = None) -> int:
 
 
 def _run_request(request: Request, settings: Settings, progress: Progress) -> dict[str, Any]:
-    from backend.steps import run_request
+    from backend.flow.kinds import run_request
 
-    return run_request(request, settings, progress)
+    return run_request(request, settings, progress, active=active_jobs(settings))
 
 
 def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) -> Outcome:

@@ -2,51 +2,48 @@
 
 import streamlit as st
 
-from app import services, state
-from app.components import (
-    catalogue_browser,
-    catalogue_changes,
-    catalogue_header,
-    catalogue_history,
-    catalogue_quality,
-    catalogue_rejected,
-    ingest_form,
-    job_panel,
-    load_report,
-)
+from app import state
+from app.components.catalogue import browser, header
+from app.components.catalogue import changes as catalogue_changes
+from app.components.catalogue import history as catalogue_history
+from app.components.catalogue import quality as catalogue_quality
+from app.components.catalogue import rejected as catalogue_rejected
+from app.components.jobs import panel
+from app.components.loading import form, report
+from app.services import common
 
 st.title("Catalogue")
 st.caption("Your products: Twinset learns from them and answers with them.")
 
 # 1. Load more: choose, check, decide.
-names = services.catalogues()
+names = common.catalogues()
 if not names:
     st.info("There is no catalogue yet. Load one of the sources below.", icon=":material/inventory_2:")
 state.open_load_form(is_empty=not names)
 with st.expander("Load products", key=state.LOAD_FORM, icon=":material/download:", on_change="rerun"):
-    request = ingest_form.show()
+    request = form.show()
 if request:
-    job_panel.submit(request)
+    panel.submit(request)
     state.note(state.LOAD_FORM, about=True)
     st.rerun()  # with the form closed, so that what comes of it is in sight
-job_panel.show_latest("catalogue", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
-load_report.show_waiting()
+panel.show_latest("catalogue", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
+report.show_waiting()
 if not names:
     st.stop()
 
 # 2. One catalogue at one version.
-summary = catalogue_header.choose(names)
-catalogue_header.show_figures(summary)
-newest = services.snapshot(summary.name).version
+summary = header.choose(names)
+header.show_figures(summary)
+newest = common.snapshot(summary.name).version
 
 views = ["Products", "Labels", "Quality", "Changes", "History", "Rejected"]
 products, labels, quality, changes, history, rejected = st.tabs(views, key="view", bind="query-params")
 if products.open:
     with products:
-        catalogue_browser.show_products(summary)
+        browser.show_products(summary)
 if labels.open:
     with labels:
-        catalogue_browser.show_labels(summary, is_newest=summary.version == newest)
+        browser.show_labels(summary, is_newest=summary.version == newest)
 if quality.open:
     with quality:
         catalogue_quality.show(summary, is_newest=summary.version == newest)

@@ -3,16 +3,9 @@
 import streamlit as st
 
 from app import notices
-from app.components import (
-    deploy_endpoint,
-    deploy_golden,
-    deploy_models,
-    deploy_tokens,
-    deploy_versions,
-    endpoint_card,
-    freshness,
-    job_panel,
-)
+from app.components.deploy import endpoint, golden, models, tokens, versions
+from app.components.jobs import panel
+from app.components.shared import endpoint_card, freshness
 
 st.title("Deploy")
 st.caption("A model answers once its index is built and it is made the champion.")
@@ -21,18 +14,18 @@ st.subheader("What answers now")
 served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)
-    deploy_endpoint.show_health()
+    endpoint.show_health()
     freshness.show(served, page="deploy")
 
 st.subheader("Models")
-deploy_models.show()
-job_panel.show_latest("deploy", "promote", "rollback", "rebuild", page="deploy")
+models.show()
+panel.show_latest("deploy", "promote", "rollback", "rebuild", page="deploy")
 
 views = {
-    "Versions": deploy_versions.show,
-    "Golden queries": deploy_golden.show,
-    "Tokens": deploy_tokens.show,
-    "Try it": deploy_endpoint.show_try,
+    "Versions": versions.show,
+    "Golden queries": golden.show,
+    "Tokens": tokens.show,
+    "Try it": endpoint.show_try,
     "From your program": endpoint_card.show_recipes,
 }
 tabs = st.tabs(list(views), key="view", bind="query-params")

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.components import job_list
+from app.components.jobs import listing
 
 st.title("Jobs")
 st.caption("Long work runs on its own: close this page and find it here again. Tick a row to see that job in full.")
-job_list.show()
+listing.show()

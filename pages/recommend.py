@@ -2,24 +2,18 @@
 
 import streamlit as st
 
-from app import navigation, notices, services, state
-from app.components import (
-    answer_view,
-    deploy_golden,
-    endpoint_card,
-    examples,
-    filters_panel,
-    freshness,
-    query_panel,
-    refine_panel,
-)
+from app import navigation, notices, state
+from app.components.deploy import golden
+from app.components.search import answer_view, filters_panel, query_panel, refine_panel
+from app.components.shared import endpoint_card, examples, freshness
+from app.services import common
 
 st.title("Find similar")
 st.caption("Upload a product photo and see which products look most like it.")
 
 served = endpoint_card.current()
 if served is None:
-    if services.models():
+    if common.models():
         navigation.link("deploy", "See why on Deploy")
     st.stop()
 
@@ -43,10 +37,10 @@ with main:
 
     refine_panel.show_less_like()
     with notices.guarded(), st.spinner("Looking for similar products"):
-        answered = services.recommend(query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further)
+        answered = common.recommend(query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further)
         with toolbar:
             answer_view.show_download(query, answered.answer)
-            deploy_golden.show_approval(query.name, query.image, answered.answer)
+            golden.show_approval(query.name, query.image, answered.answer)
         answer_view.show_facts(answered)
         answer_view.show_neighbours(answered.answer)
         with picture:

@@ -6,6 +6,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter, defaultdict
+from importlib.metadata import packages_distributions
 
 import pytest
 
@@ -13,6 +15,28 @@ from tests.support.page_text import Pages
 
 HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
 MAX_FUNCTION, MAX_MODULE, MAX_PAGE = 40, 300, 80
+MAX_IN_FOLDER, MAX_SAME_PREFIX = 20, 3
+AT_THE_ROOT = {"backend": 8, "app": 6}
+# Who may import what is heavy, or could be exchanged: a module, or a package with all that is in it.
+DOORS = {
+    "tensorflow": {"backend.training.runtime"},
+    "pyspark": {
+        *("backend.spark", "backend.catalogue", "backend.tuning", "backend.training.ranks.distributed"),
+        "backend.flow.index_on_spark",
+    },
+    "delta": {"backend.catalogue"},
+    "deltalake": {"backend.catalogue", "backend.tuning.snapshot"},
+    "petastorm": {"backend.feeding.petastorm"},
+    "hyperopt": {"backend.tuning"},
+    "horovod": {"backend.training.ranks"},
+    "mlflow": {"backend.registry"},
+    "faiss": {"backend.retrieval.indexes", "backend.evaluation.duplicates", "backend.catalogue.quality.duplicates"},
+    "numba": {"backend.projection"},
+    "umap": set(),
+    "onnxruntime": set(),
+    "pymilvus": set(),
+    "psycopg": set(),
+}
 
 
 def sources(repository, *folders):
@@ -25,6 +49,43 @@ def test_the_arrows_between_the_parts_hold(repository):
         [*command, "--config", "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def imports(path):
+    """Top-level names of what a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_folders_stay_small_and_no_name_carries_a_folder_in_it(repository):
+    found = defaultdict(list)
+    for path in sources(repository, "app", "backend", "pages"):
+        if path.name != "__init__.py":
+            found[path.parent.relative_to(repository).as_posix()].append(path.stem)
+    limits = dict.fromkeys(found, MAX_IN_FOLDER) | AT_THE_ROOT
+    assert {folder: len(names) for folder, names in found.items() if len(names) > limits[folder]} == {}
+    for folder, names in found.items():
+        prefixes = Counter(name.partition("_")[0] for name in names)
+        assert {prefix: n for prefix, n in prefixes.items() if n > MAX_SAME_PREFIX} == {}, folder
+
+
+def test_every_library_that_could_be_exchanged_has_its_doors(repository):
+    through = defaultdict(set)
+    for path in sources(repository, "app", "backend", "pages"):
+        module = ".".join(path.relative_to(repository).with_suffix("").parts)
+        for name in DOORS.keys() & set(imports(path)):
+            doors = {door for door in DOORS[name] if module == door or module.startswith(f"{door}.")}
+            through[name] |= doors or {f"not a door: {module}"}
+    assert {name: through[name] for name in DOORS} == DOORS
+
+
+def test_no_module_at_a_root_has_the_name_of_a_library(repository):
+    """Regression: ``backend/requests.py`` was taken for the library by whoever ran a script in that folder."""
+    ours = {path.stem for folder in AT_THE_ROOT for path in (repository / folder).iterdir()}
+    assert ours & set(packages_distributions()) - {"app", "backend"} == set()
 
 
 def test_functions_modules_and_pages_stay_small(repository):
@@ -49,23 +110,23 @@ def _docstring_lines(node) -> int:
 
 
 LIGHT = [
-    "backend.requests",
-    "backend.steps",
-    "backend.doctor",
+    "backend.flow.requests",
+    "backend.flow.kinds",
+    "backend.machine.doctor",
     "backend.jobs.runner",
     "backend.catalogue.snapshot",
     "backend.serving.client",
     "backend.serving.tokens",
-    "backend.cli",
+    "backend.cli.main",
     "backend.worker",
     "backend.retrieval.recommend",
     "backend.training.config",
-    "backend.training.preflight",
+    "backend.training.ranks.preflight",
     "backend.tuning.checks",
     "backend.tuning.report",
-    "app.tuning_services",
+    "app.services.tuning",
     "app.navigation",
-    "app.services",
+    "app.services.common",
 ]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.cli import parser
-from backend.requests import KINDS
+from backend.cli.main import parser
+from backend.flow.requests import KINDS
 from backend.settings import PREFIX, Settings
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from backend.catalogue.picture_names import composed
-from backend.catalogue.sources import remarks_of
+from backend.catalogue.sources.pictures.names import composed
+from backend.catalogue.sources.sources import remarks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backend.catalogue.sources import Picture, Source
+    from backend.catalogue.sources.sources import Picture, Source
 
 
 def alike(labels: Mapping[str, int]) -> dict[str, tuple[str, ...]]:

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from backend.bundle import CatalogueRef
-from backend.catalogue import delta_log
+from backend.bundles.bundle import CatalogueRef
+from backend.catalogue.delta import delta_log
 from backend.catalogue.items import (
     DISPLAY_COLUMNS,
     PRODUCTS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from numpy.typing import NDArray
 
-    from backend.catalogue.stored_rows import StoredRows
+    from backend.catalogue.delta.stored_rows import StoredRows
 
 _PRODUCT_FIELDS = ("product_id", "label", "split", "image", *DISPLAY_COLUMNS, "withdrawn_at")
 _REJECTED_FIELDS = ("product_id", "reason", "image", "label", "split", "source", *DISPLAY_COLUMNS, "source_row")

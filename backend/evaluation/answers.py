@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from backend.errors import EvaluationError
 from backend.evaluation.evaluate import RATES
-from backend.plain_files import open_plain
+from backend.files.plain_files import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import imaging
 from backend.errors import EvaluationError
+from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
     from backend.progress import Progress
 
 RAW_PIXELS = "Raw pixels"

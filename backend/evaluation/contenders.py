@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from backend.evaluation.pictures import PictureReader, Pictures
     from backend.evaluation.report import RowKind
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
 

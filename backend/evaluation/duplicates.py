@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.catalogue.quality_view import NEAR_DISTANCE, open_quality
+from backend.catalogue.quality.view import NEAR_DISTANCE, open_quality
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from backend.errors import EvaluationError
 from backend.evaluation.robustness import changed_batches
-from backend.retrieval.gallery_rows import QUERY_SCHEMA, decoded_ahead
+from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA, decoded_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
     from backend.evaluation.robustness import Change
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
 

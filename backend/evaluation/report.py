@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from backend.bundle import CatalogueRef  # noqa: TC001 - a field's type, asked for at run time
+from backend.bundles.bundle import CatalogueRef  # noqa: TC001 - a field's type, asked for at run time
 from backend.errors import EvaluationError
 from backend.evaluation.bootstrap import Estimate  # noqa: TC001 - ditto
 from backend.evaluation.calibrate import ReliabilityBin  # noqa: TC001 - ditto
 from backend.evaluation.options import EvaluationOptions  # noqa: TC001 - ditto
-from backend.pixel_spec import CONTRACT
-from backend.plain_files import read_plain
+from backend.files.plain_files import read_plain
+from backend.imaging.spec import CONTRACT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
 
 REPORT = "evaluation.json"
 _LONGEST = 64_000_000  # bytes

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from backend import imaging
 from backend.errors import ImageRejected
-from backend.imaging_budget import as_it_is, budgeted
+from backend.imaging import pixels as imaging
+from backend.imaging.budget import as_it_is, budgeted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -17,7 +17,7 @@ from backend.evaluation.duplicates import repeated_queries
 from backend.evaluation.measure import Questions
 from backend.evaluation.report import Changed, Evaluation, UnseenReport
 from backend.evaluation.similarity import worth_of_similarity
-from backend.pixel_spec import CONTRACT
+from backend.imaging.spec import CONTRACT
 from backend.progress import Span
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.evaluation.answers import AnswerTable
     from backend.evaluation.contenders import Ground, OtherModel
     from backend.evaluation.evaluate import QueryScores

@@ -1,6 +1,6 @@
 """From a catalogue snapshot to decoded pictures on disk: encoded pictures in, a memory-mapped pixel table out.
 
-Decoding happens once, by :mod:`backend.imaging`; epochs then read rows at random, and memory holds a few batches, the
+Decoding happens once, by :mod:`backend.imaging.pixels`; epochs then read rows at random, and memory holds a few batches, the
 ids and the labels, however many pictures there are. Rows stand in the order of their product ids, so that a table
 depends on what the catalogue holds, and not on how its files are cut or which reader went through them.
 """
@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from backend import imaging
 from backend.errors import CatalogueError
 from backend.feeding.prefetch import made_ahead
 from backend.feeding.readers import reader_for
 from backend.feeding.shards import cut
 from backend.feeding.split_index import index_split
-from backend.storage import disk_error
+from backend.files.storage import disk_error
+from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from backend.feeding.readers import ReaderName, StoredPictures
     from backend.feeding.shards import Shard
     from backend.feeding.split_index import SplitIndex
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
     from backend.progress import Progress
 
     Mapped = np.memmap[Any, np.dtype[np.uint8]]

@@ -1,6 +1,6 @@
 """Random changes of training pictures that keep what they show: mirrored, moved, zoomed, lit otherwise, partly hidden.
 
-Seeded, and on uint8 pixels as :func:`backend.imaging.decode` gives them. Each kind is a row of steps, one after another.
+Seeded, and on uint8 pixels as :func:`backend.imaging.pixels.decode` gives them. Each kind is a row of steps, one after another.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from backend import imaging
 from backend.feeding.augment import augment
 from backend.feeding.sampling import balanced_batches
+from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 
-from backend.catalogue.parquet_files import readable
+from backend.catalogue.sources.parquet.files import readable
 from backend.errors import CatalogueError, EnvironmentUnready
 from backend.feeding.readers import StoredPictures
 

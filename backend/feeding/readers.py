@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
-from backend.catalogue.parquet_files import open_parquet
+from backend.catalogue.sources.parquet.files import open_parquet
 from backend.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
-    from backend.catalogue.stored_rows import RowGroup
+    from backend.catalogue.delta.stored_rows import RowGroup
     from backend.feeding.split_index import SplitIndex
 
 ReaderName = Literal["arrow", "petastorm"]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from backend.catalogue.delta.stored_rows import RowGroup, StoredRows
     from backend.catalogue.snapshot import Snapshot
-    from backend.catalogue.stored_rows import RowGroup, StoredRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from backend.errors import JobError, WorkbenchError
-from backend.storage import disk_error
+from backend.files.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

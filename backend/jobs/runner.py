@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import JobError, WorkbenchError
-from backend.jobs import logfile
-from backend.jobs.processes import JOB_MARK, end_family, family, is_worker, signal_all
+from backend.flow.requests import from_json, to_json
 from backend.jobs.states import JobState, check_transition
 from backend.jobs.store import Job, JobStore
 from backend.jobs.verdict import Patience, Verdict, judge
-from backend.requests import from_json, to_json
+from backend.machine import logfile
+from backend.machine.processes import JOB_MARK, end_family, family, is_worker, signal_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from backend.flow.requests import Request
     from backend.jobs.clock import Clock
     from backend.jobs.store import MetricPoint
-    from backend.requests import Request
     from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,15 @@ logger = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).resolve().parents[2]
 ORPHAN_GRACE_S = 0.5  # a JVM removes its temporary files when it is asked to end
 WAIT_POLL_S = 0.05
+
+
+def active_jobs(settings: Settings) -> Callable[..., Sequence[Job]]:
+    """Return what says which jobs of a home have not ended, for :class:`backend.flow.active.ActiveJobs`."""
+
+    def active(*, kind: str | None = None) -> Sequence[Job]:
+        return JobRunner(settings).list(-1, kind=kind, active=True)
+
+    return active
 
 
 class JobRunner:

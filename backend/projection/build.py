@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, ProjectionError
 from backend.progress import Span
 from backend.projection.fuzzy import curve_of
 from backend.projection.maps import GalleryMap, MapInfo, graph_known, key_of, list_maps, load_map, save_map
 from backend.projection.options import USUAL_NEIGHBOURS
 from backend.projection.worth import worth_of
-from backend.retrieval.gallery import Gallery, load_vectors
-from backend.retrieval.neighbour_graph import build_graph
+from backend.retrieval.gallery.gallery import Gallery, load_vectors
+from backend.retrieval.indexes.neighbour_graph import build_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.progress import Progress
     from backend.projection.options import ProjectionOptions
     from backend.projection.worth import Worth
-    from backend.retrieval.neighbour_graph import NeighbourGraph
+    from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from backend.catalogue.items import SPLITS
-from backend.catalogue.quality_view import open_quality
+from backend.catalogue.quality.view import open_quality
 from backend.errors import CatalogueError
-from backend.retrieval.gallery_file import GalleryFile
+from backend.retrieval.gallery.gallery_file import GalleryFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.catalogue.snapshot import Snapshot
 
 Kind = Literal["texts", "numbers"]

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.retrieval.neighbour_graph import NeighbourGraph
+    from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 SPREAD = 1.0  # how wide groups lie, for any smallest distance
 FAR_APART, UNKNOWN = 5.0, 1.0  # how much another label, and a missing one, weakens an edge: by exp(-value)

@@ -12,7 +12,7 @@ from backend.projection.columns import centre_distances, rows_by_label
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.retrieval.neighbour_graph import NeighbourGraph
+    from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 HUB_NEIGHBOURS = 10
 DUPLICATE_DISTANCE = 0.002

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from backend.errors import ProjectionError
-from backend.sheet_text import guarded
-from backend.storage import write_atomically
+from backend.files.sheet_text import guarded
+from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import bundle
-from backend.bundle import CatalogueRef
-from backend.bundle_renewal import exchange
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
+from backend.bundles.renewal import exchange
 from backend.errors import ProjectionError
 from backend.projection.options import ProjectionOptions
 from backend.projection.worth import Worth
-from backend.retrieval.neighbour_graph import NeighbourGraph
+from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
 
 FORMAT_VERSION = 1
 INFO, ARRAYS = "map.json", "map.npz"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import ProjectionError
 from backend.projection.arrange import Arranged, arrange_gallery
 from backend.projection.maps import GalleryMap, MapInfo, list_maps, load_map
 from backend.projection.place import place
 from backend.projection.worth import map_neighbours
-from backend.retrieval.gallery import load_vectors
-from backend.retrieval.gallery_file import GalleryFile
-from backend.retrieval.index import ExactIndex
+from backend.retrieval.gallery.gallery import load_vectors
+from backend.retrieval.gallery.gallery_file import GalleryFile
+from backend.retrieval.indexes.index import ExactIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
-    from backend.retrieval.neighbour_graph import NeighbourGraph
+    from backend.bundles.bundle import Manifest
+    from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 _DRAW = "Draw one: `python -m backend project`."
 

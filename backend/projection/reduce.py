@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backend.progress import Progress
     from backend.projection.layout import Edges
     from backend.projection.options import ProjectionOptions
-    from backend.retrieval.neighbour_graph import NeighbourGraph
+    from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 START_WIDTH = 10.0
 _NOISE = 1e-4

@@ -8,10 +8,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from backend.files.storage import write_atomically
 from backend.registry.history import events_of, note_event, synchronise
 from backend.registry.ledger import CHALLENGER, CHAMPION, Event
-from backend.registry.open_runs import hold_run
-from backend.storage import write_atomically
+from backend.registry.runs.open_runs import hold_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,16 +11,16 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.bundle import CatalogueRef
+from backend.bundles.bundle import CatalogueRef
 from backend.errors import BundleError, RegistryError
 from backend.evaluation.report import load_report
-from backend.plain_files import read_plain
-from backend.typed_json import parsed
+from backend.files.plain_files import read_plain
+from backend.files.typed_json import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
 
 _PROOF = "proof.json"
 _LONGEST_PROOF = 1_000_000  # bytes

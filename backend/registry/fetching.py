@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError
 from backend.registry.history import standing, synchronise
 from backend.registry.ledger import CHAMPION

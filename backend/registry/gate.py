@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import EvaluationError
 from backend.evaluation.compare import compare_bundles
 from backend.evaluation.report import load_report
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.evaluation.compare import Difference
     from backend.registry.golden import Replayed
     from backend.settings import Settings

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import RegistryError
-from backend.storage import write_atomically
+from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from backend.errors import RegistryError
+from backend.files.storage import write_atomically
 from backend.registry.card import ModelCard
-from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

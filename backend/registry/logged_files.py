@@ -9,7 +9,7 @@ from urllib.request import url2pathname
 import yaml
 
 from backend.errors import BundleError
-from backend.plain_files import read_plain
+from backend.files.plain_files import read_plain
 
 _LONGEST_MLMODEL = 1_000_000  # bytes; it holds signature and example, a few thousand
 

@@ -9,25 +9,25 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError
 from backend.registry.card import as_markdown, card_of
 from backend.registry.fetching import ModelVersion
 from backend.registry.history import CARD_TAG, synchronise
-from backend.registry.open_runs import registering
+from backend.registry.runs.open_runs import registering
+from backend.registry.runs.tracking import ensure_experiment
 from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG, sign
 from backend.registry.smoke import try_in_fresh_process
 from backend.registry.store import ABSENT, open_store, quiet_mlflow
-from backend.registry.tracking import ensure_experiment
 from backend.retrieval.invocation import InvocationParams
 from backend.retrieval.query_pictures import example_picture
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.progress import Progress
-    from backend.registry.open_runs import OpenRun
+    from backend.registry.runs.open_runs import OpenRun
     from backend.settings import Settings
 
 _BACKEND = Path(__file__).resolve().parents[1]

@@ -11,15 +11,15 @@ from urllib.parse import unquote_to_bytes
 import mlflow.pyfunc
 import pandas as pd
 
-from backend import imaging
 from backend.errors import ImageRejected, RetrievalError
+from backend.imaging import pixels
 from backend.retrieval.invocation import ImageFormat, InvocationParams
 from backend.retrieval.recommend import Recommender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
     from backend.retrieval.recommend import Neighbour, Recommendation
 
 INPUT = "input"
@@ -156,7 +156,7 @@ class _Pictures:
 
 
 def _image(thumbnail: bytes, spec: PixelSpec, image_format: ImageFormat) -> str:
-    decoded = imaging.decode(thumbnail, spec)
+    decoded = pixels.decode(thumbnail, spec)
     if image_format == "hex":
         return decoded.to_float().tobytes().hex()
-    return base64.b64encode(imaging.encode_png(decoded.pixels)).decode("ascii")
+    return base64.b64encode(pixels.encode_png(decoded.pixels)).decode("ascii")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, PromotionRefused, RegistryError
 from backend.registry.alias_moves import move
 from backend.registry.fetching import fetch, version_at, version_numbered

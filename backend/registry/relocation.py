@@ -12,8 +12,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from backend.errors import RegistryError
-from backend.plain_files import read_plain
-from backend.storage import write_atomically
+from backend.files.plain_files import read_plain
+from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,12 +20,12 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError, SettingsError
-from backend.plain_files import locked, read_plain
+from backend.files.plain_files import locked, read_plain
+from backend.files.storage import write_atomically
 from backend.registry.logged_files import bundle_in, local_path
 from backend.registry.store import open_store
-from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import BundleError
-from backend.scratch import own_folder
+from backend.files.scratch import own_folder
 from backend.training.runtime import TENSORFLOW_ENVIRONMENT
 
 if TYPE_CHECKING:

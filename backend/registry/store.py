@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import RegistryError
+from backend.files.storage import disk_error
 from backend.registry.relocation import follow_home
-from backend.storage import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

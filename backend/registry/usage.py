@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.registry.store import open_store
 from backend.training.preparation import unfinished_trainings
 from backend.tuning.folder import list_sweeps

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import imaging
 from backend.errors import RetrievalError
+from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
-    from backend.pixel_spec import PixelSpec
-    from backend.retrieval.gallery import Gallery, GalleryItem
-    from backend.retrieval.index import Index
+    from backend.imaging.spec import PixelSpec
+    from backend.retrieval.gallery.gallery import Gallery, GalleryItem
+    from backend.retrieval.indexes.index import Index
     from backend.retrieval.wishes import Collapse, Wishes
 
 # Candidates that are looked at where the answer is not simply the nearest: a few for each one shown, and at most so many.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import BundleError
-from backend.plain_files import read_plain
-from backend.typed_json import built, parsed
+from backend.files.plain_files import read_plain
+from backend.files.typed_json import built, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
 
 
 class Embedder(Protocol):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import RetrievalError
-from backend.retrieval.approximate import ApproximateIndex, made_up_queries
-from backend.retrieval.index import ExactIndex
-from backend.retrieval.kinds import EXACT, load_vectors, no_index, open_index
+from backend.retrieval.indexes.approximate import ApproximateIndex, made_up_queries
+from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.kinds import EXACT, load_vectors, no_index, open_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.progress import Progress
-    from backend.retrieval.index import Index
+    from backend.retrieval.indexes.index import Index
 
 QUERIES = (10, 5_000)  # fewest, most
 _TIMED = 500  # of them, one at a time

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backend.catalogue.change_rows import rows_between
-from backend.catalogue.delta_log import catalogue_folder, newest_version
-from backend.catalogue.history import require_readable
+from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
 from backend.catalogue.items import DETAIL_COLUMNS, GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.upkeep.change_rows import rows_between
+from backend.catalogue.upkeep.history import require_readable
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backend.bundle import CatalogueRef, IndexInfo
+    from backend.bundles.bundle import CatalogueRef, IndexInfo
 
 _PICTURE = "image_sha256"
 

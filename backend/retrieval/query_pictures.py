@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import imaging
 from backend.errors import ImageRejected
+from backend.imaging import pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backend.imaging import DecodedImage
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.pixels import DecodedImage
+    from backend.imaging.spec import PixelSpec
 
 
 class QueryPictures:
@@ -48,7 +48,7 @@ class QueryPictures:
         """Decode a picture and return it with the milliseconds that it took, or what is wrong with it."""
         start = time.perf_counter()
         try:
-            image = imaging.decode(data, self._spec, max_pixels=self._max_pixels)
+            image = pixels.decode(data, self._spec, max_pixels=self._max_pixels)
         except ImageRejected as error:
             return error
         return image, (time.perf_counter() - start) * 1e3
@@ -57,4 +57,4 @@ class QueryPictures:
 def example_picture(spec: PixelSpec) -> bytes:
     """Make a picture of a model's size up, from dark to light, as PNG: nobody's product, and not empty either."""
     ramp = np.linspace(0, 255, spec.height * spec.width * spec.channels).astype(np.uint8)
-    return imaging.encode_png(ramp.reshape(spec.shape))
+    return pixels.encode_png(ramp.reshape(spec.shape))

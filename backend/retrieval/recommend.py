@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend import bundle, imaging
+from backend.bundles import bundle
 from backend.errors import BundleError, ImageRejected, RetrievalError
+from backend.imaging import pixels
 from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
-from backend.retrieval.gallery import Gallery
-from backend.retrieval.gallery_file import check_sizes
-from backend.retrieval.kinds import open_index
+from backend.retrieval.gallery.gallery import Gallery
+from backend.retrieval.gallery.gallery_file import check_sizes
+from backend.retrieval.indexes.kinds import open_index
 from backend.retrieval.query_pictures import QueryPictures, example_picture
 from backend.retrieval.recommendation import Neighbour, Recommendation
 from backend.retrieval.wishes import Wishes
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
-    from backend.imaging import DecodedImage
+    from backend.bundles.bundle import Manifest
+    from backend.imaging.pixels import DecodedImage
     from backend.retrieval.embedder import Embedder
     from backend.retrieval.filters import Filters
-    from backend.retrieval.gallery import GalleryItem
-    from backend.retrieval.index import Index
+    from backend.retrieval.gallery.gallery import GalleryItem
+    from backend.retrieval.indexes.index import Index
 
     class EmbedderLoader(Protocol):
         """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_query_embedder``."""
@@ -83,7 +84,7 @@ class Recommender:
         folder: Path,
         *,
         embedder_loader: EmbedderLoader,
-        max_pixels: int = imaging.MAX_PIXELS,
+        max_pixels: int = pixels.MAX_PIXELS,
         threads: int = 0,
     ) -> Recommender:
         """Verify a bundle and load all of it.

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backend import bundle
-from backend.bundle_renewal import renew
+from backend.bundles import bundle
+from backend.bundles.renewal import renew
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import RetrievalError
-from backend.pixel_spec import CONTRACT
-from backend.retrieval.embedding import BATCH, embed_batches
+from backend.files.storage import disk_watched
+from backend.imaging.spec import CONTRACT
 from backend.retrieval.freshness import gallery_changes
-from backend.retrieval.gallery_rows import SCHEMA, merged_rows
-from backend.retrieval.index_files import described, put_in_place
-from backend.retrieval.kinds import load_vectors
-from backend.storage import disk_watched
+from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.gallery_rows import SCHEMA, merged_rows
+from backend.retrieval.indexes.index_files import described, put_in_place
+from backend.retrieval.indexes.kinds import load_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.bundle import IndexInfo, Manifest
+    from backend.bundles.bundle import IndexInfo, Manifest
     from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
@@ -92,7 +92,7 @@ def refresh_gallery(
         BundleError: The folder is no bundle, or a damaged one.
         RetrievalError: It has no index yet, that is of another catalogue or of a newer version, or none is left.
         CatalogueNotFound: The version that the index was made from cannot be read any more.
-        StorageFull, Cancelled: As :func:`backend.retrieval.gallery.build_gallery`.
+        StorageFull, Cancelled: As :func:`backend.retrieval.gallery.gallery.build_gallery`.
     """
     info = _refreshable(bundle.verify(folder), snapshot)
     is_outdated = info.pixel_contract != CONTRACT

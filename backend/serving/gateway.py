@@ -23,8 +23,8 @@ from starlette.routing import Route
 
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.serving.doors import endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
-from backend.serving.hosts import endpoint_door
 from backend.serving.limits import Limits
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from backend.pixel_spec import PixelSpec
+    from backend.imaging.spec import PixelSpec
 
 MAX_PICTURES = 8  # in one question
 UNLIKE = "unlike"  # the name of a form's files to stay away from

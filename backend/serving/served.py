@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from backend import imaging_budget
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.imaging import budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def load_champion(settings: Settings) -> Served:
     recommender = Recommender.load(
         folder, embedder_loader=load_query_embedder, max_pixels=settings.max_pixels, threads=serving_threads(settings)
     )
-    imaging_budget.prepare(settings.picture_processes, settings.max_pixels)
+    budget.prepare(settings.picture_processes, settings.max_pixels)
     recommender.warm_up()
     _settle()
     return Served(version, recommender)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from threadpoolctl import threadpool_limits
 
-from backend.addresses import is_loopback_host
 from backend.errors import EnvironmentUnready, SettingsError
+from backend.errors.addresses import is_loopback_host
 from backend.serving.connection import Connection
 from backend.serving.gateway import build_app
 from backend.serving.served import serving_threads

@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import SettingsError
-from backend.plain_files import locked
+from backend.files.plain_files import locked
+from backend.files.storage import write_atomically
 from backend.settings import SecretStr
-from backend.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from backend.addresses import is_loopback_host
 from backend.errors import EndpointUnreachable
+from backend.errors.addresses import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from backend.storage import disk_watched, write_atomically
-from backend.training import weights
+from backend.files.storage import disk_watched, write_atomically
+from backend.training.network import weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

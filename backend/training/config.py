@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from backend.errors import ConfigurationError
-from backend.pixel_spec import Background, PixelSpec
+from backend.imaging.spec import Background, PixelSpec
 
 Application = Literal["mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
 Backbone = Literal["resnet", "seed-cnn", "seed-cnn-as-published", "mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
@@ -28,9 +28,9 @@ class TrainConfig:
     """How a network is built and trained; the defaults are the preset ``resnet`` without early features.
 
     Attributes:
-        backbone: The network below the embedding; see :mod:`backend.training.network`.
+        backbone: The network below the embedding; see :mod:`backend.training.network.network`.
         pretrained: Weights it starts from; only the networks of ``APPLICATIONS`` have some.
-        height, width, channels, background: What the network sees; see :class:`backend.pixel_spec.PixelSpec`.
+        height, width, channels, background: What the network sees; see :class:`backend.imaging.spec.PixelSpec`.
         embedding_size: Dimensions D of the embedding.
         detail_share: How much early features count in the similarity beside the learnt part; see
             :mod:`backend.training.detail`. 0 means not at all, and all dimensions are learnt.

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import imaging
+from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.training.communicator import Communicator
     from backend.training.config import TrainConfig
+    from backend.training.ranks.communicator import Communicator
 
 GRID = 4  # cells a side
 LAYER = "detail"

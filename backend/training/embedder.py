@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import imaging
-from backend.bundle import WEIGHTS
+from backend.bundles.bundle import WEIGHTS
 from backend.errors import BundleError, ConfigurationError, RetrievalError
-from backend.training import weights
+from backend.imaging import pixels as imaging
 from backend.training.config import TrainConfig
-from backend.training.lone import LoneRunner
-from backend.training.network import build_network
+from backend.training.network import weights
+from backend.training.network.lone import LoneRunner
+from backend.training.network.network import build_network
 from backend.training.runtime import loaded, prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.bundle import Manifest
-    from backend.pixel_spec import PixelSpec
+    from backend.bundles.bundle import Manifest
+    from backend.imaging.spec import PixelSpec
 
 # Batches come in these sizes only, the last one padded: the libraries below prepare themselves anew for every size.
 BATCH_SIZES = (1, 16, 256)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from backend.training.checkpoints import EpochResult
-from backend.training.communicator import Alone
 from backend.training.embedder import NetworkEmbedder
+from backend.training.ranks.communicator import Alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from backend.evaluation.evaluate import RetrievalScores
     from backend.progress import Progress
     from backend.training.checkpoints import EpochResults
-    from backend.training.communicator import Communicator
     from backend.training.config import TrainConfig
     from backend.training.data import TrainingData
+    from backend.training.ranks.communicator import Communicator
     from backend.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

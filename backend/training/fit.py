@@ -2,7 +2,7 @@
 
 check the catalogue -> decode train and validation -> epochs of steps, scores and checkpoints -> bundle
 
-With several workers, :mod:`backend.training.distributed` does the same on Spark.
+With several workers, :mod:`backend.training.ranks.distributed` does the same on Spark.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.training.checkpoints import Checkpoints
 from backend.training.config import validate
 from backend.training.data import check_catalogue, prepare_data
 from backend.training.epochs import run_epochs
+from backend.training.network.pretrained import check_pretrained
 from backend.training.package import describe, write_bundle
 from backend.training.preparation import Workers, check_name, tracked
-from backend.training.pretrained import check_pretrained
 from backend.training.provenance import threads_of
 from backend.training.runtime import prepare_training
 from backend.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
     from backend.training.config import TrainConfig

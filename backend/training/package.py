@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from backend import bundle
-from backend.storage import disk_watched, write_atomically
-from backend.training import provenance, weights
+from backend.bundles import bundle
+from backend.files.storage import disk_watched, write_atomically
+from backend.training import provenance
+from backend.training.network import weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from backend.bundle import CatalogueRef, Manifest
+    from backend.bundles.bundle import CatalogueRef, Manifest
     from backend.training.checkpoints import EpochResult
     from backend.training.resolve import Resolved
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.bundle import MANIFEST, CatalogueRef
+from backend.bundles.bundle import MANIFEST, CatalogueRef
 from backend.errors import Cancelled, ConfigurationError
-from backend.storage import write_atomically
+from backend.files.storage import write_atomically
 from backend.training import provenance
 from backend.training.config import TrainConfig
 

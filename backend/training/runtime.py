@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from backend.errors import ConfigurationError, EnvironmentUnready
 from backend.settings import device_setting
-from backend.training.precision import check_precision
+from backend.training.network.precision import check_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

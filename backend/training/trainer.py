@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import TrainingError
-from backend.training.communicator import Alone
 from backend.training.detail import fit_detail, learnt_part
-from backend.training.losses import EmbeddingLoss
-from backend.training.network import build_network
-from backend.training.optimizers import build_optimizer
-from backend.training.pretrained import load_pretrained
-from backend.training.schedule import learning_rate
+from backend.training.network.losses import EmbeddingLoss
+from backend.training.network.network import build_network
+from backend.training.network.optimizers import build_optimizer
+from backend.training.network.pretrained import load_pretrained
+from backend.training.network.schedule import learning_rate
+from backend.training.ranks.communicator import Alone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.feeding.batches import Feed
     from backend.progress import Progress
-    from backend.training.communicator import Communicator
     from backend.training.config import TrainConfig
+    from backend.training.ranks.communicator import Communicator
 
 LISTEN_EVERY = 5  # steps between two looks at the cancel flag, about half a second
 METRIC_EVERY = 10  # steps between two points of the loss curve

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ConfigurationError, EnvironmentUnready
-from backend.spark_cluster import is_local
+from backend.spark.cluster import is_local
 from backend.training.config import RANGES, TrainConfig
-from backend.training.preflight import Machine, preflight
+from backend.training.ranks.preflight import Machine, preflight
 from backend.tuning.budget import planned_s
 from backend.tuning.objective import held_out
 from backend.tuning.space import is_whole

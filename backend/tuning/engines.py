@@ -8,9 +8,9 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backend.cards import look_at_cards
 from backend.errors import ConfigurationError
-from backend.spark_cluster import is_local, slots, starts_on_demand, unanswered, wait_for_slots
+from backend.spark.cluster import is_local, slots, starts_on_demand, unanswered, wait_for_slots
+from backend.training.cards import look_at_cards
 from backend.tuning import search
 from backend.tuning.plan import MOST_AT_A_TIME
 from backend.tuning.worker_reuse import ReusingSession

@@ -5,7 +5,7 @@ status.json        how it is doing as a whole, written by its process
 trials/0001.json   one file a trial, written by whoever runs it, after every epoch
 pause, stop        begin no further trial; end those that run
 
-Whoever runs the sweep holds the lock of the folder, see :mod:`backend.holding`.
+Whoever runs the sweep holds the lock of the folder, see :mod:`backend.files.holding`.
 Nothing is kept anywhere else: a sweep whose process is killed goes on from this folder. Executors must see it at the
 same path.
 """
@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import Cancelled, ConfigurationError, InUse, WorkbenchError
-from backend.holding import held, holder_of, lock_of
+from backend.files.holding import held, holder_of, lock_of
+from backend.files.storage import disk_watched, write_atomically
 from backend.progress import NullProgress
-from backend.storage import disk_watched, write_atomically
 from backend.tuning.plan import SweepPlan
 from backend.tuning.records import SweepStatus, TrialRecord
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from backend.holding import Holder
+    from backend.files.holding import Holder
     from backend.progress import Progress
 
 logger = logging.getLogger(__name__)

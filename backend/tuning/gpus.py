@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
-from backend.scratch import common_folder
+from backend.files.scratch import common_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from backend.sheet_text import guarded
+from backend.files.sheet_text import guarded
 from backend.tuning.records import TrialRecord, TrialState, best_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from backend.errors import ConfigurationError
-from backend.storage import write_atomically
+from backend.files.storage import write_atomically
 from backend.tuning.space import Space
 
 if TYPE_CHECKING:

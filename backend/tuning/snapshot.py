@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from backend.catalogue import delta_log
+from backend.catalogue.delta import delta_log
+from backend.catalogue.delta.stored_rows import StoredRows
 from backend.catalogue.items import PRODUCTS
-from backend.catalogue.parquet_files import open_parquet
 from backend.catalogue.snapshot import Snapshot, open_snapshot
-from backend.catalogue.stored_rows import StoredRows
+from backend.catalogue.sources.parquet.files import open_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path

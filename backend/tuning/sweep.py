@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from backend.addresses import shown
 from backend.errors import Cancelled, EnvironmentUnready, RegistryError, WorkbenchError
+from backend.errors.addresses import shown
 from backend.tuning import engines
 from backend.tuning.budget import Clock, ending_of
 from backend.tuning.records import SweepStatus, TrialRecord, TrialState, best_of

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.addresses import log_lines, shown
-from backend.catalogue.executors import spare_zip_imports
 from backend.errors import Cancelled, WorkbenchError
+from backend.errors.addresses import log_lines, shown
+from backend.spark.executors import spare_zip_imports
 from backend.tuning.folder import SweepFolder
 from backend.tuning.halving import is_hopeless, rungs
 from backend.tuning.records import TrialState

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.scratch import own_folder
+from backend.files.scratch import own_folder
 from backend.training.checkpoints import EpochResults
 from backend.training.epochs import run_epochs
-from backend.training.pretrained import check_pretrained
+from backend.training.network.pretrained import check_pretrained
 from backend.training.runtime import prepare_training
 from backend.training.tracking import NullTracker
 from backend.training.trainer import Trainer

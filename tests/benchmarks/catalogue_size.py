@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from backend.catalogue.ingest import ingest
-from backend.catalogue.picture_sources import FolderSource
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources.pictures.listing import FolderSource
 from backend.progress import NullProgress
 from backend.settings import load_settings
-from backend.spark_session import open_spark
+from backend.spark.session import open_spark
 from tests.support.benchmarking import machine, peak_mb, pin, told
 
 BASES = 64

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import bundle, imaging
-from backend.models import trained_on
+from backend.bundles import bundle
+from backend.flow.named import trained_on
+from backend.imaging import pixels
+from backend.machine.supervisor import endpoint_service, running
 from backend.registry.fetching import fetch_champion
 from backend.serving.tokens import token_store
 from backend.settings import load_settings
-from backend.supervisor import endpoint_service, running
 from tests.support.benchmarking import machine, pin, ratio_of, told
 from tests.support.browsing import free_port
 from tests.support.load import Asker, Crowd, ask_at_once, unfinished_bodies
@@ -48,7 +49,7 @@ def photos_of(settings: Settings) -> list[bytes]:
     _, folder = fetch_champion(settings)
     manifest = bundle.verify(folder)
     products, _ = trained_on(manifest, settings).page(offset=0, limit=PHOTOS, split="test")
-    return [imaging.encode_png(imaging.decode(product.image, manifest.pixels).pixels) for product in products]
+    return [pixels.encode_png(pixels.decode(product.image, manifest.pixels).pixels) for product in products]
 
 
 def figures_of(crowd: Crowd) -> dict[str, float]:

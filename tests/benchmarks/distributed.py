@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.catalogue import fashion_mnist
-from backend.catalogue.ingest import ingest
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources import fashion_mnist
 from backend.progress import NullProgress
 from backend.settings import load_settings
-from backend.spark_session import open_spark
+from backend.spark.session import open_spark
 from backend.training.config import preset
-from backend.training.distributed import train_on_spark
 from backend.training.preparation import ModelPlace, Workers
+from backend.training.ranks.distributed import train_on_spark
 from backend.training.tracking import NullTracker
 from tests.benchmarks.ingest import First
 from tests.support.benchmarking import machine, pin, ratio_of, told
@@ -143,7 +143,7 @@ def run(settings: Settings, rounds: int, config: TrainConfig) -> dict[str, Any]:
 
 def fashion_mnist_source(settings: Settings) -> Any:
     """Return the official files as a source."""
-    from backend.catalogue.sources import FashionMnistSource
+    from backend.catalogue.sources.sources import FashionMnistSource
 
     return FashionMnistSource(fashion_mnist.obtain(settings, NullProgress()))
 

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import imaging
-from backend.catalogue import fashion_mnist
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources import fashion_mnist
 from backend.feeding.arrow import decode_split
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.feeding.readers import READERS
 from backend.feeding.shards import Shard, shard_plan
-from backend.pixel_spec import PixelSpec
+from backend.imaging import pixels
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
@@ -66,7 +66,7 @@ class Bench:
                 "product_id": f"fashion-mnist-train-{number:05d}",
                 "label": fashion_mnist.LABELS[label],
                 "split": "train",
-                "image": imaging.encode_png(picture),
+                "image": pixels.encode_png(picture),
                 "width": 28,
                 "height": 28,
             }
@@ -84,7 +84,7 @@ class Bench:
     def check(self) -> bool:
         """Compare what both readers give, before any time counts."""
         tables = [self.decoded(name) for name in READERS]
-        as_stored = [imaging.decode(imaging.encode_png(picture), SPEC).pixels for picture in self.pictures[:500]]
+        as_stored = [pixels.decode(pixels.encode_png(picture), SPEC).pixels for picture in self.pictures[:500]]
         batches = [_hash_of(feed_of(table)) for table in tables]
         return bool(
             all(len(table) == len(self.pictures) for table in tables)

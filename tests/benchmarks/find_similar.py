@@ -24,9 +24,9 @@ from PIL import Image
 
 from app.navigation import PAGES
 from backend.catalogue.snapshot import open_snapshot
+from backend.machine.supervisor import endpoint_service, running
 from backend.serving.client import EndpointClient, local_client
 from backend.settings import Settings, load_settings
-from backend.supervisor import endpoint_service, running
 from tests.support.browsing import app_running, chromium, free_port
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ def warm_reruns(settings: Settings) -> dict[str, float]:
     """Run every page several times in this process; returns the median of the warm runs by page, in ms."""
     from streamlit.testing.v1 import AppTest
 
-    from app import services
+    from app.services import common
 
-    services.settings = lambda: settings  # type: ignore[assignment] - this very home and endpoint
+    common.settings = lambda: settings  # type: ignore[assignment] - this very home and endpoint
     found = {}
     for entry in PAGES:
         test = AppTest.from_file(str(Path(__file__).resolve().parents[2] / "app" / "main.py"), default_timeout=60)

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from backend.machine.supervisor import Service, running
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
-from backend.supervisor import Service, running
 from tests.fixtures.endpoint import encoded, picture
 from tests.support.benchmarking import machine, told
 from tests.support.browsing import free_port

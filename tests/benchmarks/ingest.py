@@ -27,17 +27,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from backend.catalogue import fashion_mnist
-from backend.catalogue.delta_log import open_table, rows_of
-from backend.catalogue.ingest import ingest
-from backend.catalogue.picture_sources import FolderSource
+from backend.catalogue.delta.delta_log import open_table, rows_of
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources import FashionMnistSource, Picture
-from backend.imaging import decode
-from backend.pixel_spec import PixelSpec
+from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.pictures.listing import FolderSource
+from backend.catalogue.sources.sources import FashionMnistSource, Picture
+from backend.imaging.pixels import decode
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.settings import load_settings
-from backend.spark_session import open_spark
+from backend.spark.session import open_spark
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ SIDE = 28
 FIRST_PAGE = """
 import sys, time
 from pathlib import Path
-from app.components.product_grid import product_card
+from app.components.shared.product_grid import product_card
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
 start = time.perf_counter()
 folder = Path(sys.argv[1])

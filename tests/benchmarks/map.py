@@ -25,16 +25,18 @@ import numpy as np
 from streamlit.components.v2.bidi_component.serialization import serialize_mixed_data
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
 
-from app.components import explore_map, explore_payload
-from backend import bundle, imaging
-from backend.catalogue import fashion_mnist
+from app.components.explore import map as explore_map
+from app.components.explore import payload
+from backend.bundles import bundle
 from backend.catalogue.snapshot import open_snapshot
-from backend.pixel_spec import PixelSpec
+from backend.catalogue.sources import fashion_mnist
+from backend.imaging import pixels
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.projection.columns import points_of
 from backend.projection.maps import load_map
 from backend.projection.options import ProjectionOptions
-from backend.retrieval.gallery import build_gallery, load_vectors
+from backend.retrieval.gallery.gallery import build_gallery, load_vectors
 from backend.settings import load_settings
 from tests.fixtures.base import settings_for
 from tests.fixtures.catalogue import draw_shapes
@@ -94,7 +96,7 @@ def write_home(settings: Settings, count: int) -> None:
             "product_id": f"p{number:06d}",
             "label": fashion_mnist.LABELS[label],
             "split": "train" if number % 7 else "validation",
-            "image": imaging.encode_png(picture),
+            "image": pixels.encode_png(picture),
             "width": 28,
             "height": 28,
         }
@@ -148,7 +150,7 @@ def figure(settings: Settings, rounds: int) -> tuple[dict[str, list[float]], int
             frame, "x", "y", color="label", symbol="split", hover_data=["product_id", "title"], render_mode="webgl"
         )
         between = time.perf_counter()
-        packed = explore_payload.payload("bench", positions, points.splits, is_placed, names["label"])
+        packed = payload.payload("bench", positions, points.splits, is_placed, names["label"])
         message = BidiComponent(component_name="bench")
         above = explore_map.Above()
         serialize_mixed_data(explore_map.as_data(packed, name="bench", selected=[], camera="", above=above), message)

@@ -29,7 +29,7 @@ import numpy as np
 from backend.progress import NullProgress
 from backend.projection.place import place
 from backend.projection.worth import map_neighbours, trustworthiness
-from backend.retrieval.index import ExactIndex
+from backend.retrieval.indexes.index import ExactIndex
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
@@ -55,7 +55,7 @@ def vectors_of(count: int) -> np.ndarray:
 
 
 def _from_pictures(count: int) -> np.ndarray:
-    from backend.catalogue import fashion_mnist
+    from backend.catalogue.sources import fashion_mnist
 
     folder = fashion_mnist.obtain(load_settings(), NullProgress())
     pictures = fashion_mnist.read_images(folder / fashion_mnist.TRAIN_IMAGES)[:count].reshape(-1, 784)
@@ -100,7 +100,7 @@ def _default(vectors: np.ndarray) -> np.ndarray:
 def _ours(vectors: np.ndarray) -> np.ndarray:
     from backend.projection.options import ProjectionOptions
     from backend.projection.reduce import reduce
-    from backend.retrieval.neighbour_graph import build_graph
+    from backend.retrieval.indexes.neighbour_graph import build_graph
 
     graph = build_graph(vectors, NEIGHBOURS, progress=NullProgress())
     labels = np.full(len(vectors), "")

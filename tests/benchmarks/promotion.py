@@ -17,17 +17,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import bundle
-from backend.models import trained_on
+from backend.bundles import bundle
+from backend.flow.named import trained_on
+from backend.machine.supervisor import endpoint_service, running
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.promotion import promote
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.serving.client import local_client
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
-from backend.supervisor import endpoint_service, running
 from backend.training.embedder import load_embedder, load_query_embedder
 from tests.fixtures.registry import register_projection
 from tests.support.benchmarking import machine, pin, told

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from backend import bundle
-from backend.models import load_network, model_folder, trained_on
+from backend.bundles import bundle
+from backend.flow.named import load_network, model_folder, trained_on
 from backend.progress import NullProgress
-from backend.retrieval.gallery import build_gallery, load_vectors
+from backend.retrieval.gallery.gallery import build_gallery, load_vectors
 from backend.retrieval.refresh import refresh_gallery
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
@@ -35,7 +35,7 @@ from tests.support.changed_catalogues import ChangingShop
 
 if TYPE_CHECKING:
     from backend.retrieval.embedder import Embedder
-    from backend.retrieval.kinds import Kind
+    from backend.retrieval.indexes.kinds import Kind
 
 ASKED = {"ratio": 20.0}
 COLUMNS = ["product_id", "label", "split", "title", "category", "brand", "colour", "price", "stock", "image"]

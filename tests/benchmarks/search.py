@@ -23,22 +23,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from backend import bundle, imaging
+from backend.bundles import bundle
 from backend.catalogue.items import SCORED_SPLITS
-from backend.models import load_network, model_folder, trained_on
+from backend.flow.named import load_network, model_folder, trained_on
+from backend.imaging import pixels
 from backend.progress import NullProgress
-from backend.retrieval.approximate import ApproximateIndex
 from backend.retrieval.fidelity import share_found
-from backend.retrieval.gallery import Gallery, embed_split, load_vectors
-from backend.retrieval.index import ExactIndex
-from backend.retrieval.kinds import open_index
+from backend.retrieval.gallery.gallery import Gallery, embed_split, load_vectors
+from backend.retrieval.indexes.approximate import ApproximateIndex
+from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.kinds import open_index
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backend.bundle import Manifest
+    from backend.bundles.bundle import Manifest
     from backend.catalogue.snapshot import Snapshot
 
 K, AT_ONCE, TURN = 10, 500, 100
@@ -111,9 +112,9 @@ def _timed(search: Any, queries: np.ndarray) -> float:
 
 def original(bench: Bench, manifest: Manifest, folder: Path, snapshot: Snapshot, lookups: int) -> dict[str, Any]:
     """Time the original's lookup over the same embeddings: the whole of it, and what its index takes of that."""
-    from backend.training import weights
     from backend.training.config import TrainConfig
-    from backend.training.network import build_network
+    from backend.training.network import weights
+    from backend.training.network.network import build_network
     from tests.support.similarity_index import SimilarityIndex
 
     model = build_network(TrainConfig.from_dict(manifest.config))
@@ -121,7 +122,7 @@ def original(bench: Bench, manifest: Manifest, folder: Path, snapshot: Snapshot,
     index = SimilarityIndex(bench.vectors)
     model._index = index.indexer
     products, _ = snapshot.page(offset=0, limit=lookups, split="test")
-    pictures = [imaging.decode(product.image, manifest.pixels).to_float()[None] for product in products]
+    pictures = [pixels.decode(product.image, manifest.pixels).to_float()[None] for product in products]
     model.lookup(pictures[0], k=K, verbose=0)
     whole = [_timed(lambda picture: model.lookup(picture, k=K, verbose=0), picture) for picture in pictures]
     alone = [

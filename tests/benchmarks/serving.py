@@ -34,16 +34,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from backend import bundle, imaging
-from backend.models import trained_on
+from backend.bundles import bundle
+from backend.flow.named import trained_on
+from backend.imaging import pixels as imaging
+from backend.machine.supervisor import Service, endpoint_service, running
 from backend.registry.fetching import fetch_champion
 from backend.registry.store import quiet_mlflow
-from backend.retrieval.gallery import Gallery, load_vectors
+from backend.retrieval.gallery.gallery import Gallery, load_vectors
 from backend.retrieval.recommend import Recommender
 from backend.serving.served import serving_threads
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
-from backend.supervisor import Service, endpoint_service, running
 from backend.training.embedder import load_query_embedder
 from tests.support.benchmarking import machine, pin, ratio_of, told
 from tests.support.browsing import free_port
@@ -98,9 +99,9 @@ def exact_ids(stage: Stage) -> list[list[str]]:
 def write_original(stage: Stage, place: Path) -> Path:
     """Save the original's model: the network as a SavedModel, with every gallery item in TensorFlow Similarity's index."""
     mlflow = quiet_mlflow()
-    from backend.training import weights
     from backend.training.config import TrainConfig
-    from backend.training.network import build_network
+    from backend.training.network import weights
+    from backend.training.network.network import build_network
 
     manifest = bundle.read_manifest(stage.folder)
     model = build_network(TrainConfig.from_dict(manifest.config))

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.catalogue.ingest import ingest
+from backend.catalogue.loading.ingest import ingest
 from backend.progress import NullProgress
 from backend.settings import load_settings
-from backend.spark_session import open_spark
+from backend.spark.session import open_spark
 from backend.training.config import preset
 from backend.tuning import search
 from backend.tuning.engines import SparkEngine

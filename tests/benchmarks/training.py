@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend import imaging
-from backend.bundle import CatalogueRef
-from backend.catalogue import fashion_mnist
-from backend.catalogue.sources import FashionMnistSource
+from backend.bundles.bundle import CatalogueRef
+from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.sources import FashionMnistSource
 from backend.errors import Cancelled
 from backend.evaluation.baselines import Principal, RawPixels
 from backend.evaluation.bootstrap import estimates
@@ -34,6 +33,7 @@ from backend.evaluation.evaluate import score_queries
 from backend.evaluation.unseen import class_disjoint
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
+from backend.imaging import pixels as imaging
 from backend.progress import NullProgress
 from backend.settings import load_settings
 from backend.training.config import preset

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.registry.card import card_of
 from backend.registry.golden import GoldenQuery, approve
 from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from backend.retrieval.gallery import Gallery
+from backend.retrieval.gallery.gallery import Gallery
 from tests.support.browsing import app_running
 from tests.support.pages import assert_settled_and_fits, expect_in_address
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from backend.progress import NullProgress
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token

@@ -36,7 +36,7 @@ def endless(tmp_path):
 
 
 def looks(process):
-    return [child for child in process.children(recursive=True) if "backend.limited" in child.cmdline()]
+    return [child for child in process.children(recursive=True) if "backend.files.limited" in child.cmdline()]
 
 
 def test_a_look_is_ended_when_another_file_is_chosen(page, app, endless):

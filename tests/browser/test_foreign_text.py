@@ -10,14 +10,15 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from backend import bundle, models
+from backend.bundles import bundle
 from backend.catalogue.snapshot import open_snapshot
-from backend.evaluation_steps import evaluate_step
+from backend.flow import named as models
+from backend.flow.evaluate import evaluate_step
+from backend.flow.requests import EvaluateRequest
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.progress import NullProgress
-from backend.requests import EvaluateRequest
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from backend.flow.requests import IngestRequest
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
-from backend.requests import IngestRequest
 from tests.fixtures.base import settings_for
 from tests.support.browsing import app_running
 from tests.ui.conftest import WORKER

@@ -197,8 +197,8 @@ def running(mlflow_settings):
     """The app and the endpoint over a home; called with settings, yields the app's address."""
     from contextlib import ExitStack
 
-    from backend.supervisor import endpoint_service
-    from backend.supervisor import running as process_running
+    from backend.machine.supervisor import endpoint_service
+    from backend.machine.supervisor import running as process_running
 
     with ExitStack() as stack:
 

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.spark, pytest.mark.tf, pytest.mar
 @pytest.fixture
 def deployed(mlflow_settings, shared_settings, sample_snapshot, bundle_with_index):
     """A home with the sample catalogue and a champion, and the endpoint process that serves it."""
-    from backend.supervisor import endpoint_service, running
+    from backend.machine.supervisor import endpoint_service, running
 
     settings = replace(mlflow_settings, endpoint_port=free_port())
     shutil.copytree(shared_settings.catalogues_dir, settings.catalogues_dir)

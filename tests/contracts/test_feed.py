@@ -9,12 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from backend import imaging
-from backend.catalogue.delta_log import masks_of, open_table
-from backend.catalogue.ingest import ingest
+from backend.catalogue.delta.delta_log import masks_of, open_table
 from backend.catalogue.items import PRODUCTS
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources import SampleSource
+from backend.catalogue.sources.sources import SampleSource
 from backend.errors import Cancelled, CatalogueError, ConfigurationError, EnvironmentUnready
 from backend.feeding import arrow
 from backend.feeding.arrow import decode_split
@@ -22,7 +21,8 @@ from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.readers import READERS, reader_for
 from backend.feeding.shards import Shard, shard_plan
 from backend.feeding.split_index import index_split
-from backend.pixel_spec import PixelSpec
+from backend.imaging import pixels
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from tests.fixtures.models import Listener
 from tests.support.stored_catalogues import hide, picture_rows, store
@@ -82,7 +82,7 @@ def assert_holds(table, rows, split="train", spec=SPEC):
     expected = sorted((row for row in rows if row["split"] == split), key=lambda row: row["product_id"])
     assert table.product_ids.tolist() == [row["product_id"] for row in expected]
     assert table.labels.tolist() == [row["label"] for row in expected]
-    np.testing.assert_array_equal(table.pixels, imaging.decode_many([row["image"] for row in expected], spec))
+    np.testing.assert_array_equal(table.pixels, pixels.decode_many([row["image"] for row in expected], spec))
 
 
 def decoded(snapshot, path, reader, **options):

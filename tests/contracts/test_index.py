@@ -9,10 +9,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.errors import RetrievalError
-from backend.retrieval.approximate import ApproximateIndex
-from backend.retrieval.cells import MIN_ITEMS
 from backend.retrieval.fidelity import share_found
-from backend.retrieval.index import ExactIndex, Neighbours, check_search
+from backend.retrieval.indexes.approximate import ApproximateIndex
+from backend.retrieval.indexes.cells import MIN_ITEMS
+from backend.retrieval.indexes.index import ExactIndex, Neighbours, check_search
 
 
 class BruteForceIndex:

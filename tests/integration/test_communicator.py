@@ -19,7 +19,7 @@ def on_a_rank():
     import horovod.tensorflow as hvd
 
     hvd.init()
-    from backend.training.communicator import HorovodRanks
+    from backend.training.ranks.communicator import HorovodRanks
     from backend.training.runtime import prepare_tensorflow
 
     tf = prepare_tensorflow(1)
@@ -45,7 +45,7 @@ def normalised_both_ways(shape, hvd, tf):
     """Normalise a batch as on processors and as on a card; how far figures and gradients differ, by their size."""
     import numpy as np
 
-    from backend.training.sync_norm import synchronised
+    from backend.training.ranks.sync_norm import synchronised
 
     rng = np.random.default_rng(hvd.rank())
     x, dy = (tf.constant(rng.normal(2.0, 3.0, shape), tf.float32) for _ in range(2))

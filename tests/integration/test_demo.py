@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from backend.catalogue import sample
 from backend.errors import DatasetUnavailable
+from backend.sample import shop
 from tests.fixtures.base import settings_for
 
 pytestmark = [pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow, pytest.mark.slow]
@@ -67,9 +67,9 @@ def test_the_demo_prints_its_figures(demo):
 
 
 def test_a_photo_is_answered_from_the_command_line(demo, environ, repository, tmp_path):
-    product = next(p for p in sample.sample_products() if p.product_id == demo["neighbours"][0]["product_id"])
+    product = next(p for p in shop.sample_products() if p.product_id == demo["neighbours"][0]["product_id"])
     photo = tmp_path / "photo.png"
-    photo.write_bytes(sample.draw(product))
+    photo.write_bytes(shop.draw(product))
     done = backend(environ, repository, "recommend", str(photo), "-k", "5", "--json")
     assert done.returncode == 0, done.stderr[-4000:]
     answer = json.loads(done.stdout.strip().splitlines()[-1])
@@ -142,16 +142,16 @@ def test_make_run_starts_everything_and_ctrl_c_ends_it(demo, environ, repository
 def test_without_data_and_network_the_demo_says_that_it_takes_the_sample(settings):
     from dataclasses import replace
 
-    from backend.demo import choose_source
+    from backend.flow.demo import choose_source
+    from backend.flow.requests import DemoRequest
     from backend.progress import NullProgress
-    from backend.requests import DemoRequest
 
     (port,) = free_ports(1)
     nowhere = replace(settings, fashion_mnist_url=f"http://127.0.0.1:{port}", cache_dir=settings.home / "cache")
     source, note = choose_source(DemoRequest(), nowhere, NullProgress())
     assert source == "sample"
     assert "sample catalogue instead" in note
-    from backend.catalogue.fashion_mnist import obtain
+    from backend.catalogue.sources.fashion_mnist import obtain
 
     with pytest.raises(DatasetUnavailable):
         obtain(nowhere, NullProgress())

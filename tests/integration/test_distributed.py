@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import Cancelled, ConfigurationError, TrainingError
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.base import settings_for
@@ -39,7 +39,7 @@ LARGEST_DIFFERENCE = 1e-5
 def distributed(
     spark, snapshot, models, *, config=PLAIN, name="two", progress=None, tracker=None, resume=False, count=2
 ):
-    from backend.training.distributed import train_on_spark
+    from backend.training.ranks.distributed import train_on_spark
 
     return train_on_spark(
         spark,
@@ -71,13 +71,13 @@ def on_one_process(snapshot, folder, config):
 
 
 def weights_after(models, epoch, *, name="two"):
-    from backend.training import weights
+    from backend.training.network import weights
 
     return weights.unpack(models / f"{name}.checkpoints" / f"epoch-{epoch:03d}.npz")
 
 
 def weights_of(models, *, name):
-    from backend.training import weights
+    from backend.training.network import weights
 
     return weights.unpack(models / name / bundle.WEIGHTS)
 
@@ -243,7 +243,7 @@ def test_what_cannot_be_right_is_refused_before_anything_starts(spark, small_sna
 
 def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, tmp_path):
     from backend.errors import EnvironmentUnready
-    from backend.training.distributed import train_on_spark
+    from backend.training.ranks.distributed import train_on_spark
 
     with pytest.raises(EnvironmentUnready, match=r"Rank \d on \S+: A GPU was asked for, and TensorFlow sees none"):
         train_on_spark(
@@ -260,10 +260,10 @@ def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, t
 STANDALONE = """
 import json, sys
 from pathlib import Path
-from backend.requests import TrainRequest
+from backend.flow.requests import TrainRequest
 from backend.settings import load_settings
 from backend.progress import NullProgress
-from backend.steps import run_request
+from backend.flow.kinds import run_request
 from backend.training.config import TrainConfig
 config = TrainConfig.from_dict(json.loads(sys.argv[1]))
 request = TrainRequest("small", None, config, "far", workers=2)

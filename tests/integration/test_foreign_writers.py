@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from deltalake import DeltaTable
 
-from backend.catalogue.changes import changes_between
-from backend.catalogue.history import history
-from backend.catalogue.ingest import ingest
 from backend.catalogue.items import PRODUCTS
-from backend.catalogue.maintenance import compact, restore
-from backend.catalogue.quality import measure_quality
-from backend.catalogue.quality_view import open_quality
+from backend.catalogue.loading.ingest import ingest
+from backend.catalogue.quality.measuring import measure_quality
+from backend.catalogue.quality.view import open_quality
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources import SampleSource
+from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.upkeep.changes import changes_between
+from backend.catalogue.upkeep.history import history
+from backend.catalogue.upkeep.maintenance import compact, restore
 from backend.progress import NullProgress
 from tests.fixtures.base import settings_for
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import RetrievalError
-from backend.gallery_on_spark import build_gallery_on_spark
+from backend.flow.index_on_spark import build_gallery_on_spark
 from backend.progress import NullProgress
-from backend.retrieval.gallery import load_vectors
+from backend.retrieval.gallery.gallery import load_vectors
 from tests.fixtures.models import Listener
 from tests.support.standalone import CONF, standalone
 

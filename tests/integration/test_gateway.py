@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import imaging
 from backend.errors import EndpointRejected, EndpointUnreachable
+from backend.imaging import pixels
 from backend.registry.store import open_store
 from backend.serving.client import EndpointClient, decode_response_image
 from backend.serving.gateway import build_app
@@ -98,7 +98,7 @@ def test_a_colour_picture_is_one_query_and_comes_back_as_one_picture(http, champ
         (answer,) = champion.recommender.recommend(photos[:1], k=2)
         for row, neighbour in zip(rows, answer.neighbours, strict=True):
             thumbnail = champion.recommender.gallery.thumbnail(neighbour.position)
-            expected = imaging.decode(thumbnail, champion.recommender.manifest.pixels).pixels
+            expected = pixels.decode(thumbnail, champion.recommender.manifest.pixels).pixels
             assert expected.shape == (48, 48, 3)
             np.testing.assert_array_equal(decode_response_image(row["image"]), expected)
 

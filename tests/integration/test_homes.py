@@ -11,12 +11,12 @@ import pytest
 
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import StorageFailed
+from backend.files.storage import private
+from backend.flow.kinds import run_request
+from backend.flow.requests import CommitRequest, DeployRequest, IndexRequest, IngestRequest, TrainRequest
 from backend.progress import NullProgress
 from backend.registry.store import open_store
-from backend.requests import CommitRequest, DeployRequest, IndexRequest, IngestRequest, TrainRequest
 from backend.serving.served import load_champion
-from backend.steps import run_request
-from backend.storage import private
 from tests.fixtures.base import settings_for
 from tests.fixtures.models import TINY
 from tests.support.disks import read_only

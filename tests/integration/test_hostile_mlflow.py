@@ -16,8 +16,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError
+from backend.machine.supervisor import running, services
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion, fetch_version
 from backend.registry.history import load_ledger
@@ -25,7 +26,6 @@ from backend.registry.promotion import promote
 from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG
 from backend.registry.store import open_store
 from backend.retrieval.recommend import Recommender
-from backend.supervisor import running, services
 from tests.fixtures.endpoint import load_projection
 from tests.fixtures.registry import register_projection, write_model_folder
 

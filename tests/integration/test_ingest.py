@@ -24,18 +24,19 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
-from backend.catalogue import delta_table, fashion_mnist
-from backend.catalogue.delta_log import files_of
-from backend.catalogue.ingest import check_source, commit_checked, ingest
+from backend.catalogue.delta import delta_table
+from backend.catalogue.delta.delta_log import files_of
 from backend.catalogue.items import PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS, PRODUCTS, QUARANTINE, LoadCounts
-from backend.catalogue.quarantine_export import TABLE, export_quarantine
+from backend.catalogue.loading.ingest import check_source, commit_checked, ingest
+from backend.catalogue.loading.quarantine_export import TABLE, export_quarantine
+from backend.catalogue.loading.staged_rejects import StagedRejects
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
-from backend.catalogue.sources import FashionMnistSource, entry_table
+from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.sources import FashionMnistSource, entry_table
 from backend.catalogue.splits import SplitPlan
-from backend.catalogue.staged_rejects import StagedRejects
 from backend.errors import Cancelled, CatalogueBusy, CatalogueError, CatalogueNotFound, StorageFull
-from backend.imaging import decode, encode_png
-from backend.pixel_spec import PixelSpec
+from backend.imaging.pixels import decode, encode_png
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from tests.fixtures.base import settings_for
 from tests.support.disks import disk_of

@@ -13,12 +13,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from backend.catalogue import delta_log
-from backend.catalogue.ingest import ingest
+from backend.catalogue.delta import delta_log
 from backend.catalogue.items import PRODUCTS, QUARANTINE, LoadCounts
-from backend.catalogue.picture_sources import FolderSource
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.imaging import encode_png
+from backend.catalogue.sources.pictures.listing import FolderSource
+from backend.imaging.pixels import encode_png
 from backend.progress import NullProgress
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

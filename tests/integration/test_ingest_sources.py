@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue.ingest import check_source, commit_checked, ingest
 from backend.catalogue.items import LoadCounts
 from backend.catalogue.labels import OneLabelEach
-from backend.catalogue.locations import detect, open_source
-from backend.catalogue.quarantine_export import TABLE, export_quarantine
+from backend.catalogue.loading.ingest import check_source, commit_checked, ingest
+from backend.catalogue.loading.quarantine_export import TABLE, export_quarantine
+from backend.catalogue.loading.staged_rejects import StagedRejects
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.staged_rejects import StagedRejects
+from backend.catalogue.sources.locations import detect, open_source
 from backend.errors import CatalogueNotFound
-from backend.imaging import encode_png
+from backend.imaging.pixels import encode_png
 from backend.progress import NullProgress
 
 pytestmark = pytest.mark.spark

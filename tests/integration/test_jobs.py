@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from backend.errors import IllegalTransition, JobError, JobNotFound
-from backend.jobs.processes import family
+from backend.flow.requests import EvaluateRequest, IngestRequest, to_json
 from backend.jobs.runner import REPOSITORY, JobRunner
 from backend.jobs.states import JobState
-from backend.requests import EvaluateRequest, IngestRequest, to_json
+from backend.machine.processes import family
 from backend.settings import SecretStr
 from tests.support import waiting
 
@@ -203,7 +203,7 @@ SUBMIT = """
 import sys
 from pathlib import Path
 from backend.jobs.runner import JobRunner
-from backend.requests import IngestRequest
+from backend.flow.requests import IngestRequest
 from backend.settings import load_settings
 runner = JobRunner(load_settings(), command=sys.argv[2:])
 print(runner.submit(IngestRequest(catalogue=sys.argv[1])).id, flush=True)
@@ -411,7 +411,7 @@ def test_waiting_has_an_end(runner):
 FULL_DISK = """
 import json, sys
 from backend.jobs.runner import JobRunner
-from backend.requests import IngestRequest
+from backend.flow.requests import IngestRequest
 from backend.settings import load_settings
 runner = JobRunner(load_settings(), command=sys.argv[1:])
 job = runner.wait(runner.submit(IngestRequest(catalogue="fill_disk")).id, 20)

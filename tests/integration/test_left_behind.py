@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-from backend.bundle import WORKPLACES
+from backend.bundles.bundle import WORKPLACES
+from backend.flow.requests import TrainRequest, TuneRequest
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
 from backend.registry.store import open_store
-from backend.requests import TrainRequest, TuneRequest
-from backend.training.rank_folder import RankFolder
+from backend.training.ranks.rank_folder import RankFolder
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget
 from backend.tuning.records import TrialState

@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue import change_rows, delta_log, delta_table, products_table
-from backend.catalogue.changes import changes_between, changes_towards
-from backend.catalogue.delta_log import files_of, masks_of, newest_version, open_table, rows_of
-from backend.catalogue.history import history, readable_versions
+from backend.catalogue.delta import delta_log, delta_table
+from backend.catalogue.delta.delta_log import files_of, masks_of, newest_version, open_table, rows_of
+from backend.catalogue.delta.log_replay import files_present, states
 from backend.catalogue.items import (
     PRODUCT_CONSTRAINTS,
     PRODUCTS,
@@ -24,11 +23,14 @@ from backend.catalogue.items import (
     QUARANTINE,
     QUARANTINE_COLUMNS,
 )
-from backend.catalogue.log_replay import files_present, states
-from backend.catalogue.maintenance import compact, restore, restore_preview, vacuum
-from backend.catalogue.retention import vacuum_preview
+from backend.catalogue.loading import products_table
 from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.upkeep import change_rows
+from backend.catalogue.upkeep.changes import changes_between, changes_towards
+from backend.catalogue.upkeep.history import history, readable_versions
+from backend.catalogue.upkeep.maintenance import compact, restore, restore_preview, vacuum
+from backend.catalogue.upkeep.retention import vacuum_preview
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
 from backend.progress import NullProgress
 from tests.support.holding import held_elsewhere

@@ -12,8 +12,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from backend import cli
+from backend.cli import main
 from backend.errors import BundleError, Cancelled, ProjectionError
+from backend.flow.project import project_step
+from backend.flow.requests import ProjectRequest
 from backend.progress import NullProgress
 from backend.projection import build
 from backend.projection.fuzzy import curve_of, fuzzy_graph
@@ -23,10 +25,8 @@ from backend.projection.options import ProjectionOptions
 from backend.projection.place import place
 from backend.projection.reduce import reduce
 from backend.projection.worth import map_neighbours, trustworthiness, worth_of
-from backend.projection_steps import project_step
-from backend.requests import ProjectRequest
-from backend.retrieval.index import ExactIndex
-from backend.retrieval.neighbour_graph import build_graph
+from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.neighbour_graph import build_graph
 from tests.fixtures.projection import Blobs, blobs
 
 pytestmark = pytest.mark.slow
@@ -222,10 +222,10 @@ def test_small_galleries_get_a_map_and_no_claim_that_means_nothing(size):
 
 
 def test_what_the_page_can_do_the_command_line_can(wardrobe_home, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(cli, "load_settings", lambda: wardrobe_home)
+    monkeypatch.setattr(main, "load_settings", lambda: wardrobe_home)
 
     def run(*words):
-        assert cli.main([*words, "--json"]) == 0
+        assert main.main([*words, "--json"]) == 0
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 
     drawn = run("project", "mine", "--neighbours", "10")
@@ -241,5 +241,5 @@ def test_what_the_page_can_do_the_command_line_can(wardrobe_home, monkeypatch, c
     assert target.read_text().startswith("product_id,label\n")
     assert [one["name"] for one in run("explore", "lists")["lists"]] == ["odd"]
     assert run("explore", "delete", "odd") == {"deleted": "odd"}
-    assert cli.main(["explore", "neighbours", "nobody", "--json"]) == 1
+    assert main.main(["explore", "neighbours", "nobody", "--json"]) == 1
     assert asdict(ProjectionOptions(neighbours=10)) == drawn["options"]

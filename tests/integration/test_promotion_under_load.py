@@ -10,7 +10,7 @@ import pytest
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.promotion import promote
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.serving.gateway import build_app
 from backend.serving.served import Served

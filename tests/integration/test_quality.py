@@ -14,15 +14,17 @@ import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F  # noqa: N812
 
-from backend.catalogue import delta_log, delta_table, products_table, quality
+from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.items import PRODUCTS, QUALITY, QUALITY_COLUMNS
-from backend.catalogue.quality import measure_quality, unmeasured
-from backend.catalogue.quality_measures import measure
-from backend.catalogue.quality_view import FLAGS, open_quality
+from backend.catalogue.loading import products_table
+from backend.catalogue.quality import measuring
+from backend.catalogue.quality.measures import measure
+from backend.catalogue.quality.measuring import measure_quality, unmeasured
+from backend.catalogue.quality.view import FLAGS, open_quality
 from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
-from backend.imaging import encode_png
+from backend.imaging.pixels import encode_png
 from backend.progress import NullProgress
 
 pytestmark = pytest.mark.spark
@@ -157,7 +159,7 @@ def test_measuring_again_does_nothing_and_new_pictures_are_measured_alone(spark,
     put(spark, shop, new=picture(1), again=picture(1), other=picture(2))
     fresh, are_all = unmeasured(shop, delta_log.newest_version(shop / PRODUCTS))
     assert (sorted(fresh.to_pylist()), are_all) == (sorted({sha256_of(picture(1)), sha256_of(picture(2))}), False)
-    monkeypatch.setattr(quality, "_AT_ONCE", 1)  # a commit for each
+    monkeypatch.setattr(measuring, "_AT_ONCE", 1)  # a commit for each
     assert measure_quality(spark, shop, progress=NullProgress()) == 2
     after = measured(shop)
     assert after.keys() - before.keys() == set(fresh.to_pylist())
@@ -169,7 +171,7 @@ def test_what_another_job_measured_meanwhile_is_not_put_in_twice(spark, shop, mo
     measure_quality(spark, shop, progress=NullProgress())
     everything = measured(shop)
     hashes = pa.array(sorted(everything))
-    monkeypatch.setattr(quality, "unmeasured", lambda *_: (hashes, True))  # as it saw it before the other committed
+    monkeypatch.setattr(measuring, "unmeasured", lambda *_: (hashes, True))  # as it saw it before the other committed
     assert measure_quality(spark, shop, progress=NullProgress()) == len(everything)
     assert measured(shop) == everything
 
@@ -178,11 +180,11 @@ def test_a_picture_that_cannot_be_measured_is_logged_and_left_out(spark, shop, c
     put(spark, shop, broken=b"no picture at all", fine=picture(3))
     with caplog.at_level(logging.WARNING):
         assert measure_quality(spark, shop, progress=NullProgress()) == 25
-    (record,) = [record for record in caplog.records if record.name == quality.__name__]
+    (record,) = [record for record in caplog.records if record.name == measuring.__name__]
     assert "1 pictures of shop cannot be measured" in record.message
     assert f"{sha256_of(b'no picture at all')[:12]}: not_an_image" in record.message
     assert sha256_of(picture(3)) in measured(shop)
-    assert quality.unmeasured_count(shop) == 1
+    assert measuring.unmeasured_count(shop) == 1
     version = delta_log.newest_version(shop / QUALITY)
     assert measure_quality(spark, shop, progress=NullProgress()) == 0  # it is tried again, and nothing is committed
     assert delta_log.newest_version(shop / QUALITY) == version
@@ -207,7 +209,7 @@ def test_what_is_no_catalogue_is_told(spark, settings):
 
 def test_what_spark_cannot_read_is_a_catalogue_error(spark, shop, monkeypatch):
     hashes = unmeasured(shop, delta_log.newest_version(shop / PRODUCTS))
-    monkeypatch.setattr(quality, "unmeasured", lambda *_: hashes)
+    monkeypatch.setattr(measuring, "unmeasured", lambda *_: hashes)
     for file in (shop / PRODUCTS).glob("*.parquet"):
         file.write_bytes(b"PAR1 damaged PAR1")
     with pytest.raises(CatalogueError, match="shop"):

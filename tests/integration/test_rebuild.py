@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import CatalogueNotFound
+from backend.flow.kinds import run_request
+from backend.flow.requests import IndexRequest, RebuildRequest, TrainRequest
 from backend.progress import NullProgress
-from backend.requests import IndexRequest, RebuildRequest, TrainRequest
-from backend.steps import run_request
 from tests.fixtures.models import TINY, store_catalogue
 from tests.fixtures.registry import register_projection
 

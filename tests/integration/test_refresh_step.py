@@ -7,17 +7,17 @@ import shutil
 import numpy as np
 import pytest
 
-from backend import bundle
-from backend.catalogue.ingest import ingest
+from backend.bundles import bundle
+from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources import SampleSource
-from backend.index_steps import index_step, is_answered_with
+from backend.catalogue.sources.sources import SampleSource
+from backend.flow.deploy import refresh_step
+from backend.flow.index import index_step, is_answered_with
+from backend.flow.requests import IndexRequest, RefreshRequest
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.usage import versions_in_use
-from backend.requests import IndexRequest, RefreshRequest
-from backend.retrieval.gallery import load_vectors
-from backend.steps import refresh_step
+from backend.retrieval.gallery.gallery import load_vectors
 from tests.fixtures.catalogue import SAMPLE_COUNT
 from tests.fixtures.endpoint import deploy
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.progress import NullProgress
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.refresh import refresh_gallery
 from backend.serving.gateway import build_app

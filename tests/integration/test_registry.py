@@ -14,18 +14,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError
+from backend.machine.supervisor import Service, running
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.model_registry import register_bundle
 from backend.registry.promotion import promote
+from backend.registry.runs.tracking import MlflowTracker
 from backend.registry.store import open_store
-from backend.registry.tracking import MlflowTracker
 from backend.registry.usage import versions_in_use
 from backend.retrieval.recommend import Recommender
 from backend.serving.server import _bound
-from backend.supervisor import Service, running
 from tests.fixtures.endpoint import deploy, write_projection_bundle
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.tf, pytest.mark.spark, pytest.mark.slow]

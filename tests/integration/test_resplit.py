@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.catalogue.ingest import ingest
-from backend.catalogue.picture_sources import FolderSource
-from backend.catalogue.quality import measure_quality
-from backend.catalogue.resplit import leaks_of, mend_leaks, redraw_splits
+from backend.catalogue.loading.ingest import ingest
+from backend.catalogue.quality.measuring import measure_quality
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources.pictures.listing import FolderSource
 from backend.catalogue.splits import SplitPlan
+from backend.catalogue.upkeep.resplit import leaks_of, mend_leaks, redraw_splits
 from backend.errors import CatalogueError
-from backend.imaging import encode_png
+from backend.imaging.pixels import encode_png
 from backend.progress import NullProgress
 
 pytestmark = pytest.mark.spark

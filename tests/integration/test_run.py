@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from backend.keeper import STATES_FILE
+from backend.machine.keeper import STATES_FILE
 from backend.serving.tokens import token_store
 from tests.fixtures.base import settings_for
 from tests.support.browsing import free_port
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.slow]
 
-RUN = "from backend.keeper import run_everything as run; from backend.settings import load_settings as s; run(s())"
+RUN = "from backend.machine.keeper import run_everything as run; from backend.settings import load_settings as s; run(s())"
 PASSWORD = "pa55-4711"
 NAMES = ("mlflow", "endpoint", "app")
 
@@ -210,7 +210,7 @@ def test_it_ends_at_once_while_a_server_waits_to_be_started_again(settings):
         app_port=free_port(),
         mlflow_port=free_port(),
     )
-    code = f"import backend.keeper as k; k.FIRST_PAUSE_S = k.LONGEST_PAUSE_S = 3600\n{RUN}"
+    code = f"import backend.machine.keeper as k; k.FIRST_PAUSE_S = k.LONGEST_PAUSE_S = 3600\n{RUN}"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, **broken.environment()},

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from backend.errors import EndpointDenied, EndpointRejected
+from backend.machine.supervisor import Service, running
 from backend.registry.fetching import fetch_champion
 from backend.retrieval.wishes import Wishes
 from backend.serving.client import client_of, local_client
@@ -20,7 +21,6 @@ from backend.serving.gateway import build_app
 from backend.serving.scoring_client import ScoringClient
 from backend.serving.tokens import ensure_app_token, token_store
 from backend.settings import SecretStr
-from backend.supervisor import Service, running
 from tests.fixtures.endpoint import http_to
 from tests.support.browsing import free_port
 

@@ -47,7 +47,7 @@ def run(tmp_path, settings, repository):
 PREFACE = """
     import json, os, signal, sys
     from backend.settings import load_settings
-    from backend.spark_session import open_spark
+    from backend.spark.session import open_spark
     settings = load_settings()
     def jvm(spark):
         return spark.sparkContext._gateway.proc.pid
@@ -62,8 +62,8 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
     told = run(
         """
         def where(_):
-            import backend.imaging
-            return backend.imaging.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable
+            import backend.imaging.pixels
+            return backend.imaging.pixels.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable
         before, path = dict(os.environ), list(sys.path)
         presses = []
         signal.signal(signal.SIGINT, lambda *_: presses.append("heard"))
@@ -140,8 +140,8 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
     told = run(
         """
         from pathlib import Path
-        from backend.catalogue.ingest import ingest
-        from backend.catalogue.sources import FashionMnistSource
+        from backend.catalogue.loading.ingest import ingest
+        from backend.catalogue.sources.sources import FashionMnistSource
         from backend.progress import NullProgress
         source = FashionMnistSource(Path(settings.fashion_mnist_dir))
         with open_spark(settings, app_name="cluster") as spark:
@@ -165,7 +165,7 @@ def test_slots_are_what_executors_offer_and_a_key_is_on_no_command_line(run, set
         """
         import logging
         from backend.progress import NullProgress
-        from backend.spark_cluster import slots, wait_for_slots
+        from backend.spark.cluster import slots, wait_for_slots
         logging.basicConfig(level="INFO")
         with open_spark(settings, app_name="slots") as spark:
             found = [spark.sparkContext.defaultParallelism, slots(spark), wait_for_slots(spark, 2, NullProgress())]

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle, imaging
+from backend.bundles import bundle
 from backend.errors import BundleError, Cancelled, ConfigurationError, RetrievalError, TrainingError
 from backend.feeding.batches import BatchPlan, PixelFeed
+from backend.imaging import pixels as imaging
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.models import SMALL_LABELS, TINY, Diary, Listener, StoredProduct, store_catalogue
 
@@ -82,7 +83,7 @@ def test_loss_and_validation_scores_are_told_while_it_runs(finished):
 
 
 def test_every_epoch_leaves_a_checkpoint_and_the_best_one_becomes_the_bundle(finished):
-    from backend.training import weights
+    from backend.training.network import weights
 
     models, manifest, _, _ = finished
     folder = models / "tiny.checkpoints"
@@ -124,8 +125,8 @@ def test_the_embedder_scales_pixels_once(finished, small_products):
     """The original design divided by 255 and then had a Rescaling layer do it again, in training and in serving."""
     import tensorflow as tf
 
-    from backend.training import weights
-    from backend.training.network import build_network
+    from backend.training.network import weights
+    from backend.training.network.network import build_network
 
     models, manifest, _, _ = finished
     pixels = pictures(small_products, 8)

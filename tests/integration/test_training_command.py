@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend import bundle
-from backend.holding import holder_of, lock_of
+from backend.bundles import bundle
+from backend.files.holding import holder_of, lock_of
 from backend.registry.store import open_store
 from backend.training.preparation import unfinished_trainings
 from tests.fixtures.models import TINY

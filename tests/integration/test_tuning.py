@@ -11,11 +11,12 @@ import numpy as np
 import psutil
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import ConfigurationError, EnvironmentUnready
+from backend.flow.kinds import run_request
+from backend.flow.requests import TuneRequest
+from backend.flow.tune import final_request, trial_again
 from backend.progress import NullProgress
-from backend.requests import TuneRequest
-from backend.steps import run_request
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.plan import Budget, SweepPlan
@@ -25,7 +26,6 @@ from backend.tuning.space import Dimension, Space
 from backend.tuning.sweep import run_sweep
 from backend.tuning.tracking import NullSweepTracker
 from backend.tuning.trial import Surroundings
-from backend.tuning_steps import final_request, trial_again
 from tests.fixtures.models import TINY, StoredProduct, store_catalogue
 from tests.support.standalone import CONF, standalone
 from tests.support.sweeps import started
@@ -80,7 +80,7 @@ def test_a_choice_sees_no_row_of_the_test_split(small_snapshot, small_products):
 
 
 def test_rows_that_were_deleted_stay_deleted_for_a_choice(small_snapshot):
-    from backend.catalogue.stored_rows import StoredRows
+    from backend.catalogue.delta.stored_rows import StoredRows
     from backend.tuning.snapshot import _only
 
     rows = small_snapshot.rows

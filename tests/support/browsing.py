@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backend.supervisor import running, services
+from backend.machine.supervisor import running, services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import psutil
 from sqlalchemy import Engine
 
-from backend import bundle, scratch
-from backend.catalogue.log_replay import files_present, states
+from backend.bundles import bundle
+from backend.catalogue.delta.log_replay import files_present, states
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
+from backend.files import scratch
+from backend.flow.requests import EvaluateRequest, IndexRequest, IngestRequest, ProjectRequest, Request, TrainRequest
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
 from backend.progress import NullProgress
@@ -27,7 +29,6 @@ from backend.registry.history import synchronise
 from backend.registry.ledger import read_ledger
 from backend.registry.promotion import promote
 from backend.registry.store import open_store
-from backend.requests import EvaluateRequest, IndexRequest, IngestRequest, ProjectRequest, Request, TrainRequest
 from backend.training.preparation import unfinished_trainings
 from backend.tuning.folder import list_sweeps
 from tests.fixtures.models import TINY, made_products, store_catalogue

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from backend.jobs.runner import JobRunner
-from backend.jobs.states import JobState
-from backend.requests import (
+from backend.files.scratch import LOCK
+from backend.flow.requests import (
     DeleteRequest,
     DemoRequest,
     DeployRequest,
@@ -33,9 +32,10 @@ from backend.requests import (
     TrainRequest,
     TuneRequest,
 )
-from backend.scratch import LOCK
-from backend.tidy_home import tidy
-from backend.tidying import clear_left
+from backend.jobs.runner import JobRunner
+from backend.jobs.states import JobState
+from backend.jobs.tidy_home import tidy
+from backend.jobs.tidying import clear_left
 from backend.tuning.plan import Budget
 from backend.worker import EXIT_LIMIT_S
 from tests.support import crash_home as home_of
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from backend.requests import Request
+    from backend.flow.requests import Request
     from backend.settings import Settings
 
 _LOOK_S = 0.01

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.retrieval.calibration import CALIBRATION
-from backend.retrieval.gallery_rows import SCHEMA
+from backend.retrieval.gallery.gallery_rows import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

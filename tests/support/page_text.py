@@ -24,7 +24,7 @@ ELEMENTS = {
 NOT_FIRST = {"image", "page_link", "progress"}
 FIRST_THREE = {"metric"}
 OPTIONS = {"pills", "radio", "segmented_control", "select_slider"}  # those of others are shown as they are
-NOT_STREAMLIT = {"log", "logging", "writer", "train_fields", "tune_words"}
+NOT_STREAMLIT = {"log", "logging", "writer"}
 NUMBERS = re.compile(r"(int|float|bool|None)( \| (int|float|bool|None))*")
 NUMERIC_FORMAT = re.compile(r".*[dfeg%,]|%.*")  # a text refuses them; those that begin with % are a date's
 STRINGS = {
@@ -47,6 +47,7 @@ class Pages:
         self.trees = {name: ast.parse(text) for name, text in modules.items()}
         self.parents, self.functions, self.calls, self.fields = {}, {}, defaultdict(list), defaultdict(set)
         self.names = {tree: name for name, tree in self.trees.items()}
+        self.modules = {name: _modules(tree, self.trees) for name, tree in self.trees.items()}
         for name, tree in self.trees.items():
             self.functions[name] = {}
             for node in ast.walk(tree):
@@ -62,9 +63,15 @@ class Pages:
 
     def unescaped(self):
         """Return every place where text may reach a page as Markdown: ``module:line: text``."""
-        calls = [(name, call) for name in ELEMENTS for call in self.calls[name] if _is_element(call)]
+        calls = [(name, call) for name in ELEMENTS for call in self.calls[name] if self._is_element(call)]
         texts = [text for name, call in calls for text in _texts(name, call) if not self.is_safe(text)]
         return sorted({f"{self._home(one)}:{one.lineno}: {ast.unparse(one)}" for one in texts})
+
+    def _is_element(self, call):
+        """Whether Streamlit is called: a method of it or of one of its containers."""
+        root = _root(call.func)
+        ours = root in NOT_STREAMLIT or root in self.modules.get(self._home(call), {})
+        return isinstance(call.func, ast.Attribute) and not ours
 
     def is_safe(self, node):
         """Whether an expression can only be our own text, a number, or escaped."""
@@ -143,7 +150,8 @@ class Pages:
         name, root = _last(func), _root(func)
         if isinstance(func, ast.Name) and name in (own := self.functions.get(self._home(func), {})):
             return own[name]
-        found = [made[name] for home, made in self.functions.items() if name in made and home.split(".")[-1] == root]
+        module = self.modules.get(self._home(func), {}).get(root)
+        found = [self.functions[module][name]] if module and name in self.functions[module] else []
         found = found or [made[name] for made in self.functions.values() if name in made and root == name]
         return found[0] if len(found) == 1 else None
 
@@ -235,9 +243,11 @@ def _texts(name, call):
             yield shown or (call.args[1] if len(call.args) > 1 else words["options"])
 
 
-def _is_element(call):
-    """Whether Streamlit is called: a method of it or of one of its containers."""
-    return isinstance(call.func, ast.Attribute) and _root(call.func) not in NOT_STREAMLIT
+def _modules(tree, known):
+    """Which of the known modules a module names, and how."""
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    of = {name.asname or name.name: f"{node.module}.{name.name}" for node in named for name in node.names}
+    return {name: module for name, module in of.items() if module in known}
 
 
 def _last(func):

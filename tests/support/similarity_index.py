@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.retrieval.index import NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
+from backend.retrieval.indexes.index import NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
 from backend.training.runtime import prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.retrieval.index import Neighbours, Ranked
+    from backend.retrieval.indexes.index import Neighbours, Ranked
 
 _MORE = 2  # times as many are asked for, while too few are allowed
 _MOST = 1 / 4  # share of the items beyond which all are compared
@@ -51,11 +51,11 @@ class SimilarityIndex:
         return self._exact.dimensions
 
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the embeddings of the items at these positions; see :class:`backend.retrieval.index.Index`."""
+        """Return the embeddings of the items at these positions; see :class:`backend.retrieval.indexes.index.Index`."""
         return self._exact.embeddings(positions)
 
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
-        """Find the k nearest items of every query; see :class:`backend.retrieval.index.Index`."""
+        """Find the k nearest items of every query; see :class:`backend.retrieval.indexes.index.Index`."""
         check_search(self, queries, k=k, allowed=allowed)
         open_to = self.size if allowed is None else int(np.count_nonzero(allowed))
         if not len(queries) or not open_to:

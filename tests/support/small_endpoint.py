@@ -9,9 +9,9 @@ import resource
 import tempfile
 from pathlib import Path
 
-from backend import imaging_budget
+from backend.imaging import budget
 from backend.progress import NullProgress
-from backend.retrieval.gallery import build_gallery
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.serving.gateway import build_app
 from backend.serving.server import serve
@@ -29,7 +29,7 @@ def main() -> None:
         folder = Path(place) / "small"
         build_gallery(ShopSnapshot(shop_rows()), write_projection_bundle(folder), folder, progress=NullProgress())
         recommender = Recommender.load(folder, embedder_loader=load_projection, max_pixels=settings.max_pixels)
-        imaging_budget.prepare(settings.picture_processes, settings.max_pixels)
+        budget.prepare(settings.picture_processes, settings.max_pixels)
         serve(settings, app=build_app(settings, load=lambda: served(recommender)))
 
 

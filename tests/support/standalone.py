@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from backend.spark_jars import spark_home
+from backend.spark.jars import spark_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from backend import imaging
 from backend.catalogue.items import PRODUCTS
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.catalogue.snapshot import Snapshot, open_snapshot
+from backend.imaging import pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ def picture_rows(labels: Sequence[str], *, split: str = "train", side: int = 12,
     rng = np.random.default_rng((len(labels), first))
     pictures = rng.integers(0, 256, (len(labels), side, side), dtype=np.uint8)
     return [
-        {"product_id": f"p{first + number:04d}", "label": label, "split": split, "image": imaging.encode_png(picture)}
+        {"product_id": f"p{first + number:04d}", "label": label, "split": split, "image": pixels.encode_png(picture)}
         for number, (label, picture) in enumerate(zip(labels, pictures, strict=True))
     ]
 

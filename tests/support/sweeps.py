@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.requests import TuneRequest, to_json
+from backend.flow.requests import TuneRequest, to_json
 from backend.training.config import TrainConfig
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
@@ -33,9 +33,9 @@ BEGAN = 1_800_000_000.0
 _TUNE = """
 import json, sys
 from backend.progress import NullProgress
-from backend.requests import from_json
+from backend.flow.requests import from_json
 from backend.settings import load_settings
-from backend.steps import run_request
+from backend.flow.kinds import run_request
 print(json.dumps(run_request(from_json("tune", json.loads(sys.argv[1])), load_settings(), NullProgress())))
 """
 

@@ -17,8 +17,8 @@ from backend.errors import CatalogueError
 from backend.worker import main
 
 if TYPE_CHECKING:
+    from backend.flow.requests import IngestRequest
     from backend.progress import Progress
-    from backend.requests import IngestRequest
     from backend.settings import Settings
 
 SLEEPER = "import time; time.sleep(600)"
@@ -128,7 +128,7 @@ def fill_disk(_argument: str, settings: Settings, progress: Progress) -> dict[st
 
 def spark(_argument: str, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Run a Spark job that does not end by itself, on the product's own session."""
-    from backend.spark_session import open_spark
+    from backend.spark.session import open_spark
 
     sign = settings.home / "spark-task"
 

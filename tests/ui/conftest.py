@@ -17,16 +17,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import services
-from backend import bundle
-from backend.bundle import CatalogueRef
-from backend.catalogue.quality_measures import measure
+from app.services import common
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
+from backend.catalogue.quality.measures import measure
 from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
+from backend.flow.requests import to_json
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.requests import to_json
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from tests.fixtures.endpoint import http_to, served, shop_rows
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from deltalake import CommitProperties
 
+    from backend.flow.requests import Request
     from backend.jobs.store import Job
-    from backend.requests import Request
     from backend.settings import Settings
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -87,8 +87,8 @@ def screen(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """The app in an empty home, where nobody answers at the endpoint's address."""
     found = Screen(settings, JobRunner(settings, command=WORKER))
     # The one door: whatever the screens use is built from these two.
-    monkeypatch.setattr(services, "settings", lambda: found.settings)
-    monkeypatch.setattr(services, "jobs", lambda: found.runner)
+    monkeypatch.setattr(common, "settings", lambda: found.settings)
+    monkeypatch.setattr(common, "jobs", lambda: found.runner)
     _forget()
     yield found
     for job in found.runner.list(active=True):

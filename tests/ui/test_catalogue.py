@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app import catalogue_services
+from app.services import catalogue
 from tests.ui.conftest import add_version, assert_calm, grid, press, shop_row, texts, write_catalogue
 
 # pyarrow 14 makes pandas' tables with times by a name that pandas 2.2 calls private.
@@ -49,7 +49,7 @@ def test_filters_narrow_the_pictures_and_start_at_the_first_page(screen, shop_ca
 def test_withdrawn_products_are_counted_marked_and_found(screen, shop_catalogue):
     assert not screen.open("catalogue").toggle
     add_version(screen.settings, "shop", *(shop_row(name, withdrawn_at=GONE_AT) for name in ("b001", "s002")))
-    catalogue_services.look_again()
+    catalogue.look_again()
     test = screen.open("catalogue")
     assert figures(test)["Withdrawn"] == "2"
     assert {card["id"]: card["badges"] for card in grid(test)}["b001"] == ["Withdrawn"]
@@ -93,7 +93,7 @@ def test_an_older_version_is_shown_as_it_was_and_leads_back_to_the_newest(screen
 def test_whoever_looks_at_the_newest_goes_on_to_the_next(screen, shop_catalogue):
     test = screen.open("catalogue")
     add_version(screen.settings, "shop", gone=("b001",))
-    catalogue_services.look_again()  # as is done every few seconds, and when a job ends
+    catalogue.look_again()  # as is done every few seconds, and when a job ends
     assert figures(test.run())["Products"] == "59"
     assert "Version 5, of" in texts(test)
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app import services
-from app.components.job_result import sentences
-from backend import bundle
-from backend.bundle import CatalogueRef
+from app.components.jobs.result import sentences
+from app.services import common
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
 from backend.errors import EndpointUnreachable
-from backend.requests import IngestRequest
+from backend.flow.requests import IngestRequest
 from tests.fixtures.endpoint import encoded, picture
 from tests.ui.conftest import add_version, assert_calm, finished, grid, press, shop_row, texts
 
@@ -79,9 +79,9 @@ def test_versions_that_are_equal_say_that_nothing_changed(moved):
 
 
 def test_a_single_version_has_no_changes_yet(screen, shop_catalogue, monkeypatch):
-    from app import catalogue_services
+    from app.services import catalogue
 
-    monkeypatch.setattr(catalogue_services, "readable_versions", lambda _name: [4])
+    monkeypatch.setattr(catalogue, "readable_versions", lambda _name: [4])
     assert "one version of this catalogue so far" in texts(screen.open("catalogue", view="Changes"))
 
 
@@ -110,7 +110,7 @@ def test_an_endpoint_that_does_not_answer_is_not_offered(moved, monkeypatch):
     def fail():
         raise EndpointUnreachable("Nobody answers.", next_step="Start it.")
 
-    monkeypatch.setattr(services, "serving", fail)
+    monkeypatch.setattr(common, "serving", fail)
     test = moved.open("catalogue", view="Changes")
     assert_calm(test)
     assert "changes_since" not in [box.key for box in test.selectbox]
@@ -228,12 +228,12 @@ def test_rejected_rows_can_be_downloaded_and_the_page_says_how_to_mend_them(scre
     import io
     import zipfile
 
-    from app import catalogue_services
+    from app.services import catalogue
 
     test = screen.open("catalogue", view="Rejected")
     assert "quarantine.csv" in texts(test)
     assert [button.label for button in test.get("download_button")] == ["Download all rejected rows"]
-    with zipfile.ZipFile(io.BytesIO(catalogue_services.quarantine_zip("shop", 4))) as archive:
+    with zipfile.ZipFile(io.BytesIO(catalogue.quarantine_zip("shop", 4))) as archive:
         assert len(archive.namelist()) == 3
 
 

@@ -10,16 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app import looks, state
-from app.components import load_options
-from app.components.job_result import sentences
-from backend.catalogue import looking
+from app import state
+from app.components import looks
+from app.components.jobs.result import sentences
+from app.components.loading import options
 from backend.catalogue.items import IngestReport, LoadCounts
-from backend.catalogue.pictures import STAGED_SCHEMA
-from backend.catalogue.quarantine_export import export_quarantine
-from backend.catalogue.staged_rejects import StagedRejects
-from backend.catalogue.staging import StagedLoad
-from backend.requests import CommitRequest, IngestRequest
+from backend.catalogue.loading.pictures import STAGED_SCHEMA
+from backend.catalogue.loading.quarantine_export import export_quarantine
+from backend.catalogue.loading.staged_rejects import StagedRejects
+from backend.catalogue.loading.staging import StagedLoad
+from backend.catalogue.sources import looking
+from backend.flow.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
 from tests.ui.conftest import assert_calm, finished, grid, open_popover, press, texts, write_catalogue
 
@@ -376,7 +377,7 @@ def test_an_existing_catalogue_can_be_chosen_and_is_told_from_a_new_one(screen, 
     [("Shop (neu).zip", "shop-neu"), ("été.csv", "ete"), ("商品.zip", "shop"), ("a" * 90 + ".zip", "a" * 64)],
 )
 def test_a_catalogue_is_named_after_its_file(file, name):
-    assert load_options.suggested_name(file) == name
+    assert options.suggested_name(file) == name
 
 
 # ------------------------------------------------------------------------------------------------- the report
@@ -510,8 +511,8 @@ def test_a_check_of_a_new_catalogue_waits_on_an_otherwise_empty_page(screen):
 
 
 def test_a_check_that_is_being_committed_is_not_shown(screen, shop_catalogue):
+    from backend.flow.requests import to_json
     from backend.jobs.store import JobStore
-    from backend.requests import to_json
 
     checked(screen)
     request = CommitRequest(staged=STAGED)

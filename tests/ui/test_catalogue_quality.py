@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.components import quality_charts
+from app.components.catalogue import quality_charts
 from tests.ui.conftest import add_version, assert_calm, grid, press, shop_row, texts, write_quality
 
 PREFIX = "quality-shop-5-1"

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from app import deploy_services
-from backend import bundle
-from backend.bundle import CatalogueRef
+from app.services import deploy
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
 from backend.errors import SettingsError
+from backend.flow.requests import IndexRequest, to_json
 from backend.jobs.store import JobStore
 from backend.registry.card import card_of
 from backend.registry.golden import golden_queries
 from backend.registry.ledger import Check, Event, Ledger, RegisteredVersion, write_ledger
-from backend.requests import IndexRequest, to_json
 from backend.serving.tokens import token_store
 from tests.fixtures.endpoint import encoded, picture
 from tests.ui.conftest import assert_calm, grid, press, texts
@@ -186,9 +186,9 @@ def test_a_damaged_ledger_is_a_sentence(screen, shop_model):
 
 
 def test_health_shows_how_it_answers(screen, shop_endpoint, shop_model):
-    from app import services
+    from app.services import common
 
-    services.endpoint().recommend(PHOTO, k=3)
+    common.endpoint().recommend(PHOTO, k=3)
     shown = texts(screen.open("deploy"))
     assert "Questions 1" in shown
     assert "Refused or failed 0" in shown
@@ -275,7 +275,7 @@ def test_the_widest_scope_is_left_to_the_command_line_and_tokens_that_have_it_st
     assert test.selectbox(key="token_scope").options == ["Look: health, version, counts", "Ask for products"]
     assert "tokens issue NAME --scope all" in texts(test)
     with pytest.raises(SettingsError, match="cannot be made here"):
-        deploy_services.issue_token("web-shop", "all", None)
+        deploy.issue_token("web-shop", "all", None)
     assert store.find(earlier).may("all")
     assert "web-shop" not in store.names()
 

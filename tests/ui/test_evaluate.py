@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from app.components import evaluate_calibration, evaluate_charts, evaluate_compare, evaluate_tables
-from backend import bundle
+from app.components.evaluate import calibration, charts, compare
+from app.components.evaluate import tables as evaluate_tables
+from backend.bundles import bundle
 from backend.evaluation.answers import load_answers
 from backend.evaluation.report import REPORT, load_report
+from backend.flow.requests import EvaluateRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.requests import EvaluateRequest, to_json
 from tests.fixtures.evaluation import SEEN, UNSEEN
 from tests.ui.conftest import assert_calm, finished, grid, press, texts
 
@@ -200,7 +201,7 @@ def test_a_cell_of_the_matrix_opens_its_pairs(judged, report):
 
 
 def test_every_cell_of_the_matrix_carries_what_a_click_needs(report):
-    figure = evaluate_charts.confusion(report.confusion)
+    figure = charts.confusion(report.confusion)
     counts, clickable = figure.data
     assert list(counts.x) == list(counts.y) == sorted(SEEN)
     carried = {(label, nearest): number for label, nearest, number, _ in clickable.customdata}
@@ -209,7 +210,7 @@ def test_every_cell_of_the_matrix_carries_what_a_click_needs(report):
 
 def test_very_many_labels_are_drawn_in_part(report):
     cells = [replace(report.confusion[0], label=f"l{n:03}", nearest=f"l{n + 1:03}", queries=n + 1) for n in range(99)]
-    drawn = evaluate_charts.drawn_labels(cells)
+    drawn = charts.drawn_labels(cells)
     assert len(drawn) == 40
     assert "l098" in drawn
     assert "l001" not in drawn
@@ -275,7 +276,7 @@ def test_the_threshold_is_said_in_words(judged, report):
 )
 def test_what_is_said_of_the_threshold_is_what_was_measured(report, measured, says):
     found = replace(report.calibration, threshold=0.8, precision_target=0.9, test_precision=measured)
-    said = evaluate_calibration.sentence(found)
+    said = calibration.sentence(found)
     assert says in said
     assert "at least" not in said
 
@@ -323,7 +324,7 @@ def test_a_difference_that_may_be_chance_is_called_so(evaluated_home):
         rates = {
             name: replace(rate, difference=Estimate((low + high) / 2, low, high)) for name, rate in found.rates.items()
         }
-        return evaluate_compare.sentence(replace(found, rates=rates))
+        return compare.sentence(replace(found, rates=rates))
 
     assert "may be chance" in with_difference(-0.01, 0.02)
     assert "large finds the right nearest product more often" in with_difference(0.01, 0.02)

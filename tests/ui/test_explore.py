@@ -10,16 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.components import (
-    explore_charts,
-    explore_form,
-    explore_insight,
-    explore_map,
-    explore_payload,
-    explore_selection,
-)
-from app.components.explore_view import first_match
-from backend import bundle
+from app.components.explore import charts, form, insight, payload, selection
+from app.components.explore import map as explore_map
+from app.components.explore.view import first_match
+from backend.bundles import bundle
+from backend.flow.requests import ProjectRequest, SplitsRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.projection import lists
@@ -27,8 +22,7 @@ from backend.projection.columns import Column
 from backend.projection.insight import Overlap
 from backend.projection.lists import ListedProduct, SavedList
 from backend.projection.maps import list_maps
-from backend.requests import ProjectRequest, SplitsRequest, to_json
-from backend.retrieval.gallery import Gallery
+from backend.retrieval.gallery.gallery import Gallery
 from tests.fixtures.endpoint import encoded, picture
 from tests.fixtures.evaluation import WARDROBE
 from tests.fixtures.projection import write_map
@@ -148,12 +142,12 @@ def test_it_says_what_the_map_is_worth(mapped, info):
     said = texts(opened(mapped)).replace("\\", "")
     assert f"Trustworthiness {info.worth['2'].trustworthiness:.3f}" in said
     sampled = replace(info.worth["2"], asked=50, trustworthiness=0.5)
-    told = explore_form.worth_sentence(replace(info, options=replace(info.options, supervised=True)), sampled)
+    told = form.worth_sentence(replace(info, options=replace(info.options, supervised=True)), sampled)
     assert "trust the neighbours, not the picture" in told
     assert "Labels helped" in told
     assert "Measured on 50 products" in told
     few = replace(sampled, trustworthiness=None, accuracy=None, full_accuracy=None)
-    told = explore_form.worth_sentence(info, few)
+    told = form.worth_sentence(info, few)
     assert told.startswith("There are too few products to say how far this map can be trusted.")
     assert "Ten neighbours" not in told
     assert "Trustworthiness" not in told
@@ -243,8 +237,8 @@ def test_new_products_look_different_until_the_map_is_drawn_again(mapped, ids):
     _, mixed = map_data(test)
     (blob,) = mixed.arrow_blobs.values()
     marks = pa.ipc.open_stream(blob.data).read_all()["mark"].to_numpy()
-    assert marks[-1] >= explore_payload.PLACED
-    assert (marks[:-1] < explore_payload.PLACED).all()
+    assert marks[-1] >= payload.PLACED
+    assert (marks[:-1] < payload.PLACED).all()
     assert "1 product came since, 1 went" in texts(test).replace("\\", "")
     assert gallery.size == len(marks)
 
@@ -313,16 +307,16 @@ def test_outliers_overlap_hubs_and_duplicates(mapped):
 
 
 def test_hubs_are_said_in_words():
-    assert "crowd out" in explore_insight.hubs_sentence(10, 4, 100, 2.0)
-    assert "fairly evenly" in explore_insight.hubs_sentence(10, 0, 100, 0.3)
+    assert "crowd out" in insight.hubs_sentence(10, 4, 100, 2.0)
+    assert "fairly evenly" in insight.hubs_sentence(10, 0, 100, 0.3)
 
 
 def test_very_many_labels_are_drawn_in_part():
     labels = tuple(f"l{number:03}" for number in range(60))
     square = np.eye(60)
     found = Overlap(labels, tuple(range(60)), square, square)
-    assert explore_charts.drawn_labels(found) == list(range(20, 60))
-    assert len(explore_charts.overlap(found).data[0].x) == 40
+    assert charts.drawn_labels(found) == list(range(20, 60))
+    assert len(charts.overlap(found).data[0].x) == 40
 
 
 def test_without_lists_it_says_how_they_come_about(mapped):
@@ -375,10 +369,10 @@ def test_two_models_show_one_selection(mapped, ids):
 def test_coordinates_come_back_from_their_steps():
     positions = np.random.default_rng(1).normal(size=(200, 2)).astype(np.float32) * 8
     column = Column("Label", "texts", ("a", "b"), np.zeros(200, np.int32))
-    found = explore_payload.payload("m", positions, np.zeros(200, np.uint8), np.zeros(200, np.bool_), column)
+    found = payload.payload("m", positions, np.zeros(200, np.uint8), np.zeros(200, np.bool_), column)
     for axis, name in enumerate("xy"):
         steps = found.table[name].to_numpy().astype(np.float64)
-        back = found.low[axis] + steps * (found.high[axis] - found.low[axis]) / explore_payload.STEPS
+        back = found.low[axis] + steps * (found.high[axis] - found.low[axis]) / payload.STEPS
         assert np.abs(back - positions[:, axis]).max() < (found.high[axis] - found.low[axis]) / 65_000
     assert found.table.nbytes / 200 <= 12
 
@@ -386,23 +380,23 @@ def test_coordinates_come_back_from_their_steps():
 def test_more_texts_than_colours_are_others_and_unknown_numbers_are_grey():
     names = tuple(f"n{number}" for number in range(50))
     many = Column("Brand", "texts", names, np.arange(50, dtype=np.int32))
-    codes, told = explore_payload._codes(many)
+    codes, told = payload._codes(many)
     assert told["names"][-1] == "Others"
     assert codes.max() == len(told["names"]) - 1 == len(told["light"]) - 1 == len(told["dark"]) - 1
     numbers = Column("Price", "numbers", numbers=np.asarray([1.0, np.nan, 3.0], np.float32))
-    steps, told = explore_payload._codes(numbers)
-    assert steps[1] == explore_payload.UNKNOWN
+    steps, told = payload._codes(numbers)
+    assert steps[1] == payload.UNKNOWN
     assert told["low"] < told["high"]
 
 
 def test_points_that_are_all_the_same_are_sent_all_the_same():
     column = Column("Label", "texts", ("a",), np.zeros(3, np.int32))
-    found = explore_payload.payload("m", np.zeros((3, 2), np.float32), np.zeros(3, np.uint8), np.zeros(3, bool), column)
+    found = payload.payload("m", np.zeros((3, 2), np.float32), np.zeros(3, np.uint8), np.zeros(3, bool), column)
     assert found.high[0] > found.low[0]
 
 
 def test_a_selection_is_counted_by_label():
-    said = explore_selection.counts_sentence(["hat", "hat", "", *[f"l{number}" for number in range(14)]])
+    said = selection.counts_sentence(["hat", "hat", "", *[f"l{number}" for number in range(14)]])
     assert said.startswith("hat 2 · No label 1")
     assert said.endswith("4 more labels")
 

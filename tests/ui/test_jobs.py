@@ -8,11 +8,11 @@ import signal
 import pytest
 
 from app import words
-from app.components.job_panel import progress_text
-from app.components.job_result import sentences, summary
+from app.components.jobs.panel import progress_text
+from app.components.jobs.result import sentences, summary
+from backend.flow.requests import IngestRequest, RefreshRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import Job, JobProgress, JobStore
-from backend.requests import IngestRequest, RefreshRequest, to_json
 from tests.ui.conftest import assert_calm, texts
 
 REFRESHED = {
@@ -146,10 +146,10 @@ def test_a_refresh_on_find_similar_is_a_line_with_a_link_and_no_log(screen, shop
 
 
 def test_a_page_forgets_a_job_that_ended_long_ago(screen, monkeypatch):
-    from app.components import job_panel
+    from app.components.jobs import panel
 
     finished(screen, "succeed")
-    monkeypatch.setattr(job_panel, "RECENT_S", 0.0)
+    monkeypatch.setattr(panel, "RECENT_S", 0.0)
     assert "Done" not in texts(screen.open("catalogue"))
     assert "Done" in texts(screen.open("jobs"))
 

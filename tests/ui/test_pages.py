@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from app import services
 from app.navigation import FOLDER, PAGES
+from app.services import common
 from backend.errors import EnvironmentUnready
 from tests.ui.conftest import assert_calm, texts
 
@@ -75,7 +75,7 @@ def test_an_expected_failure_is_a_sentence_with_a_next_step(screen, shop_catalog
     def fail(*_args, **_options):
         raise EnvironmentUnready("The *shelf* is empty.", next_step="Fill it with `make shelf`.")
 
-    monkeypatch.setattr(services, DOOR[name], fail)
+    monkeypatch.setattr(common, DOOR[name], fail)
     test = screen.open(name)
     assert not test.exception
     is_for_shop = next(page.is_for_shop for page in PAGES if page.name == name)
@@ -88,7 +88,7 @@ def test_an_unexpected_failure_is_a_number_on_the_page_and_a_trace_in_the_log(sc
     def fail(*_args, **_options):
         raise RuntimeError("the secret inner reason")
 
-    monkeypatch.setattr(services, DOOR[name], fail)
+    monkeypatch.setattr(common, DOOR[name], fail)
     with caplog.at_level(logging.ERROR, logger="app.notices"):
         test = screen.open(name)
     assert not test.exception
@@ -117,6 +117,6 @@ def test_a_damaged_catalogue_is_said_as_such(screen, shop_catalogue):
 
 
 def work(name: str):
-    from backend.requests import IngestRequest
+    from backend.flow.requests import IngestRequest
 
     return IngestRequest(catalogue=name)

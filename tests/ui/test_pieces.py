@@ -10,11 +10,13 @@ import plotly.graph_objects as go
 import pytest
 
 from app import words
-from app.components import charts, endpoint_card, job_result, product_grid, system_facts
-from app.components.product_grid import Card
+from app.components.jobs import result as job_result
+from app.components.shared import charts, endpoint_card, product_grid
+from app.components.shared.product_grid import Card
+from app.components.system import facts
 from backend.catalogue.items import CatalogueSummary, Product
-from backend.doctor import Check
-from backend.keeper import STATES_FILE
+from backend.machine.doctor import Check
+from backend.machine.keeper import STATES_FILE
 from backend.settings import SecretStr
 from tests.support.pictures import encoded
 from tests.ui.conftest import texts
@@ -146,7 +148,7 @@ def test_curves_are_ordered_by_step_and_only_what_is_named():
 
 
 def test_settings_are_listed_with_secrets_masked(settings):
-    rows = system_facts.settings_rows(replace(settings, endpoint_token=SecretStr("do-not-show")))
+    rows = facts.settings_rows(replace(settings, endpoint_token=SecretStr("do-not-show")))
     by_name = {row["Setting"]: row["Value"] for row in rows}
     assert by_name["TWINSET_ENDPOINT_TOKEN"] == "set, not shown"
     assert "do-not-show" not in str(rows)
@@ -155,9 +157,9 @@ def test_settings_are_listed_with_secrets_masked(settings):
 
 def test_addresses_are_those_of_the_settings(settings):
     found = replace(settings, mlflow_port=8701, endpoint_port=8601)
-    assert list(system_facts.addresses(found).values()) == ["http://127.0.0.1:8701", "http://127.0.0.1:8601/ping"]
+    assert list(facts.addresses(found).values()) == ["http://127.0.0.1:8701", "http://127.0.0.1:8601/ping"]
     remote = replace(found, tracking_uri="https://runs.example", endpoint_url="https://answers.example")
-    assert list(system_facts.addresses(remote).values()) == ["https://runs.example", "https://answers.example/ping"]
+    assert list(facts.addresses(remote).values()) == ["https://runs.example", "https://answers.example/ping"]
 
 
 def test_passwords_in_addresses_are_on_no_page(screen):
@@ -166,9 +168,9 @@ def test_passwords_in_addresses_are_on_no_page(screen):
     for view in ("Ready?", "Settings"):
         test = screen.open("system", view=view)
         assert "s3cret" not in f"{texts(test)} {[frame.value.to_json() for frame in test.dataframe]} {test.main}"
-    values = system_facts.settings_rows(screen.settings)
+    values = facts.settings_rows(screen.settings)
     assert "https://tracking.example" in [row["Value"] for row in values]
-    assert "s3cret" not in str([*values, *system_facts.addresses(screen.settings).values()])
+    assert "s3cret" not in str([*values, *facts.addresses(screen.settings).values()])
 
 
 def test_a_server_that_is_down_is_said(screen):
@@ -190,10 +192,10 @@ def test_recipes_name_the_address_and_leave_the_token_out():
 
 
 def test_failed_checks_come_first_with_their_remedy(screen, monkeypatch):
-    from app import services
+    from app.services import common
 
     found = [Check("Python", ok=True, detail="3.11"), Check("Java", ok=False, detail="not found", fix="Install it.")]
-    monkeypatch.setattr(services, "machine_checks", lambda: found)
+    monkeypatch.setattr(common, "machine_checks", lambda: found)
     test = screen.open("system")
     assert test.warning[0].value == "**Java** · not found\n\nInstall it."
     assert "**Python** · 3.11" in texts(test)

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app import services
-from backend import bundle
+from app.services import common
+from backend.bundles import bundle
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
 from backend.serving.answers import NOTHING_CLOSE
@@ -163,7 +163,7 @@ def test_the_list_can_be_had_as_csv(ready):
 
 
 def test_csv_holds_every_neighbour_and_no_formula(projection_recommender):
-    from app.components.answer_view import as_csv
+    from app.components.search.answer_view import as_csv
     from backend.serving.answers import Answer, AnswerNeighbour
 
     one = AnswerNeighbour(1, "a1", "blob", 0.25, 0.75, b"", "=1+1", None, 'B "o", Ltd', "grey", 9.5, 3)
@@ -215,7 +215,7 @@ def test_a_wrong_token_is_said_where_it_can_be_mended(screen, shop_endpoint):
 def test_an_endpoint_that_fails_in_the_middle_of_a_question_is_a_plain_sentence(screen, shop_endpoint):
     test = screen.open(product="b017")
     screen.settings = replace(screen.settings, endpoint_token=SecretStr("x" * 40))
-    services.endpoint.clear()
+    common.endpoint.clear()
     test.slider(key="k").set_value(5).run()
     assert [error.value.partition("\n")[0] for error in test.error] == [
         "Similar products cannot be found at the moment."
@@ -242,8 +242,8 @@ def test_text_of_the_catalogue_is_sent_as_data_not_as_markup(ready):
 def test_of_very_many_values_the_frequent_ones_are_listed_and_the_rare_ones_are_typed(
     screen, shop_endpoint, monkeypatch
 ):
-    monkeypatch.setattr(services, "FACET_VALUES", 2)
-    services.facets.clear()
+    monkeypatch.setattr(common, "FACET_VALUES", 2)
+    common.facets.clear()
     test = screen.open(product="b015")
     labels = test.multiselect(key="filter_label")
     assert labels.options == ["blob", "checks"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.requests import FidelityRequest
+from backend.flow.requests import FidelityRequest
 from backend.retrieval.fidelity import ArmReport, FidelityReport
 from tests.fixtures.endpoint import encoded, picture
 from tests.ui.conftest import add_version, assert_calm, finished, grid, press, shop_row, texts
@@ -116,15 +116,15 @@ def report(model, **changes):
 
 
 def test_what_was_measured_of_an_index_is_found_while_it_is_that_index(screen, shop_catalogue, shop_model):
-    from app import retrieval_services
+    from app.services import retrieval
 
-    assert retrieval_services.fidelity(shop_model) is None
+    assert retrieval.fidelity(shop_model) is None
     old = report(shop_model, generation=2)
     finished(screen, FidelityRequest(shop_model.name), old.as_dict())
-    assert retrieval_services.fidelity(shop_model) is None
+    assert retrieval.fidelity(shop_model) is None
     now = report(shop_model)
     finished(screen, FidelityRequest(shop_model.name), now.as_dict())
-    assert retrieval_services.fidelity(shop_model) == now
+    assert retrieval.fidelity(shop_model) == now
 
 
 def test_the_deploy_page_shows_it_and_measures_again(screen, shop_endpoint, shop_model):

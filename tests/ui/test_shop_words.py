@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app.components import load_preview
+from app.components.loading import preview
 from app.navigation import PAGES
 from tests.fixtures.endpoint import encoded, picture
 from tests.support.pictures import encoded as coloured
@@ -27,7 +27,7 @@ BANNED = (
 )
 WORD = re.compile(rf"\b(?:{'|'.join(BANNED)})\b|`(?:python|make|twinset|models)\b", re.IGNORECASE)
 # Where one of them has to stand: what a column of the user's own file must hold, and the two small figures of a card.
-EXEMPT = (load_preview.FIELDS["split"], re.compile(r"similarity -?\d\.\d{3}\ndistance \d\.\d{3}"))
+EXEMPT = (preview.FIELDS["split"], re.compile(r"similarity -?\d\.\d{3}\ndistance \d\.\d{3}"))
 NOT_SHOWN = {"id", "form_id", "url", "element_id", "user_key", "key", "json", "page", "query_string", "component_name"}
 
 

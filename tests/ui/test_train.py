@@ -7,15 +7,16 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from app.components import train_fields, train_preview
-from backend.bundle import CatalogueRef
-from backend.holding import lock_of
+from app.components.train import fields as train_fields
+from app.components.train import preview
+from backend.bundles.bundle import CatalogueRef
+from backend.files.holding import lock_of
+from backend.flow.requests import DeleteRequest, TrainRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.requests import DeleteRequest, TrainRequest, to_json
 from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
 from backend.training.preparation import ModelPlace, note_training
-from backend.training.rank_folder import RankFolder, RankState
+from backend.training.ranks.rank_folder import RankFolder, RankState
 from tests.fixtures.endpoint import shop_rows
 from tests.support.holding import held_elsewhere
 from tests.ui.conftest import add_version, assert_calm, finished, open_popover, press, shop_row, texts, write_catalogue
@@ -110,8 +111,8 @@ def test_fields_that_do_not_go_together_are_said_and_nothing_can_be_started(scre
 
 
 def test_mixed_precision_without_a_gpu_is_said(screen, shop, monkeypatch):
-    from app import training_checks
-    from backend.training.preflight import Machine
+    from app.services import training_checks
+    from backend.training.ranks.preflight import Machine
 
     monkeypatch.setattr(training_checks, "machine", lambda: Machine(cores=2))
     test = screen.open("train")
@@ -146,18 +147,18 @@ def test_the_preview_shows_real_products_as_the_network_sees_them(screen, shop):
 
 def test_the_sheet_holds_each_picture_and_its_changed_versions():
     pixels = np.random.default_rng(0).integers(0, 255, (2, 28, 28, 1), dtype=np.uint8)
-    sheet = train_preview.contact_sheet(pixels, preset("resnet", augmentation="flip"))
-    cell = 3 * 28 + train_preview.GAP
-    assert sheet.shape == (2 * cell, (1 + train_preview.VERSIONS) * cell, 1)
+    sheet = preview.contact_sheet(pixels, preset("resnet", augmentation="flip"))
+    cell = 3 * 28 + preview.GAP
+    assert sheet.shape == (2 * cell, (1 + preview.VERSIONS) * cell, 1)
     for row, picture in enumerate(pixels):
         enlarged = picture.repeat(3, axis=0).repeat(3, axis=1)
         cells = [
             sheet[row * cell : row * cell + 84, column * cell : column * cell + 84]
-            for column in range(1 + train_preview.VERSIONS)
+            for column in range(1 + preview.VERSIONS)
         ]
         np.testing.assert_array_equal(cells[0], enlarged)
         assert all(np.array_equal(c, enlarged) or np.array_equal(c, enlarged[:, ::-1]) for c in cells)
-    assert train_preview.contact_sheet(pixels, preset("resnet", augmentation="none")).shape == (2 * cell, cell, 1)
+    assert preview.contact_sheet(pixels, preset("resnet", augmentation="none")).shape == (2 * cell, cell, 1)
 
 
 TWO = TrainRequest("shop", 5, preset("resnet", epochs=4), "pair", workers=2)

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from app import tune_state, tuning_services
-from app.components import tune_charts, tune_compare, tune_space, tune_words
-from backend.holding import lock_of
+from app.components.tune import charts, compare, space, state, words
+from app.services import tuning
+from backend.files.holding import lock_of
+from backend.flow.requests import TuneRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.requests import TuneRequest, to_json
 from backend.training.config import PRESETS
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
@@ -83,7 +83,7 @@ def test_the_button_asks_for_what_the_form_says(screen, shop):
     plan = SweepPlan.from_dict(job.request["plan"])
     assert (job.kind, plan.name, plan.catalogue, plan.version) == ("tune", "mine", "shop", 5)
     assert (plan.budget.trials, plan.objective.metric, plan.config) == (5, "map_at_r", PRESETS["resnet"])
-    assert plan.space == tune_space.suggested(PRESETS["resnet"])
+    assert plan.space == space.suggested(PRESETS["resnet"])
 
 
 def test_what_is_maximised_is_said_and_that_the_test_split_is_not_used(screen, shop):
@@ -95,7 +95,7 @@ def test_what_is_maximised_is_said_and_that_the_test_split_is_not_used(screen, s
 def test_values_that_it_might_try_are_shown_before_anything_starts(screen, shop):
     test = screen.open("tune")
     drawn = test.dataframe[0].value
-    assert len(drawn) == tuning_services.EXAMPLES
+    assert len(drawn) == tuning.EXAMPLES
     assert "Learning rate" in drawn.columns
     assert "for 24 trials" in texts(test)
 
@@ -135,13 +135,13 @@ def test_impossible_combinations_are_said(screen, shop):
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_has_a_row_of_the_editor_that_makes_a_dimension_for_it(name):
-    dimension = tune_space.usual(name, PRESETS["resnet-colour"])
+    dimension = space.usual(name, PRESETS["resnet-colour"])
     Space({name: dimension}).check()
-    assert dimension.kind in tune_words.KINDS
+    assert dimension.kind in words.KINDS
 
 
 def test_a_space_is_saved_by_name_and_taken_up_again(screen, shop):
-    tuning_services.save_space("rates", SPACE)
+    tuning.save_space("rates", SPACE)
     test = screen.open("tune")
     test.selectbox(key="tune_space_start").select("rates").run()
     assert_calm(test)
@@ -150,10 +150,10 @@ def test_a_space_is_saved_by_name_and_taken_up_again(screen, shop):
 
 
 def test_the_same_sweep_asked_for_twice_is_started_once(screen, shop):
-    plan = SweepPlan("", "shop", 5, PRESETS["resnet"], tune_space.suggested(PRESETS["resnet"]))
-    first = tuning_services.request(plan)
+    plan = SweepPlan("", "shop", 5, PRESETS["resnet"], space.suggested(PRESETS["resnet"]))
+    first = tuning.request(plan)
     job = screen.runner.submit(first)
-    assert tuning_services.request(plan) == (first if not job.state.is_finished else tuning_services.request(plan))
+    assert tuning.request(plan) == (first if not job.state.is_finished else tuning.request(plan))
 
 
 # ------------------------------------------------------------------------------------------------- a sweep
@@ -200,12 +200,12 @@ def test_picked_trials_are_the_ones_in_the_table_until_all_are_asked_for(screen,
 
 
 def test_a_mark_carries_its_trial_and_chosen_ones_stand_out(autumn):
-    figure = tune_charts.history(autumn.trials(), (3,))
+    figure = charts.history(autumn.trials(), (3,))
     marks = figure.data[1]
     at = [carried[0] for carried in marks.customdata].index(3)
     assert marks.marker.opacity[at] == 1.0
     assert sum(opacity < 1 for opacity in marks.marker.opacity) == len(marks.customdata) - 1
-    lines = tune_charts.parallel(autumn.plan(), autumn.trials(), (3, 4)).data[0]
+    lines = charts.parallel(autumn.plan(), autumn.trials(), (3, 4)).data[0]
     assert [len(dimension["values"]) for dimension in lines.dimensions] == [2] * 4
     assert lines.dimensions[1].ticktext == ("Triplet", "Multi-similar…")
 
@@ -219,7 +219,7 @@ def test_final_training_starts_from_the_best_trial_and_names_it(screen, autumn):
 
 
 def test_trials_are_exported(screen, autumn):
-    rows = list(csv.DictReader(io.StringIO(tuning_services.exported("autumn", "csv"))))
+    rows = list(csv.DictReader(io.StringIO(tuning.exported("autumn", "csv"))))
     assert len(rows) == 8
     test = trials_view(screen)
     assert [button.proto.label for button in test.get("download_button")] == ["Trials as CSV", "Trials as JSON"]
@@ -350,15 +350,13 @@ def test_one_sweep_cannot_be_compared(screen, autumn):
 
 def test_the_better_one_is_named():
     side = {"best_value": 0.5, "sweep": "a"}
-    assert (
-        tune_compare.sentence({"first": side, "second": side, "difference": None}) == "One of them has no figure yet."
-    )
+    assert compare.sentence({"first": side, "second": side, "difference": None}) == "One of them has no figure yet."
     other = {"best_value": 0.25, "sweep": "b"}
-    assert "a found 50.00%, 25.00 points more than b" in tune_compare.sentence(
+    assert "a found 50.00%, 25.00 points more than b" in compare.sentence(
         {"first": side, "second": other, "difference": -0.25}
     )
 
 
 def test_picks_belong_to_their_sweep(screen, autumn):
-    assert tune_state.picked_trials("winter") == ()
+    assert state.picked_trials("winter") == ()
     assert SweepFolder(screen.settings.sweeps_dir / "autumn").is_running is False

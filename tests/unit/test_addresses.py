@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.addresses import ShownFormatter, is_loopback_host, shown
 from backend.errors import RegistryError
+from backend.errors.addresses import ShownFormatter, is_loopback_host, shown
 
 TEXT = st.text(st.characters(exclude_characters="@:/?&= \t\r\n\v\f", exclude_categories=("Cs", "Z", "Cc")), min_size=4)
 

@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue import change_rows
-from backend.catalogue.changes import CHANGE_KINDS, changes_between, changes_towards
-from backend.catalogue.delta_log import rows_of
+from backend.catalogue.delta.delta_log import rows_of
 from backend.catalogue.items import PRODUCTS
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.upkeep import change_rows
+from backend.catalogue.upkeep.changes import CHANGE_KINDS, changes_between, changes_towards
 from backend.errors import CatalogueError, CatalogueNotFound
 
 FEED = {"delta.enableChangeDataFeed": "true"}

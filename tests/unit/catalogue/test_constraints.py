@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from backend.catalogue.constraints import _conditions, broken_constraint, require_storable
 from backend.catalogue.items import PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
+from backend.catalogue.loading.constraints import _conditions, broken_constraint, require_storable
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.errors import CatalogueError
 

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from backend.catalogue.delta_table import spark_errors
+from backend.catalogue.delta.delta_table import spark_errors
 from backend.errors import Cancelled, CatalogueBusy, CatalogueError, StorageFull, WorkbenchError
 from backend.progress import NullProgress
 

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from backend.catalogue import fashion_mnist
-from backend.catalogue.download import Patience, download
+from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.download import Patience, download
 from backend.errors import Cancelled, DatasetDamaged, DatasetUnavailable, SettingsError
 from backend.progress import NullProgress
 

@@ -8,8 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from backend.catalogue import duplicates
-from backend.catalogue.duplicates import Leak, exact_groups, find_leaks, mended_splits, near_groups
+from backend.catalogue.quality import duplicates
+from backend.catalogue.quality.duplicates import Leak, exact_groups, find_leaks, mended_splits, near_groups
 from backend.errors import CatalogueError
 
 TRAIN, VALIDATION, TEST, GALLERY = "train", "validation", "test", "gallery-only"

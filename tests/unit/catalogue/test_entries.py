@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from backend.catalogue.entries import CHECKED_ENTRY_SCHEMA, check_entries
-from backend.catalogue.sources import entry_table
+from backend.catalogue.loading.entries import CHECKED_ENTRY_SCHEMA, check_entries
+from backend.catalogue.sources.sources import entry_table
 from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueError
 

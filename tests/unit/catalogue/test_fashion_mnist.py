@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.catalogue import fashion_mnist
+from backend.catalogue.sources import fashion_mnist
 from backend.errors import DatasetDamaged, DatasetUnavailable
 from backend.progress import NullProgress
 

@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from backend.catalogue.changes import changes_between
-from backend.catalogue.commit import held_by
-from backend.catalogue.delta_log import masks_of, open_table
-from backend.catalogue.history import history
+from backend.catalogue.delta.delta_log import masks_of, open_table
 from backend.catalogue.items import PRODUCTS
+from backend.catalogue.loading.commit import held_by
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources.tables.listing import TableSource
+from backend.catalogue.upkeep.changes import changes_between
+from backend.catalogue.upkeep.history import history
 from backend.errors import CatalogueError
 from backend.feeding.arrow import decode_split
-from backend.pixel_spec import PixelSpec
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.tuning.snapshot import open_for_choice
 from tests.support.pictures import by_id, encoded, pictures_of

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from backend.catalogue.parquet_files import dataset, open_parquet, read_footer
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources.parquet.files import dataset, open_parquet, read_footer
+from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import CatalogueError
 from tests.support.foreign_parquet import as_half_float, write_with_views
 from tests.support.pictures import by_id, encoded, pictures_of

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.catalogue.guessing import guess_mapping
-from backend.catalogue.preview import preview
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources.guessing import guess_mapping
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.listing import TableSource
 from tests.support.pictures import put
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backend.catalogue.history import catalogue_states, history, readable_versions, require_readable
+from backend.catalogue.delta.log_replay import _commit
 from backend.catalogue.items import PRODUCTS
-from backend.catalogue.log_replay import _commit
+from backend.catalogue.upkeep.history import catalogue_states, history, readable_versions, require_readable
 from backend.errors import CatalogueNotFound
 from tests.support.delta_logs import add, commit, remove, write_log
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.catalogue.entries import check_entries
 from backend.catalogue.labels import OneLabelEach, alike, apart, said
-from backend.catalogue.picture_sources import FolderSource
-from backend.catalogue.preview import preview
-from backend.catalogue.sources import Source, entry_table, remarks_of
+from backend.catalogue.loading.entries import check_entries
+from backend.catalogue.sources.pictures.listing import FolderSource
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.sources import Source, entry_table, remarks_of
 from backend.catalogue.split_demand import demand_of, shortfalls
 from backend.catalogue.splits import SplitPlan, assign_splits
 from tests.support.pictures import pictures_of, put

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from backend.catalogue import locations
-from backend.catalogue.locations import detect, keep_upload, open_source, require_allowed, source_roots
-from backend.catalogue.picture_sources import FolderSource, ZipSource
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources import locations
+from backend.catalogue.sources.locations import detect, keep_upload, open_source, require_allowed, source_roots
+from backend.catalogue.sources.pictures.listing import FolderSource, ZipSource
+from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import CatalogueError, DatasetUnavailable, StorageFailed, StorageFull
 from tests.support.pictures import encoded, put
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from backend.catalogue.log_bounds import require_inside
-from backend.catalogue.preview import preview
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.delta.log_bounds import require_inside
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import CatalogueError
 from tests.support.delta_logs import VECTOR
 

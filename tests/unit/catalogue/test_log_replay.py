@@ -9,7 +9,7 @@ import deltalake
 import pyarrow as pa
 import pytest
 
-from backend.catalogue.log_replay import files_present, states
+from backend.catalogue.delta.log_replay import files_present, states
 from backend.errors import CatalogueError
 from tests.support.delta_logs import FEED_OFF, FEED_ON, VECTOR, VECTOR_FILE, add, commit, remove, write_log
 

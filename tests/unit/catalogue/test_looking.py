@@ -13,8 +13,8 @@ import pytest
 from deltalake import write_deltalake
 from PIL import Image
 
-from backend.catalogue.looking import LIMITS, Looking, Question
-from backend.catalogue.preview import preview
+from backend.catalogue.sources.looking import LIMITS, Looking, Question
+from backend.catalogue.sources.preview import preview
 from backend.errors import CatalogueError, DatasetUnavailable
 from tests.support.pictures import encoded, put
 

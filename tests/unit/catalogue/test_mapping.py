@@ -6,9 +6,9 @@ from dataclasses import fields
 
 import pytest
 
-from backend.catalogue import mapping
 from backend.catalogue.items import DETAIL_COLUMNS, Product
-from backend.catalogue.mapping import FIELDS, check_columns, guess_columns
+from backend.catalogue.sources import mapping
+from backend.catalogue.sources.mapping import FIELDS, check_columns, guess_columns
 from backend.errors import CatalogueError
 
 

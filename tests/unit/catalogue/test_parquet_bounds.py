@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.catalogue import parquet_bounds
-from backend.catalogue.looking import Looking, Question
-from backend.catalogue.parquet_bounds import rows_at_once, sizes_of
-from backend.catalogue.parquet_footer import plain_footer
-from backend.catalogue.preview import preview
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources.looking import Looking, Question
+from backend.catalogue.sources.parquet import bounds
+from backend.catalogue.sources.parquet.bounds import rows_at_once, sizes_of
+from backend.catalogue.sources.parquet.footer import plain_footer
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import CatalogueError
 from tests.support.pictures import encoded
 
@@ -79,7 +79,7 @@ def test_texts_of_large_dictionaries_are_read_as_they_are(tmp_path):
     kinds = [f"kind {row % 3}" for row in range(rows)]
     columns = {"image": [f"{row}.png" for row in range(rows)], "title": titles, "kind": kinds, "n": list(range(rows))}
     path = write(tmp_path / "t.parquet", columns)
-    assert sizes_of(path, pq.read_metadata(path)).longest * 1_024 > parquet_bounds.BATCH_BYTES
+    assert sizes_of(path, pq.read_metadata(path)).longest * 1_024 > bounds.BATCH_BYTES
     entries = source(path, title="title", label="kind", stock="n").entries()
     assert entries["title"].to_pylist() == [title and title.strip() for title in titles]
     assert entries["label"].to_pylist() == kinds
@@ -89,7 +89,7 @@ def test_texts_of_large_dictionaries_are_read_as_they_are(tmp_path):
 @pytest.fixture
 def inflated(tmp_path, monkeypatch):
     """A file of plain texts that shrink by more than a thousand, and a limit that it exceeds."""
-    monkeypatch.setattr(parquet_bounds, "FREE_BYTES", 3_000_000)
+    monkeypatch.setattr(bounds, "FREE_BYTES", 3_000_000)
     texts = ["a" * 100_000] * 40
     return write(tmp_path / "t.parquet", {"image": texts}, use_dictionary=False, data_page_size=1 << 16)
 
@@ -139,7 +139,7 @@ def test_more_columns_than_products_have_are_refused(tmp_path):
 
 
 def test_a_large_picture_that_many_rows_refer_to_is_read_in_few_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_bounds, "BATCH_BYTES", 3_000)
+    monkeypatch.setattr(bounds, "BATCH_BYTES", 3_000)
     pictures = [encoded(1) + bytes(900), encoded(2)]
     columns = {"image": pictures * 20, "id": [str(row) for row in range(40)]}
     path = write(tmp_path / "t.parquet", columns, row_group_size=40)
@@ -155,13 +155,13 @@ def test_walking_through_what_is_no_end_and_no_page_ends(data):
     file = pa.BufferReader(b"PAR1" + data + len(data).to_bytes(4, "little") + b"PAR1")
     plain_footer(file)
     with suppress(pa.ArrowInvalid, CatalogueError):
-        list(parquet_bounds._pages(pa.BufferReader(data), 0, len(data)))
+        list(bounds._pages(pa.BufferReader(data), 0, len(data)))
 
 
 @pytest.mark.parametrize("data", [b"\x1c" * 5_000, b"\x15" + b"\xff" * 300_000, b"\x19\xf3" + b"\xff" * 9 + b"\x01"])
 def test_deep_endless_and_enormous_values_are_damage(data):
     with pytest.raises(pa.ArrowInvalid):
-        list(parquet_bounds._pages(pa.BufferReader(data), 0, len(data)))
+        list(bounds._pages(pa.BufferReader(data), 0, len(data)))
 
 
 @pytest.mark.slow

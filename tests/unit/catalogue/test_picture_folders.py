@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from backend.catalogue.entries import check_entries
-from backend.catalogue.picture_folders import Said, read_folders
-from backend.catalogue.picture_sources import FolderSource, ZipSource
-from backend.catalogue.preview import preview
+from backend.catalogue.loading.entries import check_entries
+from backend.catalogue.sources.pictures.folders import Said, read_folders
+from backend.catalogue.sources.pictures.listing import FolderSource, ZipSource
+from backend.catalogue.sources.preview import preview
 from backend.catalogue.splits import SplitPlan
 from tests.support.pictures import put
 

@@ -12,12 +12,12 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.catalogue.load_warnings import counted, told
-from backend.catalogue.picture_files import PictureFolder
-from backend.catalogue.picture_names import Finder, Name, Place
-from backend.catalogue.picture_zip import PictureZip
-from backend.catalogue.preview import preview
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.loading.load_warnings import counted, told
+from backend.catalogue.sources.pictures.files import PictureFolder
+from backend.catalogue.sources.pictures.names import Finder, Name, Place
+from backend.catalogue.sources.pictures.zipped import PictureZip
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.listing import TableSource
 from tests.support.pictures import encoded
 
 WORDS = ("Café-Tasche", "Mütze", "Plátano", "ブーツガ", "Ångström", "각")

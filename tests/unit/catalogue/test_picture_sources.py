@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from backend.catalogue import picture_files
-from backend.catalogue.picture_files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, PictureFolder, product_ids
-from backend.catalogue.picture_sources import FolderSource, ZipSource
-from backend.catalogue.picture_zip import PictureZip
-from backend.catalogue.preview import preview
-from backend.catalogue.sources import ENTRY_SCHEMA, Source
+from backend.catalogue.sources.pictures import files as picture_files
+from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, PictureFolder, product_ids
+from backend.catalogue.sources.pictures.listing import FolderSource, ZipSource
+from backend.catalogue.sources.pictures.zipped import PictureZip
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.sources import ENTRY_SCHEMA, Source
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
-from backend.imaging import verify
+from backend.imaging.pixels import verify
 from tests.support.pictures import by_id, codes_of, encoded, pictures_of, put
 
 

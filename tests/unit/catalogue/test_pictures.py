@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend.catalogue.items import PRODUCT_COLUMNS
-from backend.catalogue.pictures import FACT_SCHEMA, STAGED_DDL, STAGED_SCHEMA, PictureCheck, to_bytes
-from backend.catalogue.sources import entry_table
+from backend.catalogue.loading.pictures import FACT_SCHEMA, STAGED_DDL, STAGED_SCHEMA, PictureCheck, to_bytes
+from backend.catalogue.sources.sources import entry_table
 from backend.errors import ImageRejected
-from backend.imaging import encode_png
+from backend.imaging.pixels import encode_png
 from tests.support.hostile_pictures import png
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)

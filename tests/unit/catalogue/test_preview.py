@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from backend.catalogue import parquet_table, table_sources
 from backend.catalogue.items import Rejected
-from backend.catalogue.preview import preview
-from backend.catalogue.quarantine_export import COLUMNS, TABLE, export_quarantine
+from backend.catalogue.loading.quarantine_export import COLUMNS, TABLE, export_quarantine
+from backend.catalogue.sources.parquet import table as parquet_table
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables import listing
 from backend.errors import CatalogueError, DatasetUnavailable
-from backend.imaging import verify
+from backend.imaging.pixels import verify
 from tests.support.pictures import encoded, put
 
 
@@ -45,7 +46,7 @@ def test_no_more_pictures_are_read_than_shown(tmp_path, monkeypatch):
     for number in range(1000):
         (tmp_path / f"{number}.png").touch()
     read = []
-    monkeypatch.setattr(table_sources.PictureFolder, "reader", lambda _self: read.append)
+    monkeypatch.setattr(listing.PictureFolder, "reader", lambda _self: read.append)
     assert preview("csv", tmp_path / "t.csv").total == 1000
     assert len(read) == 12
     assert {row.reason for row in preview("csv", tmp_path / "t.csv", limit=3).rows} == {
@@ -172,7 +173,7 @@ def test_nothing_there_is_said(tmp_path):
 @pytest.mark.slow
 def test_a_preview_loads_neither_spark_nor_tensorflow(repository):
     code = (
-        "import sys, backend.catalogue.preview\n"
+        "import sys, backend.catalogue.sources.preview\n"
         "print([name for name in ('pyspark', 'delta', 'tensorflow', 'mlflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from backend.catalogue import delta_log
-from backend.catalogue.product_files import ROW_GROUP_BYTES, GroupedWriter, append_files
+from backend.catalogue.delta import delta_log
+from backend.catalogue.loading.product_files import ROW_GROUP_BYTES, GroupedWriter, append_files
 from backend.catalogue.schemas import PRODUCT_SCHEMA, STORED_PRODUCT_SCHEMA
 from backend.errors import CatalogueBusy
 from tests.unit.catalogue.test_constraints import GOOD

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from backend.catalogue.quality_measures import (
+from backend.catalogue.quality.measures import (
     HASH_SIZE,
     MEASURED_SCHEMA,
     NO_HASH,
@@ -20,10 +20,10 @@ from backend.catalogue.quality_measures import (
     measure_batches,
     perceptual_hash,
 )
-from backend.catalogue.quality_view import NEAR_DISTANCE
-from backend.catalogue.sources import SampleSource
+from backend.catalogue.quality.view import NEAR_DISTANCE
+from backend.catalogue.sources.sources import SampleSource
 from backend.errors import ImageRejected
-from backend.imaging import MAX_PIXELS, encode_png
+from backend.imaging.pixels import MAX_PIXELS, encode_png
 
 ORIENTATION = 0x0112
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from backend.catalogue.items import QUALITY
-from backend.catalogue.quality_measures import measure
-from backend.catalogue.quality_view import FLAGS, MEASURES, QualityRules, QualityTable, open_quality
+from backend.catalogue.quality.measures import measure
+from backend.catalogue.quality.view import FLAGS, MEASURES, QualityRules, QualityTable, open_quality
 from backend.catalogue.schemas import QUALITY_SCHEMA
-from backend.catalogue.sources import SampleSource
+from backend.catalogue.sources.sources import SampleSource
 from backend.errors import CatalogueError
 
 

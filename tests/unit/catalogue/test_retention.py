@@ -8,7 +8,7 @@ import time
 import pytest
 
 from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
-from backend.catalogue.retention import plan_vacuum, vacuum_preview
+from backend.catalogue.upkeep.retention import plan_vacuum, vacuum_preview
 from backend.errors import CatalogueError, CatalogueNotFound
 from tests.support.delta_logs import VECTOR_FILE, add, commit, remove, write_log
 

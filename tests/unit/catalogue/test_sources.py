@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from backend.catalogue import fashion_mnist
-from backend.catalogue.sample import draw, sample_products
-from backend.catalogue.sources import ENTRY_SCHEMA, FashionMnistSource, SampleSource, Source
-from backend.imaging import decode
-from backend.pixel_spec import PixelSpec
+from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.sources import ENTRY_SCHEMA, FashionMnistSource, SampleSource, Source
+from backend.imaging.pixels import decode
+from backend.imaging.spec import PixelSpec
+from backend.sample.shop import draw, sample_products
 from tests.fixtures.catalogue import write_idx
 
 

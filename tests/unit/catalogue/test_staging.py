@@ -9,11 +9,11 @@ import time
 import pyarrow as pa
 import pytest
 
-from backend import scratch
-from backend.catalogue import leftovers
-from backend.catalogue.leftovers import sweep
-from backend.catalogue.staging import StagedLoad, discard, new_staging, staged
+from backend.catalogue.loading import leftovers
+from backend.catalogue.loading.leftovers import sweep
+from backend.catalogue.loading.staging import StagedLoad, discard, new_staging, staged
 from backend.errors import CatalogueNotFound
+from backend.files import scratch
 
 ROWS = pa.table(
     {

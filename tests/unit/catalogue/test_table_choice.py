@@ -6,11 +6,11 @@ import zipfile
 
 import pytest
 
-from backend.catalogue.locations import open_source
-from backend.catalogue.picture_sources import FolderSource, ZipSource
-from backend.catalogue.preview import preview
-from backend.catalogue.table_choice import ONLY_PICTURES, listed, tables_in
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.sources.locations import open_source
+from backend.catalogue.sources.pictures.listing import FolderSource, ZipSource
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.choice import ONLY_PICTURES, listed, tables_in
+from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import CatalogueError
 from tests.support.pictures import encoded, pictures_of, put
 

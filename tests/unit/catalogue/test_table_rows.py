@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.catalogue.load_warnings import counted
-from backend.catalogue.picture_names import Place
-from backend.catalogue.preview import preview
-from backend.catalogue.table_rows import LONGEST_LABEL, Row, RowReading, parse_price, text_of
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.loading.load_warnings import counted
+from backend.catalogue.sources.pictures.names import Place
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.listing import TableSource
+from backend.catalogue.sources.tables.rows import LONGEST_LABEL, Row, RowReading, parse_price, text_of
 from tests.support.pictures import encoded, pictures_of, put
 
 NOTHING = ("", "NULL", "null", "nan", "NaN", "N/A", "n/a", "NA", "\\N", "None", "#N/A", "#NV", "<NA>", "-", "undefined")

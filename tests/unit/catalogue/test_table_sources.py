@@ -15,13 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from backend.catalogue import delta_log, parquet_cells, table_files, table_rows
-from backend.catalogue.load_warnings import counted, told
-from backend.catalogue.sources import ENTRY_SCHEMA, Source
-from backend.catalogue.table_choice import tables_in
-from backend.catalogue.table_files import TableFile
-from backend.catalogue.table_rows import parse_price, parse_split, parse_stock
-from backend.catalogue.table_sources import TableSource
+from backend.catalogue.delta import delta_log
+from backend.catalogue.loading.load_warnings import counted, told
+from backend.catalogue.sources.parquet import cells as parquet_cells
+from backend.catalogue.sources.sources import ENTRY_SCHEMA, Source
+from backend.catalogue.sources.tables import files as table_files
+from backend.catalogue.sources.tables import rows as table_rows
+from backend.catalogue.sources.tables.choice import tables_in
+from backend.catalogue.sources.tables.files import TableFile
+from backend.catalogue.sources.tables.listing import TableSource
+from backend.catalogue.sources.tables.rows import parse_price, parse_split, parse_stock
 from backend.errors import CatalogueError, DatasetUnavailable
 from tests.support.pictures import by_id, codes_of, encoded, pictures_of, put
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.catalogue import zip_bounds
-from backend.catalogue.locations import detect, open_source
-from backend.catalogue.picture_sources import ZipSource
-from backend.catalogue.preview import preview
-from backend.catalogue.table_choice import tables_in
+from backend.catalogue.sources import zip_bounds
+from backend.catalogue.sources.locations import detect, open_source
+from backend.catalogue.sources.pictures.listing import ZipSource
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.tables.choice import tables_in
 from backend.errors import CatalogueError
 from tests.support import zip_bombs
 from tests.support.pictures import codes_of, encoded, pictures_of

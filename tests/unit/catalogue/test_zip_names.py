@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from backend.catalogue.preview import preview
-from backend.catalogue.zip_names import names_of
+from backend.catalogue.sources.preview import preview
+from backend.catalogue.sources.zip_names import names_of
 from tests.support.pictures import encoded
 
 JAPANESE = ("帽子/0.png", "靴/1.png", "鞄/2.png", "ワンピース/白.png", "セーター.png")

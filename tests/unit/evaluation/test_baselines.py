@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import imaging
 from backend.errors import EvaluationError, ImageRejected
 from backend.evaluation.baselines import Principal, RawPixels, baseline_spec
 from backend.evaluation.duplicates import near_any
 from backend.evaluation.robustness import CHANGES, changed
-from backend.pixel_spec import PixelSpec
+from backend.imaging import pixels as imaging
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 
 SPEC = PixelSpec(8, 6, 3)

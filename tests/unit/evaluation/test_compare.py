@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle, cli
-from backend.bundle import CatalogueRef
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
+from backend.cli import main
 from backend.errors import EvaluationError
 from backend.evaluation.answers import AnswerTable, load_answers
 from backend.evaluation.compare import compare, compare_bundles, marked
@@ -87,22 +88,22 @@ def at_home(evaluated_home, monkeypatch):
 
 
 def test_the_command_compares_two_models(at_home, capfd):
-    assert cli.main(["compare", "small", "large", "--json"]) == 0
+    assert main.main(["compare", "small", "large", "--json"]) == 0
     found = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
     assert (found["first"], found["second"], found["queries"]) == ("small", "large", 25)
     assert set(found["rates"]["map_at_r"]) == {"first", "second", "difference"}
-    assert cli.main(["compare", "small", "large"]) == 0
+    assert main.main(["compare", "small", "large"]) == 0
     shown = capfd.readouterr().out
     assert "large minus small, on 25 test products" in shown
     assert "MAP@R" in shown
 
 
 def test_comparing_with_nothing_is_a_sentence(at_home, capfd):
-    assert cli.main(["compare", "small", "none"]) == 1
+    assert main.main(["compare", "small", "none"]) == 1
     assert "There is no model 'none'" in capfd.readouterr().err
-    assert cli.main(["compare", "small"]) == 2
+    assert main.main(["compare", "small"]) == 2
     assert "required: --against" in capfd.readouterr().err
-    assert cli.main(["compare", "small", "--against", ""]) == 2
+    assert main.main(["compare", "small", "--against", ""]) == 2
     assert "--against names no model" in capfd.readouterr().err
 
 
@@ -110,7 +111,7 @@ def test_comparing_with_nothing_is_a_sentence(at_home, capfd):
     "words", ["--model small --against large", "small --against large", "small large --against large"]
 )
 def test_both_ways_to_name_a_model_do(at_home, words, capfd):
-    assert cli.main(["compare", *words.split(), "--json"]) == 0
+    assert main.main(["compare", *words.split(), "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert (found["first"], found["second"]) == ("small", "large")
 
@@ -118,18 +119,18 @@ def test_both_ways_to_name_a_model_do(at_home, words, capfd):
 def test_the_command_evaluates_with_all_its_options(wardrobe_home, monkeypatch, capfd):
     monkeypatch.setenv("TWINSET_HOME", str(wardrobe_home.home))
     options = ["--k", "5", "--bootstrap", "100", "--robustness", "--without-duplicates", "--precision-target", "0.8"]
-    assert cli.main(["evaluate", "mine", *options]) == 0
+    assert main.main(["evaluate", "mine", *options]) == 0
     shown = capfd.readouterr().out
     for said in ("Raw pixels", "PCA 47", "Pictures turned-left", "Unseen classes in the mixed gallery", "note: "):
         assert said in shown
     asked = load_report(wardrobe_home.models_dir / "mine").options
     assert (asked.k, asked.bootstrap, asked.precision_target) == (5, 100, 0.8)
-    assert cli.main(["evaluate", "--model", "mine", "--no-baselines", "--bootstrap", "100", "--json"]) == 0
+    assert main.main(["evaluate", "--model", "mine", "--no-baselines", "--bootstrap", "100", "--json"]) == 0
     found = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
     assert [row["name"] for row in found["table"]] == ["mine"]
     assert found["metrics"].items() <= bundle.read_manifest(wardrobe_home.models_dir / "mine").metrics.items()
 
 
 def test_an_option_out_of_range_is_a_sentence(at_home, capfd):
-    assert cli.main(["evaluate", "small", "--bootstrap", "3"]) == 1
+    assert main.main(["evaluate", "small", "--bootstrap", "3"]) == 1
     assert "bootstrap must be between 100 and 10000" in capfd.readouterr().err

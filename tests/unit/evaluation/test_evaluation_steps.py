@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, EvaluationError
 from backend.evaluation import measure
 from backend.evaluation.answers import ANSWERS, load_answers
 from backend.evaluation.report import REPORT, Evaluation, load_report
 from backend.evaluation.robustness import CHANGES
-from backend.evaluation_steps import evaluate_step
+from backend.flow.evaluate import evaluate_step
+from backend.flow.requests import EvaluateRequest
 from backend.progress import NullProgress
-from backend.requests import EvaluateRequest
 from backend.retrieval.calibration import CALIBRATION, Calibration
-from backend.retrieval.gallery import Gallery, load_vectors
+from backend.retrieval.gallery.gallery import Gallery, load_vectors
 from tests.fixtures.evaluation import SEEN, SPLITS, UNSEEN, write_model
 
 TEST_QUERIES = len(SEEN) * SPLITS.count("test") + 1  # and the twin
@@ -164,14 +164,14 @@ def test_the_originals_networks_and_models_asked_for_stand_in_every_table(wardro
 
 
 def test_a_model_without_an_index_of_the_same_gallery_is_embedded_and_scores_the_same(wardrobe_home, monkeypatch):
-    from backend import evaluation_steps
     from backend.catalogue.snapshot import open_snapshot
+    from backend.flow import evaluate
 
     snapshot = open_snapshot(wardrobe_home.catalogues_dir, "wardrobe")
     write_model(wardrobe_home, snapshot, "other", seed=9)
     indexed = evaluated(wardrobe_home, baselines=False, against=("other",))
-    real = evaluation_steps._other
-    monkeypatch.setattr(evaluation_steps, "_other", lambda *asked: replace(real(*asked), gallery=None))
+    real = evaluate._other
+    monkeypatch.setattr(evaluate, "_other", lambda *asked: replace(real(*asked), gallery=None))
     embedded = evaluated(wardrobe_home, baselines=False, against=("other",))
     assert embedded["table"] == indexed["table"]
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_asked_is_said_before_anything_starts(wardrobe_home, opti
 
 
 def test_a_model_of_another_catalogue_is_not_put_beside(wardrobe_home):
-    from backend.bundle import CatalogueRef
+    from backend.bundles.bundle import CatalogueRef
     from backend.catalogue.snapshot import open_snapshot
 
     folder = write_model(wardrobe_home, open_snapshot(wardrobe_home.catalogues_dir, "wardrobe"), "foreign")
@@ -254,7 +254,7 @@ def measure_pictures(snapshot, folder):
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    from backend.catalogue.quality_measures import measure as measured
+    from backend.catalogue.quality.measures import measure as measured
     from backend.catalogue.schemas import QUALITY_SCHEMA
 
     pictures = {row["image_sha256"]: row["image"] for row in snapshot.columns(["image_sha256", "image"]).to_pylist()}
@@ -264,16 +264,16 @@ def measure_pictures(snapshot, folder):
 
 
 def test_a_bundle_that_changed_meanwhile_keeps_no_report(wardrobe_home, monkeypatch):
-    from backend import evaluation_steps
+    from backend.flow import evaluate
 
     folder = wardrobe_home.models_dir / "mine"
-    real = evaluation_steps.metrics_of
+    real = evaluate.metrics_of
 
     def meanwhile(outcome):
         bundle.write_manifest(folder, replace(bundle.read_manifest(folder), weights_hash="another"))
         return real(outcome)
 
-    monkeypatch.setattr(evaluation_steps, "metrics_of", meanwhile)
+    monkeypatch.setattr(evaluate, "metrics_of", meanwhile)
     with pytest.raises(BundleError, match="changed meanwhile"):
         evaluated(wardrobe_home, baselines=False)
     assert REPORT not in bundle.verify(folder).files

@@ -8,15 +8,15 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from app.components.job_result import sentences
+from app.components.jobs.result import sentences
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
-from backend.evaluation_steps import evaluate_step
-from backend.index_steps import index_step
+from backend.flow.evaluate import evaluate_step
+from backend.flow.index import index_step
+from backend.flow.project import project_step
+from backend.flow.requests import EvaluateRequest, IndexRequest, ProjectRequest
 from backend.progress import NullProgress
-from backend.projection_steps import project_step
-from backend.requests import EvaluateRequest, IndexRequest, ProjectRequest
-from backend.retrieval.gallery import Gallery
+from backend.retrieval.gallery.gallery import Gallery
 from backend.training.checkpoints import EpochResult
 from backend.training.config import preset
 from backend.training.data import prepare_data

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend import imaging
 from backend.feeding.augment import augment
 from backend.feeding.batches import BatchPlan, PixelFeed
+from backend.imaging import pixels as imaging
 
 RNG = np.random.default_rng(3)
 PIXELS = RNG.integers(0, 256, (30, 28, 28, 3), dtype=np.uint8)

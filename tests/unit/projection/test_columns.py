@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.catalogue.snapshot import open_snapshot
 from backend.projection.columns import coded, points_of, rows_by_label
 from backend.projection.reading import open_reading
-from backend.retrieval.gallery_rows import SCHEMA
+from backend.retrieval.gallery.gallery_rows import SCHEMA
 from tests.fixtures.endpoint import shop_rows, write_projection_bundle
 from tests.ui.conftest import write_catalogue
 

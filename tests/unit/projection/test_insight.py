@@ -7,7 +7,7 @@ import pytest
 
 from backend.progress import NullProgress
 from backend.projection import insight
-from backend.retrieval.neighbour_graph import NeighbourGraph, build_graph
+from backend.retrieval.indexes.neighbour_graph import NeighbourGraph, build_graph
 
 
 def graph_of(lists, distances=None):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.catalogue.items import SPLITS
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import BundleError, ProjectionError

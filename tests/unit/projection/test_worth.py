@@ -9,7 +9,7 @@ from backend.progress import NullProgress
 from backend.projection import worth
 from backend.projection.first_look import principal_components
 from backend.projection.worth import map_neighbours, trustworthiness, worth_of
-from backend.retrieval.neighbour_graph import build_graph
+from backend.retrieval.indexes.neighbour_graph import build_graph
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from backend import bundle
-from backend.bundle import CatalogueRef
-from backend.index_steps import fidelity_step
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
+from backend.files.storage import write_atomically
+from backend.flow.index import fidelity_step
+from backend.flow.requests import FidelityRequest
 from backend.progress import NullProgress
 from backend.registry.gate import judge
 from backend.registry.golden import GoldenQuery, approve
-from backend.requests import FidelityRequest
-from backend.storage import write_atomically
 from tests.fixtures.endpoint import load_projection
 
 

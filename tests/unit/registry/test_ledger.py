@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import RegistryError
 from backend.registry.card import ModelCard, as_markdown, card_of, lineage
 from backend.registry.ledger import (

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backend import imaging
 from backend.errors import ImageRejected, RetrievalError
+from backend.imaging import pixels
 from backend.registry.store import quiet_mlflow
 from backend.retrieval.invocation import MAX_K, InvocationParams
 from backend.serving.answers import decode_response_image
@@ -61,10 +61,10 @@ def test_the_neighbours_picture_is_the_one_the_network_knows(model, projection_r
     (answer,) = projection_recommender.recommend(PHOTOS[:1], k=4)
     spec = projection_recommender.manifest.pixels
     for text, neighbour in zip(found["image"], answer.neighbours, strict=True):
-        expected = imaging.decode(projection_recommender.gallery.thumbnail(neighbour.position), spec).pixels
+        expected = pixels.decode(projection_recommender.gallery.thumbnail(neighbour.position), spec).pixels
         np.testing.assert_array_equal(decode_response_image(text), expected)
         if image_format == "hex":
-            assert text == imaging.to_float(expected).tobytes().hex()
+            assert text == pixels.to_float(expected).tobytes().hex()
 
 
 def test_no_row_gives_no_answer_but_a_refusal(model):

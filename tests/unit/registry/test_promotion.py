@@ -10,22 +10,24 @@ from dataclasses import replace
 
 import pytest
 
-from backend import bundle
-from backend.bundle import CatalogueRef
-from backend.doctor import ROOT
+from backend.bundles import bundle
+from backend.bundles.bundle import CatalogueRef
 from backend.errors import PromotionRefused, Protected, RegistryError
-from backend.holding import held, holder_of, lock_of
+from backend.files.holding import held, holder_of, lock_of
+from backend.flow.deploy import deploy_step
+from backend.flow.kinds import run_request
+from backend.flow.requests import DeleteRequest, DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
+from backend.jobs.runner import active_jobs
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
+from backend.jobs.tidying import own_process
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.history import REASON_TAG, load_ledger
 from backend.registry.ledger import read_ledger
 from backend.registry.promotion import promote, roll_back
 from backend.registry.store import open_store
-from backend.requests import DeleteRequest, DeployRequest, IndexRequest, PromoteRequest, RollbackRequest, to_json
-from backend.steps import deploy_step, run_request
-from backend.tidying import own_process
+from backend.settings import ROOT
 from tests.fixtures.registry import register_projection
 
 pytestmark = pytest.mark.mlflow
@@ -222,7 +224,7 @@ def test_a_deployment_waits_for_the_index_that_is_being_built(home, registering)
                 assert holder_of(lock_of(home.models_dir / "small")) is None, "the job could not begin"
                 store.finish(job.id, JobState.CANCELLED, source=JobState.QUEUED)
 
-    assert run_request(DeployRequest("small"), home, Building())["version"] == 4
+    assert run_request(DeployRequest("small"), home, Building(), active=active_jobs(home))["version"] == 4
     assert notes.index("Waiting until the index is built") < notes.index("Moving the alias champion")
     assert not store.get(another.id).state.is_finished
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError, SettingsError
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion, fetch_version, sign_version

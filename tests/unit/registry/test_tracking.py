@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import RegistryError, StorageFull
-from backend.registry.open_runs import PARENT_TAG, close_left, hold_run, registering
+from backend.jobs.tidying import own_process
 from backend.registry.relocation import ROOT_FILE
+from backend.registry.runs.open_runs import PARENT_TAG, close_left, hold_run, registering
+from backend.registry.runs.tracking import MlflowTracker, log_metrics_to_run
+from backend.registry.runs.unowned import Unowned, unowned
 from backend.registry.store import open_store
-from backend.registry.tracking import MlflowTracker, log_metrics_to_run
-from backend.registry.unowned import Unowned, unowned
-from backend.tidying import own_process
 
 pytestmark = pytest.mark.mlflow
 
@@ -136,7 +136,7 @@ def test_a_moved_home_takes_its_artifacts_along(tracker, mlflow_settings, tmp_pa
 OPENING = """
 import sys
 from pathlib import Path
-from backend.registry.tracking import MlflowTracker
+from backend.registry.runs.tracking import MlflowTracker
 from tests.fixtures.base import settings_for
 tracker = MlflowTracker(settings_for(Path(sys.argv[1])))
 print(tracker.start(name="a", params={}, tags={"catalogue": "shop"}), flush=True)
@@ -221,7 +221,7 @@ def test_nothing_is_left_in_the_working_directory(settings, tmp_path, repository
 def test_the_first_use_prints_nothing(tmp_path):
     program = (
         "from pathlib import Path; from tests.fixtures.base import settings_for;"
-        "from backend.registry.tracking import MlflowTracker;"
+        "from backend.registry.runs.tracking import MlflowTracker;"
         f"t = MlflowTracker(settings_for(Path({str(tmp_path / 'home')!r})));"
         "t.start(name='a', params={'a': 1}, tags={}); t.log({'loss': 1.0}, step=1); t.finish(status='FINISHED')"
     )
@@ -264,10 +264,10 @@ REGISTERING = """
 import sys
 from pathlib import Path
 from tests.fixtures.base import settings_for
-from backend.registry.open_runs import registering
+from backend.registry.runs.open_runs import registering
 from backend.registry.signing import sign
 from backend.registry.store import open_store
-from backend.registry.tracking import ensure_experiment
+from backend.registry.runs.tracking import ensure_experiment
 settings = settings_for(Path(sys.argv[1]))
 with open_store(settings) as client, registering(client, settings) as work:
     client.create_registered_model("twinset")

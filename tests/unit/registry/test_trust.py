@@ -15,18 +15,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, ConfigurationError
+from backend.files.storage import write_atomically
 from backend.progress import NullProgress
 from backend.registry.fetching import fetch_champion
 from backend.registry.promotion import promote
 from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG
 from backend.registry.store import open_store
-from backend.retrieval.gallery import load_vectors
+from backend.retrieval.gallery.gallery import load_vectors
 from backend.retrieval.recommend import Recommender
-from backend.storage import write_atomically
-from backend.training import weights
 from backend.training.config import TrainConfig
+from backend.training.network import weights
 from tests.fixtures.endpoint import load_projection
 from tests.fixtures.registry import register_projection, write_model_folder
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app.components import product_grid
-from backend import bundle
+from app.components.shared import product_grid
+from backend.bundles import bundle
 from backend.errors import BundleError
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.recommend import NOTHING_SHOWN, Recommender

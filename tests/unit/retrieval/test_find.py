@@ -8,7 +8,7 @@ import pytest
 from backend.errors import ImageRejected, RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.arrange import away_from, combined, variant_of, varied
-from backend.retrieval.gallery import GalleryItem, build_gallery
+from backend.retrieval.gallery.gallery import GalleryItem, build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.wishes import Wishes, read_wishes
 from tests.fixtures.endpoint import (

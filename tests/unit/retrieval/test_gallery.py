@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from backend import bundle, imaging, scratch
+from backend.bundles import bundle
 from backend.catalogue.items import SCORED_SPLITS, SPLITS
 from backend.errors import BundleError, Cancelled, RetrievalError, StorageFull
-from backend.pixel_spec import PixelSpec
+from backend.files import scratch
+from backend.imaging import pixels as imaging
+from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
-from backend.retrieval import gallery_rows
-from backend.retrieval.gallery import Gallery, build_gallery, embed_split, load_vectors
+from backend.retrieval.gallery import gallery_rows
+from backend.retrieval.gallery.gallery import Gallery, build_gallery, embed_split, load_vectors
 from tests.fixtures.endpoint import ShopSnapshot, encoded, picture, shop_rows, write_projection_bundle
 
 
@@ -34,8 +36,8 @@ class Listener(NullProgress):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr("backend.retrieval.gallery.BATCH", 7)
-    monkeypatch.setattr("backend.retrieval.gallery_rows.ROW_GROUP", 5)
+    monkeypatch.setattr("backend.retrieval.gallery.gallery.BATCH", 7)
+    monkeypatch.setattr("backend.retrieval.gallery.gallery_rows.ROW_GROUP", 5)
 
 
 def test_it_holds_every_gallery_item_with_its_own_vector(shop, tmp_path, small_batches):
@@ -102,7 +104,7 @@ def test_an_unreadable_picture_is_left_out_and_said(tmp_path, small_batches, cap
 
 
 def test_a_batch_of_nothing_but_unreadable_pictures_is_no_obstacle(tmp_path, monkeypatch):
-    monkeypatch.setattr("backend.retrieval.gallery.BATCH", 3)
+    monkeypatch.setattr("backend.retrieval.gallery.gallery.BATCH", 3)
     rows = shop_rows(per_kind=4)
     rows[3:6] = [{**row, "image": b"?"} for row in rows[3:6]]
     info = build_gallery(

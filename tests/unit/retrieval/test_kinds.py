@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.errors import BundleError, RetrievalError
 from backend.progress import NullProgress
-from backend.retrieval.approximate import ApproximateIndex, made_up_queries, make_cells
-from backend.retrieval.cells import KEPT_UP_TO, Cells, find_centres
 from backend.retrieval.fidelity import FidelityReport, measure_fidelity, share_found
-from backend.retrieval.gallery import build_gallery
-from backend.retrieval.index import ExactIndex
-from backend.retrieval.kinds import open_index, write_index
+from backend.retrieval.gallery.gallery import build_gallery
+from backend.retrieval.indexes.approximate import ApproximateIndex, made_up_queries, make_cells
+from backend.retrieval.indexes.cells import KEPT_UP_TO, Cells, find_centres
+from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.kinds import open_index, write_index
 from backend.retrieval.recommend import Recommender
 from tests.fixtures.endpoint import encoded, load_projection, picture, write_projection_bundle
 

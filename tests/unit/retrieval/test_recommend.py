@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import bundle, imaging
+from backend.bundles import bundle
 from backend.errors import BundleError, ImageRejected, RetrievalError
+from backend.imaging import pixels
 from backend.retrieval.recommend import NOTHING_FITS, Recommender
 from tests.fixtures.endpoint import encoded, load_projection, picture
 
@@ -44,7 +45,7 @@ def test_the_answer_shows_what_the_network_saw_and_how_long_it_took(projection_r
     image = picture("blob", 2, side=40)
     (answer,) = projection_recommender.recommend([encoded(image)], k=1)
     seen = np.asarray(Image.open(io.BytesIO(answer.seen_png)))
-    expected = imaging.decode(encoded(image), projection_recommender.manifest.pixels).pixels
+    expected = pixels.decode(encoded(image), projection_recommender.manifest.pixels).pixels
     np.testing.assert_array_equal(seen, expected[..., 0])
     assert answer.timings_ms.keys() == {"decode", "embed", "search"}
     assert all(value > 0 for value in answer.timings_ms.values())

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from backend import bundle, bundle_renewal
+from backend.bundles import bundle, renewal
 from backend.errors import BundleError, Cancelled, CatalogueNotFound, RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.freshness import Behind, behind, gallery_changes, index_behind
-from backend.retrieval.gallery import Gallery, build_gallery, load_vectors
+from backend.retrieval.gallery.gallery import Gallery, build_gallery, load_vectors
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.refresh import refresh_gallery
 from tests.fixtures.endpoint import encoded, load_projection, picture, shop_rows, write_projection_bundle
@@ -91,7 +91,7 @@ def test_a_refreshed_index_is_the_one_that_a_build_makes(shop, built, tmp_path, 
 
 
 def test_rows_are_merged_across_row_groups(shop, built, tmp_path, monkeypatch):
-    monkeypatch.setattr("backend.retrieval.gallery_rows.ROW_GROUP", 4)
+    monkeypatch.setattr("backend.retrieval.gallery.gallery_rows.ROW_GROUP", 4)
     folder, embedder = built
     build_gallery(shop.snapshot, embedder, folder, progress=NullProgress())
     CHANGES["all at once"](shop)
@@ -160,7 +160,7 @@ def test_what_else_lies_in_the_bundle_stays(shop, built):
 def test_whoever_has_the_old_index_open_keeps_it(shop, built, monkeypatch, can_exchange):
     folder, embedder = built
     if not can_exchange:
-        monkeypatch.setattr(bundle_renewal, "_EXCHANGE", 1 << 30)  # which no file system knows
+        monkeypatch.setattr(renewal, "_EXCHANGE", 1 << 30)  # which no file system knows
     old = Recommender.load(folder, embedder_loader=load_projection)
     row = shop.rows["c003"]
     shop.drop(["c003"])

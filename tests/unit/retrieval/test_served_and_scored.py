@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import bundle
+from backend.bundles import bundle
 from backend.catalogue.items import SCORED_SPLITS, SPLITS
 from backend.catalogue.snapshot import open_snapshot
 from backend.evaluation.answers import load_answers
 from backend.evaluation.report import load_report
-from backend.evaluation_steps import evaluate_step
-from backend.index_steps import index_step, refresh_index
-from backend.pixel_spec import CONTRACT
+from backend.flow.evaluate import evaluate_step
+from backend.flow.index import index_step, refresh_index
+from backend.flow.requests import EvaluateRequest, IndexRequest, RefreshRequest
+from backend.imaging.spec import CONTRACT
 from backend.progress import NullProgress
-from backend.requests import EvaluateRequest, IndexRequest, RefreshRequest
 from backend.retrieval.freshness import index_behind
-from backend.retrieval.gallery import Gallery, build_gallery, load_vectors
+from backend.retrieval.gallery.gallery import Gallery, build_gallery, load_vectors
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.refresh import refresh_gallery
 from tests.fixtures.endpoint import encoded, load_projection, picture, shop_rows, write_projection_bundle

@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import pytest
 
-from backend import imaging
 from backend.errors import EndpointRejected
+from backend.imaging import pixels as imaging
 from backend.serving.client import decode_response_image
 
 

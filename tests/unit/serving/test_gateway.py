@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import imaging
 from backend.errors import RegistryError
+from backend.imaging import pixels
 from backend.registry.fetching import ModelVersion
 from backend.retrieval.recommend import NOTHING_FITS, Recommender
 from backend.retrieval.wishes import Wishes
@@ -585,5 +585,5 @@ def test_while_a_reload_runs_the_old_version_answers(settings, headers, projecti
 
 def test_a_thumbnail_is_shown_as_it_is_stored(http):
     body = http.post("/v1/recommend?k=1", content=PHOTO).json()
-    assert imaging.verify(base64.b64decode(body["neighbours"][0]["image"])).format == "PNG"
+    assert pixels.verify(base64.b64decode(body["neighbours"][0]["image"])).format == "PNG"
     assert json.dumps(body)

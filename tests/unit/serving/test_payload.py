@@ -7,7 +7,7 @@ import json
 import pytest
 
 from backend.errors import EndpointRejected, RetrievalError
-from backend.pixel_spec import PixelSpec
+from backend.imaging.spec import PixelSpec
 from backend.retrieval.invocation import InvocationParams
 from backend.serving.payload import (
     MAX_K,

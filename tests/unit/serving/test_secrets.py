@@ -9,16 +9,16 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from backend import cli
+from backend.cli import main
+from backend.flow.requests import KINDS, to_json
+from backend.machine.supervisor import services
 from backend.progress import NullProgress
 from backend.registry.promotion import promote
-from backend.requests import KINDS, to_json
 from backend.serving.client import client_of
 from backend.serving.gateway import build_app
 from backend.serving.server import _check_tokens
 from backend.serving.tokens import APP_TOKEN_FILE, ensure_app_token, token_store
 from backend.settings import SecretStr
-from backend.supervisor import services
 from tests.fixtures.endpoint import encoded, http_to, picture, served
 from tests.fixtures.registry import register_projection
 
@@ -97,17 +97,17 @@ def test_no_tag_and_no_file_of_the_home_holds_a_token(mlflow_settings, projectio
 
 def test_the_command_line_shows_a_token_once_and_never_again(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("TWINSET_HOME", str(tmp_path / "home"))
-    assert cli.main(["tokens", "issue", "web-shop", "--days", "30", "--json"]) == 0
+    assert main.main(["tokens", "issue", "web-shop", "--days", "30", "--json"]) == 0
     made = json.loads(capfd.readouterr().out)
     assert (made["name"], made["scope"], made["days"]) == ("web-shop", "ask", 30.0)
-    assert token_store(cli.load_settings()).verify(made["token"]) == "web-shop"
-    assert cli.main(["tokens", "list", "--json"]) == 0
+    assert token_store(main.load_settings()).verify(made["token"]) == "web-shop"
+    assert main.main(["tokens", "list", "--json"]) == 0
     captured = capfd.readouterr()
     assert made["token"] not in captured.out + captured.err
     (row,) = json.loads(captured.out)["tokens"]
     assert (row["name"], row["scope"], row["last_used_at"], row["good"]) == ("web-shop", "ask", "", True)
-    assert cli.main(["tokens", "revoke", "web-shop", "--json"]) == 0
+    assert main.main(["tokens", "revoke", "web-shop", "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == {"revoked": "web-shop"}
-    assert token_store(cli.load_settings()).verify(made["token"]) is None
-    assert cli.main(["tokens", "revoke", "web-shop", "--json"]) == 1
-    assert cli.main(["tokens", "issue", "app"]) == 1
+    assert token_store(main.load_settings()).verify(made["token"]) is None
+    assert main.main(["tokens", "revoke", "web-shop", "--json"]) == 1
+    assert main.main(["tokens", "issue", "app"]) == 1

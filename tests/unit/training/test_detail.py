@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import imaging
 from backend.errors import ConfigurationError
-from backend.training.communicator import Alone
+from backend.imaging import pixels as imaging
 from backend.training.config import TrainConfig, validate
 from backend.training.detail import LAYER, fit_detail, learnt_part
+from backend.training.ranks.communicator import Alone
 
 pytestmark = pytest.mark.tf
 
@@ -29,7 +29,7 @@ def tf():
 
 @pytest.fixture
 def model(tf):
-    from backend.training.network import build_network
+    from backend.training.network.network import build_network
 
     tf.keras.utils.set_random_seed(7)
     return build_network(CONFIG)
@@ -90,7 +90,7 @@ def test_ranks_fit_it_to_the_pictures_of_all(tf, model, pixels):
 
 
 def test_without_a_share_everything_is_learnt(tf, pixels):
-    from backend.training.network import build_network
+    from backend.training.network.network import build_network
 
     config = replace(CONFIG, detail_share=0.0)
     plain = build_network(config)

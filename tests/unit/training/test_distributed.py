@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from backend.errors import ConfigurationError, EnvironmentUnready, TrainingError
-from backend.training.distributed import _Run
-from backend.training.rank_folder import RankFolder, RankState
-from backend.training.ranks import _let_compute, _threads
+from backend.training.ranks.distributed import _Run
+from backend.training.ranks.rank_folder import RankFolder, RankState
+from backend.training.ranks.ranks import _let_compute, _threads
 from backend.training.tracking import NullTracker
 from tests.fixtures.models import Listener
 
@@ -109,7 +109,7 @@ def test_threads_that_carry_messages_do_not_interrupt_what_computes():
 
 def test_ranks_that_never_get_a_slot_are_ended_and_the_number_is_told(tmp_path, monkeypatch):
     """A worker may leave between the look at the slots and the start; Horovod would wait for minutes."""
-    from backend.training import distributed
+    from backend.training.ranks import distributed
 
     folder, heard = RankFolder(tmp_path / "ranks"), Listener()
     folder.begin({})

@@ -10,7 +10,7 @@ import pytest
 
 from backend.training.config import TrainConfig
 from backend.training.embedder import NetworkEmbedder
-from backend.training.network import build_network
+from backend.training.network.network import build_network
 
 pytestmark = pytest.mark.tf
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend import imaging
 from backend.feeding.batches import BatchPlan, PixelFeed
+from backend.imaging import pixels as imaging
 from backend.training.config import LOSS_DISTANCES, TrainConfig
-from backend.training.losses import LABEL_SMOOTHING, PROXY_SCALE, EmbeddingLoss
-from backend.training.network import build_network
-from backend.training.optimizers import build_optimizer
-from backend.training.weights import values_hash
+from backend.training.network.losses import LABEL_SMOOTHING, PROXY_SCALE, EmbeddingLoss
+from backend.training.network.network import build_network
+from backend.training.network.optimizers import build_optimizer
+from backend.training.network.weights import values_hash
 
 pytestmark = pytest.mark.tf
 

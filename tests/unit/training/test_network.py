@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import ConfigurationError
 from backend.training.config import APPLICATIONS, CHOICES, PRESETS, TrainConfig
-from backend.training.network import build_network, can_synchronise, has_batch_statistics
+from backend.training.network.network import build_network, can_synchronise, has_batch_statistics
 
 pytestmark = pytest.mark.tf
 
@@ -123,7 +123,7 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_weights_and_embeddings_i
 
 
 def test_mixed_precision_is_refused_on_a_gpu_that_is_too_old_for_it():
-    from backend.training.precision import check_precision
+    from backend.training.network.precision import check_precision
 
     old = {"device_name": "Tesla T4", "compute_capability": (7, 5)}
     check_precision(TrainConfig(), old)

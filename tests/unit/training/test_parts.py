@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from backend.errors import BundleError, StorageFull, TrainingError
 from backend.feeding.arrow import PixelTable
-from backend.storage import write_atomically
-from backend.training import provenance, weights
+from backend.files.storage import write_atomically
+from backend.training import provenance
 from backend.training.checkpoints import Checkpoints, EpochResult
 from backend.training.config import TrainConfig
+from backend.training.network import weights
+from backend.training.network.schedule import learning_rate
 from backend.training.preparation import remove_finished_checkpoints
-from backend.training.schedule import learning_rate
 from backend.training.validation import MAX_GALLERY, MAX_QUERIES, Validator
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(4, dtype=np.float32)]

@@ -10,7 +10,7 @@ import pytest
 from backend.errors import ConfigurationError
 from backend.training.config import CHOICES, TrainConfig, preset
 from backend.training.costs import COSTS, PROCESS_BYTES, estimate
-from backend.training.preflight import Machine, preflight, this_machine
+from backend.training.ranks.preflight import Machine, preflight, this_machine
 
 MACHINE = Machine(cores=2, gpus=0, memory_bytes=16_000_000_000, disk_free_bytes=50_000_000_000)
 FASHION = {f"kind {number}": {"train": 5_400, "validation": 600, "test": 1_000} for number in range(10)}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.applications import make_application
 from backend.training.config import APPLICATIONS, PRESETS
-from backend.training.network import build_network
-from backend.training.pretrained import check_pretrained, load_pretrained
+from backend.training.network.applications import make_application
+from backend.training.network.network import build_network
+from backend.training.network.pretrained import check_pretrained, load_pretrained
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 

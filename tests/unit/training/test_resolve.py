@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from app.components.model_results import _trained
-from backend.bundle import CatalogueRef, Manifest
-from backend.cli_text import as_lines
+from app.components.jobs.model_results import _trained
+from backend.bundles.bundle import CatalogueRef, Manifest
+from backend.cli.text import as_lines
 from backend.errors import ConfigurationError
 from backend.registry.card import ModelCard, as_markdown, card_of
 from backend.training.checkpoints import EpochResult

@@ -12,8 +12,8 @@ import pytest
 from backend.errors import ConfigurationError, EnvironmentUnready
 from backend.settings import device_setting
 from backend.training.config import TrainConfig
-from backend.training.preflight import Machine, preflight, too_few_cards
-from backend.training.ranks import _own_card
+from backend.training.ranks.preflight import Machine, preflight, too_few_cards
+from backend.training.ranks.ranks import _own_card
 from backend.training.runtime import _choose, use_device
 
 SHOP = {label: {"train": 600, "validation": 60} for label in ("hat", "shoe", "bag")}

@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import ConfigurationError
 from backend.training.config import preset
-from backend.training.preflight import Machine
+from backend.training.ranks.preflight import Machine
 from backend.tuning.budget import Clock, ending_of, planned_s, remaining_s, since_best, trained_share
 from backend.tuning.checks import check_sweep, examples, slots_of
 from backend.tuning.plan import Budget, Objective, SweepPlan, trial_seed

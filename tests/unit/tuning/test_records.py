@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import Cancelled, ConfigurationError, InUse
-from backend.holding import lock_of
+from backend.files.holding import lock_of
 from backend.tuning import task
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.gpus import _HELD, own_gpu

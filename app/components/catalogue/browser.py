@@ -1,0 +1,131 @@
+"""Looking through the products of a catalogue: a paged grid with filters, and its labels and splits."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from app import navigation, state, words
+from app.components.jobs import panel
+from app.components.loading import options
+from app.components.shared import charts, product_grid
+from app.services import catalogue, common
+from backend.catalogue.items import USES
+from backend.flow.requests import SplitsRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.components.shared.product_grid import Card
+    from backend.catalogue.items import CatalogueSummary, Product
+
+PAGE_SIZE = 24
+
+
+class _Wanted(NamedTuple):
+    """Which products are wanted."""
+
+    split: str | None
+    label: str | None
+    search: str
+    is_withdrawn: bool
+
+
+def show_products(summary: CatalogueSummary) -> None:
+    """Show one page of products, filtered by split, label and a search; a click looks for similar ones."""
+    wanted = _filters(summary)
+    # The pager's key holds the choice: another choice starts at its first page.
+    page_key = f"page-{summary.name}-{summary.version}-{hash(wanted)}"
+    found, total = _found(summary, wanted, offset=(state.page(page_key) - 1) * PAGE_SIZE)
+    if not found:
+        st.info("No product matches. Try fewer letters or another label.", icon=":material/search_off:")
+        return
+    st.caption(f"{words.count(total, 'product')}; click one to find similar products")
+    find_similar(map(product_grid.product_card, found), key="catalogue_grid")
+    st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
+
+
+def find_similar(cards: Iterable[Card], *, key: str) -> None:
+    """Show products as a grid; a click looks for similar ones."""
+    picked = product_grid.show(cards, key=key, action="Find similar")
+    if picked:
+        st.switch_page(navigation.page("recommend"), query_params={state.PRODUCT: picked})
+
+
+def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
+    """Show how many products each label has, by split, and let the user draw the splits anew."""
+    st.markdown("**Products by label**")  # not in the figure: on a phone its legend needs the room
+    figure = charts.class_counts(summary)
+    charts.show(figure, key="labels", alt="How many products each label has, by what they are used for")
+    if not is_newest:
+        st.caption("What products are used for can be changed in the newest version.")
+        return
+    with st.expander(options.REDRAW, icon=":material/shuffle:", key="redraw"):
+        request = _redraw(summary)
+    if request is not None:
+        panel.submit(request)
+        st.rerun()
+
+
+def _filters(summary: CatalogueSummary) -> _Wanted:
+    columns = st.columns([2, 1, 1])
+    search = columns[0].text_input("Search", placeholder="Title or product id", key="browse_search")
+    splits = [split for split in USES if summary.by_split.get(split)]
+    split = columns[1].selectbox(
+        "Used for",
+        splits,
+        index=None,
+        placeholder="All",
+        format_func=USES.__getitem__,
+        key="browse_split",
+    )
+    labels = sorted(summary.by_label)
+    label = columns[2].selectbox(
+        "Label", labels, index=None, placeholder="All", format_func=words.label, key="browse_label"
+    )
+    is_withdrawn = bool(summary.withdrawn) and st.toggle("Only withdrawn products", key="browse_withdrawn")
+    return _Wanted(split, label, search.strip(), is_withdrawn)
+
+
+def _found(summary: CatalogueSummary, wanted: _Wanted, *, offset: int) -> tuple[list[Product], int]:
+    ask = catalogue.withdrawn if wanted.is_withdrawn else common.products
+    found: tuple[list[Product], int] = ask(
+        summary.name,
+        summary.version,
+        offset=offset,
+        limit=PAGE_SIZE,
+        split=wanted.split,
+        label=wanted.label,
+        search=wanted.search,
+    )
+    return found
+
+
+def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
+    st.markdown(
+        "What every labelled product is used for is chosen again: the same shares of every label. "
+        "This makes a new version; what Twinset has learned so far stays as it is."
+    )
+    with st.form("redraw_form", border=False):
+        with st.grid(min_column_width=230):
+            test = options.test_share("redraw_test")
+            validation = options.validation_share("redraw_validation")
+            seed = options.seed("redraw_seed")
+        unseen = st.multiselect(
+            options.UNSEEN,
+            sorted(label for label in summary.by_label if label),
+            key="redraw_unseen",
+            help=options.UNSEEN_HELP,
+        )
+        if st.form_submit_button(options.REDRAW, icon=":material/shuffle:"):
+            return SplitsRequest(
+                catalogue=summary.name,
+                action="redraw",
+                validation_share=validation,
+                test_share=test,
+                seed=seed,
+                unseen=tuple(unseen),
+            )
+    return None

@@ -1,0 +1,93 @@
+"""What the jobs that make and keep catalogues brought, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app import words
+from app.services import catalogue
+
+if TYPE_CHECKING:
+    from backend.catalogue.items import IngestReport
+
+_GONE = {"keep": "kept", "mark": "marked as withdrawn", "delete": "deleted"}
+
+
+def _load(result: dict[str, Any]) -> list[str]:
+    report = catalogue.report_of(result)
+    if report.staged:
+        return [f"{_found(report)} Nothing is stored in {report.catalogue} yet."]
+    if report.version == report.base_version:
+        return [f"{_found(report)} Nothing differs from version {report.version} of {report.catalogue}.", *report.notes]
+    return [_stored(report), *_measured(result), *report.notes]
+
+
+def _found(report: IngestReport) -> str:
+    rejected = sum(report.rejected.values())
+    cannot = f", {rejected:,} cannot" if rejected else ""
+    return f"{words.count(report.kept, 'product')} of {report.source} can be used{cannot}."
+
+
+def _stored(report: IngestReport) -> str:
+    counts = report.counts
+    told = [f"{counts.new:,} new", f"{counts.changed:,} changed", f"{counts.unchanged:,} unchanged"]
+    if counts.gone:
+        told.append(f"{counts.gone:,} no longer in the source ({_GONE[report.gone_policy]})")
+    if rejected := sum(report.rejected.values()):
+        told.append(f"{rejected:,} rejected")
+    return f"The catalogue {report.catalogue} is at version {report.version}: {', '.join(told)}."
+
+
+def _measured(result: dict[str, Any]) -> list[str]:
+    measured, left_out = result.get("measured"), result.get("left_out", 0)
+    told = [] if measured is None else [f"{words.count(measured, 'picture was', 'pictures were')} measured."]
+    return [*told, f"{words.count(left_out, 'picture')} cannot be read and cannot be measured."] if left_out else told
+
+
+def _quality(result: dict[str, Any]) -> list[str]:
+    if not result["measured"] and not result.get("left_out"):
+        return [f"Every picture of {result['catalogue']} had been measured before."]
+    return _measured(result)
+
+
+def _splits(result: dict[str, Any]) -> list[str]:
+    if not result["moved"]:
+        return [f"Every product of {result['catalogue']} is used as it should be already."]
+    moved = words.count(result["moved"], "product was", "products were")
+    if "leaks" in result:
+        groups = words.count(result["leaks"], "group has", "groups have")
+        return [f"{moved} given another use: {groups} one use each now, in version {result['version']}."]
+    return [f"{moved} given another use, in version {result['version']}."]
+
+
+def _restore(result: dict[str, Any]) -> list[str]:
+    return [f"{result['catalogue']} is as it was at version {result['restored']}; this is version {result['version']}."]
+
+
+def _tidy(result: dict[str, Any]) -> list[str]:
+    found = []
+    if "files_before" in result:
+        before, after = result["files_before"], result["files_after"]
+        found.append(
+            f"{words.count(before, 'file')} of {result['catalogue']} became {after:,}."
+            if after != before
+            else f"There was nothing to write together in {result['catalogue']}: {words.count(before, 'file')}."
+        )
+    if "files_removed" in result:
+        files = words.count(result["files_removed"], "old file was", "old files were")
+        removed = f"{files} removed, {words.size(result['bytes_freed'])} freed."
+        found.append(
+            f"{removed if result['files_removed'] else 'There was no old file to remove.'} "
+            f"The oldest version of {result['catalogue']} that can be opened is {result['oldest_readable']}."
+        )
+    return found
+
+
+TELLERS = {
+    "catalogue": (_load, "counts"),
+    "commit": (_load, "counts"),
+    "quality": (_quality, "measured"),
+    "splits": (_splits, "moved"),
+    "restore": (_restore, "restored"),
+    "tidy": (_tidy, "catalogue"),
+}

@@ -1,0 +1,50 @@
+"""Which report a model has, if any: not indexed, not evaluated, evaluated before the report existed, or out of date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import navigation, notices, words
+from app.components.shared import model_picker
+from app.services import evaluation
+from backend.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from backend.bundles.bundle import Manifest
+    from backend.evaluation.report import Evaluation
+
+
+def show_no_index() -> None:
+    """Say that there is nothing to search yet, and where that is changed."""
+    st.info("This model has no index yet; without one there is nothing to search.", icon=":material/account_tree:")
+    navigation.link("deploy", "Build its index")
+
+
+def report(model: Manifest) -> Evaluation | None:
+    """Return the report of a model; where there is none, say so and show what is known all the same."""
+    try:
+        found = evaluation.report(model)
+    except EvaluationError as error:
+        notices.show(error)
+        found = None
+    if found is None:
+        _show_figures(model)
+    elif evaluation.is_of_another_model(model, found):
+        st.warning(
+            "These figures are of an earlier index of this model. Evaluate it again to see those of the present one.",
+            icon=":material/history:",
+        )
+    return found
+
+
+def _show_figures(model: Manifest) -> None:
+    scores = model_picker.scores(model)
+    if not scores:
+        st.caption("Not evaluated yet.")
+        return
+    with st.container(horizontal=True):
+        for title, value in scores.items():
+            st.metric(title, words.percent(value, digits=1), border=True, help=model_picker.METRIC_HELP[title])
+    st.caption("Evaluate this model again to see how sure these figures are, and where it goes wrong.")

@@ -1,0 +1,93 @@
+"""How a map is drawn: the form, and what a drawn map is worth in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import words
+from backend.flow.requests import ProjectRequest
+from backend.projection.options import RANGES, ProjectionOptions
+from backend.projection.worth import TOO_FEW
+
+if TYPE_CHECKING:
+    from backend.bundles.bundle import Manifest
+    from backend.projection.maps import MapInfo
+    from backend.projection.worth import Worth
+
+GOOD, FAIR = 0.95, 0.85
+
+
+def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
+    """Show the form and return what was asked for, once it is."""
+    usual = known.options if known else ProjectionOptions()
+    size = model.index.size if model.index else 0
+    with st.expander("Draw a map", expanded=known is None, icon=":material/scatter_plot:"):
+        with st.form("project", border=False):
+            left, middle, right = st.columns(3, vertical_alignment="bottom")
+            low, high = (int(value) for value in RANGES["neighbours"])
+            neighbours = left.slider(
+                "Neighbours",
+                low,
+                max(min(high, size - 1), low + 1),
+                min(usual.neighbours, max(size - 1, low)),
+                key="project_neighbours",
+                help="Products that each is held together with. Few show detail, many show the whole.",
+            )
+            distance = middle.slider(
+                "Smallest distance",
+                0.0,
+                0.99,
+                usual.min_distance,
+                0.01,
+                key="project_distance",
+                help="0 packs similar products together, 0.99 spreads them out.",
+            )
+            supervised = right.toggle(
+                "Labels pull together",
+                usual.supervised,
+                key="project_supervised",
+                help="The map gets tidier, but then it shows what the labels say, not only what the model sees.",
+            )
+            asked = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
+        st.caption(
+            "The same choice gives the same map every time; one that was drawn before is there at once. "
+            f"{words.count(size, 'product')} will be drawn in two and in three dimensions."
+        )
+    return ProjectRequest(model.name, neighbours, distance, supervised, usual.seed) if asked else None
+
+
+def show_worth(info: MapInfo, dimensions: int) -> None:
+    """Say how far a map can be trusted."""
+    worth = info.worth[str(dimensions)]
+    icon = "info" if worth.trustworthiness is None else "verified"
+    st.caption(f":material/{icon}: {words.plain(worth_sentence(info, worth))}")
+
+
+def worth_sentence(info: MapInfo, worth: Worth) -> str:
+    """Say what the figures of a map mean."""
+    parts = [TOO_FEW if worth.trustworthiness is None else _trust(worth.trustworthiness)]
+    if worth.accuracy is not None and worth.full_accuracy is not None:
+        some = "" if worth.voted in {None, worth.asked} else " whose label has more than ten products"
+        parts.append(
+            f"Ten neighbours on the map name the right label for {words.percent(worth.accuracy, digits=1)} of the "
+            f"products{some}, the model's own for {words.percent(worth.full_accuracy, digits=1)}."
+        )
+    if info.options.supervised:
+        parts.append("Labels helped to draw it, so that kinds look further apart than they are.")
+    if worth.asked < info.size:
+        parts.append(f"Measured on {words.count(worth.asked)} products, drawn evenly.")
+    parts.append("Distances between groups, and how large they look, mean little.")
+    return " ".join(parts)
+
+
+def _trust(trust: float) -> str:
+    meaning = (
+        "products that stand together here nearly always are alike for the model, too"
+        if trust >= GOOD
+        else "most products that stand together here are alike for the model, but not all"
+        if trust >= FAIR
+        else "what stands together here often is not alike for the model: trust the neighbours, not the picture"
+    )
+    return f"Trustworthiness {trust:.3f}: {meaning}."

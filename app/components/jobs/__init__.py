@@ -1,0 +1,1 @@
+"""Parts of pages that show jobs: one, all, and what came of them."""

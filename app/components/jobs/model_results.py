@@ -1,0 +1,125 @@
+"""What finished work on a model brought, in sentences; see :mod:`app.components.jobs.result`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import words
+
+
+def _trained(result: dict[str, Any]) -> list[str]:
+    by = f" by {words.count(result['workers'], 'worker')}" if result["workers"] > 1 else ""
+    scores = _scores(result["metrics"], "val", "validation")
+    return [f"{result['model']} is trained{by}.", *scores, *result.get("notes", ())]
+
+
+def _indexed(result: dict[str, Any]) -> list[str]:
+    products = words.count(result["gallery_size"], "product")
+    source = f"{result['catalogue']}, version {result['version']}"
+    told = f"{result['model']} finds {products} of {source}. Its index is {result['index']}."
+    return [told, *words.left_out(result.get("left_out", 0))]
+
+
+def _refreshed(result: dict[str, Any]) -> list[str]:
+    before, version = result["from_version"], result["version"]
+    where = f"The index of {result['model']} is at version {version} of {result['catalogue']}"
+    told = [
+        f"{where}, as it was before." if before == version else f"{where} now, from version {before}; {_done(result)}."
+    ]
+    told += words.left_out(result.get("left_out", 0))
+    if "registered_version" in result:
+        told.append(f"It is registered as version {result['registered_version']}, which is {result['alias']} now.")
+    return told
+
+
+def _done(result: dict[str, Any]) -> str:
+    changes = {
+        f"{words.count(result['embedded'], 'product was', 'products were')} embedded": result["embedded"],
+        f"{words.count(result['details'], 'product')} got new details": result["details"],
+        f"{words.count(result['removed'], 'product was', 'products were')} taken out": result["removed"],
+    }
+    return ", ".join(said for said, number in changes.items() if number) or "nothing in it had changed"
+
+
+def _fidelity(result: dict[str, Any]) -> list[str]:
+    found = f"{words.percent(result['fidelity'], digits=2)} of the exact {result['k']} nearest"
+    return [
+        f"The {result['kind']} index of {result['model']} finds {found} among {words.count(result['size'], 'product')}.",
+        f"Half of the searches take {result['p50_ms']:.2f} ms, nineteen of twenty {result['p95_ms']:.2f} ms.",
+    ]
+
+
+def _evaluated(result: dict[str, Any]) -> list[str]:
+    scores = _scores(result["metrics"], "test", "test")
+    return [f"{result['model']} is evaluated.", *scores, *result.get("notes", [])]
+
+
+def _demo(result: dict[str, Any]) -> list[str]:
+    scores = {"test.precision_at_1": result["precision_at_1"], "test.map_at_r": result["map_at_r"]}
+    products = words.count(result["rows_ingested"], "product")
+    told = [
+        (
+            f"{products} were loaded in {words.duration(result['ingest_seconds'])}, "
+            f"{result['model']} was trained in {words.duration(result['training_seconds'])}, "
+            f"and finds {result['gallery_size']:,} of them."
+        ),
+        *_scores(scores, "test", "test"),
+        f"It is version {result['model_version']} of the registered model, and the endpoint answers with it.",
+    ]
+    return [*told, result["note"]] if result["note"] else told
+
+
+def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
+    """Say the scores, where a job of any version has both."""
+    names = [f"{prefix}.{name}" for name in ("precision_at_1", "map_at_r")]
+    if not metrics.keys() >= set(names):
+        return []
+    nearest, ranked = (words.percent(metrics[name], digits=1) for name in names)
+    says = f"For {nearest} of the {split} products the nearest product has the same label (precision@1)"
+    return [f"{says}; MAP@R is {ranked}."]
+
+
+def _map(result: dict[str, Any]) -> list[str]:
+    there = " It had been drawn before." if result["was_there"] else ""
+    told = f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"
+    return [told, *words.left_out(result.get("left_out", 0))]
+
+
+def _alias(result: dict[str, Any]) -> list[str]:
+    before = f", in place of version {result['before']}" if result["before"] else ""
+    told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
+    return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
+
+
+def _rebuilt(result: dict[str, Any]) -> list[str]:
+    gap = result.get("largest_weight_difference")
+    other = "another network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
+    same = "the same network, to the last bit" if result["same_network"] else other
+    told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
+    changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
+    return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
+
+
+def _deleted(result: dict[str, Any]) -> list[str]:
+    told = [f"The {result['deleted']} is deleted; {words.size(result['freed_bytes'])} of disk space are free again."]
+    if not result["is_sweep"]:
+        return [*told, "Its run in MLflow stays."]
+    if not result["runs"]:
+        return told
+    return [*told, f"{words.count(result['runs'], 'run')} went to MLflow's trash; `mlflow gc` empties it."]
+
+
+TELLERS = {
+    "train": (_trained, "metrics"),
+    "index": (_indexed, "gallery_size"),
+    "refresh": (_refreshed, "from_version"),
+    "fidelity": (_fidelity, "fidelity"),
+    "evaluate": (_evaluated, "metrics"),
+    "project": (_map, "products"),
+    "deploy": (_alias, "alias"),
+    "promote": (_alias, "alias"),
+    "rollback": (_alias, "alias"),
+    "rebuild": (_rebuilt, "same_network"),
+    "delete": (_deleted, "freed_bytes"),
+    "demo": (_demo, "rows_ingested"),
+}

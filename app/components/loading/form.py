@@ -1,0 +1,65 @@
+"""Loading products: what to load, then either a short form or a look at the source; returns one typed request."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from app.components.loading import options, preview
+from app.components.loading import source as load_source
+from app.services import catalogue, common
+from backend.flow.requests import IngestRequest
+
+Choice = Literal["sample", "fashion-mnist", "upload", "server"]
+TITLES: dict[Choice, str] = {
+    "upload": "Upload a file",
+    "server": "Take a folder or file on the server",
+    "sample": "Sample shop",
+    "fashion-mnist": "Fashion-MNIST",
+}
+CAPTIONS: dict[Choice, str] = {
+    "upload": "Your own products: a zip of pictures, or a table as CSV or Parquet",
+    "server": "Your own products, also as a Delta table",
+    "sample": "1,440 products drawn by Twinset, in colour",
+    "fashion-mnist": "70,000 small grey pictures, downloaded",
+}
+
+
+def show() -> IngestRequest | None:
+    """Show the form; returns the request when it was just sent."""
+    choices = [choice for choice in TITLES if choice != "server" or catalogue.source_roots()]
+    chosen: Choice = st.radio(
+        "What to load",
+        choices,
+        index=choices.index("upload" if common.catalogues() else "sample"),
+        format_func=TITLES.__getitem__,
+        captions=[CAPTIONS[choice] for choice in choices],
+        key="ingest_source",
+    )
+    if chosen == "sample" or chosen == "fashion-mnist":  # noqa: PLR1714 - what mypy narrows by
+        return _built_in(chosen)
+    source = load_source.upload() if chosen == "upload" else load_source.on_server()
+    if source is None:
+        return None
+    reading = preview.show(source)
+    return options.show(source, reading) if reading else None
+
+
+def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | None:
+    with st.form("ingest", border=False):
+        left, right = st.columns(2)
+        with left:
+            share = options.validation_share("ingest_validation")
+        with right:
+            seed = options.seed("ingest_seed")
+        with st.container(horizontal=True):
+            loads = st.form_submit_button("Load products", type="primary", icon=":material/download:")
+            checks = st.form_submit_button(
+                "Check first",
+                icon=":material/fact_check:",
+                help="Says what a load would do, before anything is stored.",
+            )
+    if not loads and not checks:
+        return None
+    return IngestRequest(source=source, validation_share=share, seed=seed, check_only=checks)

@@ -1,0 +1,228 @@
+"""A first look at a source: some of its products, its labels, and which column is what."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, words
+from app.components import looks
+from app.components.shared import product_grid
+from app.components.shared.product_grid import Card
+from app.words import plain, prose
+from backend.catalogue.labels import alike, recounted, said, spellings
+from backend.catalogue.sources.looking import Question
+from backend.catalogue.sources.mapping import FIELDS
+from backend.catalogue.sources.tables.choice import ONLY_PICTURES
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from app.state import Source
+    from backend.catalogue.sources.pictures.listing import LabelFrom
+    from backend.catalogue.sources.preview import Preview, PreviewRow
+    from backend.catalogue.sources.tables.choice import Tables
+    from backend.catalogue.split_demand import SplitDemand
+
+LABELS_LISTED = 12
+TABLES_OFFERED = 20
+GROUPS_SHOWN = 6
+FIELD_TITLES = {
+    "product_id": "Product id",
+    "image": "Picture",
+    "label": "Label",
+    "split": "Used for",
+    "title": "Title",
+    "category": "Category",
+    "brand": "Brand",
+    "colour": "Colour",
+    "price": "Price",
+    "stock": "Stock",
+}
+LABEL_FROM: dict[LabelFrom, str] = {"folder": "The folder a picture is in", "none": "No labels"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source is read, as the user decided, and what it looks like then."""
+
+    preview: Preview
+    columns: dict[str, str]
+    label_from: LabelFrom
+    version: int | None
+    table: str = ""
+    merges_labels: bool = False
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it is known where the pictures are."""
+        return not self.preview.columns or "image" in self.columns
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Products by label, as they will be loaded."""
+        return recounted(self.preview.labels, self._kept)
+
+    @property
+    def demand(self) -> SplitDemand:
+        """What the draw of splits will go by."""
+        return self.preview.demand.with_labels(self._kept)
+
+    @property
+    def _kept(self) -> dict[str, str]:
+        return spellings(self.preview.labels) if self.merges_labels else {}
+
+
+def show(source: Source) -> Reading | None:
+    """Show a source and let the user say how it is read; None when it cannot be."""
+    reading = None
+    with notices.guarded():
+        ask = partial(Question, source.kind, source.path, version=_version(source))
+        first = looks.look(ask())
+        table = _table(source, first.tables)
+        if table is None:
+            return None
+        if table != first.tables.usual:
+            ask = partial(ask, table=table)
+        guessed = _seen(ask())
+        columns = _mapping(source, guessed) if guessed.columns else {}
+        label_from: LabelFrom = "folder" if guessed.columns else _label_from()
+        is_guess = (columns, label_from) == (guessed.mapping, "folder")
+        found = guessed if is_guess else _seen(ask(columns=tuple(columns.items()), label_from=label_from))
+        _show(found)
+        merges = _merges_labels(found.labels)
+        reading = Reading(found, columns, label_from, ask.keywords["version"], table, merges)
+        _show_labels(reading.labels)
+    return reading
+
+
+def _seen(question: Question) -> Preview:
+    found = looks.look(question).preview
+    if found is None:
+        raise CatalogueError("The tables in it have changed meanwhile.", next_step="Choose the file again.")
+    return found
+
+
+def _table(source: Source, tables: Tables) -> str | None:
+    """Let the user say which table of a folder or zip describes the products; None while that is open."""
+    choices = [*tables.top, *tables.deeper][:TABLES_OFFERED]
+    if not choices:
+        return ""
+    choices.append(ONLY_PICTURES)
+    chosen = st.selectbox(
+        "Table that describes the products",
+        choices,
+        index=choices.index(tables.usual) if tables.usual in choices else None,
+        format_func=lambda name: "None: only the pictures are loaded" if name == ONLY_PICTURES else name,
+        placeholder="Choose a table",
+        key=f"source_table_{source.path}",
+        width=480,
+        help="A table has a row for each product: labels, titles and prices are read from it. The others are not read.",
+    )
+    if chosen is None:
+        st.info(
+            f"{plain(source.name)} holds {len(tables.top)} tables. Choose the one to load.", icon=":material/table:"
+        )
+    return chosen
+
+
+def _merges_labels(labels: dict[str, int]) -> bool:
+    """Offer to make labels one that differ by case or blanks only."""
+    groups = alike(labels)
+    if not groups:
+        return False
+    merges = st.checkbox(
+        "Treat labels that differ only by case or blanks as one",
+        value=True,
+        key="source_merge_labels",
+        help="Otherwise each spelling is a label of its own, and Twinset learns to tell them apart.",
+    )
+    become = "become" if merges else "would become"
+    shown = [
+        f"{plain(said(group))} {become} one label, {plain(label)}"
+        for label, group in list(groups.items())[:GROUPS_SHOWN]
+    ]
+    more = f"; and {len(groups) - GROUPS_SHOWN:,} more" if len(groups) > GROUPS_SHOWN else ""
+    st.caption(f"{'; '.join(shown)}{more}.")
+    return merges
+
+
+def _version(source: Source) -> int | None:
+    if source.kind != "delta":
+        return None
+    version: int | None = st.number_input(
+        "Version of the Delta table",
+        min_value=0,
+        value=None,
+        placeholder="The newest",
+        key="source_version",
+        width=320,
+        help="A Delta table keeps its older versions. Leave this empty for the newest.",
+    )
+    return version
+
+
+def _label_from() -> LabelFrom:
+    chosen: LabelFrom = st.radio(
+        "Labels are taken from",
+        list(LABEL_FROM),
+        format_func=LABEL_FROM.__getitem__,
+        key="source_label_from",
+        horizontal=True,
+        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one can "
+        "only be found.",
+    )
+    return chosen
+
+
+def _mapping(source: Source, guessed: Preview) -> dict[str, str]:
+    """Let the user choose the column of each field; the guess is what is chosen at first."""
+    st.markdown("**Which column is what**")
+    st.caption("This was guessed from the table. Correct any wrong guesses; leave a field empty if no column matches.")
+    # Another file brings other widgets, so that its own guess counts.
+    prefix = hashlib.sha256(f"{source.path} {guessed.columns}".encode()).hexdigest()[:8]
+    chosen: dict[str, str] = {}
+    with st.grid(min_column_width=170):
+        for name, help_text in FIELDS.items():
+            known = guessed.mapping.get(name)
+            column = st.selectbox(
+                FIELD_TITLES[name],
+                guessed.columns,
+                index=guessed.columns.index(known) if known else None,
+                placeholder="None",
+                key=f"column_{prefix}_{name}",
+                help=help_text,
+            )
+            if column:
+                chosen[name] = column
+    return chosen
+
+
+def _show(found: Preview) -> None:
+    st.markdown(f"**{words.count(found.total, 'product')}**, of which these are some:")
+    product_grid.show(map(_card, found.rows), key="source_preview")
+    for note in found.notes:
+        st.warning(prose(note), icon=":material/info:")
+
+
+def _show_labels(labels: dict[str, int]) -> None:
+    if labels:
+        ordered = sorted(labels.items(), key=lambda item: -item[1])
+        listed = [f"{plain(name)} {words.count(count)}" for name, count in ordered[:LABELS_LISTED]]
+        more = f" and {words.count(len(ordered) - LABELS_LISTED)} more" if len(ordered) > LABELS_LISTED else ""
+        st.caption(f"{words.count(len(ordered), 'label')}: {', '.join(listed)}{more}")
+
+
+def _card(row: PreviewRow) -> Card:
+    reason = words.sentence(row.reason) if row.reason else ""
+    known = (words.label(row.label or "") if row.title else "", row.product_id or "")
+    return Card(
+        id=row.product_id or "",
+        image=row.thumbnail,
+        title=row.title or words.label(row.label or ""),
+        lines=tuple(line for line in (" · ".join(part for part in known if part), reason) if line),
+        badges=("Unusable",) if row.reason else (),
+    )

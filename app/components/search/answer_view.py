@@ -1,0 +1,102 @@
+"""An answer: the picture as it came and as the model saw it, the facts, the neighbours, and the list as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state, words
+from app.components.shared import product_grid
+from backend.files.sheet_text import guarded
+from backend.serving.answers import NOTHING_CLOSE
+
+if TYPE_CHECKING:
+    from app.components.search.query_panel import Query
+    from app.state import Answered
+    from backend.serving.client import Answer
+
+CSV_COLUMNS = (
+    *("rank", "product_id", "label", "similarity", "distance"),
+    *("title", "category", "brand", "colour", "price", "stock"),
+)
+
+
+def show_picture(query: Query, answer: Answer) -> None:
+    """Show the picture beside what the network saw of it, and what had to be done to it."""
+    pair = st.grid(2, min_column_width=90, gap="small")
+    pair.image(product_grid.for_browsers(query.image), caption="Your picture", width="stretch")
+    if answer.seen:  # a plain MLflow server does not say
+        pair.image(answer.seen, caption="As Twinset saw it", width="stretch")
+    for number, seen in enumerate(answer.seen_others, 2):
+        pair.image(seen, caption=f"Of photo {number:d}", width="stretch")
+    for note in answer.notes:
+        st.caption(f":material/info: {words.prose(note)}")
+
+
+def show_facts(answered: Answered) -> None:
+    """Show how long it took, which catalogue version was searched, and how many products."""
+    answer = answered.answer
+    st.caption(
+        " · ".join(
+            words.plain(part)
+            for part in (
+                f"Answered in {words.duration(answered.seconds)}",
+                f"Catalogue {answer.catalogue} version {answer.catalogue_version}" if answer.catalogue else "",
+                f"{words.count(answer.gallery_size, 'product')} searched" if answer.gallery_size else "",
+            )
+            if part
+        )
+    )
+
+
+def show_neighbours(answer: Answer) -> None:
+    """Show the neighbours as cards; a click asks about that item, the button below it for others that are less like it."""
+    show_verdict(answer)
+    cards = map(product_grid.neighbour_card, answer.neighbours)
+    product_grid.show(
+        cards,
+        key="neighbours",
+        action="Find similar",
+        on_pick=state.ask_about_product,
+        second="Less like this",
+        on_second=state.ask_less_like,
+    )
+
+
+def show_verdict(answer: Answer) -> None:
+    """Say above the products that none of them is a match, where that is so."""
+    if answer.match is False:
+        st.warning(NOTHING_CLOSE, icon=":material/search_off:")
+
+
+def show_download(query: Query, answer: Answer) -> None:
+    """Offer the list as a CSV file."""
+    st.download_button(
+        "CSV",
+        data=as_csv(answer),
+        file_name=f"similar-to-{_stem(query)}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        help="The list as a table, for a spreadsheet",
+    )
+
+
+def as_csv(answer: Answer) -> str:
+    """Return the neighbours as CSV, nearest first; text that a spreadsheet would run as a formula is quoted."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(CSV_COLUMNS)
+    for neighbour in answer.neighbours:
+        values = {item.name: getattr(neighbour, item.name) for item in fields(neighbour)}
+        writer.writerow([guarded(values[name]) for name in CSV_COLUMNS])
+    return text.getvalue()
+
+
+def _stem(query: Query) -> str:
+    stem = query.product_id or query.name.rsplit(".", 1)[0]
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)[:60] or "photo"

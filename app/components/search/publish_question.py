@@ -1,0 +1,48 @@
+"""The one question before answers come from another catalogue: whether it replaces the one that is searched now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state
+from app.components.jobs import panel
+from app.services import deploy
+from app.words import plain
+
+if TYPE_CHECKING:
+    from backend.bundles.bundle import Manifest
+    from backend.flow.requests import DeployRequest, PromoteRequest
+    from backend.registry.card import ModelCard
+
+
+def submit(topic: str, request: DeployRequest | PromoteRequest, model: Manifest | ModelCard | None) -> None:
+    """Start the job; where its model would replace the catalogue that is searched, have :func:`show` ask first."""
+    if model is not None and deploy.ledger().replaced_by(model.catalogue.name):
+        state.note(topic, (request, model.catalogue.name))
+    else:
+        panel.submit(request)
+        st.rerun()
+
+
+def show(topic: str) -> None:
+    """Show the question, if it was asked under this topic."""
+    asked: tuple[DeployRequest | PromoteRequest, str] | None = state.noted(topic)
+    if asked is None:
+        return
+    request, catalogue = asked
+    searched = deploy.ledger().replaced_by(catalogue)
+    with st.container(border=True, key=f"question-{topic}"):
+        st.markdown(f"**This replaces the {plain(searched)} catalogue by {plain(catalogue)}. Publish?**")
+        st.caption(
+            f"From then on answers come from {plain(catalogue)} only. One click under Versions brings the model "
+            "before it back."
+        )
+        with st.container(horizontal=True):
+            if st.button("Publish", type="primary", icon=":material/rocket_launch:", key=f"yes-{topic}"):
+                state.forget(topic)
+                panel.submit(replace(request, replace_catalogue=True))
+                st.rerun()
+            st.button("Leave it as it is", key=f"no-{topic}", on_click=state.forget, args=(topic,))

@@ -1,0 +1,104 @@
+"""How the answer is to be: variety, duplicates, further photos, and products that it is to be less like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import state, words
+from app.components.search.query_panel import TYPES
+from app.services import common
+from backend.retrieval.wishes import Wishes
+from backend.serving.further import Further
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backend.retrieval.wishes import Collapse
+
+COUNTS = {"A little": 0.5, "As much": 1.0, "More": 2.0}
+MORE, UNWANTED = 4, 3  # photos beside the one asked about
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """What was chosen; ``further`` is None where there is only the one photo."""
+
+    wishes: Wishes = field(default_factory=Wishes)
+    further: Further | None = None
+
+
+def show() -> Refinement:
+    """Show the choices behind a button, and return what is chosen."""
+    with st.popover("Refine", icon=":material/auto_awesome:"):
+        variety = st.slider(
+            "More variety",
+            0,
+            100,
+            0,
+            step=10,
+            key="variety",
+            bind="query-params",
+            format="%d %%",
+            help="Further up, products that look alike make room for others that still fit.",
+        )
+        collapse = _collapse()
+        like = _photos("More photos of what you look for", "more", most=MORE)
+        weights = [1.0, *(_count(number) for number in range(1, len(like) + 1))] if like else []
+        unlike = _photos("Photos of what you do not want", "unwanted", most=UNWANTED)
+    wishes = Wishes(weights=tuple(weights), unlike=tuple(state.less_like()), diversity=variety / 100, collapse=collapse)
+    further = Further(tuple(like), tuple(unlike))
+    return Refinement(wishes, further if further != Further() else None)
+
+
+def show_less_like() -> None:
+    """Show which products the answer is to be less like, each with a click to forget it."""
+    ids = state.less_like()
+    if not ids:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Less like", width="content")
+        for product_id in ids:
+            st.button(
+                words.plain(product_id),
+                icon=":material/close:",
+                key=f"forgive-{product_id}",
+                help="Take this back",
+                on_click=state.forgive,
+                args=(product_id,),
+            )
+
+
+def _collapse() -> Collapse:
+    duplicates = st.toggle(
+        "Hide duplicates", key="hide_duplicates", help="Products whose pictures look the same are shown once."
+    )
+    variants = st.toggle(
+        "One of each design", key="hide_variants", help="Colours and sizes of one product are shown once."
+    )
+    if variants:
+        return "variants"
+    return "duplicates" if duplicates else "none"
+
+
+def _photos(title: str, name: str, *, most: int) -> Sequence[bytes]:
+    uploaded = st.file_uploader(
+        title,
+        type=TYPES,
+        key=state.further_key(name),
+        accept_multiple_files=True,
+        max_upload_size=common.settings().max_upload_mb,
+    )
+    return [file.getvalue() for file in (uploaded or [])[:most]]
+
+
+def _count(number: int) -> float:
+    chosen = st.select_slider(
+        f"How much photo {number + 1} counts",
+        list(COUNTS),
+        value="As much",
+        key=state.further_key(f"count_{number}"),
+    )
+    return COUNTS[chosen]

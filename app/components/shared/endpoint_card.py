@@ -1,0 +1,124 @@
+"""What the endpoint serves now, or what is missing before it can serve anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import navigation, notices, state, words
+from app.services import common
+from backend.errors import EndpointError, EndpointUnreachable
+from backend.errors.addresses import shown
+from backend.serving.tokens import APP_TOKEN_FILE
+
+if TYPE_CHECKING:
+    from app.services.common import Serving
+
+CURL = """curl --data-binary @photo.jpg \\
+     -H "Authorization: Bearer $TOKEN" \\
+     "{url}/v1/recommend?k=10"
+"""
+PYTHON = """import os
+from pathlib import Path
+
+import requests
+
+answer = requests.post(
+    "{url}/v1/recommend",
+    params={{"k": 10}},
+    headers={{"Authorization": f"Bearer {{os.environ['TOKEN']}}"}},
+    data=Path("photo.jpg").read_bytes(),
+    timeout=15,
+)
+answer.raise_for_status()
+for neighbour in answer.json()["neighbours"]:
+    print(neighbour["rank"], neighbour["product_id"], neighbour["similarity"])
+"""
+
+
+INVOKE = """import base64
+import os
+from pathlib import Path
+
+import requests
+
+photos = [Path("first.jpg"), Path("second.jpg")]
+rows = [[base64.b64encode(photo.read_bytes()).decode()] for photo in photos]
+answer = requests.post(
+    "{url}/invocations",
+    json={{"dataframe_split": {{"columns": ["input"], "data": rows}}, "params": {{"k": 10, "include_images": ""}}}},
+    headers={{"Authorization": f"Bearer {{os.environ['TOKEN']}}"}},
+    timeout=15,
+)
+answer.raise_for_status()
+for row in answer.json()["predictions"]:
+    print(row["query_row"], row["rank"], row["product_id"], row["similarity"])
+"""
+
+
+def current() -> Serving | None:
+    """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
+    try:
+        return common.serving()
+    except EndpointUnreachable:
+        _show_missing()
+    except EndpointError as error:
+        st.info(notices.told(error), icon=":material/hourglass_empty:")
+    return None
+
+
+def _show_missing() -> None:
+    if not common.catalogues() and not common.models():
+        st.info(
+            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; every step then leads "
+            "on to the next.",
+            icon=":material/waving_hand:",
+        )
+        navigation.link("catalogue", "Load the products")
+    elif not common.models():
+        st.info(
+            "Your products are here. Twinset has to learn from them before it can search.",
+            icon=":material/model_training:",
+        )
+        navigation.link("train", "Go on: learn from the products")
+    else:
+        st.info(
+            "The service that finds similar products is not running. "
+            + (
+                "Whoever runs Twinset can start it."
+                if state.is_for_shop()
+                else "Start it with `make run`, or with `python -m backend serve`."
+            ),
+            icon=":material/power_off:",
+        )
+
+
+def show_figures(served: Serving) -> None:
+    """Show what is served now as figures."""
+    with st.container(horizontal=True):
+        st.metric(
+            "Model",
+            words.plain(f"{served.model_name} {served.model_version or ''}"),
+            border=True,
+            help=f"Made of {words.plain(served.model)}" if served.model else None,
+        )
+        if not served.gallery_size:
+            return
+        st.metric("Catalogue", words.plain(f"{served.catalogue.name} {served.catalogue.version}"), border=True)
+        st.metric("Products searched", words.count(served.gallery_size), border=True)
+
+
+def show_recipes() -> None:
+    """Show how to ask from a shell and from Python; the token is left to the reader."""
+    url = shown(common.settings().effective_endpoint_url)
+    st.caption(
+        f"`TOKEN` stands for the token: make one under Tokens. This app's own lies in the file `{APP_TOKEN_FILE}` "
+        "in the home folder, unless the settings name one."
+    )
+    base = url.rstrip("/").removesuffix("/invocations")
+    recipes = {"Shell": (CURL, "bash"), "Python": (PYTHON, "python"), "MLflow's protocol": (INVOKE, "python")}
+    if base != url.rstrip("/"):  # a plain MLflow server knows its own protocol only
+        recipes = {name: recipe for name, recipe in recipes.items() if recipe[0] is INVOKE}
+    for tab, (text, language) in zip(st.tabs(list(recipes)), recipes.values(), strict=True):
+        tab.code(text.format(url=base), language=language)

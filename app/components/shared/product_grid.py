@@ -1,0 +1,203 @@
+"""Products as a responsive grid of cards; a click on a card returns its product_id.
+
+One custom element for the whole grid instead of several Streamlit elements a card: in headless Chromium, 24 cards are
+painted in about half the time, and a click needs no page load. Text travels as data and is set as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import state, words
+from backend.errors import ImageRejected
+from backend.imaging import pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from backend.catalogue.items import Product
+    from backend.serving.client import AnswerNeighbour
+
+ASSETS = Path(__file__).resolve().parents[3] / "assets"
+_BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
+_AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
+NO_MATCH = "Not a match"
+_SIDE = 320  # pixels of those, enough for a card on a sharp screen
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What one card shows.
+
+    Attributes:
+        image: The encoded picture; None shows a placeholder.
+        badges: Short words on the picture, e.g. that the product is withdrawn.
+        group: A heading is put before the first card of each group; cards of a group stand together.
+        pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
+        similarity, distance: Only on the card of a neighbour.
+    """
+
+    id: str
+    image: bytes | None
+    title: str
+    lines: tuple[str, ...] = ()
+    price: str = ""
+    rank: int | None = None
+    similarity: float | None = None
+    distance: float | None = None
+    badges: tuple[str, ...] = ()
+    group: str = ""
+    pair: tuple[tuple[str, bytes | None], ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Return what the browser is sent."""
+        data: dict[str, Any] = {
+            "id": self.id,
+            "src": data_uri(self.image),
+            "badges": list(self.badges),
+            "group": self.group,
+            "pair": [{"caption": caption, "src": data_uri(image)} for caption, image in self.pair],
+            "title": self.title,
+            "lines": list(self.lines),
+            "price": self.price,
+            "rank": "" if self.rank is None else str(self.rank),
+        }
+        if self.similarity is not None and self.distance is not None:
+            data |= {
+                "percent": round(min(max(self.similarity, 0.0), 1.0) * 100, 1),
+                "percent_text": words.percent(max(self.similarity, 0.0), digits=1),
+                "detail": f"similarity {self.similarity:.3f}\ndistance {self.distance:.3f}",
+            }
+        return data
+
+
+def show(
+    cards: Iterable[Card],
+    *,
+    key: str,
+    action: str = "",
+    on_pick: Callable[[str], None] | None = None,
+    second: str = "",
+    on_second: Callable[[str], None] | None = None,
+) -> str | None:
+    """Show the cards in order and return the product_id of the one just clicked.
+
+    Args:
+        cards: What to show.
+        key: Name of the grid, unique on the page.
+        action: What a click does, read by screen readers and shown on hover; without it cards cannot be clicked.
+        on_pick: Called with the product_id before the page runs again, so that this run shows its effect already.
+        second: What a small button below each card does; none is shown without it.
+        on_second: Called as ``on_pick`` is.
+    """
+
+    def picked() -> None:
+        product_id = state.picked(key)
+        if on_pick is not None and product_id:
+            on_pick(product_id)
+
+    def dismissed() -> None:
+        product_id = state.dismissed(key)
+        if on_second is not None and product_id:
+            on_second(product_id)
+
+    data = {"cards": [card.as_data() for card in cards], "action": action, "second": second}
+    component = _component()
+    result: str | None = component(key=key, data=data, on_picked_change=picked, on_dismissed_change=dismissed).picked
+    return result
+
+
+def neighbour_card(neighbour: AnswerNeighbour) -> Card:
+    """Return the card of one answered neighbour; without a bar and per cent where it is known to be no match."""
+    is_close = neighbour.is_match is not False
+    return Card(
+        id=neighbour.product_id,
+        image=neighbour.image,
+        title=neighbour.title or neighbour.label,
+        lines=(*_lines(neighbour), *_likely(neighbour)),
+        price=price_text(neighbour.price),
+        rank=neighbour.rank,
+        similarity=neighbour.similarity if is_close else None,
+        distance=neighbour.distance if is_close else None,
+        badges=(f"+{len(neighbour.hidden)} alike",) if neighbour.hidden else (),
+    )
+
+
+def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
+    """Say what a similarity is worth, of a product that is similar enough to be called a match; of no other is a figure."""
+    if neighbour.is_match is False:
+        return (NO_MATCH,)
+    if neighbour.probability is None or not neighbour.is_match:
+        return ()
+    return (f"{words.percent(neighbour.probability)} likely the same kind",)
+
+
+def product_card(product: Product) -> Card:
+    """Return the card of one product of the catalogue."""
+    return Card(
+        id=product.product_id,
+        image=product.image,
+        title=product.title or words.label(product.label),
+        lines=_lines(product),
+        price=price_text(product.price),
+        badges=("Withdrawn",) if product.is_withdrawn else (),
+    )
+
+
+def price_text(price: float | None) -> str:
+    """Return a price with two decimals; catalogues state no currency, so none is invented."""
+    return "" if price is None else f"{price:,.2f}"
+
+
+def shown(image: bytes | None) -> bytes | None:
+    """Return bytes that came from outside as a small picture; None where they are none that can be shown."""
+    if image is None:
+        return None
+    try:
+        return _small(image)
+    except ImageRejected:
+        return None  # whoever shows it says why
+
+
+@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def _small(image: bytes) -> bytes:
+    return pixels.thumbnail(image, side=_SIDE)
+
+
+def data_uri(image: bytes | None) -> str:
+    """Return an encoded picture as a data URI, its kind told from its first bytes; empty without a picture."""
+    if image is None:
+        return ""
+    if len(image) > _AS_IT_IS_BYTES:
+        image = shown(image) or image
+    image = for_browsers(image)
+    kind = pixels.kind_of(image) or "PNG"
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(image).decode('ascii')}"
+
+
+def for_browsers(image: bytes) -> bytes:
+    """Return a picture in a format that every browser shows: HEIC, TIFF and the like come back small, as WEBP."""
+    return image if pixels.kind_of(image) in _BY_BROWSERS else shown(image) or image
+
+
+def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
+    """Label and id, then who made it and in which colour; the label is not said twice where it stands for a title."""
+    named = (words.label(item.label), item.product_id) if item.title else (item.product_id,)
+    made = (item.brand, item.colour)
+    return tuple(" · ".join(part for part in line if part) for line in (named, made) if any(line))
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component(
+        "twinset_product_grid",
+        html='<ol class="grid"></ol>',
+        css=(ASSETS / "product_grid.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "product_grid.js").read_text(encoding="utf-8"),
+    )

@@ -1,0 +1,45 @@
+"""Deleting a model, an unfinished training or a sweep: what goes, or why it cannot, and one question before it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, words
+from app.components.jobs import panel
+from app.services import removal
+
+if TYPE_CHECKING:
+    from backend.flow.requests import DeleteRequest
+
+HEIGHT = 200  # pixels; the question on a phone, with a long name
+_GOES = {
+    "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",
+    "unfinished training": "Its checkpoints go, so that it cannot be resumed. Its run in MLflow stays.",
+    "sweep": "Its trials go with it, and their runs go to MLflow's trash. Models that were trained from it stay.",
+}
+
+
+def offer(request: DeleteRequest) -> None:
+    """Show a button that opens the question."""
+    name = request.sweep or request.model
+    question = st.popover("Delete", icon=":material/delete:", key=f"delete-{name}", on_change="rerun")
+    place = question.container(height=HEIGHT, border=False)  # even while empty, so that it opens where there is room
+    if not question.open:
+        return  # what it would take, and what needs it, is found out for who asks: that reads files and asks the endpoint
+    with place, notices.guarded():
+        found = removal.look(request)
+        kind = found.what.partition(" '")[0]
+        if found.protected:
+            st.markdown(f"**{words.plain(name)}** cannot be deleted:")
+            st.markdown("\n".join(f"- {words.prose(reason)}" for reason in found.protected))
+            st.caption("Change that first, then delete it.")
+            return
+        st.markdown(
+            f"Delete the {words.plain(kind)} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}."
+        )
+        st.caption(_GOES[kind])
+        if st.button("Delete for good", type="primary", icon=":material/delete:", key=f"delete-{name}-now"):
+            panel.submit(request)
+            st.rerun()

@@ -1,0 +1,1 @@
+"""From a source to a committed version: listed, checked, staged, merged; rejected rows kept."""

@@ -1,0 +1,201 @@
+"""Commit a checked load: compare it with what the catalogue holds, then MERGE what differs by product_id.
+
+A product whose picture and details are as they were is not written; with deletion vectors, Delta does not rewrite its
+file either. Quarantine is committed first and products last: the products commit is the moment a load counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from backend.catalogue.delta import delta_log, delta_table
+from backend.catalogue.delta.locks import commit_lock
+from backend.catalogue.items import PRODUCTS, GonePolicy
+from backend.catalogue.loading import products_table
+from backend.catalogue.loading.load_plan import HELD_COLUMNS, LoadPlan, plan_load
+from backend.catalogue.loading.quarantine import plan_quarantine, write_quarantine
+from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.snapshot import quarantine_version
+from backend.errors import CatalogueBusy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from backend.catalogue.loading.quarantine import QuarantineChange
+    from backend.catalogue.loading.staging import StagedLoad
+    from backend.spark.watch import Watch
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a catalogue holds: the version (None: there is no table yet) and its rows, :data:`HELD_COLUMNS`."""
+
+    version: int | None
+    rows: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit did: the version that holds the load, the plan that was carried out, and what is to be said."""
+
+    version: int
+    plan: LoadPlan
+    notes: tuple[str, ...] = ()
+
+
+def held_by(folder: Path) -> Held:
+    """Read what a catalogue holds, without a JVM and without pictures."""
+    version = delta_log.newest_version(folder / PRODUCTS)
+    if version is None:
+        return Held(None, PRODUCT_SCHEMA.empty_table().select(list(HELD_COLUMNS)))
+    rows = delta_log.rows_of(delta_log.open_table(folder / PRODUCTS, version), PRODUCT_SCHEMA)
+    return Held(version, rows.table(list(HELD_COLUMNS)))
+
+
+def commit_load(
+    watch: Watch, folder: Path, load: StagedLoad, *, gone: GonePolicy, is_reviewed: bool = False
+) -> Committed:
+    """Commit a load; where another writer is faster, say whom it lost to and try again on top of that.
+
+    Args:
+        watch: Runs the Spark actions.
+        folder: The catalogue's folder.
+        load: What was checked.
+        gone: What becomes of products that the source does not name.
+        is_reviewed: Somebody decided on the counts of the check: a catalogue that moved since is not touched.
+
+    Raises:
+        CatalogueBusy: The catalogue moved under a reviewed load, too often, or so that the load lacks pictures.
+        StorageFull, CatalogueError, Cancelled: As :func:`delta_table.spark_errors` says.
+    """
+    notes: list[str] = []
+    for attempt in range(1, _ATTEMPTS + 1):
+        task = _Commit(watch, folder, load, gone)
+        try:
+            with commit_lock(folder, watch.progress):
+                done = task.run(is_reviewed=is_reviewed)
+        except _LostRace as lost:
+            if attempt == _ATTEMPTS:
+                raise
+            notes.append(f"{lost.message} It was tried again.")
+            watch.progress.report(0, 1, note=f"{lost.message} Trying again ({attempt + 1} of {_ATTEMPTS})")
+        else:
+            return Committed(done.version, done.plan, (*notes, *done.notes))
+    raise AssertionError  # the last attempt returns or raises
+
+
+def winner(folder: Path, since: int | None) -> str:
+    """Say in words who brought the products beyond the version ``since``."""
+    version = delta_log.newest_version(folder / PRODUCTS)
+    if version is None or version == since:
+        return "another writer"
+    commit = delta_log.commit_of(folder / PRODUCTS, version)
+    note = delta_log.note_of(commit)
+    by = f"the job {note['job']}" if note.get("job") else f"the load {note['load']}" if note.get("load") else "a writer"
+    return f"{by} ({commit.get('operation', 'commit')}, version {version})"
+
+
+class _LostRace(CatalogueBusy):
+    """Another writer committed in between; nothing of this attempt was kept."""
+
+
+@dataclass
+class _Commit:
+    """One attempt."""
+
+    watch: Watch
+    folder: Path
+    load: StagedLoad
+    gone: GonePolicy
+    name: str = field(default_factory=lambda: uuid4().hex)
+    held: Held = field(init=False)
+
+    def run(self, *, is_reviewed: bool) -> Committed:
+        """Commit what differs; the lock is held."""
+        self.held = held_by(self.folder)
+        if is_reviewed and self.held.version != self.load.meta["base_version"]:
+            raise CatalogueBusy(
+                f"The catalogue {self.folder.name} was changed by {winner(self.folder, None)} since this source was "
+                "checked; nothing of it was committed.",
+                next_step="Check the source again: the counts may be others now.",
+            )
+        plan = plan_load(self.load.rows, self.held.rows, gone=self.gone)
+        if plan.lacking:
+            raise CatalogueBusy(
+                f"The load lost to {winner(self.folder, None)}, and {len(plan.lacking)} pictures have to be read again.",
+                next_step="Check the source again.",
+            )
+        try:
+            return self._write(plan)
+        except CatalogueBusy as busy:
+            raise _LostRace(
+                f"The load lost to {winner(self.folder, self.held.version)}.", next_step=busy.next_step
+            ) from busy
+
+    def _write(self, plan: LoadPlan) -> Committed:
+        spark, name = self.watch.spark, self.folder.name
+        before = quarantine_version(self.folder, self.held.version) if self.held.version else 0
+        change = plan_quarantine(self.folder, before, self.load)
+        if plan.is_empty and not change.is_needed and self.held.version:
+            return Committed(self.held.version, plan)
+        path = self.folder / PRODUCTS
+        with delta_table.spark_errors(name, self.watch.progress):
+            self.watch.run(lambda: products_table.ensure(spark, path), 0.86, 0.88, "Preparing the table products")
+            note = {**self._note(plan), "quarantine_version": self._quarantined(change)}
+            self._check_unmoved()
+            title = "Writing the table products"
+            write = products_table.writer(spark, path, self.load, plan, is_first=not self.held.rows.num_rows)
+            self.watch.run(lambda: write(note), 0.92, 1.0, title)
+        return Committed(delta_log.version_of_load(path, self.name), plan)
+
+    def _quarantined(self, change: QuarantineChange) -> int:
+        if not change.is_needed:
+            return change.version
+        spark, note = self.watch.spark, {"load": self.name, "job": self.watch.progress.job}
+        return self.watch.run(
+            lambda: write_quarantine(spark, self.folder, self.load, change, note=note),
+            *(0.88, 0.92),
+            "Writing the table quarantine",
+        )
+
+    def _check_unmoved(self) -> None:
+        """The plan is for one version; a foreign writer does not know our lock.
+
+        What is committed between here and Delta's own check is found by that, or is merged with, row by row.
+        """
+        path = self.folder / PRODUCTS
+        since = range((self.held.version or 0) + 1, (delta_log.newest_version(path) or 0) + 1)
+        if any(_changes_rows(path, version) for version in since):
+            raise CatalogueBusy("The products changed.")
+
+    def _note(self, plan: LoadPlan) -> dict[str, object]:
+        counts = plan.counts
+        return {
+            "load": self.name,
+            "job": self.watch.progress.job,
+            "action": "ingest",
+            "gone_policy": self.gone,
+            "source": self.load.meta["source"],
+            "splits": self.load.meta["splits"],
+            "new": counts.new,
+            "changed": counts.changed,
+            "unchanged": counts.unchanged,
+            "gone": counts.gone,
+        }
+
+
+def _changes_rows(path: Path, version: int) -> bool:
+    """Tell whether a commit took rows in or out; making and preparing a table does not."""
+    return delta_log.commit_of(path, version).get("operation", "") not in {
+        "CREATE TABLE",
+        "ADD COLUMNS",
+        "ADD CONSTRAINT",
+        "SET TBLPROPERTIES",
+        "UPGRADE PROTOCOL",
+    }

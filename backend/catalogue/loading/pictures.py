@@ -1,0 +1,168 @@
+"""What runs on the executors while a source is checked: entries in; pictures out as Parquet files, facts as rows.
+
+Pictures never pass through the JVM or the driver: a Python worker reads them, checks them and writes them where the
+commit will find them. Only hashes, sizes and reasons come back. Usable rows are written as the table ``products`` has
+them, so that a first load can take the files as they are; rejected ones go to a file of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from backend.catalogue.items import PRODUCT_COLUMNS
+from backend.catalogue.loading.constraints import require_storable
+from backend.catalogue.loading.entries import CHECKED_ENTRY_SCHEMA
+from backend.catalogue.loading.product_files import GroupedWriter
+from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema, ddl
+from backend.catalogue.sources.pictures.names import no_picture
+from backend.errors import ImageRejected
+from backend.imaging.pixels import ImageInfo, verify
+from backend.spark.executors import spare_zip_imports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from backend.catalogue.sources.sources import Picture, Source
+
+# Rows as they are staged: a product's columns, its row as the source gave it, and the reason that keeps it out.
+STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))
+STAGED_SCHEMA = arrow_schema(STAGED_COLUMNS)
+STAGED_DDL = ddl(STAGED_COLUMNS)
+# What comes back of every entry, in the order of the entries. ``file`` is null where no row was staged, because the
+# catalogue holds the very same picture.
+FACT_SCHEMA = pa.schema(
+    [
+        ("image_sha256", pa.string()),
+        ("reason", pa.string()),
+        ("n_bytes", pa.int64()),
+        ("file", pa.string()),
+    ]
+)
+# Pictures that are held at once; a picture of a shop has some 100 kB.
+_CHUNK_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    picture: bytes | None
+    sha256: str | None
+    info: ImageInfo | None
+    reason: str | None
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PictureCheck:
+    """Reads, checks and stages the pictures of entries; small when pickled.
+
+    Attributes:
+        source: Where the pictures come from.
+        folder: Where the files go; every executor and the driver must see it at the same path.
+        ingested_at: Time that all rows of this load carry.
+        max_pixels: Largest width x height that is accepted.
+    """
+
+    source: Source
+    folder: Path
+    ingested_at: datetime
+    max_pixels: int
+
+    def __call__(self, number: int, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """Turn parts, each a serialised table of :data:`CHECKED_ENTRY_SCHEMA`, into their facts, row for row."""
+        from pyspark import TaskContext
+
+        spare_zip_imports()
+        context = TaskContext.get()
+        attempt = context.taskAttemptId() if context else 0
+        for part in parts:
+            entries = pa.ipc.open_stream(part).read_all().combine_chunks()
+            # A task that is tried again writes another file; only what the finished one names is read.
+            facts = self.stage(entries, self.folder / f"part-{number:06d}-{attempt:09d}.parquet")
+            yield to_bytes(facts)
+
+    def stage(self, entries: pa.Table, path: Path) -> pa.Table:
+        """Check entries and write the rows that a commit may need; returns their facts.
+
+        Usable rows go to ``path``, rejected ones to a file beside it; a file without rows is not kept.
+
+        Raises:
+            CatalogueError: A usable row breaks a constraint of the table, which is a defect of the checks before.
+        """
+        aside = path.with_name(f"rejected-{path.name}")
+        facts = []
+        with GroupedWriter(path, STORED_PRODUCT_SCHEMA) as usable, GroupedWriter(aside, STAGED_SCHEMA) as rejected:
+            for start in range(0, entries.num_rows, _CHUNK_ROWS):
+                chunk = entries.slice(start, _CHUNK_ROWS)
+                checked = self._checked(chunk)
+                rows = self._rows(chunk, checked)
+                stored = rows.filter(rows["reason"].is_null()).select(STORED_PRODUCT_SCHEMA.names)
+                require_storable(stored)
+                usable.add(stored.cast(STORED_PRODUCT_SCHEMA))
+                rejected.add(rows.filter(rows["reason"].is_valid()))
+                facts.append(_facts(checked, path.name, aside.name))
+        return pa.concat_tables(facts)
+
+    def _checked(self, entries: pa.Table) -> list[_Checked]:
+        (batch,) = entries.combine_chunks().to_batches()
+        pictures = self.source.read(batch)
+        rows = (entries[name].to_pylist() for name in ("reason", "known_sha256", "locator"))
+        return [self._look_at(*row) for row in zip(pictures, *rows, strict=True)]
+
+    def _look_at(self, picture: Picture, reason: str | None, known: str | None, locator: str | None) -> _Checked:
+        if isinstance(picture, ImageRejected):
+            return _Checked(None, None, None, reason or f"{picture.code}: {picture.message}")
+        if picture is None:
+            return _Checked(None, None, None, reason or no_picture(locator))
+        sha256 = hashlib.sha256(picture).hexdigest()
+        if reason is not None:
+            return _Checked(picture, sha256, None, reason)
+        if sha256 == known:
+            return _Checked(None, sha256, None, None, is_held=True)
+        try:
+            return _Checked(picture, sha256, verify(picture, max_pixels=self.max_pixels), None)
+        except ImageRejected as error:
+            return _Checked(picture, sha256, None, f"{error.code}: {error.message}")
+
+    def _rows(self, entries: pa.Table, checked: list[_Checked]) -> pa.Table:
+        keep = [row for row, found in enumerate(checked) if not found.is_held]
+        entries, checked = entries.take(pa.array(keep, pa.int64())), [checked[row] for row in keep]
+        infos = [found.info for found in checked]
+        values = {name: entries[name] for name in CHECKED_ENTRY_SCHEMA.names if name in STAGED_SCHEMA.names}
+        values |= {
+            "image": [found.picture for found in checked],
+            "image_sha256": [found.sha256 for found in checked],
+            "width": [info.width if info else None for info in infos],
+            "height": [info.height if info else None for info in infos],
+            "channels": [info.channels if info else None for info in infos],
+            "source": [self.source.name] * len(checked),
+            "ingested_at": [self.ingested_at] * len(checked),
+            "withdrawn_at": [None] * len(checked),
+            "reason": [found.reason for found in checked],
+        }
+        return pa.Table.from_pydict({name: values[name] for name in STAGED_SCHEMA.names}, schema=STAGED_SCHEMA)
+
+
+def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
+    return pa.table(
+        {
+            "image_sha256": [found.sha256 for found in checked],
+            "reason": [found.reason for found in checked],
+            "n_bytes": [len(found.picture) if found.picture else 0 for found in checked],
+            "file": [None if found.is_held else rejected if found.reason else usable for found in checked],
+        },
+        schema=FACT_SCHEMA,
+    )
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Serialise a table; ``pa.ipc.open_stream(...).read_all()`` reads it back."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())

@@ -1,0 +1,141 @@
+"""Checked loads that wait for their commit: pictures and facts in a folder of their own, one load a folder.
+
+.lock          held while a process works in the folder; a killed one lets go of it, and the next load sweeps
+part-*.parquet usable rows with pictures, written by the executors
+rejected-*     rejected rows, with pictures where there are any
+rows.parquet   every row of the source without its picture, with its facts
+load.json      what was checked, written last: a folder with it can be committed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from backend.catalogue.loading.leftovers import META, sweep
+from backend.errors import CatalogueNotFound
+from backend.files import scratch
+from backend.files.storage import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from backend.settings import Settings
+
+_ROWS = "rows.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLoad:
+    """A checked source.
+
+    Attributes:
+        folder: Where it lies.
+        rows: Every row of the source, :data:`entries.CHECKED_ENTRY_SCHEMA` and the facts of its picture.
+        meta: Catalogue, source, base version, split plan and time, as JSON values.
+    """
+
+    folder: Path
+    rows: pa.Table
+    meta: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What ``commit`` is told."""
+        return self.folder.name
+
+    @property
+    def files(self) -> list[str]:
+        """The files with usable rows that are to be read; those of tasks that failed are not among them."""
+        return self._named(pc.is_null(self.rows["reason"]))
+
+    @property
+    def rejected_files(self) -> list[str]:
+        """The same of rejected rows."""
+        return self._named(pc.is_valid(self.rows["reason"]))
+
+    def _named(self, wanted: pa.ChunkedArray) -> list[str]:
+        names = self.rows["file"].filter(wanted).drop_null().unique().to_pylist()
+        return [str(self.folder / name) for name in sorted(names)]
+
+    def save(self) -> None:
+        """Write rows and meta, so that another process can commit this load."""
+        pq.write_table(self.rows, self.folder / _ROWS)
+        write_atomically(self.folder / META, json.dumps(self.meta).encode())
+
+
+@contextmanager
+def new_staging(settings: Settings) -> Iterator[Path]:
+    """Give a fresh folder that is removed afterwards, unless its load was saved."""
+    sweep(settings)
+    folder = settings.staging_dir / uuid4().hex[:16]
+    folder.mkdir(parents=True)
+    try:
+        with scratch.hold(folder):
+            yield folder
+    finally:
+        if not (folder / META).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
+    """Open a saved load for its commit.
+
+    Raises:
+        CatalogueNotFound: There is none of that name: committed, discarded, or older than a day.
+    """
+    folder = settings.staging_dir / name
+    if not name.isalnum() or not (folder / META).is_file():
+        raise _no_load(name)
+    with _held(folder):
+        if not (folder / META).is_file():  # somebody else committed or discarded it while this one waited
+            raise _no_load(name)
+        yield _opened(folder)
+
+
+def peek(settings: Settings, name: str) -> StagedLoad:
+    """Return a saved load to look at, not to commit; it may be gone the next moment.
+
+    Raises:
+        CatalogueNotFound: As :func:`staged`.
+    """
+    if not name.isalnum():
+        raise _no_load(name)
+    try:
+        return _opened(settings.staging_dir / name)
+    except FileNotFoundError as error:
+        raise _no_load(name) from error
+
+
+def discard(settings: Settings, name: str) -> None:
+    """Remove a saved load; one that is not there is no error."""
+    if name.isalnum():
+        shutil.rmtree(settings.staging_dir / name, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with (folder / scratch.LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _opened(folder: Path) -> StagedLoad:
+    return StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / META).read_text("utf-8")))
+
+
+def _no_load(name: str) -> CatalogueNotFound:
+    return CatalogueNotFound(
+        f"There is no checked load {name!r} to commit.", next_step="Check the source again, then commit."
+    )

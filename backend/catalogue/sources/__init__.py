@@ -1,0 +1,1 @@
+"""Where products come from: folders, zips, tables, uploads, and the built-in catalogues."""

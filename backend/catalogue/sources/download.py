@@ -1,0 +1,179 @@
+"""Fetch one file over HTTP: with progress, and going on where an interrupted transfer stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.errors import DatasetDamaged, DatasetUnavailable, SettingsError
+from backend.files.storage import disk_watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_CHUNK = 1 << 17
+_RANGE_NOT_SATISFIABLE = 416
+_PARTIAL = 206
+_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a download waits, and how often it tries again.
+
+    Attributes:
+        timeout_s: Seconds to wait for a connection, and for more data on one.
+        attempts: Times that a started transfer is taken up again before it is given up.
+        first_pause_s: Pause before the second attempt; it doubles with every further one.
+    """
+
+    timeout_s: float = 5.0
+    attempts: int = 5
+    first_pause_s: float = 0.5
+
+
+class _Interrupted(Exception):
+    """The transfer broke off; what has arrived is kept."""
+
+
+def download(
+    url: str, target: Path, *, md5: str, on_bytes: Callable[[int, int], None], patience: Patience | None = None
+) -> Path:
+    """Fetch ``url`` into ``target``, which is there only once its checksum is right.
+
+    What arrived stays in ``target`` + ``.part`` when the transfer breaks off, and the next call goes on from there.
+
+    Args:
+        url: An http or https address.
+        target: File to make; its folder exists.
+        md5: Checksum that the whole file must have.
+        on_bytes: Told the bytes here and the bytes in all; may raise to stop.
+        patience: Timeouts and attempts; those of :class:`Patience` when left out.
+
+    Raises:
+        DatasetUnavailable: Nobody answers, the server refuses, or the transfer broke off too often.
+        DatasetDamaged: The server's file has another checksum.
+        StorageFull: No space is left for it.
+        SettingsError: The address is neither http nor https.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError(f"{url} is no http or https address.", next_step="Correct TWINSET_FASHION_MNIST_URL.")
+    patience = patience or Patience()
+    part = target.with_name(target.name + ".part")
+    resumed = _fetch_all(url, part, on_bytes, patience)
+    found = md5_of(part)
+    if found != md5 and resumed:  # an old part of another file: once more, from the start
+        part.unlink()
+        _fetch_all(url, part, on_bytes, patience)
+        found = md5_of(part)
+    if found != md5:
+        part.unlink()
+        raise DatasetDamaged(
+            f"{target.name} from {url} is damaged: its MD5 should be {md5} and is {found}.",
+            next_step="Try again later, or take the file from elsewhere and set TWINSET_FASHION_MNIST_DIR.",
+        )
+    return part.replace(target)
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _fetch_all(url: str, part: Path, on_bytes: Callable[[int, int], None], patience: Patience) -> bool:
+    """Fetch until the file is whole; tell whether anything of an earlier transfer was kept."""
+    resumed = part.exists()
+    pause = threading.Event()
+    reason: _Interrupted | None = None
+    for attempt in range(patience.attempts):
+        if reason is not None:
+            pause.wait(patience.first_pause_s * 2 ** (attempt - 1))
+        try:
+            _fetch_rest(url, part, on_bytes, patience)
+        except _Interrupted as error:
+            reason = error
+        else:
+            return resumed
+    raise DatasetUnavailable(
+        f"{url} broke off {patience.attempts} times: {reason}.",
+        next_step="Try again: the download goes on where it stopped.",
+    ) from reason
+
+
+def _fetch_rest(url: str, part: Path, on_bytes: Callable[[int, int], None], patience: Patience) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=patience.timeout_s)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        raise _refusal(error, url, part) from error
+    except urllib.error.URLError as error:
+        raise DatasetUnavailable(
+            f"{url} cannot be reached: {error.reason}.",
+            next_step="Check the network, or set TWINSET_FASHION_MNIST_DIR to a folder that has the four files.",
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Interrupted(str(error) or type(error).__name__) from error
+    with response:
+        start, total = _extent(response, have)
+        _append(response, part, start, total, on_bytes)
+
+
+def _refusal(error: urllib.error.HTTPError, url: str, part: Path) -> Exception:
+    error.close()
+    if error.code == _RANGE_NOT_SATISFIABLE:
+        part.unlink(missing_ok=True)  # more is here than there is to have: it is not this file
+        return _Interrupted("what was here did not fit")
+    if error.code in _TRY_AGAIN:
+        return _Interrupted(f"the server answered {error.code}")
+    return DatasetUnavailable(
+        f"{url} is refused: the server answered {error.code} {error.reason}.",
+        next_step="Check the address and the proxy settings, or set TWINSET_FASHION_MNIST_DIR.",
+    )
+
+
+def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int]:
+    """Return where this answer's first byte belongs, and the size of the whole file (0 when unknown)."""
+    length = int(response.headers.get("Content-Length") or 0)
+    if response.status != _PARTIAL:
+        return 0, length
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != have:
+        raise _Interrupted("the server sent another part than was asked for")
+    return have, int(match[2])
+
+
+def _append(
+    response: http.client.HTTPResponse, part: Path, start: int, total: int, on_bytes: Callable[[int, int], None]
+) -> None:
+    done = start
+    with part.open("r+b" if start else "wb") as stream:
+        stream.seek(start)
+        on_bytes(done, total)
+        while data := _next(response):
+            _write(stream.write, data)
+            done += len(data)
+            on_bytes(done, total)
+        _write(stream.flush)
+    if done < total:
+        raise _Interrupted(f"{done:,} of {total:,} bytes arrived")
+
+
+def _next(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Interrupted(str(error) or type(error).__name__) from error
+
+
+def _write(write: Callable[..., object], *data: bytes) -> None:
+    with disk_watched("retry, or set TWINSET_CACHE_DIR to another disk", so=", so the download cannot be kept"):
+        write(*data)

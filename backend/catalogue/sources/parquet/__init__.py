@@ -1,0 +1,1 @@
+"""Parquet files by any writer: judged first, then read."""

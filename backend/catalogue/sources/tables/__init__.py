@@ -1,0 +1,1 @@
+"""Sources that are tables: which file, which rows, and the pictures that they name."""

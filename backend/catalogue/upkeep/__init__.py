@@ -1,0 +1,1 @@
+"""What becomes of a catalogue over time: history, changes, splits, older versions, vacuum."""

@@ -1,0 +1,181 @@
+"""Which files of a catalogue a vacuum may remove: those that no kept version needs; decided without a JVM.
+
+A version is kept while it is the newest, while it was the newest within the last ``keep_days``, and as long as somebody
+names it. Delta's own vacuum knows no named versions, so the decision is made here, file by file, from the log.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from backend.catalogue.delta.log_replay import files_present, states
+from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
+from backend.catalogue.upkeep.history import catalogue_states
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from backend.catalogue.delta.log_replay import TableState
+
+DAY_S = 86_400.0
+# A file that no commit names may belong to a writer that is about to commit.
+_UNNAMED_STAYS_S = DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """One file that may go: where it lies from its table's folder, bytes, and when it was written, in ms since 1970."""
+
+    path: str
+    size: int
+    modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VacuumPlan:
+    """What a vacuum would remove.
+
+    Attributes:
+        keep_days: Versions that were the newest within so many days stay.
+        files: The files that may go, by table.
+        protected: Versions that are named by somebody and can be read: they stay.
+        lost: Versions that can be read now and cannot be afterwards.
+        oldest_readable: The oldest version that can be read afterwards.
+    """
+
+    keep_days: float
+    files: Mapping[str, Sequence[Removable]]
+    protected: tuple[int, ...]
+    lost: tuple[int, ...]
+    oldest_readable: int
+
+    @property
+    def count(self) -> int:
+        """Number of files."""
+        return sum(len(files) for files in self.files.values())
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return sum(file.size for files in self.files.values() for file in files)
+
+
+def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -> VacuumPlan:
+    """Decide what a vacuum of a catalogue may remove, from all its tables.
+
+    Args:
+        folder: Folder of the catalogue.
+        keep_days: Versions that were the newest within so many days stay, at least 0.
+        protected: Versions of the products that stay whatever their age. Those that are gone already are passed over.
+
+    Raises:
+        CatalogueNotFound: There is no catalogue in the folder.
+        CatalogueError: ``keep_days`` is out of range, or a log does not tell which files are in use.
+    """
+    if not keep_days >= 0:
+        raise CatalogueError(f"Old versions cannot be kept for {keep_days:g} days.", next_step="Use 0 or more.")
+    now_s = time.time()
+    products = catalogue_states(folder)
+    present = files_present(folder / PRODUCTS)
+    readable = [state.version for state in products if state.version and state.is_readable(present)]
+    named = tuple(sorted({*protected} & {*readable}))
+    kept = {*_recent(products, now_s - keep_days * DAY_S), *named}
+    kept_of = {PRODUCTS: kept, QUARANTINE: _quarantines(products, kept), QUALITY: set[int]()}
+    files = {
+        name: _removable(folder / name, versions, keep_days=keep_days, now_s=now_s)
+        for name, versions in kept_of.items()
+    }
+    left = {path: told for path, told in present.items() if path not in {file.path for file in files[PRODUCTS]}}
+    still = [state.version for state in products if state.version in {*readable} and state.is_readable(left)]
+    return VacuumPlan(
+        keep_days=keep_days,
+        files={name: found for name, found in files.items() if found},
+        protected=named,
+        lost=tuple(version for version in readable if version not in {*still}),
+        oldest_readable=still[0] if still else products[-1].version,
+    )
+
+
+def vacuum_preview(folder: Path, *, keep_days: float, protected: Collection[int]) -> dict[str, Any]:
+    """Tell what a vacuum would do, as JSON values; see :func:`told`.
+
+    Raises:
+        CatalogueNotFound, CatalogueError: As :func:`plan_vacuum` does.
+    """
+    plan = plan_vacuum(folder, keep_days=keep_days, protected=protected)
+    return told(plan, removed=plan.count, freed=plan.bytes, is_dry_run=True)
+
+
+def uncommitted(folder: Path) -> list[Path]:
+    """Return files that killed writers left in a catalogue: no commit names them, and nobody is about to after a day.
+
+    Raises:
+        CatalogueError: A log is damaged.
+    """
+    before_s, found = time.time() - _UNNAMED_STAYS_S, []
+    for log in sorted(folder.glob("*/_delta_log")):
+        told = states(log.parent)
+        if not told or told[-1].files is None:
+            continue
+        named = {path for state in told for path in (*state.paths, *state.commit.feed)}
+        unnamed = {*files_present(log.parent)} - named
+        files = [log.parent / path for path in unnamed if path.endswith((".parquet", ".bin"))]
+        files += log.glob(".*.tmp")
+        found += [file for file in files if file.stat().st_mtime < before_s]
+    sums = (file.with_name(f".{file.name}.crc") for file in found)  # as Hadoop names them
+    return sorted([*found, *(path for path in sums if path.exists())])
+
+
+def told(plan: VacuumPlan, *, removed: int, freed: int, is_dry_run: bool) -> dict[str, Any]:
+    """Return a plan, and what came of it, as JSON values: files, bytes, and the versions that stay and go."""
+    return {
+        "files_removed": removed,
+        "bytes_freed": freed,
+        "versions_removed": list(plan.lost),
+        "oldest_readable": plan.oldest_readable,
+        "protected": list(plan.protected),
+        "is_dry_run": is_dry_run,
+    }
+
+
+def _recent(found: Sequence[TableState], cutoff_s: float) -> set[int]:
+    """Return the newest version and those that were the newest until after the cutoff."""
+    until = [one.version for one, other in pairwise(found) if other.commit.timestamp_s >= cutoff_s]
+    return {found[-1].version, *until}
+
+
+def _quarantines(products: Sequence[TableState], kept: Collection[int]) -> set[int]:
+    """Return the versions of the quarantine that belong to these versions of the products."""
+    found, current = set(), 0
+    for state in products:
+        current = int(state.commit.note.get("quarantine_version", current) or 0)
+        if state.version in kept:
+            found.add(current)
+    return found
+
+
+def _removable(table: Path, kept: Collection[int], *, keep_days: float, now_s: float) -> list[Removable]:
+    found = states(table)
+    if not found:
+        return []
+    if found[-1].files is None:
+        raise CatalogueError(
+            f"The log of {table} does not tell which files are in use, so none can be removed.",
+            next_step="Load the catalogue anew under another name.",
+        )
+    cutoff_s = now_s - keep_days * DAY_S
+    kept = {*kept, *_recent(found, cutoff_s)}
+    needed = {path for state in found if state.version in kept for path in state.paths}
+    needed |= {path for state in found if state.commit.timestamp_s >= cutoff_s for path in state.commit.feed}
+    named = {path for state in found for path in (*state.paths, *state.commit.feed)}
+    return [
+        Removable(path, status.st_size, int(status.st_mtime * 1000))
+        for path, status in sorted(files_present(table).items())
+        if path not in needed
+        and status.st_mtime < (cutoff_s if path in named else min(cutoff_s, now_s - _UNNAMED_STAYS_S))
+    ]

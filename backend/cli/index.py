@@ -1,0 +1,97 @@
+"""The command ``index``: build one, bring it up to date, measure it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backend.cli.options import add_model
+from backend.cli.running import carry_out
+from backend.flow.requests import FidelityRequest, IndexRequest, RefreshRequest
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from backend.settings import Settings
+
+Result = dict[str, Any]
+
+
+def add_index(commands: Any, command: Callable[..., Any]) -> None:
+    """Add the command and its actions; ``command`` makes one that has ``--json``."""
+    build = command(commands, "index", "Embed the gallery and build a model's index.", build_index)
+    add_model(build)
+    build.add_argument(
+        "--kind", choices=("exact", "approximate"), default="", help="kind of index; default: as the model has it"
+    )
+    build.add_argument("--newest", action="store_true", help="use the newest version of the catalogue")
+    actions = build.add_subparsers(metavar="ACTION")
+    refresh = command(
+        actions, "refresh", "Embed only what changed in the catalogue, and deploy the result.", refresh_index
+    )
+    add_model(refresh)
+    refresh.add_argument("--alias", default="champion", help="deploy if this model has this alias, default champion")
+    refresh.add_argument("--no-deploy", action="store_true", help="do not deploy the result")
+    behind = command(actions, "behind", "Show how far an index is behind its catalogue.", show_behind)
+    add_model(behind)
+    fidelity = command(
+        actions, "fidelity", "Compare both kinds of index: share of true neighbours found, and time.", measure_fidelity
+    )
+    add_model(fidelity)
+    fidelity.add_argument("-k", type=int, default=10, help="number of neighbours, default 10")
+    fidelity.add_argument("--queries", type=int, default=1_000, help="number of queries, default 1,000")
+    fidelity.set_defaults(show=fidelity_as_lines)
+
+
+def build_index(options: argparse.Namespace, settings: Settings) -> Result:
+    """``index``."""
+    return carry_out(IndexRequest(model=options.model, index_kind=options.kind, newest=options.newest), settings)
+
+
+def refresh_index(options: argparse.Namespace, settings: Settings) -> Result:
+    """``index refresh``."""
+    request = RefreshRequest(model=options.model, alias=options.alias, deploy=not options.no_deploy)
+    return carry_out(request, settings)
+
+
+def show_behind(options: argparse.Namespace, settings: Settings) -> Result:
+    """``index behind``.
+
+    Raises:
+        RetrievalError: The model has no index yet.
+        CatalogueNotFound: Its catalogue is not here.
+    """
+    from backend.bundles import bundle
+    from backend.errors import CatalogueNotFound
+    from backend.flow.named import model_folder
+    from backend.retrieval.freshness import index_behind
+    from backend.retrieval.indexes.kinds import no_index
+
+    folder = model_folder(settings, options.model)
+    info = bundle.read_manifest(folder).index
+    if info is None:
+        raise no_index(folder)
+    found = index_behind(settings.catalogues_dir, info)
+    if found is None:
+        raise CatalogueNotFound(
+            f"The catalogue {info.catalogue.name} is not on this machine at version {info.catalogue.version}.",
+            next_step="Ask where it is kept.",
+        )
+    return {"model": folder.name, **found.as_dict()}
+
+
+def measure_fidelity(options: argparse.Namespace, settings: Settings) -> Result:
+    """``index fidelity``."""
+    return carry_out(FidelityRequest(model=options.model, k=options.k, queries=options.queries), settings)
+
+
+def fidelity_as_lines(result: Result) -> str:
+    """Show a report to a person."""
+    lines = [f"{result['model']}: {result['size']:,} items, {result['queries']:,} queries, k {result['k']}"]
+    for arm in result["arms"]:
+        has_it = "  (what it has)" if arm["is_served"] else ""
+        lines.append(
+            f"  {arm['kind']:12} fidelity {arm['fidelity']:.4f}  p50 {arm['p50_ms']:.3f} ms  p95 {arm['p95_ms']:.3f} ms"
+            f"{has_it}"
+        )
+    return "\n".join(lines)

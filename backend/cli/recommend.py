@@ -1,0 +1,125 @@
+"""The command ``recommend``: one photo or several, filters, and how the answer is to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import ImageRejected, RetrievalError, UsageError
+from backend.imaging.refusals import FORMATS_READ
+from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.wishes import COLLAPSES, Wishes
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from backend.serving.answers import Answer
+    from backend.settings import Settings
+
+Result = dict[str, Any]
+
+
+def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
+    """Add the command; ``command`` makes one that has ``--json``."""
+    found = command(
+        commands, "recommend", "Find the products that look like a photo, or like several photos.", recommend
+    )
+    found.add_argument("photo", nargs="+", help=f"{FORMATS_READ} files; several make one question")
+    found.add_argument("-k", type=int, default=10, help="number of products, default 10")
+    found.add_argument(
+        "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"
+    )
+    found.add_argument(
+        "--like", action="append", default=[], metavar="ID", help="id of a product to look for as well; repeatable"
+    )
+    found.add_argument(
+        "--unlike", action="append", default=[], metavar="ID", help="id of a product to move away from; repeatable"
+    )
+    found.add_argument(
+        "--unlike-photo", action="append", default=[], metavar="FILE", help="a photo to move away from; repeatable"
+    )
+    found.add_argument(
+        "--diversity", type=float, default=0.0, help="variety, from 0 (only the nearest) to 1, default 0"
+    )
+    found.add_argument("--collapse", choices=COLLAPSES, default="none", help="what to show only once, default none")
+    found.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"only products with this value; NAME is one of {', '.join(FILTERS)}; repeatable",
+    )
+
+
+def recommend(options: argparse.Namespace, settings: Settings) -> Result:
+    """``recommend``: ask the running endpoint, or one started for this question."""
+    from backend.flow.demo import neighbours_as_json
+    from backend.machine.supervisor import endpoint_running
+    from backend.serving.answers import NOTHING_CLOSE
+    from backend.serving.client import local_client
+    from backend.serving.further import Further
+
+    first, *others = (_read(path) for path in options.photo)
+    further = Further(tuple(others), tuple(_read(path) for path in options.unlike_photo))
+    wishes = Wishes(
+        weights=tuple(options.weight),
+        like=tuple(options.like),
+        unlike=tuple(options.unlike),
+        diversity=options.diversity,
+        collapse=options.collapse,
+    )
+    filters = filters_of(options.filter)
+    with endpoint_running(settings):
+        answer = local_client(settings).recommend(
+            first, k=options.k, filters=filters, wishes=wishes, further=further if further != Further() else None
+        )
+    return {
+        "photo": options.photo[0] if len(options.photo) == 1 else list(options.photo),
+        "neighbours": neighbours_as_json(answer),
+        "match": answer.match,
+        "notes": [*answer.notes, *([NOTHING_CLOSE] if answer.match is False else [])],
+        "model": answer.model_name,
+        "model_version": answer.model_version,
+        "catalogue": answer.catalogue,
+        "catalogue_version": answer.catalogue_version,
+        "behind": _behind(answer, settings),
+        "timings_ms": answer.timings_ms,
+    }
+
+
+def _behind(answer: Answer, settings: Settings) -> str:
+    """Say how far the answer is behind the catalogue; empty where it is not, or the catalogue is elsewhere."""
+    from backend.bundles.bundle import CatalogueRef
+    from backend.retrieval.freshness import behind
+
+    searched = CatalogueRef(answer.catalogue, answer.catalogue_version)
+    found = behind(settings.catalogues_dir, searched, splits=answer.splits)
+    return found.text if found is not None and found.is_behind else ""
+
+
+def filters_of(pairs: list[str]) -> dict[str, Any]:
+    """Parse ``NAME=VALUE`` pairs; a text filter may be given several times.
+
+    Raises:
+        UsageError: A pair has no ``=``, names no filter, or its value cannot be used.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--filter {pair} has no value.", next_step="Write it as --filter brand=Ada.")
+        if name in TEXT_FILTERS:
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    try:
+        return check_filters(found)
+    except RetrievalError as error:
+        raise UsageError(error.message, next_step=error.next_step) from error
+
+
+def _read(path: str) -> bytes:
+    if not Path(path).is_file():
+        raise ImageRejected(f"There is no file {path}.", code="not_found", next_step="Check the path.")
+    return Path(path).read_bytes()

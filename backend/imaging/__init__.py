@@ -1,0 +1,1 @@
+"""Encoded bytes in, pixels out: the pixel contract, its budget and its decoders."""

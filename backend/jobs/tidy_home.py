@@ -1,0 +1,60 @@
+"""``tidy``: all that ended processes left, also where looking takes longer than a start may."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from backend.catalogue.delta.locks import commit_lock
+from backend.catalogue.snapshot import list_catalogues
+from backend.catalogue.upkeep.retention import uncommitted
+from backend.errors import CatalogueError
+from backend.files import scratch
+from backend.jobs.tidying import Left, clear_left, left_behind, size_of, summary
+from backend.progress import NullProgress
+from backend.registry.runs.unowned import unowned
+
+if TYPE_CHECKING:
+    from backend.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+UNREGISTERED, UNCLOSED, UNCOMMITTED = (
+    "models in MLflow that no version names",
+    "runs in MLflow that no process has open",
+    "files of catalogues that no commit names",
+)
+
+
+def tidy(settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
+    """Remove all that ended processes left, wherever it is; ``found`` says what it was, counted, with its bytes.
+
+    Processes that an ended job left running are ended, and the job is said to be lost.
+
+    Raises:
+        RegistryError: The store of runs and models refuses.
+    """
+    counted = summary(left_behind(settings))  # before it goes
+    if not dry_run:
+        clear_left(settings)
+    loose = unowned(settings, remove=not dry_run)
+    counted += summary(Left(UNCLOSED) for _ in loose.runs)
+    counted += summary(Left(UNREGISTERED, n_bytes=size) for size in loose.models)
+    counted += summary(_uncommitted(settings, remove=not dry_run))
+    return {"found": counted, "bytes": sum(one["bytes"] for one in counted), "is_dry_run": dry_run}
+
+
+def _uncommitted(settings: Settings, *, remove: bool) -> list[Left]:
+    """Find files of killed writers in all catalogues that can be read; remove them if told to."""
+    found = []
+    for name in list_catalogues(settings.catalogues_dir):
+        folder = settings.catalogues_dir / name
+        try:
+            with commit_lock(folder, NullProgress()):
+                for file in uncommitted(folder):
+                    found.append(Left(UNCOMMITTED, n_bytes=size_of(file)))
+                    if remove:
+                        scratch.remove(file)
+        except CatalogueError as error:
+            logger.warning("Files of the catalogue %s were left alone: %s", name, error)
+    return found

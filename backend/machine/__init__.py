@@ -1,0 +1,1 @@
+"""What stands on one machine: set-up, checks, servers, and what ended processes left behind."""

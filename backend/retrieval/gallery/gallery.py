@@ -1,0 +1,252 @@
+"""The gallery of a bundle: what is shown of every item that can be answered, in the order of its vectors.
+
+:func:`build_gallery` makes it; :mod:`backend.retrieval.refresh` brings it up to date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backend.bundles import bundle
+from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
+from backend.errors import RetrievalError
+from backend.files.storage import disk_watched
+from backend.retrieval.filters import check_filters
+from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.gallery_file import GalleryFile
+from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
+from backend.retrieval.gallery.thumbnails import Thumbnails
+from backend.retrieval.indexes.index_files import described, put_in_place
+from backend.retrieval.indexes.kinds import EXACT, load_vectors
+
+__all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backend.catalogue.snapshot import Snapshot
+    from backend.progress import Progress
+    from backend.retrieval.embedder import Embedder
+    from backend.retrieval.filters import Filters
+    from backend.retrieval.gallery.embedding import Embedded
+    from backend.retrieval.indexes.kinds import Kind
+
+_SHOWN_COLUMNS = ["product_id", "label", *DISPLAY_COLUMNS]
+_SHOWN = 40  # characters of a foreign text that a message quotes
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryItem:
+    """One gallery item as screens show it; ``price`` and the texts are None where the catalogue has none."""
+
+    position: int
+    product_id: str
+    label: str
+    title: str | None
+    category: str | None
+    brand: str | None
+    colour: str | None
+    price: float | None
+    stock: int | None
+
+
+class Gallery:
+    """The items of an index, by position; threads may share it.
+
+    Args:
+        file: One row an item. Pictures are read when they are asked for, the others at once.
+    """
+
+    def __init__(self, file: GalleryFile) -> None:
+        self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"]).combine_chunks()
+        self._shown = [self._table.column(name) for name in _SHOWN_COLUMNS]
+        self._thumbnails = Thumbnails(file)
+        self._codes: dict[str, tuple[dict[str, int], NDArray[np.int32]]] = {}
+
+    @classmethod
+    def load(cls, folder: Path) -> Gallery:
+        """Read the gallery of a bundle.
+
+        Raises:
+            RetrievalError: The bundle has no index yet.
+            BundleError: The file is no gallery.
+        """
+        return cls(GalleryFile(folder))
+
+    @property
+    def size(self) -> int:
+        """Number of items."""
+        return int(self._table.num_rows)
+
+    def item(self, position: int) -> GalleryItem:
+        """Return what is shown of the item at a position."""
+        return self.items([position])[0]
+
+    def items(self, positions: Sequence[int]) -> list[GalleryItem]:
+        """Return what is shown of the items at these positions, in their order."""
+        # Cell by cell, which for a few takes half the time of taking rows.
+        cells = [[column[position].as_py() for position in positions] for column in self._shown]
+        return [GalleryItem(position, *row) for position, *row in zip(positions, *cells, strict=True)]
+
+    def thumbnail(self, position: int) -> bytes:
+        """Return an item's picture for screens: PNG or WEBP bytes."""
+        return self._thumbnails.at(position)
+
+    def preload(self) -> None:
+        """Read all pictures, so that nobody waits for one later."""
+        self._thumbnails.preload()
+
+    @property
+    def labels(self) -> NDArray[np.object_]:
+        """Label of every item, (N,)."""
+        return np.asarray(self._table.column("label").to_pylist(), dtype=np.object_)
+
+    @property
+    def splits(self) -> NDArray[np.str_]:
+        """Split of every item, (N,)."""
+        return np.asarray(self._table.column("split").to_pylist(), dtype=np.str_)
+
+    @property
+    def ids(self) -> list[str]:
+        """Product id of every item, ascending."""
+        return list(self._table.column("product_id").to_pylist())
+
+    def position(self, product_id: str) -> int:
+        """Return where a product stands.
+
+        Raises:
+            RetrievalError: It is not in the gallery.
+        """
+        found = int(pc.index(self._table.column("product_id"), product_id).as_py())
+        if found < 0:
+            raise RetrievalError(
+                f"There is no product {product_id[:_SHOWN]!r} in the gallery.",
+                next_step="Name one that was answered before.",
+            )
+        return found
+
+    def allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
+        """Return which items pass all filters, bool (N,); None where there is no filter.
+
+        Raises:
+            RetrievalError: A filter is unknown or its value has the wrong type; see ``backend.retrieval.filters``.
+        """
+        if not filters:
+            return None
+        mask = np.ones(self.size, dtype=np.bool_)
+        for name, value in check_filters(filters).items():
+            mask &= self._passing(name, value)
+        return mask
+
+    def _passing(self, name: str, value: Any) -> NDArray[np.bool_]:
+        if name == "price_min":
+            return np.greater_equal(self._numbers("price"), value)
+        if name == "price_max":
+            return np.less_equal(self._numbers("price"), value)
+        if name == "in_stock":
+            has_stock = self._numbers("stock") > 0
+            return has_stock if value else ~has_stock
+        numbers, codes = self._encoded(name)
+        wanted = [numbers[text] for text in value if text in numbers]
+        return np.isin(codes, wanted)
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a numeric column with NaN for what is not known; NaN passes no comparison."""
+        values: NDArray[np.float64] = self._table.column(name).cast(pa.float64()).to_numpy()
+        return values
+
+    def _encoded(self, name: str) -> tuple[dict[str, int], NDArray[np.int32]]:
+        """Return a text column as numbers, made once: comparing numbers is what keeps a filter under a millisecond."""
+        if name not in self._codes:
+            encoded = self._table.column(name).combine_chunks().dictionary_encode()
+            codes: NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy().astype(np.int32)
+            self._codes[name] = ({text: at for at, text in enumerate(encoded.dictionary.to_pylist())}, codes)
+        return self._codes[name]
+
+
+# ---------------------------------------------------------------------------------------------- the use cases
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSplit:
+    """The M readable pictures of some splits, in stored order: ids, labels (M,) and embeddings (M, D)."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.str_]
+    vectors: NDArray[np.float32]
+
+
+def build_gallery(
+    snapshot: Snapshot,
+    embedder: Embedder,
+    folder: Path,
+    *,
+    splits: Sequence[str] = GALLERY_SPLITS,
+    kind: Kind = EXACT,
+    progress: Progress,
+) -> bundle.IndexInfo:
+    """Embed the pictures of these splits and index them in the bundle, sorted by product id.
+
+    One pass serves both: all of them are searched, and scores are taken on those that are not of the test split.
+    A picture that cannot be read is left out, logged and counted in the progress note; it never stops the build.
+    Everything is made beside the bundle and moved in at the end: cancelled or failed, the bundle is as before.
+
+    Raises:
+        RetrievalError: No picture of these splits can be read.
+        BundleError: The folder is no bundle.
+        StorageFull: There is no space for the index.
+        Cancelled: The user asked to stop.
+    """
+    bundle.read_manifest(folder)
+    with disk_watched("build the index again"), bundle.workplace(folder, "index") as place:
+        spill = place / "spill.arrow"
+        with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)
+        order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
+        np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
+        write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
+        return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
+
+
+def embed_split(
+    snapshot: Snapshot, embedder: Embedder, *, splits: Sequence[str] = ("test",), progress: Progress
+) -> EmbeddedSplit:
+    """Embed the pictures of these splits as queries; unreadable ones are left out as in :func:`build_gallery`.
+
+    Raises:
+        RetrievalError: No picture of these splits can be read.
+        Cancelled: The user asked to stop.
+    """
+    embedded = _embed(snapshot, embedder, QUERY_SCHEMA, splits, progress)
+    return EmbeddedSplit(tuple(embedded.ids), np.asarray(embedded.labels), np.concatenate(embedded.vectors))
+
+
+def _embed(
+    snapshot: Snapshot,
+    embedder: Embedder,
+    schema: pa.Schema,
+    splits: Sequence[str],
+    progress: Progress,
+    *,
+    keep: Callable[[pa.RecordBatch], None] | None = None,
+) -> Embedded:
+    """Run all pictures of these splits through the network once; ``keep`` gets their rows as they come."""
+    total = sum(count for split, count in snapshot.summary().by_split.items() if split in splits)
+    columns = [*(name for name in schema.names if name != "thumbnail"), "image"]
+    # A gallery holds what can be bought; a query may be anything.
+    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=keep is not None)
+    found = embed_batches(batches, embedder, schema, total=total, progress=progress, keep=keep)
+    if not found.ids:
+        raise RetrievalError(
+            f"{snapshot.name} has no readable picture in {', '.join(splits)}.",
+            next_step="Look at the catalogue page: is the catalogue loaded, and are its splits what you expect?",
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The built-in sample catalogue: what the shop sells."""

@@ -1,0 +1,1 @@
+"""The artists of the sample catalogue, and what they draw with."""

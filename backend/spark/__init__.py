@@ -1,0 +1,1 @@
+"""Spark: a session of its own, what it needs, and actions that can be watched and cancelled."""

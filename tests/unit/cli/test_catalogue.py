@@ -1,0 +1,51 @@
+"""Looking at a source from the command line: which table, what is amiss, and what would be done about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backend.cli import main
+from tests.support.pictures import put
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A folder as data sets are downloaded: two tables beside pictures that are called as their products."""
+    monkeypatch.setenv("TWINSET_HOME", str(tmp_path / "home"))
+    put(tmp_path / "shop", "images/1.jpg", "images/2.jpg", "images/3.jpg")
+    (tmp_path / "shop" / "styles.csv").write_text("id,articleType,price\n1,Bag,cheap\n2,bag,NULL\n3,Hat,ab 9 €\n")
+    (tmp_path / "shop" / "images.csv").write_text("filename,link\n1.jpg,x\n")
+    return tmp_path / "shop"
+
+
+def answer(capfd, *words):
+    status = main.main(["catalogue", *words, "--json"])
+    return status, json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+
+
+def test_of_two_tables_the_command_asks_for_one(shop, capfd):
+    status, said = answer(capfd, "preview", "--path", str(shop))
+    assert status == 1
+    assert said["error"]["message"] == "shop holds 2 tables: images.csv and styles.csv."
+    assert "--table images.csv" in said["error"]["next_step"]
+
+
+def test_a_preview_says_what_will_be_emptied_and_what_stays_apart(shop, capfd):
+    status, said = answer(capfd, "preview", "--path", str(shop), "--table", "styles.csv")
+    assert status == 0
+    assert said["mapping"] == {"product_id": "id", "image": "id", "label": "articleType", "price": "price"}
+    assert said["notes"][-4:] == [
+        "One product is loaded without a price: “cheap” cannot be read as one.",
+        "Bag and bag differ by case or blanks only, and stay labels of their own.",
+        "No product would be set aside for the final check, since no label has two products to draw from.",
+        "No product would be set aside for the progress check, since no label has two products to draw from.",
+    ]
+    status, said = answer(capfd, "preview", "--path", str(shop), "--table", "none")
+    assert (said["total"], said["columns"]) == (3, [])
+
+
+def test_rows_of_a_check_that_is_gone_are_a_sentence(shop, capfd):
+    status, said = answer(capfd, "rejected", "shop", "--staged", "0123abcd")
+    assert (status, said["error"]["next_step"]) == (1, "Check the source again, then commit.")
