@@ -11,6 +11,9 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
+from app.components.jobs import kinds
+from backend.flow import requests
+from backend.flow.kinds import JOB_KINDS
 from tests.support.page_text import Pages
 
 HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
@@ -80,6 +83,11 @@ def test_every_library_that_could_be_exchanged_has_its_doors(repository):
             doors = {door for door in DOORS[name] if module == door or module.startswith(f"{door}.")}
             through[name] |= doors or {f"not a door: {module}"}
     assert {name: through[name] for name in DOORS} == DOORS
+
+
+def test_every_kind_of_job_is_in_each_of_the_tables():
+    assert JOB_KINDS.keys() == requests.KINDS.keys() == kinds.KINDS.keys()
+    assert [kind.request for kind in JOB_KINDS.values()] == [requests.KINDS[name] for name in JOB_KINDS]
 
 
 def test_no_module_at_a_root_has_the_name_of_a_library(repository):

@@ -102,7 +102,10 @@ def follow(request: Request, settings: Settings) -> Result:
                 runner.cancel(job.id)
             time.sleep(0.2)
     if job.state is JobState.CANCELLED:
-        raise Cancelled("The demo was cancelled.", next_step="`make run` starts it again.")
+        raise Cancelled(
+            f"The job {job.id} ({job.kind}) was cancelled.",
+            next_step=f"`python -m backend jobs retry {job.id}` starts it again.",
+        )
     if job.state is not JobState.SUCCEEDED:
         raise JobError(
             job.error or f"The job ended as {job.state}.", next_step=job.next_step or f"Read {job.log_path}."

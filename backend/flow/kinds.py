@@ -1,6 +1,6 @@
 """Every kind of job, in one table: its request, the step that carries it out, and what it does to a model meanwhile.
 
-A new kind is an entry here, a request, a step, and an entry in :mod:`app.components.shared.job_kinds`.
+A new kind is an entry here, a request, a step, and an entry in :mod:`app.components.jobs.kinds`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _GONE = {"keep": "kept", "mark": "marked as withdrawn", "delete": "deleted"}
 
 
-def _load(result: dict[str, Any]) -> list[str]:
+def loaded(result: dict[str, Any]) -> list[str]:
+    """Say what came of loaded or checked products."""
     report = catalogue.report_of(result)
     if report.staged:
         return [f"{_found(report)} Nothing is stored in {report.catalogue} yet."]
@@ -44,13 +45,15 @@ def _measured(result: dict[str, Any]) -> list[str]:
     return [*told, f"{words.count(left_out, 'picture')} cannot be read and cannot be measured."] if left_out else told
 
 
-def _quality(result: dict[str, Any]) -> list[str]:
+def measured(result: dict[str, Any]) -> list[str]:
+    """Say what came of measured pictures."""
     if not result["measured"] and not result.get("left_out"):
         return [f"Every picture of {result['catalogue']} had been measured before."]
     return _measured(result)
 
 
-def _splits(result: dict[str, Any]) -> list[str]:
+def resplit(result: dict[str, Any]) -> list[str]:
+    """Say what came of products given other uses."""
     if not result["moved"]:
         return [f"Every product of {result['catalogue']} is used as it should be already."]
     moved = words.count(result["moved"], "product was", "products were")
@@ -60,11 +63,13 @@ def _splits(result: dict[str, Any]) -> list[str]:
     return [f"{moved} given another use, in version {result['version']}."]
 
 
-def _restore(result: dict[str, Any]) -> list[str]:
+def restored(result: dict[str, Any]) -> list[str]:
+    """Say what came of a restored version."""
     return [f"{result['catalogue']} is as it was at version {result['restored']}; this is version {result['version']}."]
 
 
-def _tidy(result: dict[str, Any]) -> list[str]:
+def tidied(result: dict[str, Any]) -> list[str]:
+    """Say what came of tidying up."""
     found = []
     if "files_before" in result:
         before, after = result["files_before"], result["files_after"]
@@ -81,13 +86,3 @@ def _tidy(result: dict[str, Any]) -> list[str]:
             f"The oldest version of {result['catalogue']} that can be opened is {result['oldest_readable']}."
         )
     return found
-
-
-TELLERS = {
-    "catalogue": (_load, "counts"),
-    "commit": (_load, "counts"),
-    "quality": (_quality, "measured"),
-    "splits": (_splits, "moved"),
-    "restore": (_restore, "restored"),
-    "tidy": (_tidy, "catalogue"),
-}

@@ -7,20 +7,23 @@ from typing import Any
 from app import words
 
 
-def _trained(result: dict[str, Any]) -> list[str]:
+def trained(result: dict[str, Any]) -> list[str]:
+    """Say what came of a training."""
     by = f" by {words.count(result['workers'], 'worker')}" if result["workers"] > 1 else ""
     scores = _scores(result["metrics"], "val", "validation")
     return [f"{result['model']} is trained{by}.", *scores, *result.get("notes", ())]
 
 
-def _indexed(result: dict[str, Any]) -> list[str]:
+def indexed(result: dict[str, Any]) -> list[str]:
+    """Say what came of a built index."""
     products = words.count(result["gallery_size"], "product")
     source = f"{result['catalogue']}, version {result['version']}"
     told = f"{result['model']} finds {products} of {source}. Its index is {result['index']}."
     return [told, *words.left_out(result.get("left_out", 0))]
 
 
-def _refreshed(result: dict[str, Any]) -> list[str]:
+def refreshed(result: dict[str, Any]) -> list[str]:
+    """Say what came of an index brought up to date."""
     before, version = result["from_version"], result["version"]
     where = f"The index of {result['model']} is at version {version} of {result['catalogue']}"
     told = [
@@ -41,7 +44,8 @@ def _done(result: dict[str, Any]) -> str:
     return ", ".join(said for said, number in changes.items() if number) or "nothing in it had changed"
 
 
-def _fidelity(result: dict[str, Any]) -> list[str]:
+def measured(result: dict[str, Any]) -> list[str]:
+    """Say what came of a measured index."""
     found = f"{words.percent(result['fidelity'], digits=2)} of the exact {result['k']} nearest"
     return [
         f"The {result['kind']} index of {result['model']} finds {found} among {words.count(result['size'], 'product')}.",
@@ -49,12 +53,14 @@ def _fidelity(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _evaluated(result: dict[str, Any]) -> list[str]:
+def evaluated(result: dict[str, Any]) -> list[str]:
+    """Say what came of an evaluation."""
     scores = _scores(result["metrics"], "test", "test")
     return [f"{result['model']} is evaluated.", *scores, *result.get("notes", [])]
 
 
-def _demo(result: dict[str, Any]) -> list[str]:
+def whole_path(result: dict[str, Any]) -> list[str]:
+    """Say what came of the demo."""
     scores = {"test.precision_at_1": result["precision_at_1"], "test.map_at_r": result["map_at_r"]}
     products = words.count(result["rows_ingested"], "product")
     told = [
@@ -79,19 +85,22 @@ def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
     return [f"{says}; MAP@R is {ranked}."]
 
 
-def _map(result: dict[str, Any]) -> list[str]:
+def drawn(result: dict[str, Any]) -> list[str]:
+    """Say what came of a drawn map."""
     there = " It had been drawn before." if result["was_there"] else ""
     told = f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"
     return [told, *words.left_out(result.get("left_out", 0))]
 
 
-def _alias(result: dict[str, Any]) -> list[str]:
+def moved(result: dict[str, Any]) -> list[str]:
+    """Say what came of an alias that moved."""
     before = f", in place of version {result['before']}" if result["before"] else ""
     told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
     return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
 
 
-def _rebuilt(result: dict[str, Any]) -> list[str]:
+def rebuilt(result: dict[str, Any]) -> list[str]:
+    """Say what came of a model made anew from its card."""
     gap = result.get("largest_weight_difference")
     other = "another network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
     same = "the same network, to the last bit" if result["same_network"] else other
@@ -100,26 +109,11 @@ def _rebuilt(result: dict[str, Any]) -> list[str]:
     return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
 
 
-def _deleted(result: dict[str, Any]) -> list[str]:
+def deleted(result: dict[str, Any]) -> list[str]:
+    """Say what came of a deletion."""
     told = [f"The {result['deleted']} is deleted; {words.size(result['freed_bytes'])} of disk space are free again."]
     if not result["is_sweep"]:
         return [*told, "Its run in MLflow stays."]
     if not result["runs"]:
         return told
     return [*told, f"{words.count(result['runs'], 'run')} went to MLflow's trash; `mlflow gc` empties it."]
-
-
-TELLERS = {
-    "train": (_trained, "metrics"),
-    "index": (_indexed, "gallery_size"),
-    "refresh": (_refreshed, "from_version"),
-    "fidelity": (_fidelity, "fidelity"),
-    "evaluate": (_evaluated, "metrics"),
-    "project": (_map, "products"),
-    "deploy": (_alias, "alias"),
-    "promote": (_alias, "alias"),
-    "rollback": (_alias, "alias"),
-    "rebuild": (_rebuilt, "same_network"),
-    "delete": (_deleted, "freed_bytes"),
-    "demo": (_demo, "rows_ingested"),
-}

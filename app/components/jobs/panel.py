@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import notices, state, words
 from app.components.jobs import result as job_result
+from app.components.jobs.kinds import CHECKING, KINDS
 from app.components.shared import charts
 from app.components.train import workers
 from app.services import catalogue, common, training
@@ -25,27 +26,6 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 LOG_LINES = 200
 RECENT_S = 900.0  # how long a page shows a job that has ended; the Jobs page shows it for ever
-KIND_TITLES = {
-    "catalogue": "Loading products",
-    "commit": "Storing checked products",
-    "quality": "Measuring pictures",
-    "splits": "Changing what products are used for",
-    "restore": "Restoring a version",
-    "tidy": "Tidying up",
-    "train": "Training",
-    "tune": "Sweep",
-    "index": "Building the index",
-    "refresh": "Bringing the index up to date",
-    "fidelity": "Measuring the search",
-    "evaluate": "Evaluating",
-    "project": "Drawing a map",
-    "deploy": "Deploying",
-    "promote": "Moving an alias",
-    "rollback": "Going back",
-    "rebuild": "Rebuilding",
-    "delete": "Deleting",
-    "demo": "Running the demo",
-}
 STATES: dict[JobState, tuple[str, str, Any]] = {
     JobState.QUEUED: ("Waiting", ":material/hourglass_empty:", "gray"),
     JobState.RUNNING: ("Running", ":material/play_arrow:", "blue"),
@@ -137,8 +117,8 @@ def panel(job_id: str, *, page: str = "", may_dismiss: bool = False) -> None:
 def kind_title(job: Job) -> str:
     """Say what a job does."""
     if job.kind == "catalogue" and job.request.get("check_only"):
-        return "Checking products"
-    return KIND_TITLES.get(job.kind, job.kind)
+        return CHECKING
+    return KINDS[job.kind].title if job.kind in KINDS else job.kind
 
 
 def _heading(job: Job, *, may_dismiss: bool) -> None:

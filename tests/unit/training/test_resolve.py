@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from app.components.jobs.model_results import _trained
+from app.components.jobs.model_results import trained
 from backend.bundles.bundle import CatalogueRef, Manifest
 from backend.cli.text import as_lines
 from backend.errors import ConfigurationError
@@ -96,7 +96,7 @@ def test_a_batch_larger_than_the_catalogue_is_fitted_and_the_note_is_kept_with_t
     assert ModelCard.from_json(card.to_json()).notes == resolved.notes
     assert all(f"- {note}" in as_markdown(card) for note in resolved.notes)
     result = {"model": "m", "workers": 1, "metrics": manifest.metrics, "notes": list(manifest.notes)}
-    assert [*_trained(result)][-2:] == list(resolved.notes)
+    assert [*trained(result)][-2:] == list(resolved.notes)
     assert all(note in as_lines(result) for note in resolved.notes)
 
 
