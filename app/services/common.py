@@ -14,7 +14,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from app import state
@@ -27,6 +26,7 @@ from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
 from backend.serving.client import EndpointClient, client_of
 from backend.settings import Settings, load_settings
+from backend.training import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 FACET_TEXTS = ("label", "category", "brand", "colour")
 FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
 FACET_VALUES = 5_000  # more than that are not sent to the browser: of more, the most frequent
-PHOTO_SIDE, FEW_PHOTOS = 240, 5_000  # pixels of the shorter side; products that the preset for photos was made for
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be
 TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
 STATUS_TIMEOUT_S = 3.0
@@ -138,13 +137,8 @@ def product(name: str, version: int, product_id: str) -> Product:
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def fitting_preset(name: str, version: int) -> str:
-    """The preset that fits most pictures of a catalogue version: grey, drawn small, or some thousand photos."""
-    columns = snapshot(name, version).columns(["channels", "width", "height"])
-    channels, *sides = (columns[column].to_numpy() for column in ("channels", "width", "height"))
-    if not len(channels) or float((channels > 1).mean()) <= 0.5:
-        return "resnet"
-    are_photos = float((np.minimum(*sides) >= PHOTO_SIDE).mean()) > 0.5
-    return "resnet-photos" if are_photos and len(channels) < FEW_PHOTOS else "resnet-colour"
+    """The preset that fits most pictures of a catalogue version."""
+    return fitting.fitting_preset(snapshot(name, version))
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)

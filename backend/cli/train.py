@@ -57,11 +57,23 @@ def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, An
         raise UsageError(
             "No catalogue is named.", next_step="Add --catalogue NAME, or --resume NAME to go on with a training."
         )
-    named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
+    named = options.preset or fitting_preset_of(options, settings)
     config = preset(named, **changes_of(options.set))
     workers = 1 if options.workers is None else options.workers
     request = TrainRequest(options.catalogue, options.version, config, options.name, workers)
     return carry_out(request, settings)
+
+
+def fitting_preset_of(options: argparse.Namespace, settings: Settings) -> str:
+    """Return the preset that fits the catalogue that is named.
+
+    Raises:
+        CatalogueNotFound: There is none of that name and version.
+    """
+    from backend.catalogue.snapshot import open_snapshot
+    from backend.training.fitting import fitting_preset
+
+    return fitting_preset(open_snapshot(settings.catalogues_dir, options.catalogue, options.version))
 
 
 def resumption(options: argparse.Namespace, settings: Settings) -> TrainRequest:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from backend.cli import sweeps
 from backend.cli.running import carry_out
-from backend.cli.train import changes_of
+from backend.cli.train import changes_of, fitting_preset_of
 from backend.errors import UsageError
 from backend.flow.requests import TuneRequest
 from backend.training.config import preset
@@ -157,7 +157,7 @@ def plan_of(options: argparse.Namespace, settings: Settings) -> SweepPlan:
     Raises:
         ConfigurationError: A field or a range does not fit.
     """
-    named = options.preset or ("resnet" if options.catalogue == "fashion-mnist" else "resnet-colour")
+    named = options.preset or fitting_preset_of(options, settings)
     saved = load_space(settings.spaces_dir, options.space) if options.space else Space()
     space = Space({**saved.dimensions, **space_of(options.vary).dimensions})
     plan = SweepPlan(

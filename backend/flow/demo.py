@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from backend.catalogue.snapshot import open_snapshot
 from backend.errors import DatasetUnavailable
 from backend.errors.addresses import shown
 from backend.flow.catalogue import ingest_step
@@ -15,6 +16,7 @@ from backend.flow.requests import DemoRequest, DeployRequest, EvaluateRequest, I
 from backend.flow.train import train_step
 from backend.progress import Span
 from backend.training.config import preset
+from backend.training.fitting import fitting_preset
 
 if TYPE_CHECKING:
     from backend.progress import Progress
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 SourceChoice = Literal["fashion-mnist", "sample"]
-PRESETS: dict[SourceChoice, str] = {"fashion-mnist": "resnet", "sample": "resnet-colour"}
 # How long the steps take in proportion, so that the progress bar moves evenly.
 WEIGHTS: dict[SourceChoice, dict[str, float]] = {
     "fashion-mnist": {"catalogue": 8, "train": 74, "index": 8, "evaluate": 4, "deploy": 4, "recommend": 2},
@@ -38,8 +39,8 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
     started = time.monotonic()
     source, note = choose_source(request, settings, progress)
     spans = dict(zip(WEIGHTS[source], Span.split(progress, WEIGHTS[source].items()), strict=True))
-    config = preset(request.preset or PRESETS[source])
     ingested = ingest_step(IngestRequest(source=source), settings, spans["catalogue"])
+    config = preset(request.preset or fitting_preset(open_snapshot(settings.catalogues_dir, source)))
     trained = train_step(TrainRequest(catalogue=source, config=config), settings, spans["train"])
     model = trained["model"]
     indexed = index_step(IndexRequest(model), settings, spans["index"])
@@ -83,7 +84,6 @@ def choose_source(request: DemoRequest, settings: Settings, progress: Progress) 
 
 def ask(catalogue: str, settings: Settings, progress: Progress) -> tuple[str, Answer]:
     """Ask the endpoint for the neighbours of the first test product; one is started for the time if none runs."""
-    from backend.catalogue.snapshot import open_snapshot
     from backend.machine.supervisor import endpoint_running
     from backend.serving.client import local_client
 
