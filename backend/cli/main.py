@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from backend import __version__
 from backend.cli import outcome
 from backend.cli import running as handlers
 from backend.cli.access import add_access
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 
+_VERSION = f"twinset {__version__}"
 _SOURCE = "what the demo loads; auto takes Fashion-MNIST if it can be had, otherwise the built-in sample"
 
 
@@ -63,9 +65,10 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
     with redirect_stdout(io.StringIO()) as helped:
         try:
             options = parser().parse_args(words)
-        except SystemExit:  # help was asked for: argparse printed it
+        except SystemExit:  # argparse printed the help or the version
             text = helped.getvalue().rstrip()
-            return outcome.as_json({"help": text}) if as_json else text, outcome.DONE
+            found = {"version": __version__} if text == _VERSION else {"help": text}
+            return outcome.as_json(found) if as_json else text, outcome.DONE
     settings = load_settings()
     _configure(settings.log_level)
     if options.own_output and not as_json:  # servers talk while they run
@@ -107,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser; the commands are in the order of the flow."""
     installed = Path(sys.argv[0]).name == "twinset"
     top = _Parser(prog="twinset" if installed else "python -m backend", description="Twinset, from the command line.")
+    top.add_argument("--version", action="version", version=_VERSION, help="print the version of Twinset")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_catalogue(commands, _command)
     _add_models(commands)

@@ -15,7 +15,7 @@ from backend.registry.card import as_markdown, card_of
 from backend.registry.fetching import ModelVersion
 from backend.registry.history import CARD_TAG, synchronise
 from backend.registry.runs.open_runs import registering
-from backend.registry.runs.tracking import ensure_experiment
+from backend.registry.runs.tracking import OUR_VERSION, ensure_experiment
 from backend.registry.signing import BUNDLE_TAG, MANIFEST_TAG, sign
 from backend.registry.smoke import try_in_fresh_process
 from backend.registry.store import ABSENT, open_store, quiet_mlflow
@@ -82,7 +82,7 @@ def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest, work:
             raise
     experiment = ensure_experiment(client, settings, manifest.catalogue.name)
     tags = {"catalogue": manifest.catalogue.name, "catalogue_version": str(manifest.catalogue.version)}
-    tags |= {"twinset.trained": "elsewhere", **work.tags}
+    tags |= {"twinset.trained": "elsewhere", **OUR_VERSION, **work.tags}
     run = client.create_run(experiment, run_name=manifest.name, tags=tags)
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
@@ -159,6 +159,7 @@ def _register(
             raise
     card, sha256 = card_of(folder, manifest), bundle.sha256_of(folder / bundle.MANIFEST)
     tags = {
+        **OUR_VERSION,
         BUNDLE_TAG: manifest.name,
         MANIFEST_TAG: sha256,
         "catalogue": manifest.catalogue.name,

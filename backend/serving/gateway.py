@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from backend import __version__
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
 from backend.serving.doors import endpoint_door
@@ -188,7 +189,7 @@ class _Gateway:
             {
                 "model": _model(served),
                 **_searched(served),
-                "libraries": {name: installed_version(name) for name in LIBRARIES},
+                "libraries": {"twinset": __version__, **{name: installed_version(name) for name in LIBRARIES}},
             }
         )
 

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from backend import __version__
+
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-similarity", "numpy", "pillow", "pyarrow", "deltalake")
 UNKNOWN = "unknown"
 _TIMEOUT_S = 10.0
@@ -42,8 +44,8 @@ def threads_of(tf: Any) -> int:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that decide what a training yields."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+    """Return the versions of Twinset, of Python and of the libraries that decide what a training yields."""
+    return {"twinset": __version__, "python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
 
 
 def _version(name: str) -> str:

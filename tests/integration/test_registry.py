@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend import __version__
 from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError
 from backend.machine.supervisor import Service, running
@@ -77,6 +78,7 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
         assert run.info.status == "FINISHED"
         assert [output.model_id for output in run.outputs.model_outputs] == [found.source.removeprefix("models:/")]
     assert (found.tags["catalogue"], found.tags["twinset.bundle"]) == ("sample", bundle_with_index.name)
+    assert found.tags["twinset.version"] == run.data.tags["twinset.version"] == __version__
 
     from mlflow.models import Model
 

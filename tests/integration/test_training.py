@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend import __version__
 from backend.bundles import bundle
 from backend.errors import BundleError, Cancelled, ConfigurationError, RetrievalError, TrainingError
 from backend.feeding.batches import BatchPlan, PixelFeed
@@ -59,7 +60,7 @@ def test_a_training_leaves_a_verified_bundle_that_says_where_it_comes_from(finis
     assert manifest.classes == tuple(sorted(SMALL_LABELS))
     assert manifest.config == TINY.as_dict()
     assert (manifest.seed, manifest.run_id, manifest.embedding_size) == (TINY.seed, "run-1", 16)
-    assert manifest.libraries["tensorflow-similarity"] == "0.17.1"
+    assert (manifest.libraries["tensorflow-similarity"], manifest.libraries["twinset"]) == ("0.17.1", __version__)
     assert len(manifest.git_commit) >= 7
     assert all(0 <= value <= 1 for value in manifest.metrics.values())
     assert [path.name for path in models.glob(".*")] == []  # no decoded pixels, no half bundles

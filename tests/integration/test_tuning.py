@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from backend import __version__
 from backend.bundles import bundle
 from backend.errors import ConfigurationError, EnvironmentUnready
 from backend.flow.kinds import run_request
@@ -147,6 +148,7 @@ def test_mlflow_holds_a_parent_and_a_child_for_every_trial(home):
         for child in children:
             record = records[child.data.tags["trial"]]
             assert child.data.tags["state"] == str(record.state)
+            assert child.data.tags["twinset.version"] == parent.data.tags["twinset.version"] == __version__
             assert float(child.data.params["learning_rate"]) == record.values["learning_rate"]
             told = client.get_metric_history(child.info.run_id, "value")
             assert [(m.step, m.value) for m in told] == [(e.epoch, e.value) for e in record.epochs]

@@ -14,6 +14,7 @@ from app.components.jobs import result as job_result
 from app.components.shared import charts, endpoint_card, product_grid
 from app.components.shared.product_grid import Card
 from app.components.system import facts
+from backend import __version__
 from backend.catalogue.items import CatalogueSummary, Product
 from backend.machine.doctor import Check
 from backend.machine.keeper import STATES_FILE
@@ -160,6 +161,11 @@ def test_addresses_are_those_of_the_settings(settings):
     assert list(facts.addresses(found).values()) == ["http://127.0.0.1:8701", "http://127.0.0.1:8601/ping"]
     remote = replace(found, tracking_uri="https://runs.example", endpoint_url="https://answers.example")
     assert list(facts.addresses(remote).values()) == ["https://runs.example", "https://answers.example/ping"]
+
+
+def test_the_system_page_names_the_version_first(screen):
+    shown = screen.open("system", view="Versions").dataframe[0].value
+    assert (shown["Package"][0], shown["Version"][0]) == ("twinset", __version__)
 
 
 def test_passwords_in_addresses_are_on_no_page(screen):

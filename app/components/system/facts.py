@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.words import plain, prose
+from backend import __version__
 from backend.errors.addresses import LOOPBACK, shown
 from backend.machine.supervisor import is_tracking_server
 from backend.settings import PREFIX, SecretStr, Settings
@@ -43,8 +44,8 @@ def settings_rows(settings: Settings) -> list[dict[str, str]]:
 
 
 def version_rows() -> list[dict[str, str]]:
-    """Return the versions of what Twinset stands on, read without importing any of it."""
-    rows = [{"Package": "python", "Version": platform.python_version()}]
+    """Return the versions of Twinset and of what it is built on, read without importing any of it."""
+    rows = [{"Package": "twinset", "Version": __version__}, {"Package": "python", "Version": platform.python_version()}]
     for name in PACKAGES:
         try:
             version = metadata.version(name)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from backend.registry.runs.open_runs import PARENT_TAG, hold_run
-from backend.registry.runs.tracking import ensure_experiment, reopened
+from backend.registry.runs.tracking import OUR_VERSION, ensure_experiment, reopened
 from backend.registry.store import open_store
 from backend.tuning.records import TrialState
 
@@ -51,6 +51,7 @@ class MlflowSweepTracker:
                 "catalogue": plan.catalogue,
                 "catalogue_version": str(plan.version),
                 "objective": plan.objective.sentence(),
+                **OUR_VERSION,
                 **self._open.tags,
             }
             run = client.create_run(experiment, run_name=plan.name, tags=tags)
@@ -66,6 +67,7 @@ class MlflowSweepTracker:
         with open_store(self._settings) as client:
             experiment = ensure_experiment(client, self._settings, plan.catalogue)
             tags = {
+                **OUR_VERSION,
                 PARENT_TAG: parent,
                 "sweep": plan.name,
                 "trial": str(record.number),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from backend import __version__
 from backend.errors import RegistryError
 from backend.registry.runs.open_runs import hold_run
 from backend.registry.store import find_run, open_store
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from backend.training.tracking import RunStatus
 
 DEFAULT_EXPERIMENT = "twinset"
+OUR_VERSION = {"twinset.version": __version__}  # a tag of everything that is written to MLflow
 # What MLflow's own pages look for.
 _MIRRORED = {"git_commit": "mlflow.source.git.commit"}
 _FROM_PARAMS = {"catalogue": "catalogue.name", "catalogue_version": "catalogue.version", "seed": "seed"}
@@ -46,6 +48,7 @@ class MlflowTracker:
             raise RegistryError("A run is already open.", next_step="Finish it before another is started.")
         texts = {tag: str(params[param]) for tag, param in _FROM_PARAMS.items() if param in params}
         texts |= {key: str(value) for key, value in tags.items()}
+        texts |= OUR_VERSION
         texts |= {_MIRRORED[key]: text for key, text in texts.items() if key in _MIRRORED}
         with open_store(self._settings) as client:
             self._open = reopened(client, self._settings, run_id, params, texts)

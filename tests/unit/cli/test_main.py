@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from backend import __version__
 from backend.cli import main, train
 from backend.cli.text import as_lines
 from backend.errors import UsageError
@@ -54,6 +55,13 @@ def test_a_bad_setting_is_said(capfd, monkeypatch):
 def test_the_doctor_speaks_json(capfd):
     main.main(["doctor", "--json"])
     assert {"name", "ok", "detail", "fix"} == set(last_json(capfd)["checks"][0])
+
+
+def test_the_version_is_told_in_words_and_in_json(capfd):
+    assert main.main(["--version"]) == 0
+    assert capfd.readouterr().out == f"twinset {__version__}\n"
+    assert main.main(["--version", "--json"]) == 0
+    assert last_json(capfd) == {"version": __version__}
 
 
 def test_wrong_usage_ends_with_two(capfd):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from backend import __version__
 from backend.errors import RegistryError, StorageFull
 from backend.jobs.tidying import own_process
 from backend.registry.relocation import ROOT_FILE
@@ -50,6 +51,7 @@ def test_a_run_keeps_all_it_was_told(tracker, mlflow_settings):
         "catalogue_version": "3",
         "seed": "7",
         "mlflow.source.git.commit": "c0ffee",
+        "twinset.version": __version__,
     }
     assert expected.items() <= run.data.tags.items()
     assert losses == [(1, 0.9), (2, 0.5), (3, 0.4)]

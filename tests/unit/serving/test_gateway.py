@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend import __version__
 from backend.errors import RegistryError
 from backend.imaging import pixels
 from backend.registry.fetching import ModelVersion
@@ -329,7 +330,7 @@ def test_health_and_version_say_what_answers(http):
     version = http.get("/version").json()
     assert version["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
     assert (version["catalogue"], version["gallery_size"]) == ({"name": "shop", "version": 4}, 60)
-    assert version["libraries"]["numpy"] == np.__version__
+    assert (version["libraries"]["numpy"], version["libraries"]["twinset"]) == (np.__version__, __version__)
 
 
 def test_metrics_count_what_was_answered(http):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend import __version__
 from backend.errors import BundleError, StorageFull, TrainingError
 from backend.feeding.arrow import PixelTable
 from backend.files.storage import write_atomically
@@ -210,7 +211,8 @@ def test_without_a_checkout_the_commit_is_unknown(tmp_path, folder):
 
 
 def test_library_versions_are_those_installed():
-    assert provenance.library_versions()["numpy"] == np.__version__
+    versions = provenance.library_versions()
+    assert (versions["numpy"], versions["twinset"]) == (np.__version__, __version__)
 
 
 class Lookup:
