@@ -35,6 +35,7 @@ DOORS = {
     "mlflow": {"backend.registry"},
     "faiss": {"backend.retrieval.indexes", "backend.evaluation.duplicates", "backend.catalogue.quality.duplicates"},
     "numba": {"backend.projection"},
+    "prometheus_client": {"backend.serving.metrics"},
     "umap": set(),
     "onnxruntime": set(),
     "pymilvus": set(),
