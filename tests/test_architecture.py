@@ -36,6 +36,7 @@ DOORS = {
     "faiss": {"backend.retrieval.indexes", "backend.evaluation.duplicates", "backend.catalogue.quality.duplicates"},
     "numba": {"backend.projection"},
     "prometheus_client": {"backend.serving.metrics"},
+    "sklearn": {"backend.evaluation.calibrate"},
     "umap": set(),
     "onnxruntime": set(),
     "pymilvus": set(),

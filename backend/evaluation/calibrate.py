@@ -90,13 +90,10 @@ def pooled(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
         >>> pooled(np.array([0.2, 0.6, 0.4]), np.ones(3))
         array([0.2, 0.5, 0.5])
     """
-    blocks: list[list[float]] = []  # mean, weight, members
-    for value, weight in zip(values, weights, strict=True):
-        blocks.append([float(value), float(weight), 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (mean, heavy, many), (last, light, few) = blocks[-2:]
-            blocks[-2:] = [[(mean * heavy + last * light) / (heavy + light), heavy + light, many + few]]
-    return np.concatenate([np.full(int(many), mean) for mean, _, many in blocks])
+    from sklearn.isotonic import isotonic_regression
+
+    rising: NDArray[np.float64] = isotonic_regression(values, sample_weight=weights)
+    return rising
 
 
 def threshold(similarity: NDArray[np.float32], is_right: NDArray[np.bool_], target: float) -> float | None:
@@ -143,8 +140,7 @@ def auroc(known: NDArray[np.float32], unknown: NDArray[np.float32]) -> float:
         >>> auroc(np.array([0.9, 0.8]), np.array([0.1, 0.8]))
         0.875
     """
-    both = np.concatenate([known, unknown])
-    _, codes, counts = np.unique(both, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each value, from 1
-    above = ranks[codes[: len(known)]].sum() - len(known) * (len(known) + 1) / 2
-    return float(above / (len(known) * len(unknown)))
+    from sklearn.metrics import roc_auc_score
+
+    is_known = np.repeat([True, False], [len(known), len(unknown)])
+    return float(roc_auc_score(is_known, np.concatenate([known, unknown])))

@@ -123,6 +123,37 @@ def test_auroc_equals_counting_pairs():
     assert calibrate.auroc(known, unknown) == pytest.approx(counted)
 
 
+def pooled_by_hand(values, weights):
+    """Pool adjacent violators, as it stands in the books; how it was computed before scikit-learn did."""
+    blocks = []  # mean, weight, members
+    for value, weight in zip(values, weights, strict=True):
+        blocks.append([float(value), float(weight), 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (mean, heavy, many), (last, light, few) = blocks[-2:]
+            blocks[-2:] = [[(mean * heavy + last * light) / (heavy + light), heavy + light, many + few]]
+    return np.concatenate([np.full(many, mean) for mean, _, many in blocks])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 400)), min_size=1, max_size=60))
+@hypothesis_settings(max_examples=100)
+def test_the_isotonic_fit_is_that_of_pooling_by_hand(bins):
+    values, weights = np.array(bins, dtype=np.float64).T
+    found = calibrate.pooled(values, weights)
+    assert found == pytest.approx(pooled_by_hand(values, weights), abs=1e-12)
+    assert np.all(np.diff(found) >= 0)
+
+
+@given(*[st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=60)] * 2)  # half precision: many are equal
+@hypothesis_settings(max_examples=100)
+def test_auroc_is_that_of_mean_ranks(known, unknown):
+    both = np.array(known + unknown, dtype=np.float32)
+    _, codes, counts = np.unique(both, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    above = ranks[codes[: len(known)]].sum() - len(known) * (len(known) + 1) / 2
+    found = calibrate.auroc(both[: len(known)], both[len(known) :])
+    assert found == pytest.approx(above / (len(known) * len(unknown)), abs=1e-12)
+
+
 def test_a_calibration_survives_its_file(fitted, tmp_path):
     assert Calibration.load(tmp_path) is None
     (tmp_path / CALIBRATION).write_text(fitted.to_json(), encoding="utf-8")
