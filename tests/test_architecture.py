@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -56,13 +57,13 @@ def test_the_arrows_between_the_parts_hold(repository):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
+@cache
 def imports(path):
     """Top-level names of what a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module.partition(".")[0]
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names}
 
 
 def test_folders_stay_small_and_no_name_carries_a_folder_in_it(repository):
@@ -81,7 +82,7 @@ def test_every_library_that_could_be_exchanged_has_its_doors(repository):
     through = defaultdict(set)
     for path in sources(repository, "app", "backend", "pages"):
         module = ".".join(path.relative_to(repository).with_suffix("").parts)
-        for name in DOORS.keys() & set(imports(path)):
+        for name in DOORS.keys() & imports(path):
             doors = {door for door in DOORS[name] if module == door or module.startswith(f"{door}.")}
             through[name] |= doors or {f"not a door: {module}"}
     assert {name: through[name] for name in DOORS} == DOORS
@@ -90,6 +91,46 @@ def test_every_library_that_could_be_exchanged_has_its_doors(repository):
 def test_every_kind_of_job_is_in_each_of_the_tables():
     assert JOB_KINDS.keys() == requests.KINDS.keys() == kinds.KINDS.keys()
     assert [kind.request for kind in JOB_KINDS.values()] == [requests.KINDS[name] for name in JOB_KINDS]
+
+
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[=<>]=?[^# ]+ *(?:# (?P<why>.+))?")
+
+
+def declared(path):
+    """What a requirements file asks for, by name, and why it does where no module imports it."""
+    rows = [row for row in path.read_text("utf-8").splitlines() if row and not row.startswith(("#", "-c "))]
+    found = {match["name"]: match["why"] or "" for match in map(REQUIREMENT.fullmatch, rows)}
+    return {
+        canonical(name): why.removeprefix("kept: ") if why.startswith("kept: ") else "" for name, why in found.items()
+    }
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(repository, *folders):
+    """Distributions by the name of each library that is imported, at the top of a module or anywhere in it."""
+    of = packages_distributions()
+    names = {name for path in sources(repository, *folders) for name in imports(path)}
+    libraries = names - sys.stdlib_module_names - {"app", "backend", "pages", "tests"}
+    return {name: {canonical(distribution) for distribution in of.get(name, [])} for name in libraries}
+
+
+@pytest.mark.parametrize(
+    ("folders", "files"),
+    [
+        (("app", "backend", "pages"), ["requirements.in"]),
+        (("tests",), ["requirements-dev.in", "requirements.in"]),
+    ],
+)
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported_or_says_why_not(repository, folders, files):
+    own, *more = (declared(repository / name) for name in files)
+    libraries = imported(repository, *folders)
+    known = own.keys() | set().union(*more)
+    assert {name: distributions for name, distributions in libraries.items() if not distributions & known} == {}
+    used = set().union(*libraries.values())
+    assert {name for name, why in own.items() if name not in used and not why} == set()
 
 
 def test_no_module_at_a_root_has_the_name_of_a_library(repository):
