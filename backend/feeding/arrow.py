@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
     from backend.errors import ImageRejected
-    from backend.feeding.readers import ReaderName, StoredPictures
+    from backend.feeding.reader import StoredPictures
+    from backend.feeding.readers import ReaderName
     from backend.feeding.shards import Shard
     from backend.feeding.split_index import SplitIndex
     from backend.imaging.spec import PixelSpec

@@ -19,7 +19,7 @@ import numpy as np
 
 from backend.catalogue.sources.parquet.files import readable
 from backend.errors import CatalogueError, EnvironmentUnready
-from backend.feeding.readers import StoredPictures
+from backend.feeding.reader import StoredPictures
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,7 +37,7 @@ class PetastormReader:
     """Reads by ``petastorm.make_batch_reader``, in threads that end with the iterator."""
 
     def pictures(self, index: SplitIndex, *, batch_size: int) -> Generator[StoredPictures]:
-        """Yield every row of ``index`` once; see :class:`backend.feeding.readers.SplitReader`."""
+        """Yield every row of ``index`` once; see :class:`backend.feeding.reader.SplitReader`."""
         wanted = _Wanted(index)
         files = list(dict.fromkeys(group.path for group, _, _ in index.groups()))
         if not files:

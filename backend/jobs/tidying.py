@@ -21,7 +21,7 @@ from backend.files.holding import held, holder_of, lock_of
 from backend.files.storage import private
 from backend.jobs.runner import JobRunner, dead_jobs
 from backend.progress import NullProgress
-from backend.registry.runs.open_runs import close_left
+from backend.registry.runs.left_open import close_left
 from backend.training.preparation import useless_checkpoints
 from backend.tuning.folder import never_begun
 

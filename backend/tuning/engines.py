@@ -52,6 +52,9 @@ class TrialEngine(Protocol):
     def trouble(self) -> str:
         """Say why nothing can run any more; nothing as long as it can."""
 
+    def lost(self) -> list[int]:
+        """Return the numbers of trials that were given up: their process died, or the cluster did."""
+
     def end(self) -> None:
         """End what still runs, without waiting for it."""
 
@@ -78,6 +81,10 @@ class SerialEngine:
         from hyperopt import Trials
 
         search.minimise(task, suggestions, search.filled(Trials(), suggestions.plan, records))
+
+    def lost(self) -> list[int]:
+        """None: they die with this process."""
+        return []
 
     def trouble(self) -> str:
         """Nothing: it is this process."""

@@ -152,7 +152,7 @@ class _Run:
     def _look(self) -> None:
         """See what became of the trials, tell it, and decide."""
         self.progress.check_cancelled()  # first: whoever cancels may have ended the JVM, too
-        lost = self.engine.lost() if isinstance(self.engine, engines.SparkEngine) else []
+        lost = self.engine.lost()
         if not self._done.is_set() and (trouble := self.engine.trouble()):
             raise EnvironmentUnready(
                 f"{trouble}; finished trials are kept.", next_step="Start it again, then resume the sweep."

@@ -1,5 +1,5 @@
 """What a process has under way in the store: runs, and models that are being registered. One that was killed ends nothing
-itself, and the next start does.
+itself, and the next start does: :mod:`backend.registry.runs.left_open`.
 
 Each piece of work has a folder in the home that its process holds (see :mod:`backend.files.scratch`), and a tag with the
 folder's name on all that it makes: looking for what is left over costs nothing, and what other machines have in the same
@@ -8,16 +8,15 @@ store is left alone. The folder is there before anything is made, so that no mom
 
 from __future__ import annotations
 
-import logging
 import shutil
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from backend.files import scratch
-from backend.registry.store import find_run, open_store
+from backend.registry.store import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 PARENT_TAG = "mlflow.parentRunId"
 HELD_TAG = "twinset.held"
 _WHY_TAG, _WHY = "closed", "Its process was killed; the next start of Twinset closed it."
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +66,11 @@ def registering(client: MlflowClient, settings: Settings) -> Iterator[OpenRun]:
         yield work
     finally:
         with work.hold:
-            _end(client, work.folder.name)
+            end(client, work.folder.name)
             shutil.rmtree(work.folder, ignore_errors=True)
 
 
-def close_left(settings: Settings) -> list[str]:
-    """End what killed processes of this home had under way, child runs included; return the names of the pieces of work.
-
-    Raises:
-        RegistryError: The store refuses; the next start tries again.
-    """
-    left: list[str] = []
-    with ExitStack() as claims:
-        for folder in scratch.left_in(settings.open_runs_dir, "*"):
-            with suppress(OSError):  # closed meanwhile
-                left += [folder.name] if claims.enter_context(scratch.claimed(folder)) else []
-        if left:
-            with open_store(settings) as client:
-                _close_all(client, settings, left)
-    return left
-
-
-def _close_all(client: MlflowClient, settings: Settings, names: list[str]) -> None:
-    from backend.registry.alias_moves import finish
-
-    for name in names:
-        folder = settings.open_runs_dir / name
-        finish(client, settings, folder)
-        _end(client, name)
-        logger.warning("The work %s was left open by a process that was killed; it is closed now.", name)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _end(client: MlflowClient, name: str) -> None:
+def end(client: MlflowClient, name: str) -> None:
     """Close the open runs of a piece of work, and remove the models that it logged and no signed version names."""
     from backend.registry.signing import SIGNATURE_TAG
 

@@ -15,7 +15,8 @@ from backend import __version__
 from backend.errors import RegistryError, StorageFull
 from backend.jobs.tidying import own_process
 from backend.registry.relocation import ROOT_FILE
-from backend.registry.runs.open_runs import PARENT_TAG, close_left, hold_run, registering
+from backend.registry.runs.left_open import close_left
+from backend.registry.runs.open_runs import PARENT_TAG, hold_run, registering
 from backend.registry.runs.tracking import MlflowTracker, log_metrics_to_run
 from backend.registry.runs.unowned import Unowned, unowned
 from backend.registry.store import open_store
