@@ -245,7 +245,7 @@ def test_nothing_names_a_place_that_is_not_ours(repository, word):
     guilty = []
     for name in set(listed.splitlines()) - exempt:
         path = repository / name
-        if path.suffix in {".png", ".ico", ".woff2", ".parquet", ".npy", ".npz"} or not path.is_file():
+        if path.suffix in {".png", ".ico", ".woff2", ".parquet", ".npy", ".npz", ".db"} or not path.is_file():
             continue
         if word in path.read_text("utf-8"):
             guilty.append(name)
