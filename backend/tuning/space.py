@@ -25,6 +25,7 @@ LOGARITHMIC: tuple[Kind, ...] = ("loguniform", "qloguniform")
 # The sweep gives each trial a seed of its own; the preset only names where a configuration came from.
 FIXED = ("preset", "seed")
 FIELDS: tuple[str, ...] = tuple(item.name for item in fields(TrainConfig) if item.name not in FIXED)
+_MOST_STEPS = 2**53  # beyond it, not every multiple of a step is a number of its own
 _NEXT = "Correct the range."
 
 
@@ -206,7 +207,8 @@ def _check_range(name: str, dimension: Dimension) -> None:
 
 
 def _check_step(name: str, dimension: Dimension) -> None:
-    if not 0 < dimension.step <= dimension.high - dimension.low:
+    is_within = 0 < dimension.step <= dimension.high - dimension.low
+    if not is_within or dimension.high / dimension.step > _MOST_STEPS:
         raise ConfigurationError(
             f"The step of {name} is {dimension.step:g}, and its range {dimension.high - dimension.low:g} wide.",
             next_step="Use a step above 0 and within the range.",

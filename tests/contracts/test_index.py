@@ -237,6 +237,45 @@ def test_a_lone_query_is_answered_exactly_as_in_a_batch(clustered):
         np.testing.assert_array_equal(together.distances, np.concatenate([one.distances for one in alone]))
 
 
+@pytest.fixture(scope="module", params=[ExactIndex, ApproximateIndex], ids=["exact", "approximate"])
+def copied(request):
+    """Galleries on both sides of the size from which on short cuts are taken, a third and more of each is copies."""
+    rng = np.random.default_rng(51)
+    found = []
+    for size in (300, MIN_ITEMS + 400):
+        vectors = random_units(size, 24, seed=size)
+        vectors[::3] = vectors[rng.integers(0, 12, len(vectors[::3])) * 3 + 1]
+        vectors[1::7] = -vectors[0]
+        found.append((request.param(vectors), vectors))
+    return found
+
+
+@hypothesis_settings(max_examples=30)
+@given(
+    large=st.booleans(),
+    batch=st.lists(st.integers(0, 299), min_size=1, max_size=40),
+    turned=st.sets(st.integers(0, 39), max_size=5),
+    k=st.sampled_from([1, 2, 5, 17, 150]),
+    share=st.sampled_from([None, 0.7, 0.1]),
+)
+def test_ties_are_in_the_same_order_whatever_else_is_asked(copied, large, batch, turned, k, share):
+    index, vectors = copied[large]
+    queries = vectors[batch].copy()
+    for row in turned & set(range(len(batch))):
+        queries[row] = unit(queries[row][None] + 0.05 * random_units(1, 24, seed=row))[0]
+    allowed = None if share is None else np.random.default_rng(k).random(len(vectors)) < share
+    together = index.search(queries, k=k, allowed=allowed)
+    backwards = index.search(np.ascontiguousarray(queries[::-1]), k=k, allowed=allowed)
+    np.testing.assert_array_equal(together.positions, backwards.positions[::-1])
+    np.testing.assert_array_equal(together.distances, backwards.distances[::-1])
+    for row in {0, len(batch) // 2, len(batch) - 1}:
+        alone = index.search(queries[row][None], k=k, allowed=allowed)
+        assert alone.positions[0].tolist() == together.positions[row].tolist()
+        assert alone.distances[0].tolist() == together.distances[row].tolist()
+        ties = np.diff(alone.distances[0]) == 0
+        assert (np.diff(alone.positions[0])[ties] > 0).all()
+
+
 def test_heads_cut_nothing_short_where_embeddings_lie_in_all_directions():
     vectors, queries = random_units(5_021, 24, seed=31), random_units(40, 24, seed=32)
     index = ExactIndex(vectors)

@@ -94,7 +94,9 @@ def test_a_file_of_other_types_is_refused_in_a_sentence(tmp_path):
 # ------------------------------------------------------------------------------------- any sequence of changes
 
 ids_ = st.lists(st.sampled_from(IDS), min_size=1, max_size=8, unique=True)
-steps = st.lists(st.tuples(st.sampled_from(["append", "merge", "delete", "update", "hide"]), ids_), max_size=6)
+steps = st.lists(
+    st.tuples(st.sampled_from(["append", "merge", "delete", "update", "hide", "restore", "compact"]), ids_), max_size=6
+)
 
 
 @given(steps)
@@ -140,7 +142,26 @@ def _hide(folder, _path, ids, _number):
         hide(snapshot, folder, ids)
 
 
-_CHANGES = {"append": _append, "merge": _merge, "delete": _delete, "update": _update, "hide": _hide}
+def _restore(_folder, path, ids, number):
+    """To one of the older versions with products; deltalake cannot write the protocol of deletion vectors again."""
+    table = DeltaTable(path)
+    if table.protocol().min_reader_version < 3:
+        table.restore(1 + (len(ids) + number) % (table.version() - 1))
+
+
+def _compact(_folder, path, _ids, _number):
+    DeltaTable(path).optimize.compact()
+
+
+_CHANGES = {
+    "append": _append,
+    "merge": _merge,
+    "delete": _delete,
+    "update": _update,
+    "hide": _hide,
+    "restore": _restore,
+    "compact": _compact,
+}
 
 
 def _quoted(ids):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
+import uuid
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 
 from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
 from backend.catalogue.upkeep.retention import plan_vacuum, vacuum_preview
@@ -154,3 +160,127 @@ def test_a_log_that_does_not_tell_what_is_in_use_stops_the_vacuum(shop):
 def test_an_absent_catalogue_is_said_to_be_absent(tmp_path):
     with pytest.raises(CatalogueNotFound):
         plan_vacuum(tmp_path / "nowhere", keep_days=0, protected=())
+
+
+# ------------------------------------------------------------------------------------- any sequence of commits
+
+_Z85 = bytes.maketrans(
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~",
+    b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#",
+)
+UNNAMED = {"half-written.parquet": 0.5, "left-behind.parquet": 40}  # days old
+PLACES = st.integers(0, 99)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["append", "rewrite", "hide", "restore", "feed"]), PLACES, PLACES),
+    min_size=1,
+    max_size=9,
+)
+
+
+class Told:
+    """A catalogue whose files and log are written side by side, and what each version needs, kept without the log.
+
+    ``needs`` holds the files of the products at each version, ``feeds`` those of the Change Data Feed that each wrote.
+    """
+
+    def __init__(self, folder, steps):
+        self.products, self.quarantine = folder / PRODUCTS, folder / QUARANTINE
+        self.needs, self.feeds, self.quarantines, self.ages = [frozenset()], [()], [0], [100.0]
+        self._files = [{}]  # of each version: vector by file, empty without one
+        write_log(self.products, commit(**days_ago(100)))
+        write_log(self.quarantine, commit(**days_ago(100)))
+        for at, (kind, one, other) in enumerate(steps, 1):
+            self._take(at, kind, one, age=(len(steps) - at) * 10 + other % 10 + 1)
+
+    def _take(self, at, kind, one, *, age):
+        files, feed, note = dict(self._files[-1]), (), {}
+        if kind == "append" or not files:
+            files[f"f{at}.parquet"], note = "", {"note": {"quarantine_version": self._reject(at, age)}}
+        elif kind == "rewrite":
+            del files[sorted(files)[one % len(files)]]
+            files[f"f{at}.parquet"] = ""
+        elif kind == "hide":
+            files[sorted(files)[one % len(files)]] = f"{at:032x}"
+        elif kind == "restore":
+            version = one % len(self._files)
+            files, note = dict(self._files[version]), {"note": {"quarantine_version": self.quarantines[version]}}
+        else:
+            feed, files[f"f{at}.parquet"] = (f"_change_data/c{at}.parquet",), ""
+        self._commit(at, files, feed, note, age)
+
+    def _reject(self, at, age):
+        version = len(list((self.quarantine / "_delta_log").iterdir()))
+        before = [remove(f"q{version - 1}.parquet")] if version > 1 else []
+        write_log(self.quarantine, commit(*before, add(f"q{version}.parquet", 1), **days_ago(age)), first=version)
+        put(self.quarantine, f"q{version}.parquet", days_old=100 - at)
+        return version
+
+    def _commit(self, at, files, feed, note, age):
+        old = self._files[-1]
+        gone = [remove(path) for path in old if files.get(path) != old[path]]
+        come = [_added(path, vector) for path, vector in files.items() if old.get(path) != vector]
+        cdc = [{"cdc": {"path": path}} for path in feed]
+        write_log(self.products, commit(*gone, *come, *cdc, **note, **days_ago(age)), first=at)
+        needs = frozenset(files) | {_vector_file(vector) for vector in files.values() if vector}
+        fresh = [path for path in (*needs, *feed) if not (self.products / path).exists()]
+        put(self.products, *fresh, days_old=age + 0.7)  # a writer commits what it has written before
+        self._files.append(files)
+        self.needs.append(needs)
+        self.feeds.append(feed)
+        self.ages.append(age)
+        self.quarantines.append(note["note"]["quarantine_version"] if note else self.quarantines[-1])
+
+    def readable(self):
+        """Versions whose files are all there, without the empty first."""
+        return {
+            at for at, needs in enumerate(self.needs) if at and all((self.products / path).exists() for path in needs)
+        }
+
+    def kept(self, days, named):
+        """Versions that are the newest, were so within the days, or are named and can be read."""
+        until = {at for at, (_, age) in enumerate(pairwise(self.ages)) if age <= days}
+        return until | {len(self.needs) - 1} | {*named} & self.readable()
+
+
+def _added(path, vector):
+    action = add(path, 9)
+    if vector:
+        name = base64.b85encode(uuid.UUID(vector).bytes).translate(_Z85).decode()
+        told = {"storageType": "u", "pathOrInlineDv": name, "offset": 1, "sizeInBytes": 31, "cardinality": 1}
+        action["add"]["deletionVector"] = told
+    return action
+
+
+def _vector_file(vector):
+    return f"deletion_vector_{uuid.UUID(vector)}.bin"
+
+
+@given(STEPS, st.sampled_from([0, 5.5, 15.5, 31.5, 500]), st.sets(st.integers(-1, 11), max_size=3), PLACES, PLACES)
+@profile(max_examples=50)
+def test_no_file_of_a_kept_version_is_ever_listed_and_all_others_are(tmp_path_factory, steps, days, named, lost, at):
+    told = Told(tmp_path_factory.mktemp("any") / "shop", steps)
+    present = sorted(path for path in set().union(*told.needs) if path not in told.needs[-1])
+    if present and lost % 2:
+        (told.products / present[at % len(present)]).unlink()  # by an earlier vacuum
+    for path, age in UNNAMED.items():
+        put(told.products, path, days_old=age)
+    before, kept = told.readable(), told.kept(days, named)
+    files, plan = removable(told.products.parent, days, named)
+    needed = set().union(*(told.needs[version] for version in kept))
+    needed |= {path for feed, age in zip(told.feeds, told.ages, strict=True) if age <= days for path in feed}
+    known = set().union(*told.needs, *told.feeds)
+    ages = {path: _age(told.products / path) for path in (*known, *UNNAMED) if (told.products / path).exists()}
+    listed = {*files.get(PRODUCTS, ())}
+    assert not listed & needed
+    assert listed == {p for p, age in ages.items() if p not in needed and age > (days if p in known else max(days, 1))}
+    assert not {*files.get(QUARANTINE, ())} & {f"q{told.quarantines[version]}.parquet" for version in kept}
+    for path in listed:
+        (told.products / path).unlink()
+    assert plan.protected == tuple(sorted({*named} & before))
+    assert {*plan.lost} == before - told.readable()
+    assert kept & before <= told.readable()
+    assert plan.oldest_readable == min(told.readable(), default=len(steps))
+
+
+def _age(path):
+    return (NOW - path.stat().st_mtime) / DAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,26 @@ def test_prices_come_back_from_any_usual_spelling(whole, cents, style, before, b
     thousands, point, indian = style
     grouped = _grouped(whole, thousands, indian=indian) if thousands else str(whole)
     assert parse_price(f"{start}{before}{grouped}{point}{cents:02d}{behind}") == pytest.approx(whole + cents / 100)
+
+
+NUMBERS = st.text(st.sampled_from("0123456789.,-+'’eE/_ \u202f\u2212€$₹٣²½abfromNI\x00"), max_size=14)
+FOREIGN = NUMBERS | st.text(max_size=12) | st.floats() | st.integers() | st.booleans() | st.none() | st.decimals()
+
+
+@given(FOREIGN | st.binary(max_size=8) | st.lists(st.integers(), max_size=2), st.sampled_from(["price", "stock"]))
+@hypothesis_settings(max_examples=150)
+def test_any_value_is_a_number_of_0_or_more_or_emptied_with_its_fault(value, field):
+    reading = RowReading({"product_id": "id", "image": "image", field: "x"}, is_inside=False, locate=Place)
+    entry = reading.entry(Row(0, {"id": "A", "image": "a.png", "x": value}, "/#0"))
+    assert entry["reason"] is None
+    if entry["warning"]:
+        assert entry["warning"].startswith(f"bad_{field}: ")
+        assert entry[field] is None
+    elif entry[field] is None:
+        assert text_of(value) is None
+    else:
+        assert entry[field] >= 0
+        assert math.isfinite(entry[field])
 
 
 # --------------------------------------------------------------------------------------------------- CSV

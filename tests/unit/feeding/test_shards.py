@@ -8,6 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 
 from backend.errors import ConfigurationError
 from backend.feeding.shards import Shard, cut, facts_of, shard_plan
@@ -108,6 +111,35 @@ def test_the_facts_are_found_and_not_claimed():
     assert not facts_of([one, bags], ROWS, "rows").every_class_everywhere
     facts = facts_of([one, other], ROWS, "rows")
     assert json.loads(json.dumps(facts.as_dict()))["rows"] == [50, 50]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=60),
+    st.integers(1, 5),
+    st.integers(0, 2**31),
+    st.booleans(),
+)
+@profile(max_examples=60)
+def test_any_cut_gives_each_row_to_one_rank_and_each_rank_every_class(rows, ranks, seed, is_some):
+    """Of any row groups, also of those that are no runs; ``is_some`` leaves classes with too few rows out."""
+    labels, groups = [f"c{label}" for label, _ in rows], [group for _, group in rows]
+    large = [label for label, count in Counter(labels).items() if count >= ranks]
+    classes = sorted(large) if is_some else ()
+    whole = index(labels, groups)
+    if len(large) < len({*labels}) and not (is_some and large):
+        with pytest.raises(ConfigurationError, match="must see every label"):
+            cut(whole, ranks, seed=seed, classes=classes)
+        return
+    plan = cut(whole, ranks, seed=seed, classes=classes)
+    shards = [plan.shard(rank) for rank in range(ranks)]
+    assert sorted(np.concatenate([shard.stored for shard in shards]).tolist()) == list(range(len(rows)))
+    for shard in shards:
+        assert {*(classes or labels)} <= {*shard.labels.tolist()}
+        assert shard.product_ids.tolist() == [f"p{at:04d}" for at in shard.stored.tolist()]
+    if plan.mode == "row groups":
+        assert all(len({*plan.owner[whole.group == group].tolist()}) == 1 for group in groups)
+    if plan.mode == "rows":
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 def test_all_ranks_cut_a_stored_catalogue_alike(tmp_path):
