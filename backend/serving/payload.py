@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from backend.errors import EndpointRejected
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
@@ -28,6 +29,7 @@ _INPUT = "input"
 _VALUES_PER_ROW, _OTHER_VALUES = 4, 64  # a text, its index and its comma as a data URL; columns and params
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXAMPLE = 'For example {"dataframe_split": {"columns": ["input"], "data": [["<base64>"]]}, "params": {"k": 10}}.'
+_FORM = "Send the picture itself as the body, or a multipart form with a file."
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -106,12 +108,15 @@ async def read_pictures(request: Request) -> Pictures:
     """Return the pictures of a request: its body, or the files of a form.
 
     Raises:
-        EndpointRejected: The form holds none to ask about, or too many.
+        EndpointRejected: The form cannot be read, or holds none to ask about, or too many.
     """
     if media_type(request) != "multipart/form-data":
         return Pictures((await request.body(),))
-    async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
-        files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+    try:
+        async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
+            files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]
+    except HTTPException as error:  # as Starlette says it of a form
+        raise _bad("bad_form", "The form cannot be read.", _FORM, status=400) from error
     return check_pictures(
         [data for name, data in files if name != UNLIKE], [data for name, data in files if name == UNLIKE]
     )

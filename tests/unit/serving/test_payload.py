@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
 
-from backend.errors import EndpointRejected, RetrievalError
+from backend.errors import EndpointRejected, RetrievalError, WorkbenchError
 from backend.imaging.spec import PixelSpec
+from backend.retrieval.filters import FILTERS
 from backend.retrieval.invocation import InvocationParams
+from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES
 from backend.serving.payload import (
     MAX_K,
+    MAX_PICTURES,
     Invocation,
     check_answer_size,
     read_invocation,
+    read_pictures,
     read_question,
 )
 
@@ -174,3 +185,115 @@ def test_as_many_rows_as_allowed_are_read_in_the_longest_way_to_write_them():
     split = {"columns": ["input"], "index": list(range(128)), "data": [["data:image/png;base64,QQ=="]] * 128}
     assert len(read({"dataframe_split": split, "params": {"k": 3}}, max_rows=128).texts) == 128
     assert len(read({"dataframe_records": [{"input": A}] * 128}, max_rows=128).texts) == 128
+
+
+# ------------------------------------------------------------------------------------------- any bytes at all
+
+TOKENS = (
+    *('{"instances": [', '{"inputs": ', '"dataframe_split": {"columns": ["input"], "data": ', '{"dataframe_records": '),
+    *('"params": {"k": ', '"include_images": ', '"input"', '"QQ=="', "[", "]", "{", "}", ",", ":", "1", "1e999", "-0"),
+    *("NaN", "true", "null", '"\\ud800"', '"on_error": "null"', '"layout": "columns"', "\ufeff", "\x00", " "),
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just(A),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["input", "columns", "data", "k", "layout", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+MEMBERS = ("dataframe_split", "dataframe_records", "instances", "inputs", "params", "x")
+BODIES = (
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(TOKENS), max_size=14).map(lambda parts: "".join(parts).encode())
+    | st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=2).map(lambda value: json.dumps(value).encode())
+    | VALUES.map(lambda value: json.dumps(value).encode("utf-16"))
+)
+
+
+@given(BODIES)
+@profile(max_examples=70)
+def test_any_body_is_an_invocation_or_refused(body):
+    with suppress(WorkbenchError):
+        asked = read_invocation(body, max_rows=4)
+        assert 1 <= len(asked.texts) <= 4
+        assert read_invocation(asked.as_json(), max_rows=4) == asked
+
+
+KEYS = st.sampled_from(["k", "include_images", *FILTERS, *SEVERAL_WISHES, *SINGLE_WISHES]) | st.text(max_size=5)
+WORDS = st.sampled_from(["1", "-1", "0.5", "nan", "inf", "true", "none", "²", "9" * 400, ""]) | st.text(max_size=8)
+
+
+@given(st.lists(st.tuples(KEYS, WORDS), max_size=5))
+@profile(max_examples=50)
+def test_any_query_is_a_question_or_refused(query):
+    with suppress(WorkbenchError):
+        asked = read_question(query)
+        assert 1 <= asked.k <= MAX_K
+
+
+def sent(body, content_type, cut):
+    """A request as the server hands it over, its body in two pieces."""
+    pieces = [
+        {"type": "http.request", "body": body[:cut], "more_body": True},
+        {"type": "http.request", "body": body[cut:]},
+    ]
+
+    async def receive():
+        return pieces.pop(0)
+
+    headers = [] if content_type is None else [(b"content-type", content_type)]
+    return Request({"type": "http", "method": "POST", "headers": headers, "app": Starlette()}, receive)
+
+
+LINES = (
+    *(b"--b", b"--b--", b"--", b"\r\n", b"\n", b"\r", b"Content-Disposition: form-data", b'; name="image"', b"; name="),
+    *(
+        b'; name="unlike"',
+        b'; filename="a.png"',
+        b"; filename*=utf-8''%ff",
+        b"Content-Type: image/png",
+        b":",
+        b"\x89PNG",
+    ),
+)
+PART = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n\x89PNG\r\n'
+FORMS = (
+    st.binary(max_size=100)
+    | st.lists(st.sampled_from([*LINES, PART]) | st.binary(max_size=3), max_size=14).map(b"".join)
+    | st.integers(0, MAX_PICTURES + 3).map(lambda count: PART * count + b"--b--\r\n")
+)
+KINDS = st.sampled_from(
+    [
+        *(
+            None,
+            b"",
+            b"image/png",
+            b"multipart/form-data",
+            b"multipart/form-data; boundary=b",
+            b"MULTIPART/Form-Data;;",
+        ),
+        *(
+            b"multipart/form-data; boundary=",
+            b"multipart/form-data; boundary=b; charset=utf-7",
+            b"multipart/form-data ,",
+        ),
+        *(b"multipart/form-data; charset=zip; boundary=b", b"multipart/form-data; boundary*=utf-8''%ff"),
+    ]
+)
+
+
+@given(FORMS, KINDS | st.binary(max_size=30), st.integers(0, 100))
+@profile(max_examples=70)
+def test_any_form_is_pictures_or_refused(body, kind, cut):
+    with suppress(WorkbenchError):
+        pictures = asyncio.run(read_pictures(sent(body, kind, cut)))
+        assert 1 <= len(pictures.like) + len(pictures.unlike) <= MAX_PICTURES
+
+
+def test_a_form_that_cannot_be_read_says_what_to_send():
+    with pytest.raises(EndpointRejected, match="The form cannot be read") as caught:
+        asyncio.run(read_pictures(sent(b"--a", b"multipart/form-data; boundary=b", 1)))
+    assert (caught.value.code, caught.value.status) == ("bad_form", 400)
+    pictures = asyncio.run(read_pictures(sent(PART * 2 + b"--b--", b"multipart/form-data; boundary=b", 50)))
+    assert pictures.like == (b"\x89PNG",) * 2
