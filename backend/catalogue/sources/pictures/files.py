@@ -71,8 +71,8 @@ def product_ids(paths: Sequence[str]) -> list[str]:
     """Make ids of shown paths: without suffix, unless another usable file would then have the same id.
 
     Example:
-        >>> product_ids(["bag/1.jpg", "bag/2.jpg", "bag/2.png", "bag/1.gif"])
-        ['bag/1', 'bag/2.jpg', 'bag/2.png', 'bag/1.gif']
+        >>> product_ids(["bag/1.jpg", "bag/2.jpg", "bag/2.png", "bag/1.bmp"])
+        ['bag/1', 'bag/2.jpg', 'bag/2.png', 'bag/1.bmp']
     """
     stems = [path.removesuffix(PurePosixPath(path).suffix) for path in paths]
     usable = [PurePosixPath(path).suffix.lower() in {"", *PICTURE_SUFFIXES} for path in paths]
