@@ -11,6 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, QueryBuilder
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 
 from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.delta.delta_log import files_of, masks_of, newest_version, open_table, rows_of
@@ -218,6 +222,50 @@ def expected(before, after):
         elif columns:
             found[name] = ("changed", columns)
     return found
+
+
+NAMES = ["product_id", "price", "image_sha256", "withdrawn_at"]
+ORDERS = st.permutations(["append", "merge", "delete", "restore", "delete", "compact", "merge"])
+
+
+def step(shop, kind, ids, number):
+    if kind == "append":
+        shop.insert(products([f"{name}-{number}" for name in ids]), files=2)
+    elif kind == "merge":
+        shop.merge(products([*ids, f"m{number}"], picture="blue", price=float(number)))
+    elif kind == "delete":
+        shop.sql(f"DELETE FROM SHOP WHERE product_id IN ({', '.join(map(repr, ids))})")
+    elif kind == "restore" and shop.version > 1:
+        restore(shop.spark, shop.folder, 1 + (number + len(ids)) % (shop.version - 1), progress=QUIET)
+    elif kind == "compact":
+        compact(shop.spark, shop.folder, progress=QUIET)
+
+
+@pytest.mark.slow
+@given(ORDERS, st.lists(st.sets(st.sampled_from(IDS[:12]), min_size=1, max_size=5), min_size=7, max_size=7))
+@profile(max_examples=2)
+def test_any_order_of_changes_is_the_same_to_us_to_deltalake_and_to_spark(spark, tmp_path_factory, kinds, ids):
+    shop = Shop(spark, tmp_path_factory.mktemp("any-order"))
+    shop.insert(products(IDS[:12]), files=2)
+    for number, (kind, some) in enumerate(zip(kinds, ids, strict=True)):
+        step(shop, kind, sorted(some), number)
+    replayed = {state.version: state.rows for state in states(shop.path)}
+    assert sorted(replayed) == list(range(shop.version + 1))
+    for version in range(1, shop.version + 1):
+        ours = open_snapshot(shop.catalogues, "shop", version).columns(NAMES).to_pylist()
+        query = (
+            QueryBuilder().register("t", DeltaTable(shop.path, version)).execute(f"select {', '.join(NAMES)} from t")
+        )
+        reader = spark.read.format("delta").option("versionAsOf", version).load(str(shop.path))
+        sparks = [row.asDict() for row in reader.select(NAMES).collect()]
+        theirs = pa.table(query.read_all()).to_pylist()
+        assert replayed[version] == len(ours)
+        assert by_id(ours) == by_id(theirs) == by_id(sparks)
+
+
+def by_id(rows):
+    """The same product may have been appended twice."""
+    return sorted((tuple(row[name] for name in NAMES) for row in rows), key=repr)
 
 
 def test_the_history_tells_rows_and_words_as_the_tables_have_them(original):
