@@ -7,7 +7,7 @@ FAST := not spark and not tf and not mlflow and not browser and not slow and not
 PAGES := ui and not spark and not tf and not mlflow and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo doctor check format test fast bench requirements clean
+.PHONY: help setup run demo doctor check format docs test fast bench requirements clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -27,6 +27,9 @@ doctor: setup ## check that this machine is ready
 
 format: setup ## put every file into the one format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+docs: setup ## write the reference of commands, settings and errors anew from the code
+	@$(BIN)/python -m tests.support.reference
 
 check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff format --check -q .

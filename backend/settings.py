@@ -1,7 +1,7 @@
 """Every setting: name, default, help. Read once, passed on; nothing else looks at the environment.
 
 A setting ``spark_master`` is read from ``TWINSET_SPARK_MASTER``, first in the environment, then in the file ``.env`` of
-the checkout. The table in the README is checked against the fields below.
+the checkout. ``make docs`` writes the fields below into docs/reference/settings.md.
 """
 
 from __future__ import annotations
@@ -214,7 +214,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     unknown = sorted(name for name in variables if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsError(
-            f"{unknown[0]} is not a setting.", next_step="The README lists all settings; correct or remove it."
+            f"{unknown[0]} is not a setting.",
+            next_step="docs/reference/settings.md lists all settings; correct or remove it.",
         )
     values = {
         item.name: _parse(name, variables[name], item.default) for name, item in known.items() if name in variables

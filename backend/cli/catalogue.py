@@ -103,7 +103,7 @@ def _add_keeping(actions: Any, command: Callable[..., Any]) -> None:
     tidy = _named(
         actions, command, "tidy", "Compact the files; remove files that no kept version needs.", handlers.tidy_up
     )
-    tidy.add_argument("--no-compact", action="store_true")
+    tidy.add_argument("--no-compact", action="store_true", help="leave the files as they are")
     tidy.add_argument("--vacuum", action="store_true", help="remove files of old versions; versions of models stay")
     tidy.add_argument("--keep-days", type=float, default=30.0, help="versions younger than this stay, default 30")
 

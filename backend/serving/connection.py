@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 64_000
 WITHIN_S = 10.0  # for a whole header, for the rest of a body that is not needed, and for a client to take its answer
 _TO_READ_S = 1.0  # that a refused client has for reading why
-_STEP = "Send the whole header at once, and nothing in it that the README does not name."
+_STEP = "Send the whole header at once, and nothing in it that docs/reference/endpoint.md does not name."
 _log = logging.getLogger(__name__)
 
 

@@ -217,7 +217,7 @@ async def http_error(_request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else _INTERNAL
     codes = {404: ("not_found", "There is no such address here."), 405: ("bad_method", "Not with this method.")}
     code, message = codes.get(status, ("bad_request", "The request cannot be read."))
-    step = "See the README for the endpoint's addresses."
+    step = "docs/reference/endpoint.md lists the endpoint's addresses."
     response = error_response(EndpointRejected(message, code=code, status=status, next_step=step))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)

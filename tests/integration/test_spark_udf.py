@@ -1,4 +1,4 @@
-"""The registered model as a function in Spark: one row out for each row in, as the README calls it."""
+"""The registered model as a function in Spark: one row out for each row in, as the documents call it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def text_of(picture: bytes) -> str:
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_call_in_the_readme_gives_a_list_for_each_picture(k, repository, spark, mlflow, deployed, pictures):
-    block = re.search(r"```python\n(find_similar = .*?)```", (repository / "README.md").read_text("utf-8"), re.DOTALL)
+    block = re.search(
+        r"```python\n(find_similar = .*?)```", (repository / "docs/reference/endpoint.md").read_text("utf-8"), re.DOTALL
+    )
     code = block[1].replace('"k": 3', f'"k": {k}')
     photos = spark.createDataFrame([(text_of(one),) for one in pictures], "input string").repartition(2)
     names = {"mlflow": mlflow, "spark": spark, "photos": photos}
