@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
@@ -116,6 +117,14 @@ def test_the_readme_is_short_and_says_how_to_start_and_to_test(repository, readm
     assert re.search(r"^make run ", readme, re.MULTILINE)
     assert re.search(r"^make test ", readme, re.MULTILINE)
     assert "\nmake test\n" in (repository / ".ci" / "run").read_text()
+
+
+def test_the_order_of_the_packages_is_the_one_that_is_checked(repository, documents):
+    contracts = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one.get("exhaustive"))
+    block = documents["docs/architecture.md"].split("```")[1].partition(" backend/")[2]
+    told = re.findall(r"^   (\w+(?: │ \w+)*)  ", block, re.MULTILINE)
+    assert [line.replace("│", "|") for line in told] == layers
 
 
 def test_the_flow_is_told_in_one_line(readme):
