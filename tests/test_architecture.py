@@ -38,7 +38,7 @@ DOORS = {
     "numba": {"backend.projection"},
     "prometheus_client": {"backend.serving.metrics"},
     "sklearn": {"backend.evaluation.calibrate"},
-    "umap": set(),
+    "umap": {"backend.projection"},
     "onnxruntime": set(),
     "pymilvus": set(),
     "psycopg": set(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from backend.files.storage import write_export
 from backend.flow.requests import ProjectRequest
 from backend.imaging.refusals import FORMATS_READ
 from backend.projection.lists import LIST_KINDS
-from backend.projection.options import RANGES, ProjectionOptions
+from backend.projection.options import ENGINES, RANGES, ProjectionOptions
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +38,12 @@ def add_explore(commands: Any, command: Callable[..., Any]) -> None:
     )
     project.add_argument(
         "--supervised", action="store_true", help="use the labels to pull products of one kind together"
+    )
+    project.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help=f"what draws the map: Twinset's own UMAP, or umap-learn, the slower reference; default {ENGINES[0]}",
     )
     explore = commands.add_parser("explore", help="read maps; find outliers, hubs and duplicates; keep lists")
     actions = explore.add_subparsers(required=True, metavar="ACTION")
@@ -89,7 +95,8 @@ def _add_lists(actions: Any, command: Callable[..., Any]) -> None:
 
 def project_model(options: argparse.Namespace, settings: Settings) -> Result:
     """``project``."""
-    request = ProjectRequest(options.model, options.neighbours, options.min_distance, options.supervised, options.seed)
+    names = [item.name for item in fields(ProjectionOptions)]
+    request = ProjectRequest(options.model, **{name: getattr(options, name) for name in names})
     request.options.check()
     return carry_out(request, settings)
 

@@ -21,7 +21,7 @@ from backend.flow.catalogue_requests import (
     SplitsRequest,
     TidyRequest,
 )
-from backend.projection.options import USUAL_NEIGHBOURS, ProjectionOptions
+from backend.projection.options import ENGINES, USUAL_NEIGHBOURS, Engine, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
 
@@ -165,11 +165,12 @@ class ProjectRequest:
     min_distance: float = 0.1
     supervised: bool = False
     seed: int = 7
+    engine: Engine = ENGINES[0]
 
     @property
     def options(self) -> ProjectionOptions:
         """How the map is drawn."""
-        return ProjectionOptions(self.neighbours, self.min_distance, self.supervised, self.seed)
+        return ProjectionOptions(**{item.name: getattr(self, item.name) for item in fields(ProjectionOptions)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import BundleError, ProjectionError
 from backend.progress import Span
-from backend.projection.fuzzy import curve_of
-from backend.projection.maps import GalleryMap, MapInfo, graph_known, key_of, list_maps, load_map, save_map
+from backend.projection.maps import GalleryMap, MapInfo, ask_again, graph_known, key_of, list_maps, save_map
 from backend.projection.options import USUAL_NEIGHBOURS
 from backend.projection.worth import worth_of
 from backend.retrieval.gallery.gallery import Gallery, load_vectors
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from backend.bundles.bundle import Manifest
     from backend.progress import Progress
+    from backend.projection.engines import Drawing
     from backend.projection.options import ProjectionOptions
     from backend.projection.worth import Worth
     from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
@@ -74,7 +74,7 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
         options = options.fitted(manifest.index.size)
     key = key_of(manifest, options)
     if any(info.key == key for info in list_maps(maps)):
-        return Built(load_map(maps, key), was_there=True)
+        return Built(ask_again(maps, key), was_there=True)
     started = time.monotonic()
     gallery = Gallery.load(folder)
     vectors = np.array(load_vectors(folder))
@@ -82,10 +82,10 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
     finding, drawing, measuring = Span.split(progress, [("", 30), ("", 55), ("", 15)])
     graph = _graph(manifest, maps, vectors, options, threads, finding)
     subject = _Subject(manifest, np.asarray(gallery.ids, dtype=np.object_), gallery.labels, vectors, graph)
-    positions = reduce(vectors, subject.labels, graph, options, threads=threads, progress=drawing)
-    worth = _worth(subject, positions, measuring)
+    drawn = reduce(vectors, subject.labels, graph, options, threads=threads, progress=drawing)
+    worth = _worth(subject, drawn.positions, measuring)
     _check_still_there(folder, key, options)
-    found = _as_map(subject, positions, worth, options, seconds=round(time.monotonic() - started, 2))
+    found = _as_map(subject, drawn, worth, options, seconds=round(time.monotonic() - started, 2))
     save_map(maps, found)
     return Built(found, was_there=False)
 
@@ -124,7 +124,7 @@ def _worth(subject: _Subject, positions: dict[int, NDArray[np.float32]], progres
 
 def _as_map(
     subject: _Subject,
-    positions: dict[int, NDArray[np.float32]],
+    drawn: Drawing,
     worth: dict[str, Worth],
     options: ProjectionOptions,
     *,
@@ -140,13 +140,13 @@ def _as_map(
         catalogue=manifest.index.catalogue,
         options=options,
         size=len(subject.ids),
-        curve=curve_of(options.min_distance),
+        curve=drawn.curve,
         graph_k=subject.graph.k,
         worth=worth,
         created_at=datetime.now(UTC).isoformat(),
         seconds=seconds,
     )
-    return GalleryMap(info, subject.ids, positions, subject.graph)
+    return GalleryMap(info, subject.ids, drawn.positions, subject.graph)
 
 
 def _check_still_there(folder: Path, key: str, options: ProjectionOptions) -> None:

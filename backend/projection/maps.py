@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
 from backend.bundles.renewal import exchange
 from backend.errors import ProjectionError
+from backend.files.storage import write_atomically
 from backend.projection.options import ProjectionOptions
 from backend.projection.worth import Worth
 from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
@@ -47,6 +49,7 @@ class MapInfo:
         curve: a and b of the attraction.
         graph_k: Neighbours in the graph that lies beside it.
         worth: By dimension, ``2`` and ``3``.
+        asked_at: ISO time of when it was asked for again, once it had been drawn; empty where it was not.
     """
 
     key: str
@@ -62,6 +65,7 @@ class MapInfo:
     created_at: str
     seconds: float
     format_version: int = FORMAT_VERSION
+    asked_at: str = ""
 
     def to_json(self) -> str:
         """Return it as indented JSON."""
@@ -121,13 +125,13 @@ def key_of(manifest: Manifest, options: ProjectionOptions) -> str:
         "weights": manifest.weights_hash,
         "catalogue": asdict(manifest.index.catalogue),
         "index": manifest.files[bundle.VECTORS],
-        "options": options.as_dict(),
+        "options": options.named(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def list_maps(folder: Path) -> list[MapInfo]:
-    """Return the maps in a model's folder, newest first; one that cannot be read is passed over."""
+    """Return the maps in a model's folder, the one asked for last first; one that cannot be read is passed over."""
     found = []
     for path in sorted(folder.glob(f"*/{INFO}")) if folder.is_dir() else []:
         try:
@@ -136,7 +140,7 @@ def list_maps(folder: Path) -> list[MapInfo]:
             continue  # of an older version, or being removed
         if info.key == path.parent.name and (path.parent / ARRAYS).is_file():
             found.append(info)
-    return sorted(found, key=lambda info: info.created_at, reverse=True)
+    return sorted(found, key=lambda info: info.asked_at or info.created_at, reverse=True)
 
 
 def load_map(folder: Path, key: str) -> GalleryMap:
@@ -162,6 +166,14 @@ def load_map(folder: Path, key: str) -> GalleryMap:
     if not len(found.ids) == info.size == found.graph.size == len(found.positions[2]) == len(found.positions[3]):
         raise ProjectionError(f"The map {key} of {folder.name} is not of one piece.", next_step=_NEXT)
     return found
+
+
+def ask_again(folder: Path, key: str) -> GalleryMap:
+    """Read a map that was drawn before, and make it the first of the model's maps; errors are those of ``load_map``."""
+    found = load_map(folder, key)
+    info = replace(found.info, asked_at=datetime.now(UTC).isoformat())
+    write_atomically(folder / key / INFO, info.to_json().encode())
+    return replace(found, info=info)
 
 
 def save_map(folder: Path, found: GalleryMap) -> Path:

@@ -1,16 +1,18 @@
-"""UMAP of a gallery: the fuzzy graph over its neighbour graph, arranged by :mod:`backend.projection.layout`.
+"""UMAP of a gallery, drawn by the engine that is asked for; and Twinset's own engine, the fuzzy graph arranged in parallel.
 
 Only the job process comes here: numba takes seconds to load and to compile.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.errors import ProjectionError
 from backend.progress import Span
+from backend.projection import umap_learn
+from backend.projection.engines import Drawing, Subject
 from backend.projection.first_look import principal_components
 from backend.projection.fuzzy import curve_of, fuzzy_graph
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.progress import Progress
+    from backend.projection.engines import Draw
     from backend.projection.layout import Edges
-    from backend.projection.options import ProjectionOptions
+    from backend.projection.options import Engine, ProjectionOptions
     from backend.retrieval.indexes.neighbour_graph import NeighbourGraph
 
 START_WIDTH = 10.0
@@ -46,8 +49,8 @@ def reduce(
     dimensions: Sequence[int] = (2, 3),
     threads: int = 0,
     progress: Progress,
-) -> dict[int, NDArray[np.float32]]:
-    """Arrange the products of a gallery in each of these dimensions; float32 (N, 2) and (N, 3), by dimension.
+) -> Drawing:
+    """Arrange the products of a gallery in each of these dimensions.
 
     The same input gives the same bytes every time on a machine, however many threads there are.
 
@@ -55,13 +58,13 @@ def reduce(
         vectors: L2-normalised embeddings, float32 (N, D).
         labels: Their labels, of which an empty one is none; (N,).
         graph: Their neighbours, ``options.neighbours - 1`` or more of each.
-        options: How to draw.
+        options: How to draw, and with which engine.
         dimensions: 2, 3 or both.
-        threads: Cores to use; 0 means all.
+        threads: Cores to use; 0 means all. umap-learn uses one: with more, it draws another map every time.
         progress: Hears how far it is, and may cancel.
 
     Raises:
-        ProjectionError: All embeddings are equal.
+        ProjectionError: All embeddings are equal, or the engine was ended by the system.
         Cancelled: The user asked to stop.
     """
     if np.ptp(vectors, axis=0).max(initial=0.0) < 1e-6:
@@ -70,34 +73,43 @@ def reduce(
             next_step="The model has not learnt anything: train it anew, and look at its loss while it learns.",
         )
     progress.report(0, 1, note="weighing neighbours")
+    components = principal_components(vectors, max(dimensions))
+    starts = {size: _start(components[:, :size], options.seed) for size in dimensions}
+    return ENGINES[options.engine](Subject(vectors, labels, graph, options, starts), threads=threads, progress=progress)
+
+
+def arranged(subject: Subject, *, threads: int, progress: Progress) -> Drawing:
+    """Twinset's engine; see :class:`backend.projection.engines.Draw`."""
     import numba
 
     from backend.projection.layout import Curve, arrange
 
     if threads:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    curve = Curve(*curve_of(options.min_distance))
-    count = rounds(len(vectors))
-    edges = _edges(graph, labels, options, count)
-    components = principal_components(vectors, max(dimensions))
-    spans = Span.split(progress, [(f"{size}-D", float(size)) for size in dimensions])
-    return {
-        size: arrange(
-            _start(components[:, :size], options.seed), edges, curve, epochs=count, seed=options.seed, progress=span
-        )
-        for size, span in zip(dimensions, spans, strict=True)
+    options, count = subject.options, rounds(len(subject.vectors))
+    curve = curve_of(options.min_distance)
+    strengths = fuzzy_graph(subject.graph, options.neighbours, subject.labels if options.supervised else None)
+    strengths.data[strengths.data < strengths.data.max() / count] = 0.0
+    strengths.eliminate_zeros()
+    edges = _edges(strengths)
+    spans = Span.split(progress, [(f"{size}-D", float(size)) for size in subject.starts])
+    positions = {
+        size: arrange(start, edges, Curve(*curve), epochs=count, seed=options.seed, progress=span)
+        for (size, start), span in zip(subject.starts.items(), spans, strict=True)
     }
+    return Drawing(positions, curve, strengths)
 
 
-def _edges(graph: NeighbourGraph, labels: NDArray[np.object_], options: ProjectionOptions, count: int) -> Edges:
-    """Return the fuzzy graph; edges too weak to take part in any round are left out."""
+ENGINES: dict[Engine, Draw] = {"twinset": arranged, "umap-learn": umap_learn.drawn}
+
+
+def _edges(strengths: Any) -> Edges:
     from backend.projection.layout import Edges
 
-    rows = fuzzy_graph(graph, options.neighbours, labels if options.supervised else None)
-    rows.data[rows.data < rows.data.max() / count] = 0.0
-    rows.eliminate_zeros()
-    rows.sort_indices()
-    return Edges(rows.indptr.astype(np.int32), rows.indices.astype(np.int32), rows.data.astype(np.float32))
+    strengths.sort_indices()
+    return Edges(
+        strengths.indptr.astype(np.int32), strengths.indices.astype(np.int32), strengths.data.astype(np.float32)
+    )
 
 
 def _start(components: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

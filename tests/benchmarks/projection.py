@@ -104,7 +104,7 @@ def _ours(vectors: np.ndarray) -> np.ndarray:
 
     graph = build_graph(vectors, NEIGHBOURS, progress=NullProgress())
     labels = np.full(len(vectors), "")
-    return reduce(vectors, labels, graph, ProjectionOptions(), dimensions=(2,), progress=NullProgress())[2]
+    return reduce(vectors, labels, graph, ProjectionOptions(), dimensions=(2,), progress=NullProgress()).positions[2]
 
 
 def _in_a_process(arm: str, data: Path, place_: Path, number: int) -> tuple[dict[str, Any], np.ndarray]:

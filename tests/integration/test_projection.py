@@ -23,6 +23,7 @@ from backend.projection.layout import Curve, Edges, arrange
 from backend.projection.maps import ARRAYS, list_maps, load_map
 from backend.projection.options import ProjectionOptions
 from backend.projection.place import place
+from backend.projection.reading import open_reading
 from backend.projection.reduce import reduce
 from backend.projection.worth import map_neighbours, trustworthiness, worth_of
 from backend.retrieval.indexes.index import ExactIndex
@@ -36,7 +37,9 @@ OPTIONS = ProjectionOptions()
 @pytest.fixture(scope="module")
 def drawn(five_kinds):
     graph = build_graph(five_kinds.vectors, 15, progress=NullProgress())
-    return graph, reduce(five_kinds.vectors, five_kinds.labels, graph, OPTIONS, threads=2, progress=NullProgress())
+    return graph, reduce(
+        five_kinds.vectors, five_kinds.labels, graph, OPTIONS, threads=2, progress=NullProgress()
+    ).positions
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_the_curve_is_that_of_umap_learn(umap, distance):
 
 def test_the_same_bytes_come_out_every_time_on_one_thread_and_on_two(five_kinds, drawn):
     graph, positions = drawn
-    again = reduce(five_kinds.vectors, five_kinds.labels, graph, OPTIONS, threads=1, progress=NullProgress())
+    again = reduce(five_kinds.vectors, five_kinds.labels, graph, OPTIONS, threads=1, progress=NullProgress()).positions
     for size in (2, 3):
         assert positions[size].shape == (300, size)
         assert positions[size].tobytes() == again[size].tobytes()
@@ -114,7 +117,7 @@ def test_kinds_stand_together_and_labels_pull_them_closer(five_kinds, drawn):
     accuracies = []
     for supervised in (False, True):
         options = ProjectionOptions(supervised=supervised)
-        flat = reduce(mixed.vectors, mixed.labels, near, options, dimensions=(2,), progress=NullProgress())[2]
+        flat = reduce(mixed.vectors, mixed.labels, near, options, dimensions=(2,), progress=NullProgress()).positions[2]
         accuracies.append(worth_of(mixed.vectors, flat, mixed.labels, near.positions).accuracy)
     assert worth_of(five_kinds.vectors, positions[2], five_kinds.labels, graph.positions).accuracy == 1.0
     assert accuracies[1] > accuracies[0]
@@ -154,7 +157,7 @@ def test_many_copies_of_a_product_are_drawn_all_the_same():
     found = blobs(20)
     copies = np.vstack([found.vectors, np.repeat(found.vectors[:1], 40, axis=0)])
     graph = build_graph(copies, 15, progress=NullProgress())
-    positions = reduce(copies, np.full(len(copies), ""), graph, OPTIONS, progress=NullProgress())
+    positions = reduce(copies, np.full(len(copies), ""), graph, OPTIONS, progress=NullProgress()).positions
     assert all(np.isfinite(found).all() for found in positions.values())
 
 
@@ -193,6 +196,29 @@ def test_a_map_is_drawn_once_and_read_from_then_on(wardrobe_home):
     json.dumps(first)
 
 
+def test_umap_learn_draws_a_map_of_its_own_beside_twinsets(mapped_home, monkeypatch):
+    """It takes the neighbours that the other map has, and says who drew it; photos are placed on it as on any."""
+    monkeypatch.setattr(build, "build_graph", lambda *_, **__: pytest.fail("the neighbours are known"))
+    folder = mapped_home.maps_dir / "mine"
+    (twinset,) = list_maps(folder)
+    request = ProjectRequest("mine", twinset.options.neighbours, engine="umap-learn")
+    told = project_step(request, mapped_home, NullProgress())
+    assert told["options"]["engine"] == "umap-learn"
+    assert told["map"] != twinset.key
+    assert {info.key: info.options.engine for info in list_maps(folder)} == {
+        told["map"]: "umap-learn",
+        twinset.key: "twinset",
+    }
+    found = open_reading(mapped_home.models_dir / "mine", folder)
+    assert found.map_key == told["map"]
+    assert found.drawn.info.curve == pytest.approx(curve_of(0.1), rel=1e-4)
+    near = [(str(found.ids[at]), 0.01 + 0.01 * place_) for place_, at in enumerate(found.graph.positions[0, :5])]
+    for size in (2, 3):
+        placed = np.asarray(found.place(near, size, answered_by="mine"))
+        spots = found.drawn.positions[size][found.graph.positions[0, :5]]
+        assert np.linalg.norm(spots - placed, axis=1).min() < np.ptp(found.drawn.positions[size], axis=0).max() / 4
+
+
 def test_a_model_deleted_meanwhile_leaves_no_map(wardrobe_home, monkeypatch):
     folder = wardrobe_home.models_dir / "mine"
     real = build.worth_of
@@ -212,7 +238,7 @@ def test_small_galleries_get_a_map_and_no_claim_that_means_nothing(size):
     found = blobs(7)
     vectors, labels = found.vectors[:size], np.where(np.arange(size) % 2, "bag", "hat")
     graph = build_graph(vectors, min(15, size - 1), progress=NullProgress())
-    drawn = reduce(vectors, labels, graph, OPTIONS.fitted(size), threads=1, progress=NullProgress())
+    drawn = reduce(vectors, labels, graph, OPTIONS.fitted(size), threads=1, progress=NullProgress()).positions
     for dimensions, positions in drawn.items():
         assert positions.shape == (size, dimensions)
         assert np.isfinite(positions).all()
@@ -228,7 +254,7 @@ def test_what_the_page_can_do_the_command_line_can(wardrobe_home, monkeypatch, c
         assert main.main([*words, "--json"]) == 0
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 
-    drawn = run("project", "mine", "--neighbours", "10")
+    drawn = run("project", "mine", "--neighbours", "10", "--engine", "twinset")
     assert run("explore", "maps")["maps"][0]["key"] == drawn["map"]
     first = run("explore", "outliers", "-n", "3")["outliers"][0]["product_id"]
     assert len(run("explore", "neighbours", first, "-n", "4")["neighbours"]) == 4

@@ -94,9 +94,12 @@ def test_the_form_asks_for_a_map(mapped):
     test = opened(mapped, model="other")
     test.slider(key="project_neighbours").set_value(9)
     test.toggle(key="project_supervised").set_value(True)
+    assert test.radio(key="project_engine").value == "twinset"
+    test.radio(key="project_engine").set_value("umap-learn")
     press(test, "Draw")
     (job,) = mapped.runner.list()
-    assert job.request == json.loads(json.dumps(to_json(ProjectRequest("other", 9, 0.1, supervised=True))))
+    asked = ProjectRequest("other", 9, 0.1, supervised=True, engine="umap-learn")
+    assert job.request == json.loads(json.dumps(to_json(asked)))
 
 
 def test_a_job_that_failed_is_a_sentence_and_the_map_stays(mapped):
@@ -146,6 +149,9 @@ def test_it_says_what_the_map_is_worth(mapped, info):
     assert "trust the neighbours, not the picture" in told
     assert "Labels helped" in told
     assert "Measured on 50 products" in told
+    assert "Drawn with" not in told
+    theirs = replace(info, options=replace(info.options, engine="umap-learn"))
+    assert "Drawn with umap-learn." in form.worth_sentence(theirs, sampled)
     few = replace(sampled, trustworthiness=None, accuracy=None, full_accuracy=None)
     told = form.worth_sentence(info, few)
     assert told.startswith("There are too few products to say how far this map can be trusted.")

@@ -48,10 +48,11 @@ def test_the_name_of_a_map_depends_on_network_index_and_options(mapped_home):
         key_of(manifest, options),
         key_of(manifest, replace(options, supervised=True)),
         key_of(manifest, replace(options, min_distance=0.2)),
+        key_of(manifest, replace(options, engine="umap-learn")),
         key_of(replace(manifest, weights_hash="another"), options),
         key_of(replace(manifest, files={**manifest.files, bundle.VECTORS: "0"}), options),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
     with pytest.raises(ProjectionError, match="no index yet"):
         key_of(replace(manifest, index=None), options)
 
@@ -83,12 +84,36 @@ def test_a_map_that_is_there_is_not_drawn_again(mapped_home):
     assert built.map.info.created_at == "2026-11-25T12:00:00+00:00"
 
 
+def test_a_map_of_before_there_were_engines_is_twinsets_and_is_not_drawn_again(home_without_test_split):
+    settings = home_without_test_split
+    folder = map_folder(settings, "stored")
+    (info,) = list_maps(folder)
+    assert "engine" not in json.loads((folder / info.key / INFO).read_text(encoding="utf-8"))["options"]
+    assert info.options == ProjectionOptions(engine="twinset")
+    built = build_map(settings.models_dir / "stored", folder, ProjectionOptions(), progress=NullProgress())
+    assert (built.was_there, built.map.info.key) == (True, info.key)
+    assert open_reading(settings.models_dir / "stored", folder).map_key == info.key
+    assert json.loads((folder / info.key / INFO).read_text(encoding="utf-8"))["options"]["engine"] == "twinset"
+
+
+def test_a_map_that_is_asked_for_again_is_the_one_that_is_shown(mapped_home):
+    """Regression: whoever drew two maps, and then asked for the first, kept looking at the second."""
+    folder, model = map_folder(mapped_home), mapped_home.models_dir / "mine"
+    first = ProjectionOptions(neighbours=8)
+    later = write_map(mapped_home, "mine", replace(first, engine="umap-learn"), created_at="2026-11-26T12:00:00+00:00")
+    assert open_reading(model, folder).map_key == later.key
+    asked = build_map(model, folder, first, progress=NullProgress()).map.info
+    assert open_reading(model, folder).map_key == asked.key != later.key
+    assert [info.options.engine for info in list_maps(folder)] == ["twinset", "umap-learn"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (ProjectionOptions(neighbours=1), "Neighbours must be 2 to 100"),
         (ProjectionOptions(min_distance=1.5), "Min distance must be 0 to 0.99"),
         (ProjectionOptions(seed=-1), "Seed must be 0 to"),
+        (ProjectionOptions(engine="t-sne"), "no engine 't-sne' for maps"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_before_anything_starts(wardrobe_home, options, said):
