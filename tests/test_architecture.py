@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 
 import pytest
+from grimp import build_graph
 
 from app.components.jobs import kinds
 from backend.flow import requests
@@ -86,6 +88,57 @@ def test_every_library_that_could_be_exchanged_has_its_doors(repository):
             doors = {door for door in DOORS[name] if module == door or module.startswith(f"{door}.")}
             through[name] |= doors or {f"not a door: {module}"}
     assert {name: through[name] for name in DOORS} == DOORS
+
+
+# Protocols of a single method that many classes have by chance, and those whose instances are asked what they offer.
+NO_PORTS = {"ActiveJobs", "EmbedderLoader", "HasRejected", "MayGoOn", "Products", "Remarking", "Told"}
+# What does nothing, or hands on what it is told, may stand beside a port.
+BESIDE_A_PORT = {"Alone", "NullProgress", "NullSweepTracker", "NullTracker", "Span"}
+
+
+def test_a_port_stands_apart_from_what_implements_it(repository):
+    """Nobody who asks through a port gets an implementation with it, or asks which one it has."""
+    modules = {
+        ".".join(path.relative_to(repository).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
+        for path in sources(repository, "backend")
+    }
+    classes = [
+        (home, node) for home, tree in modules.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    ]
+    ports = {node.name: (home, _members(node)) for home, node in classes if _is_port(node)}
+    assert len(ports) >= 8
+    for name, (home, members) in ports.items():
+        named = {f"{node.module}" for node in ast.walk(modules[home]) if isinstance(node, ast.ImportFrom)}
+        beside = {made.name for at, made in classes if members <= _members(made) and at in {home, *named}}
+        assert beside - BESIDE_A_PORT - {name} == set(), name
+    asked = [
+        ast.unparse(node)
+        for tree in modules.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _called(node) == "isinstance" and ports.keys() & set(_names(node.args[1]))
+    ]
+    assert asked == []
+
+
+def _is_port(node):
+    return any("Protocol" in _names(base) for base in node.bases) and node.name not in NO_PORTS
+
+
+def _members(node):
+    methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+    fields = {item.target.id for item in node.body if isinstance(item, ast.AnnAssign)}
+    return methods | fields | {name for item in node.body if isinstance(item, ast.Assign) for name in _names(item)}
+
+
+def _names(node):
+    return [found.id for found in ast.walk(node) if isinstance(found, ast.Name)]
+
+
+def test_no_module_needs_itself(repository):
+    """Neither at import nor later: a circle through an import inside a function is one, too."""
+    graph = build_graph("backend", "app", exclude_type_checking_imports=True)
+    arrows = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(arrows).prepare()
 
 
 def test_every_kind_of_job_is_in_each_of_the_tables():

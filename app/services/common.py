@@ -24,7 +24,7 @@ from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.errors.addresses import log_lines
 from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
-from backend.serving.client import EndpointClient, client_of
+from backend.serving.clients import client_of
 from backend.settings import Settings, load_settings
 from backend.training import fitting
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from backend.machine.doctor import Check
     from backend.machine.keeper import Trouble
     from backend.retrieval.wishes import Wishes
+    from backend.serving.client import EndpointClient
     from backend.serving.further import Further
 
 FACET_TEXTS = ("label", "category", "brand", "colour")

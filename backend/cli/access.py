@@ -111,7 +111,7 @@ def golden_approve(options: argparse.Namespace, settings: Settings) -> Result:
     """``golden approve``."""
     from backend.machine.supervisor import endpoint_running
     from backend.registry.golden import GoldenQuery, approve
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
 
     photo = Path(options.photo)
     if not photo.is_file():

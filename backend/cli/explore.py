@@ -179,7 +179,7 @@ def place(options: argparse.Namespace, settings: Settings) -> Result:
     """``explore place``."""
     from backend.errors import ImageRejected
     from backend.machine.supervisor import endpoint_running
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
 
     photo = Path(options.photo)
     if not photo.is_file():

@@ -57,7 +57,7 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.flow.demo import neighbours_as_json
     from backend.machine.supervisor import endpoint_running
     from backend.serving.answers import NOTHING_CLOSE
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
     from backend.serving.further import Further
 
     first, *others = (_read(path) for path in options.photo)

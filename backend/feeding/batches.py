@@ -1,13 +1,14 @@
-"""The port between stored pictures and a training loop, and what every feed makes of decoded pictures."""
+"""What every feed makes of decoded pictures: balanced, augmented batches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.feeding.augment import augment
+from backend.feeding.feed import Batch
 from backend.feeding.sampling import balanced_batches
 from backend.imaging import pixels as imaging
 
@@ -22,19 +23,6 @@ _AUGMENTATION_STREAM = 1  # keeps the draws of augmentation apart from those of 
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """One step's pictures.
-
-    Attributes:
-        pixels: float32 (B, H, W, C) in [0, 1], scaled by ``imaging.to_float`` and by nothing else.
-        labels: Class numbers, int32 (B,).
-    """
-
-    pixels: NDArray[np.float32]
-    labels: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
 class BatchPlan:
     """How batches are drawn: P classes with K examples each, ``steps`` times an epoch.
 
@@ -46,17 +34,6 @@ class BatchPlan:
     steps: int
     augmentation: Augmentation
     seed: int
-
-
-class Feed(Protocol):
-    """Class-balanced batches of a train split, the same for the same seed and epoch."""
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, numbered from 0."""
 
 
 class PixelFeed:

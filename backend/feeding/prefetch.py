@@ -13,7 +13,7 @@ from backend.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from backend.feeding.batches import Batch, Feed
+    from backend.feeding.feed import Batch, Feed
 
 T = TypeVar("T")
 

@@ -117,9 +117,9 @@ def tidy_step(request: TidyRequest, settings: Settings, progress: Progress) -> d
 
 def _source(request: IngestRequest, settings: Settings, progress: Progress) -> Source:
     from backend.catalogue.labels import OneLabelEach
+    from backend.catalogue.sources.built_in import FashionMnistSource, SampleSource
     from backend.catalogue.sources.fashion_mnist import obtain
     from backend.catalogue.sources.locations import open_source, require_allowed
-    from backend.catalogue.sources.sources import FashionMnistSource, SampleSource
 
     if request.source == "fashion-mnist":
         return FashionMnistSource(obtain(settings, progress))

@@ -85,7 +85,7 @@ def choose_source(request: DemoRequest, settings: Settings, progress: Progress) 
 def ask(catalogue: str, settings: Settings, progress: Progress) -> tuple[str, Answer]:
     """Ask the endpoint for the neighbours of the first test product; one is started for the time if none runs."""
     from backend.machine.supervisor import endpoint_running
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
 
     products, _ = open_snapshot(settings.catalogues_dir, catalogue).page(offset=0, limit=1, split="test")
     query = products[0]

@@ -99,7 +99,7 @@ def _told(done: Promotion, settings: Settings) -> dict[str, Any]:
 
 def _taken_up(settings: Settings) -> str:
     """Have the endpoint take up the alias, and say where that was."""
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
     from backend.serving.scoring_client import is_scoring_url
 
     if is_scoring_url(settings.effective_endpoint_url):

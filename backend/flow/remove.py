@@ -154,7 +154,7 @@ def _check_name(folder: Path, settings: Settings) -> None:
 
 def _serving(settings: Settings) -> str:
     """Return the model that the endpoint answers with; empty where it cannot be reached, or answers with none."""
-    from backend.serving.client import client_of
+    from backend.serving.clients import client_of
 
     try:
         return str(client_of(settings, timeout_s=_ANSWER_WITHIN_S).version()["model"]["bundle"])

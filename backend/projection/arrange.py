@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.errors import ProjectionError
 from backend.projection.place import place
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from backend.projection.place import place
 from backend.projection.worth import map_neighbours
 from backend.retrieval.gallery.gallery import load_vectors
 from backend.retrieval.gallery.gallery_file import GalleryFile
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import RetrievalError
 from backend.retrieval.indexes.approximate import ApproximateIndex, made_up_queries
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.kinds import EXACT, load_vectors, no_index, open_index
 
 if TYPE_CHECKING:

@@ -27,9 +27,7 @@ __all__ = [
     "AnswerNeighbour",
     "EndpointClient",
     "InvokedRow",
-    "client_of",
     "decode_response_image",
-    "local_client",
 ]
 
 T = TypeVar("T")
@@ -138,20 +136,6 @@ class EndpointClient:
         if not response.ok or body is None:
             raise _rejection(response, body)
         return body
-
-
-def local_client(settings: Settings) -> EndpointClient:
-    """The client of the endpoint that the settings name, with the app's token."""
-    return client_of(settings, timeout_s=settings.endpoint_timeout_s, retries=settings.endpoint_retries)
-
-
-def client_of(settings: Settings, *, timeout_s: float, retries: int = 0) -> EndpointClient:
-    """The same, with patience of one's own; an address that ends in ``/invocations`` is any MLflow server's."""
-    from backend.serving.scoring_client import ScoringClient, is_scoring_url
-
-    url = settings.effective_endpoint_url
-    kind = ScoringClient if is_scoring_url(url) else EndpointClient
-    return kind(url, token_for(settings), timeout_s=timeout_s, retries=retries)
 
 
 def token_for(settings: Settings) -> SecretStr:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
     from backend.feeding.arrow import PixelTable
-    from backend.feeding.batches import Feed
+    from backend.feeding.feed import Feed
     from backend.progress import Progress
     from backend.training.config import TrainConfig
     from backend.training.resolve import Resolved

@@ -21,7 +21,7 @@ from backend.training.ranks.communicator import Alone
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.feeding.batches import Feed
+    from backend.feeding.feed import Feed
     from backend.progress import Progress
     from backend.training.config import TrainConfig
     from backend.training.ranks.communicator import Communicator

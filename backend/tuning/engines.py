@@ -6,7 +6,7 @@ import logging
 import time
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import ConfigurationError
 from backend.spark.cluster import is_local, slots, starts_on_demand, unanswered, wait_for_slots
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from backend.progress import Progress
+    from backend.tuning.ports import TrialEngine
     from backend.tuning.records import TrialRecord
     from backend.tuning.search import Suggestions
     from backend.tuning.task import TrialTask
@@ -28,35 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 WITHOUT_EXECUTORS_S = 60.0  # how long a cluster may have none before it counts as gone
 _KNOCK_EVERY_S, _KNOCK_S, _WITHOUT_MASTER_S = 2.0, 2.0, 8.0  # a master that starts anew takes its applications back
-
-
-class TrialEngine(Protocol):
-    """Runs the trials that Hyperopt suggests."""
-
-    @property
-    def slots(self) -> int:
-        """Trials that could run at a time."""
-
-    @property
-    def where(self) -> str:
-        """What runs them, in words."""
-
-    def wait_for_slots(self, wanted: int, progress: Progress) -> int:
-        """Wait for so many slots, or for what there is, and return how many there are."""
-
-    def search(
-        self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
-    ) -> None:
-        """Run trials until no further one is suggested and all have ended, going on from earlier records."""
-
-    def trouble(self) -> str:
-        """Say why nothing can run any more; nothing as long as it can."""
-
-    def lost(self) -> list[int]:
-        """Return the numbers of trials that were given up: their process died, or the cluster did."""
-
-    def end(self) -> None:
-        """End what still runs, without waiting for it."""
 
 
 class SerialEngine:
@@ -77,7 +49,7 @@ class SerialEngine:
         *,
         parallelism: int,  # noqa: ARG002 - always 1
     ) -> None:
-        """Run trials; see :class:`TrialEngine`."""
+        """Run trials; see :class:`backend.tuning.ports.TrialEngine`."""
         from hyperopt import Trials
 
         search.minimise(task, suggestions, search.filled(Trials(), suggestions.plan, records))
@@ -149,7 +121,7 @@ class SparkEngine:
     def search(
         self, task: TrialTask, suggestions: Suggestions, records: list[TrialRecord], *, parallelism: int
     ) -> None:
-        """Run trials; see :class:`TrialEngine`."""
+        """Run trials; see :class:`backend.tuning.ports.TrialEngine`."""
         from hyperopt import SparkTrials
 
         # In Hyperopt's own thread, which would die of it where warnings are errors, and the sweep would wait for ever.

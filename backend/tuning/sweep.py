@@ -24,11 +24,10 @@ from backend.tuning.task import TrialTask, failed, killed
 if TYPE_CHECKING:
     from backend.progress import Progress
     from backend.training.tracking import RunStatus
-    from backend.tuning.engines import TrialEngine
     from backend.tuning.folder import SweepFolder
     from backend.tuning.plan import SweepPlan
+    from backend.tuning.ports import SweepTracker, TrialEngine
     from backend.tuning.records import Phase
-    from backend.tuning.tracking import SweepTracker
     from backend.tuning.trial import Surroundings
 
 logger = logging.getLogger(__name__)

@@ -143,7 +143,7 @@ def run(settings: Settings, rounds: int, config: TrainConfig) -> dict[str, Any]:
 
 def fashion_mnist_source(settings: Settings) -> Any:
     """Return the official files as a source."""
-    from backend.catalogue.sources.sources import FashionMnistSource
+    from backend.catalogue.sources.built_in import FashionMnistSource
 
     return FashionMnistSource(fashion_mnist.obtain(settings, NullProgress()))
 

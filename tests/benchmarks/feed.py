@@ -41,7 +41,7 @@ from tests.support.stored_catalogues import store
 
 if TYPE_CHECKING:
     from backend.feeding.arrow import PixelTable
-    from backend.feeding.batches import Feed
+    from backend.feeding.feed import Feed
 
 SPEC = PixelSpec(28, 28, 1, "dark")
 ROWS_PER_GROUP = 2048

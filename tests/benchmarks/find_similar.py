@@ -25,12 +25,14 @@ from PIL import Image
 from app.navigation import PAGES
 from backend.catalogue.snapshot import open_snapshot
 from backend.machine.supervisor import endpoint_service, running
-from backend.serving.client import EndpointClient, local_client
+from backend.serving.clients import local_client
 from backend.settings import Settings, load_settings
 from tests.support.browsing import app_running, chromium, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from backend.serving.client import EndpointClient
 
 LIMIT_MS = 700.0
 RERUN_LIMIT_MS = 200.0

@@ -31,8 +31,8 @@ from backend.catalogue.delta.delta_log import open_table, rows_of
 from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.sources import fashion_mnist
+from backend.catalogue.sources.built_in import FashionMnistSource
 from backend.catalogue.sources.pictures.listing import FolderSource
-from backend.catalogue.sources.sources import FashionMnistSource, Picture
 from backend.imaging.pixels import decode
 from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
+    from backend.catalogue.sources.sources import Picture
     from backend.settings import Settings
 
 ARROW = "spark.sql.execution.arrow.pyspark.enabled"

@@ -29,7 +29,7 @@ import numpy as np
 from backend.progress import NullProgress
 from backend.projection.place import place
 from backend.projection.worth import map_neighbours, trustworthiness
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told
 

@@ -25,7 +25,7 @@ from backend.registry.fetching import fetch_champion
 from backend.registry.promotion import promote
 from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
-from backend.serving.client import local_client
+from backend.serving.clients import local_client
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
 from backend.training.embedder import load_embedder, load_query_embedder

@@ -31,7 +31,7 @@ from backend.progress import NullProgress
 from backend.retrieval.fidelity import share_found
 from backend.retrieval.gallery.gallery import Gallery, embed_split, load_vectors
 from backend.retrieval.indexes.approximate import ApproximateIndex
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.kinds import open_index
 from backend.settings import load_settings
 from tests.support.benchmarking import machine, pin, ratio_of, told

@@ -25,7 +25,7 @@ import numpy as np
 
 from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.sources import fashion_mnist
-from backend.catalogue.sources.sources import FashionMnistSource
+from backend.catalogue.sources.built_in import FashionMnistSource
 from backend.errors import Cancelled
 from backend.evaluation.baselines import Principal, RawPixels
 from backend.evaluation.bootstrap import estimates

@@ -28,7 +28,7 @@ def deployed(mlflow_settings, shared_settings, sample_snapshot, bundle_with_inde
 
 
 def test_a_photo_of_a_product_finds_what_the_endpoint_finds(page, deployed, sample_snapshot):
-    from backend.serving.client import local_client
+    from backend.serving.clients import local_client
 
     (product,), _ = sample_snapshot.page(offset=0, limit=1, split="test")
     expected = [neighbour.product_id for neighbour in local_client(deployed).recommend(product.image, k=12).neighbours]

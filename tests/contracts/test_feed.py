@@ -13,7 +13,7 @@ from backend.catalogue.delta.delta_log import masks_of, open_table
 from backend.catalogue.items import PRODUCTS
 from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.sources.built_in import SampleSource
 from backend.errors import Cancelled, CatalogueError, ConfigurationError, EnvironmentUnready
 from backend.feeding import arrow
 from backend.feeding.arrow import decode_split

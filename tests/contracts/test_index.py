@@ -12,7 +12,8 @@ from backend.errors import RetrievalError
 from backend.retrieval.fidelity import share_found
 from backend.retrieval.indexes.approximate import ApproximateIndex
 from backend.retrieval.indexes.cells import MIN_ITEMS
-from backend.retrieval.indexes.index import ExactIndex, Neighbours, check_search
+from backend.retrieval.indexes.exact import ExactIndex
+from backend.retrieval.indexes.index import Neighbours, check_search
 
 
 class BruteForceIndex:

@@ -10,7 +10,7 @@ from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.quality.measuring import measure_quality
 from backend.catalogue.quality.view import open_quality
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.sources.built_in import SampleSource
 from backend.catalogue.upkeep.changes import changes_between
 from backend.catalogue.upkeep.history import history
 from backend.catalogue.upkeep.maintenance import compact, restore

@@ -32,7 +32,8 @@ from backend.catalogue.loading.quarantine_export import TABLE, export_quarantine
 from backend.catalogue.loading.staged_rejects import StagedRejects
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
 from backend.catalogue.sources import fashion_mnist
-from backend.catalogue.sources.sources import FashionMnistSource, entry_table
+from backend.catalogue.sources.built_in import FashionMnistSource
+from backend.catalogue.sources.sources import entry_table
 from backend.catalogue.splits import SplitPlan
 from backend.errors import Cancelled, CatalogueBusy, CatalogueError, CatalogueNotFound, StorageFull
 from backend.imaging.pixels import decode, encode_png

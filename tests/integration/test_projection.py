@@ -26,7 +26,7 @@ from backend.projection.place import place
 from backend.projection.reading import open_reading
 from backend.projection.reduce import reduce
 from backend.projection.worth import map_neighbours, trustworthiness, worth_of
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.neighbour_graph import build_graph
 from tests.fixtures.projection import Blobs, blobs
 

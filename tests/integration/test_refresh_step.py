@@ -10,7 +10,7 @@ import pytest
 from backend.bundles import bundle
 from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.snapshot import open_snapshot
-from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.sources.built_in import SampleSource
 from backend.flow.deploy import refresh_step
 from backend.flow.index import index_step, is_answered_with
 from backend.flow.requests import IndexRequest, RefreshRequest

@@ -16,7 +16,7 @@ from backend.errors import EndpointDenied, EndpointRejected
 from backend.machine.supervisor import Service, running
 from backend.registry.fetching import fetch_champion
 from backend.retrieval.wishes import Wishes
-from backend.serving.client import client_of, local_client
+from backend.serving.clients import client_of, local_client
 from backend.serving.gateway import build_app
 from backend.serving.scoring_client import ScoringClient
 from backend.serving.tokens import ensure_app_token, token_store

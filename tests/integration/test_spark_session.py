@@ -141,7 +141,7 @@ def test_a_load_runs_on_two_workers_that_know_nothing_of_the_repository(run, mas
         """
         from pathlib import Path
         from backend.catalogue.loading.ingest import ingest
-        from backend.catalogue.sources.sources import FashionMnistSource
+        from backend.catalogue.sources.built_in import FashionMnistSource
         from backend.progress import NullProgress
         source = FashionMnistSource(Path(settings.fashion_mnist_dir))
         with open_spark(settings, app_name="cluster") as spark:

@@ -21,11 +21,11 @@ from backend.progress import NullProgress
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.plan import Budget, SweepPlan
+from backend.tuning.ports import NullSweepTracker
 from backend.tuning.records import TrialState
 from backend.tuning.snapshot import open_for_choice
 from backend.tuning.space import Dimension, Space
 from backend.tuning.sweep import run_sweep
-from backend.tuning.tracking import NullSweepTracker
 from backend.tuning.trial import Surroundings
 from tests.fixtures.models import TINY, StoredProduct, store_catalogue
 from tests.support.standalone import CONF, standalone

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.feeding.batches import Batch
+from backend.feeding.feed import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from backend.feeding.batches import Feed
+    from backend.feeding.feed import Feed
 
 
 class GlobalFeed:

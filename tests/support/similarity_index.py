@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.retrieval.indexes.index import NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
+from backend.retrieval.indexes.exact import NEAR_TIE, ExactIndex, nearest, one_by_one
+from backend.retrieval.indexes.index import check_search
 from backend.training.runtime import prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:

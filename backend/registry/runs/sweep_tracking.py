@@ -28,7 +28,7 @@ _STATUS: dict[TrialState, RunStatus] = {
 
 
 class MlflowSweepTracker:
-    """Writes sweeps into the tracking store of the settings; implements ``tuning.tracking.SweepTracker``."""
+    """Writes sweeps into the tracking store of the settings; implements ``tuning.ports.SweepTracker``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

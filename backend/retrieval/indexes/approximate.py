@@ -13,7 +13,8 @@ import numpy as np
 
 from backend.retrieval.indexes.cell_lists import CellLists
 from backend.retrieval.indexes.cells import Cells, find_centres, owners_of
-from backend.retrieval.indexes.index import FEW, NEAR_TIE, ExactIndex, check_search, nearest, one_by_one
+from backend.retrieval.indexes.exact import FEW, NEAR_TIE, ExactIndex, nearest, one_by_one
+from backend.retrieval.indexes.index import check_search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

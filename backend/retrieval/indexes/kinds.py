@@ -10,7 +10,8 @@ from backend.bundles.plain_arrays import open_matrix
 from backend.errors import BundleError, RetrievalError
 from backend.retrieval.indexes.approximate import ApproximateIndex, make_cells
 from backend.retrieval.indexes.cells import KEPT_UP_TO, Cells
-from backend.retrieval.indexes.index import ExactIndex, has_no_long_vector
+from backend.retrieval.indexes.exact import ExactIndex
+from backend.retrieval.indexes.index import has_no_long_vector
 
 if TYPE_CHECKING:
     from pathlib import Path

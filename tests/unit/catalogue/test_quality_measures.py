@@ -21,7 +21,7 @@ from backend.catalogue.quality.measures import (
     perceptual_hash,
 )
 from backend.catalogue.quality.view import NEAR_DISTANCE
-from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.sources.built_in import SampleSource
 from backend.errors import ImageRejected
 from backend.imaging.pixels import MAX_PIXELS, encode_png
 

@@ -15,7 +15,7 @@ from backend.catalogue.items import QUALITY
 from backend.catalogue.quality.measures import measure
 from backend.catalogue.quality.view import FLAGS, MEASURES, QualityRules, QualityTable, open_quality
 from backend.catalogue.schemas import QUALITY_SCHEMA
-from backend.catalogue.sources.sources import SampleSource
+from backend.catalogue.sources.built_in import SampleSource
 from backend.errors import CatalogueError
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from backend.catalogue.sources import fashion_mnist
-from backend.catalogue.sources.sources import ENTRY_SCHEMA, FashionMnistSource, SampleSource, Source
+from backend.catalogue.sources.built_in import FashionMnistSource, SampleSource
+from backend.catalogue.sources.sources import ENTRY_SCHEMA, Source
 from backend.imaging.pixels import decode
 from backend.imaging.spec import PixelSpec
 from backend.sample.shop import draw, sample_products

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from backend.errors import ConfigurationError, TrainingError
-from backend.feeding.batches import Batch, BatchPlan, PixelFeed
+from backend.feeding.batches import BatchPlan, PixelFeed
+from backend.feeding.feed import Batch
 from backend.feeding.prefetch import Prefetched, made_ahead
 
 RNG = np.random.default_rng(4)

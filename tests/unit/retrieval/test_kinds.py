@@ -15,7 +15,7 @@ from backend.retrieval.fidelity import FidelityReport, measure_fidelity, share_f
 from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.indexes.approximate import ApproximateIndex, made_up_queries, make_cells
 from backend.retrieval.indexes.cells import KEPT_UP_TO, Cells, find_centres
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.kinds import open_index, write_index
 from backend.retrieval.recommend import Recommender
 from tests.fixtures.endpoint import encoded, load_projection, picture, write_projection_bundle

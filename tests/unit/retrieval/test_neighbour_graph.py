@@ -8,7 +8,7 @@ import pytest
 from backend.errors import Cancelled, RetrievalError
 from backend.progress import NullProgress
 from backend.retrieval.indexes import neighbour_graph
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.neighbour_graph import build_graph
 from tests.fixtures.projection import blobs
 

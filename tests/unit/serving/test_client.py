@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable, RegistryError
-from backend.serving.client import EndpointClient, local_client
+from backend.serving.client import EndpointClient
+from backend.serving.clients import local_client
 from backend.serving.gateway import build_app
 from backend.serving.server import _bound
 from backend.serving.tokens import ensure_app_token

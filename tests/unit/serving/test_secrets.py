@@ -14,7 +14,7 @@ from backend.flow.requests import KINDS, to_json
 from backend.machine.supervisor import services
 from backend.progress import NullProgress
 from backend.registry.promotion import promote
-from backend.serving.client import client_of
+from backend.serving.clients import client_of
 from backend.serving.gateway import build_app
 from backend.serving.server import _check_tokens
 from backend.serving.tokens import APP_TOKEN_FILE, ensure_app_token, token_store

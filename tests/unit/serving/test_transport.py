@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import EndpointUnreachable
-from backend.serving.client import client_of, token_for
+from backend.serving.client import token_for
+from backend.serving.clients import client_of
 from backend.serving.scoring_client import ScoringClient, is_scoring_url
 from backend.serving.server import _bound
 from backend.serving.transport import Transport, is_loopback
