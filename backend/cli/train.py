@@ -57,8 +57,8 @@ def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, An
         raise UsageError(
             "No catalogue is named.", next_step="Add --catalogue NAME, or --resume NAME to go on with a training."
         )
-    named = options.preset or fitting_preset_of(options, settings)
-    config = preset(named, **changes_of(options.set))
+    changes = changes_of(options.set)
+    config = preset(options.preset or fitting_preset_of(options, settings), **changes)
     workers = 1 if options.workers is None else options.workers
     request = TrainRequest(options.catalogue, options.version, config, options.name, workers)
     return carry_out(request, settings)

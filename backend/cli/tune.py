@@ -157,14 +157,14 @@ def plan_of(options: argparse.Namespace, settings: Settings) -> SweepPlan:
     Raises:
         ConfigurationError: A field or a range does not fit.
     """
-    named = options.preset or fitting_preset_of(options, settings)
     saved = load_space(settings.spaces_dir, options.space) if options.space else Space()
     space = Space({**saved.dimensions, **space_of(options.vary).dimensions})
+    changes = changes_of(options.set)
     plan = SweepPlan(
         options.name,
         options.catalogue,
         options.version,
-        preset(named, **changes_of(options.set)),
+        preset(options.preset or fitting_preset_of(options, settings), **changes),
         space,
         Objective(options.metric, options.labels, options.unseen_share),
         Budget(options.trials, options.minutes, options.parallelism, options.patience, options.halving),
