@@ -16,11 +16,12 @@ const PLACED = "star"; // came after the map was drawn
 const NO_WEBGL_POINTS = 4000;
 const TOOLBAR = 34; // pixels above the points, so that none is under the buttons
 
+/** @type {(address: string) => Promise<PlotlyLibrary>} */
 function loadPlotly(address) {
     window.twinsetPlotly ??= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
         const script = document.createElement("script");
         script.src = new URL(address, document.baseURI).href;
-        script.onload = () => resolve(window.Plotly);
+        script.onload = () => resolve(/** @type {PlotlyLibrary} */ (window.Plotly));
         script.onerror = () => reject(new Error("the drawing library cannot be loaded"));
         document.head.append(script);
     });
@@ -32,11 +33,14 @@ function hasWebGL() {
     return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
 }
 
+/** @type {(table: ArrowTable, name: string) => Uint16Array} */
 function column(table, name) {
     const child = table.getChild(name);
-    return child ? child.toArray() : null;
+    if (!child) throw new Error(`the column ${name} is missing`);
+    return child.toArray();
 }
 
+/** @type {(steps: Numbers, low: number, high: number) => Float32Array} */
 function scaled(steps, low, high) {
     const out = new Float32Array(steps.length);
     const unit = (high - low) / STEPS;
@@ -44,8 +48,10 @@ function scaled(steps, low, high) {
     return out;
 }
 
+/** @type {(node: Element) => Theme} */
 function themeOf(node) {
     const style = getComputedStyle(node);
+    /** @type {(name: string, otherwise: string) => string} */
     const value = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
     const ground = value("--st-background-color", "#ffffff");
     const parts = ground.startsWith("#") ? [1, 3, 5].map((at) => parseInt(ground.slice(at, at + 2), 16)) : [255];
@@ -59,35 +65,44 @@ function themeOf(node) {
 }
 
 // One trace for every value and split, so that the legend isolates a value and symbols tell the splits.
+/** @type {(state: MapState) => [number, number[]][]} */
 function groups(state) {
     const { data, marks, codes } = state;
     const texts = data.column.kind === "texts";
+    /** @type {Map<number, number[]>} */
     const found = new Map();
     const every = state.webgl ? 1 : Math.ceil(marks.length / NO_WEBGL_POINTS);
     for (let at = 0; at < marks.length; at += every) {
         const key = (texts ? codes[at] : 0) * 16 + marks[at];
         let group = found.get(key);
-        if (!group) found.set(key, (group = []));
+        if (!group) {
+            group = [];
+            found.set(key, group);
+        }
         group.push(at);
     }
     return [...found.entries()].sort((first, second) => first[0] - second[0]);
 }
 
+/** @type {(count: number) => number} */
 function pointSize(count) {
     return count > 30000 ? 3 : count > 6000 ? 4 : count > 1500 ? 6 : 8;
 }
 
+/** @type {(state: MapState, theme: Theme) => Trace[]} */
 function traces(state, theme) {
     const { data, x, y, z } = state;
-    const texts = data.column.kind === "texts";
-    const colours = theme.dark ? data.column.dark : data.column.light;
+    const texts = data.column.kind === "texts" ? data.column : null;
+    const colours = texts && (theme.dark ? texts.dark : texts.light);
     const named = new Set();
     const size = pointSize(state.marks.length);
     state.members = [];
     return groups(state).map(([key, members]) => {
         const code = Math.floor(key / 16), split = key % 8, placed = key % 16 >= 8;
+        /** @type {(from: Numbers) => Float32Array} */
         const pick = (from) => Float32Array.from(members, (at) => from[at]);
-        const name = texts ? data.column.names[code] : data.splits[split];
+        const name = texts ? texts.names[code] : data.splits[split];
+        /** @type {Trace} */
         const trace = {
             type: z ? "scatter3d" : state.webgl ? "scattergl" : "scatter",
             mode: "markers", hoverinfo: "none", x: pick(x), y: pick(y),
@@ -96,7 +111,7 @@ function traces(state, theme) {
                 size: (z ? size * 0.7 : size) * (placed ? 2.2 : split ? 1.25 : 1), opacity: z ? 0.9 : 0.8,
                 symbol: placed ? (z ? "x" : PLACED) : (z ? SOLID_SYMBOLS : SYMBOLS)[split],
                 line: { width: placed && !z ? 1 : 0, color: theme.text },
-                ...colouring(state, texts, colours?.[code], members, named.size === 0, theme),
+                ...colouring(state, colours?.[code], members, named.size === 0, theme),
             },
         };
         if (z) trace.z = pick(z);
@@ -110,10 +125,12 @@ function traces(state, theme) {
     });
 }
 
-function colouring(state, texts, colour, members, first, theme) {
-    if (texts) return { color: colour };
-    const { low, high, title } = state.data.column;
-    const scale = state.data.column[theme.dark ? "dark" : "light"];
+/** @type {(state: MapState, colour: string | undefined, members: number[], first: boolean, theme: Theme) => Trace} */
+function colouring(state, colour, members, first, theme) {
+    const { column: shown } = state.data;
+    if (shown.kind === "texts") return { color: colour };
+    const { low, high, title } = shown;
+    const scale = shown[theme.dark ? "dark" : "light"];
     const known = STEPS - 1; // the last step says that nothing is known
     return {
         color: Array.from(members, (at) => state.codes[at] > known ? null : low + (state.codes[at] / known) * (high - low)),
@@ -122,16 +139,20 @@ function colouring(state, texts, colour, members, first, theme) {
     };
 }
 
+/** @type {(state: MapState, at: number) => [number, number, number]} */
 function position(state, at) {
     return [state.x[at], state.y[at], state.z ? state.z[at] : 0];
 }
 
 // What is drawn above the points: lines from one to its neighbours, the chosen point, the uploaded photo.
+/** @type {(state: MapState, theme: Theme) => Trace[]} */
 function overlays(state, theme) {
     const kind = state.z ? "scatter3d" : state.webgl ? "scattergl" : "scatter";
+    /** @type {Trace[]} */
     const found = [];
     for (const { from, to, colour, dash } of state.data.lines) {
         const start = typeof from === "number" ? position(state, from) : [...from, 0];
+        /** @type {Record<"x" | "y" | "z", (number | null)[]>} */
         const line = { x: [], y: [], z: [] };
         for (const end of to.map((at) => position(state, at))) {
             line.x.push(start[0], end[0], null);
@@ -152,8 +173,10 @@ function overlays(state, theme) {
     });
 }
 
+/** @type {(state: MapState, theme: Theme) => object} */
 function layoutOf(state, theme) {
     const bare = { visible: false, showgrid: false, zeroline: false };
+    /** @type {Record<string, any>} */
     const layout = {
         margin: { l: 0, r: 0, t: TOOLBAR, b: 0 }, paper_bgcolor: theme.ground, plot_bgcolor: theme.ground, height: state.data.height,
         font: { family: theme.font, color: theme.text, size: 12 }, uirevision: state.data.map, hovermode: "closest",
@@ -181,34 +204,42 @@ function layoutOf(state, theme) {
     return layout;
 }
 
+/** @type {(state: MapState) => object} */
 function legendPlace(state) {
     if (state.root.clientWidth < 640) return { orientation: "h", y: -0.02, yanchor: "top", x: 0, font: { size: 10 } };
     return state.data.column.kind === "texts"
         ? { x: 1.01, xanchor: "left", y: 0.95 } : { orientation: "h", x: 0, y: 1, yanchor: "bottom" };
 }
 
+/** @type {(state: MapState) => number[]} */
 function rangeOf({ data: { low, high } }) {
     const room = [0, 1].map((axis) => (high[axis] - low[axis]) * 0.04);
     return [low[0] - room[0], high[0] + room[0], low[1] - room[1], high[1] + room[1]];
 }
 
+/** @type {(state: MapState, at: number) => string} */
 function cardKey(state, at) { return `${state.data.map}/${at}`; }
 
+/** @type {(root: HTMLElement, selector: string) => HTMLElement} */
+function part(root, selector) { return /** @type {HTMLElement} */ (root.querySelector(selector)); }
+
+/** @type {(state: MapState) => void} */
 function showCard(state) {
-    const card = state.root.querySelector(".card");
+    const card = part(state.root, ".card");
     const known = state.hovered === null ? null : CARDS.get(cardKey(state, state.hovered));
     card.hidden = !known;
     if (!known) return;
-    const image = card.querySelector("img");
+    const image = /** @type {HTMLImageElement} */ (card.querySelector("img"));
     image.hidden = !known.src;
     if (known.src) image.src = known.src;
-    card.querySelector(".name").textContent = known.title;
-    card.querySelector(".lines").textContent = known.lines.join("\n");
+    part(card, ".name").textContent = known.title;
+    part(card, ".lines").textContent = known.lines.join("\n");
     const left = Math.min(state.pointer[0] + 14, state.root.clientWidth - 170);
     card.style.left = `${Math.max(left, 0)}px`;
     card.style.top = `${Math.max(Math.min(state.pointer[1] + 14, state.data.height - 190), 0)}px`;
 }
 
+/** @type {(state: MapState, name: string, value: unknown) => void} */
 function ask(state, name, value) {
     state.busyUntil = performance.now() + BUSY_MS;
     state.send(name, value);
@@ -216,11 +247,13 @@ function ask(state, name, value) {
 
 // What may wait, waits until the page has answered what was asked: a message takes the address line along as it is, and
 // sent before the answer it would take back the selection that the answer puts there.
+/** @type {(state: MapState, name: string, value: unknown) => void} */
 function tell(state, name, value) {
     state.later.set(name, value);
     tellLater(state);
 }
 
+/** @type {(state: MapState) => void} */
 function tellLater(state) {
     clearTimeout(state.laterTimer);
     const wait = state.busyUntil - performance.now();
@@ -232,11 +265,13 @@ function tellLater(state) {
     state.later.clear();
 }
 
+/** @type {(state: MapState) => void} */
 function answered(state) {
     if (state.busyUntil > performance.now()) state.busyUntil = performance.now() + SETTLE_MS;
     tellLater(state);
 }
 
+/** @type {(state: MapState, event: PlotEvent) => void} */
 function onHover(state, event) {
     const point = event.points.find((one) => one.curveNumber < state.members.length);
     if (!point) return;
@@ -247,11 +282,14 @@ function onHover(state, event) {
     clearTimeout(state.hoverTimer);
     if (!CARDS.has(cardKey(state, state.hovered))) {
         state.hoverTimer = setTimeout(() => {
-            if (state.hovered !== null) tell(state, "hovered", [state.hovered, (state.turn += 1)]);
+            if (state.hovered === null) return;
+            state.turn += 1;
+            tell(state, "hovered", [state.hovered, state.turn]);
         }, HOVER_MS);
     }
 }
 
+/** @type {(state: MapState, change: object) => void} */
 function onCamera(state, change) {
     const names = Object.keys(change);
     if (!names.some((name) => name.includes("range") || name.includes("camera")) || state.flying) return;
@@ -259,13 +297,13 @@ function onCamera(state, change) {
     state.cameraTimer = setTimeout(() => {
         const full = state.plot._fullLayout;
         const values = state.z
-            ? [...["x", "y", "z"].map((axis) => full.scene.camera.eye[axis]),
-                ...["x", "y", "z"].map((axis) => full.scene.camera.center[axis])]
+            ? [full.scene.camera.eye, full.scene.camera.center].flatMap(({ x, y, z }) => [x, y, z])
             : [...full.xaxis.range, ...full.yaxis.range];
         tell(state, "camera", values.map((value) => Number(value).toFixed(3)).join(","));
     }, CAMERA_MS);
 }
 
+/** @type {(state: MapState) => void} */
 function listen(state) {
     const { plot } = state;
     plot.on("plotly_hover", (event) => onHover(state, event));
@@ -286,12 +324,14 @@ function listen(state) {
     plot.on("plotly_relayout", (change) => onCamera(state, change));
 }
 
+/** @type {(state: MapState) => void} */
 function markSelected(state) {
     if (state.z) return;
     const { selected } = state.data;
     const chosen = new Set(selected);
     const points = state.members.map((members) => {
         if (!selected.length) return null;
+        /** @type {number[]} */
         const rows = [];
         members.forEach((at, row) => { if (chosen.has(at)) rows.push(row); });
         return rows;
@@ -299,6 +339,7 @@ function markSelected(state) {
     state.Plotly.restyle(state.plot, { selectedpoints: points }, points.map((_, at) => at));
 }
 
+/** @type {(state: MapState) => void} */
 function fly(state) {
     const { fly: to } = state.data;
     if (!to || to.turn === state.flown) return;
@@ -312,14 +353,17 @@ function fly(state) {
     state.Plotly.relayout(state.plot, change).then(() => { state.flying = false; onCamera(state, { camera: true }); });
 }
 
+/** @type {(state: MapState, point: number[]) => Axes} */
 function centreOf(state, point) {
     const { low, high } = state.data;
     const [x, y, z] = point.map((value, axis) => (value - low[axis]) / (high[axis] - low[axis]) - 0.5);
     return { x, y, z };
 }
 
+/** @type {(centre: Axes) => Axes} */
 function nearTo({ x, y, z }) { return { x: x + 0.35, y: y + 0.35, z: z + 0.35 }; }
 
+/** @type {(state: MapState) => Promise<void>} */
 async function draw(state) {
     const theme = themeOf(state.root);
     const drawn = `${state.data.version} ${theme.ground}`;
@@ -343,40 +387,43 @@ async function draw(state) {
     if (state.marked !== marked) markSelected(state);
     state.marked = marked;
     fly(state);
-    state.root.dataset.points = state.marks.length;
-    state.root.dataset.selected = state.data.selected.length;
+    state.root.dataset.points = String(state.marks.length);
+    state.root.dataset.selected = String(state.data.selected.length);
     state.root.dataset.drawn = state.data.version;
 }
 
+/** @type {(state: MapState, data: MapData) => void} */
 function take(state, data) {
     const table = data.points;
     if (state.data?.version !== data.version) {
         state.x = scaled(column(table, "x"), data.low[0], data.high[0]);
         state.y = scaled(column(table, "y"), data.low[1], data.high[1]);
-        const depth = column(table, "z");
-        state.z = depth ? scaled(depth, data.low[2], data.high[2]) : null;
+        state.z = table.getChild("z") ? scaled(column(table, "z"), data.low[2], data.high[2]) : null;
         state.codes = column(table, "code");
         state.marks = column(table, "mark");
     }
     state.data = data;
 }
 
+/** @type {(parentElement: HTMLElement) => MapState} */
 function begin(parentElement) {
-    const root = parentElement.querySelector(".twinset-map");
-    const state = { root, plot: root.querySelector(".plot"), webgl: hasWebGL(), queue: Promise.resolve(),
-        hovered: null, pointer: [0, 0], turn: 0, later: new Map(), busyUntil: 0 };
+    const root = part(parentElement, ".twinset-map");
+    const state = /** @type {MapState} */ ({ root, plot: part(root, ".plot"), webgl: hasWebGL(),
+        queue: Promise.resolve(), hovered: null, pointer: [0, 0], turn: 0, later: new Map(), busyUntil: 0 });
     state.onCard = ({ detail }) => {
         if (CARDS.size >= MOST_CARDS) CARDS.delete(CARDS.keys().next().value);
         CARDS.set(`${detail.map}/${detail.at}`, detail);
         showCard(state);
     };
-    root.querySelector(".note").hidden = state.webgl;
+    part(root, ".note").hidden = state.webgl;
     return state;
 }
 
+/** @param {Given<MapData>} given */
 export default function ({ parentElement, data, setTriggerValue, setStateValue }) {
-    const root = parentElement.querySelector(".twinset-map");
-    const state = (root.twinset ??= begin(parentElement));
+    const root = /** @type {MapRoot} */ (part(parentElement, ".twinset-map"));
+    root.twinset ??= begin(parentElement);
+    const state = root.twinset;
     state.send = setTriggerValue;
     state.keep = setStateValue;
     window.addEventListener("twinset-card", state.onCard); // Streamlit may have called what is returned below
@@ -386,8 +433,8 @@ export default function ({ parentElement, data, setTriggerValue, setStateValue }
         take(state, data);
         await draw(state);
         answered(state);
-    }).catch((error) => {
-        const note = root.querySelector(".note");
+    }).catch((/** @type {Error} */ error) => {
+        const note = part(root, ".note");
         note.textContent = `The map cannot be drawn: ${error.message}. Reload the page.`;
         note.hidden = false;
     });

@@ -2,6 +2,13 @@
 // A click or Enter on a card sends its product_id to Python as the trigger "picked", one on the small button below it
 // as "dismissed".
 
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {string} [className]
+ * @param {string | null} [text]
+ * @returns {HTMLElementTagNameMap[T]}
+ */
 function element(tag, className, text) {
     const node = document.createElement(tag);
     if (className) node.className = className;
@@ -9,6 +16,7 @@ function element(tag, className, text) {
     return node;
 }
 
+/** @type {(src: string, alt: string) => HTMLElement} */
 function frameOf(src, alt) {
     const frame = element("div", "frame");
     const missing = () => frame.replaceChildren(element("div", "missing", "No picture"));
@@ -25,6 +33,7 @@ function frameOf(src, alt) {
     return frame;
 }
 
+/** @type {(card: GridCard) => HTMLElement} */
 function picture(card) {
     if (!card.pair.length) return frameOf(card.src, card.title);
     const pair = element("div", "pair");
@@ -36,12 +45,14 @@ function picture(card) {
     return pair;
 }
 
+/** @type {(card: GridCard) => HTMLElement} */
 function badges(card) {
     const row = element("div", "badges");
     row.append(...card.badges.map((text) => element("span", "badge", text)));
     return row;
 }
 
+/** @type {(card: GridCard) => HTMLElement} */
 function score(card) {
     const block = element("div", "score");
     const figures = element("div", "figures");
@@ -54,6 +65,7 @@ function score(card) {
     return block;
 }
 
+/** @type {(card: GridCard) => HTMLElement} */
 function body(card) {
     const block = element("div", "body");
     block.append(element("div", "title", card.title));
@@ -63,6 +75,7 @@ function body(card) {
     return block;
 }
 
+/** @type {(card: GridCard, title: string, dismiss: (id: string) => void) => HTMLElement} */
 function secondButton(card, title, dismiss) {
     const button = element("button", "second", title);
     button.type = "button";
@@ -71,26 +84,32 @@ function secondButton(card, title, dismiss) {
     return button;
 }
 
+/** @type {(card: GridCard, action: string, grid: Grid) => HTMLElement} */
+function pickButton(card, action, grid) {
+    const button = element("button", "card");
+    button.type = "button";
+    button.title = action;
+    button.setAttribute("aria-label", `${action}: ${card.title}`);
+    button.onclick = () => grid.pick(card.id);
+    return button;
+}
+
+/** @type {(card: GridCard, data: GridData, grid: Grid) => HTMLElement} */
 function tile(card, data, grid) {
     const { action, second } = data;
     const item = element("li");
     item.dataset.productId = card.id;
-    const box = element(action ? "button" : "div", "card");
+    const box = action ? pickButton(card, action, grid) : element("div", "card");
     box.append(picture(card));
     if (card.rank) box.append(element("span", "rank", card.rank));
     if (card.badges.length) box.append(badges(card));
     box.append(body(card));
-    if (action) {
-        box.type = "button";
-        box.title = action;
-        box.setAttribute("aria-label", `${action}: ${card.title}`);
-        box.onclick = () => grid.pick(card.id);
-    }
     item.append(box);
     if (second) item.append(secondButton(card, second, (id) => grid.dismiss(id)));
     return item;
 }
 
+/** @type {(data: GridData, grid: Grid) => HTMLElement[]} */
 function tiles(data, grid) {
     let group = "";
     return data.cards.flatMap((card) => {
@@ -100,8 +119,9 @@ function tiles(data, grid) {
     });
 }
 
+/** @param {Given<GridData>} given */
 export default function ({ parentElement, data, setTriggerValue }) {
-    const grid = parentElement.querySelector(".grid");
+    const grid = /** @type {Grid} */ (parentElement.querySelector(".grid"));
     const shown = JSON.stringify(data);
     grid.pick = (id) => setTriggerValue("picked", id);
     grid.dismiss = (id) => setTriggerValue("dismissed", id);

@@ -1,0 +1,179 @@
+// What the components are given and what they keep, for `tsc --checkJs`; the browser never sees this file.
+
+/** What Streamlit hands to a component, with D as what Python sent. */
+interface Given<D> {
+    parentElement: HTMLElement;
+    data: D;
+    setTriggerValue(name: string, value: unknown): void;
+    setStateValue(name: string, value: unknown): void;
+}
+
+// ------------------------------------------------------------------------------------------------ product_grid.js
+
+interface GridCard {
+    id: string;
+    src: string;
+    title: string;
+    lines: string[];
+    price: string;
+    rank: string;
+    percent?: number; // these three where a similarity is shown
+    percent_text?: string;
+    detail?: string;
+    badges: string[];
+    group: string;
+    pair: { caption: string; src: string }[];
+}
+
+interface GridData {
+    cards: GridCard[];
+    action: string;
+    second: string;
+}
+
+interface Grid extends HTMLElement {
+    shown?: string;
+    pick(id: string): void;
+    dismiss(id: string): void;
+}
+
+// ------------------------------------------------------------------------------------------------ explore_card.js
+
+interface PointCard {
+    map: string;
+    at: number;
+    title: string;
+    lines: string[];
+    src: string;
+}
+
+// ------------------------------------------------------------------------------------------------- explore_map.js
+
+type Numbers = Float32Array | Uint8Array | Uint16Array;
+type Scale = [number, string][];
+
+/** A table of Apache Arrow, as far as it is used. */
+interface ArrowTable {
+    getChild(name: string): { toArray(): Uint16Array } | null;
+}
+
+/** Colours of a column of texts, one for each name. */
+interface TextColumn {
+    kind: "texts";
+    names: string[];
+    light: string[];
+    dark: string[];
+}
+
+/** Colour scale of a column of numbers. */
+interface NumberColumn {
+    kind: "numbers";
+    title: string;
+    low: number;
+    high: number;
+    light: Scale;
+    dark: Scale;
+}
+
+type Spot = number | [number, number]; // the number of a point, or a place of its own
+
+interface MapData {
+    points: ArrowTable;
+    plotly: string;
+    version: string;
+    map: string;
+    low: number[];
+    high: number[];
+    column: TextColumn | NumberColumn;
+    splits: string[];
+    selected: number[];
+    camera: string;
+    lines: { from: Spot; to: number[]; colour: [string, string]; dash: string }[];
+    rings: { at: Spot; symbol: string }[];
+    fly: { at: number; turn: number } | null;
+    height: number;
+}
+
+interface Theme {
+    ground: string;
+    text: string;
+    line: string;
+    font: string;
+    dark: boolean;
+}
+
+type Trace = Record<string, unknown>;
+
+interface PlotEvent {
+    points: { curveNumber: number; pointNumber: number }[];
+    event?: MouseEvent;
+}
+
+type Axes = Record<"x" | "y" | "z", number>;
+
+interface Plot extends HTMLElement {
+    data: Trace[];
+    // There from the first drawing on:
+    on(name: "plotly_hover" | "plotly_click" | "plotly_selected", listener: (event: PlotEvent) => void): void;
+    on(name: "plotly_unhover" | "plotly_deselect", listener: () => void): void;
+    on(name: "plotly_relayout", listener: (change: object) => void): void;
+    _fullLayout: {
+        scene: { camera: { eye: Axes; center: Axes } };
+        xaxis: { range: number[] };
+        yaxis: { range: number[] };
+    };
+}
+
+/** Plotly.js, as far as it is used. */
+interface PlotlyLibrary {
+    react(plot: Plot, traces: Trace[], layout: object, options: object): Promise<unknown>;
+    restyle(plot: Plot, change: object, traces: number[]): Promise<unknown>;
+    relayout(plot: Plot, change: object): Promise<unknown>;
+    addTraces(plot: Plot, traces: Trace[]): Promise<unknown>;
+    deleteTraces(plot: Plot, traces: number[]): Promise<unknown>;
+}
+
+/** What one map knows between two calls; what `take` and `draw` fill in is there from the first drawing on. */
+interface MapState {
+    root: MapRoot;
+    plot: Plot;
+    webgl: boolean;
+    queue: Promise<void>;
+    hovered: number | null;
+    pointer: [number, number];
+    turn: number;
+    later: Map<string, unknown>;
+    busyUntil: number;
+    onCard(event: CustomEvent<PointCard>): void;
+    data: MapData;
+    x: Numbers;
+    y: Numbers;
+    z: Numbers | null;
+    codes: Numbers;
+    marks: Numbers;
+    members: number[][];
+    Plotly: PlotlyLibrary;
+    send: Given<MapData>["setTriggerValue"];
+    keep: Given<MapData>["setStateValue"];
+    drawn?: string;
+    above?: string;
+    marked?: string;
+    flown?: number;
+    flying?: boolean;
+    laterTimer?: number;
+    hoverTimer?: number;
+    cameraTimer?: number;
+}
+
+interface MapRoot extends HTMLElement {
+    twinset?: MapState;
+}
+
+interface Window {
+    Plotly?: PlotlyLibrary;
+    twinsetPlotly?: Promise<PlotlyLibrary>;
+}
+
+interface WindowEventMap {
+    "twinset-card": CustomEvent<PointCard>;
+}
