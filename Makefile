@@ -4,6 +4,8 @@ BIN := .venv/bin
 # One more than there are cores: some tests wait for a server or a process.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FAST := not spark and not tf and not mlflow and not browser and not slow and not ui
+# Lines of app, backend and pages that `make test` must reach, in per cent.
+FLOOR := 90
 PAGES := ui and not spark and not tf and not mlflow and not browser
 
 .DEFAULT_GOAL := help
@@ -36,11 +38,14 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(MEASURED)
 
+# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`.
+test: MEASURED := --cov --cov-report= --cov-fail-under=0
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)"
-	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES))"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)" $(MEASURED) --cov-append
+	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES))" $(MEASURED) --cov-append
+	$(if $(MEASURED),$(BIN)/coverage report --sort=miss --fail-under=$(FLOOR))
 
 bench: setup ## upload to painted neighbours, in a real browser
 	@$(BIN)/python -m tests.benchmarks.find_similar --json
@@ -50,4 +55,4 @@ requirements: setup ## resolve requirements.in and requirements-dev.in anew
 	  --no-emit-options --no-emit-index-url --no-emit-find-links --no-build-isolation --annotation-style=line -o $$name.txt $$name.in; done
 
 clean: ## remove all state of this checkout; the next run starts afresh
-	@rm -rf .twinset .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	@rm -rf .twinset .coverage* .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -224,8 +224,8 @@ def expected(before, after):
     return found
 
 
-NAMES = ["product_id", "price", "image_sha256", "withdrawn_at"]
-ORDERS = st.permutations(["append", "merge", "delete", "restore", "delete", "compact", "merge"])
+NAMES = ["product_id", "price", "image_sha256"]
+ORDERS = st.permutations(["append", "merge", "delete", "restore", "delete", "compact"])
 
 
 def step(shop, kind, ids, number):
@@ -242,7 +242,7 @@ def step(shop, kind, ids, number):
 
 
 @pytest.mark.slow
-@given(ORDERS, st.lists(st.sets(st.sampled_from(IDS[:12]), min_size=1, max_size=5), min_size=7, max_size=7))
+@given(ORDERS, st.lists(st.sets(st.sampled_from(IDS[:12]), min_size=1, max_size=5), min_size=6, max_size=6))
 @profile(max_examples=2, phases=[Phase.generate])  # to shrink would take minutes
 def test_any_order_of_changes_is_the_same_to_us_to_deltalake_and_to_spark(spark, tmp_path_factory, kinds, ids):
     shop = Shop(spark, tmp_path_factory.mktemp("any-order"))
@@ -258,7 +258,7 @@ def test_any_order_of_changes_is_the_same_to_us_to_deltalake_and_to_spark(spark,
         )
         reader = spark.read.format("delta").option("versionAsOf", version).load(str(shop.path))
         sparks = [row.asDict() for row in reader.select(NAMES).collect()]
-        theirs = pa.table(query.read_all()).to_pylist()
+        theirs = query.read_all().to_struct_array().to_pylist()
         assert replayed[version] == len(ours)
         assert by_id(ours) == by_id(theirs) == by_id(sparks)
 
