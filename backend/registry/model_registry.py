@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import sys
 from dataclasses import asdict
-from importlib.metadata import version as installed_version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.bundles import bundle
 from backend.errors import BundleError
+from backend.files.scratch import own_folder
+from backend.registry import portable
 from backend.registry.card import as_markdown, card_of
 from backend.registry.fetching import ModelVersion
 from backend.registry.history import CARD_TAG, synchronise
@@ -23,26 +23,14 @@ from backend.retrieval.invocation import InvocationParams
 from backend.retrieval.query_pictures import example_picture
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlflow import MlflowClient
 
     from backend.bundles.bundle import Manifest
     from backend.progress import Progress
     from backend.registry.runs.open_runs import OpenRun
     from backend.settings import Settings
-
-_BACKEND = Path(__file__).resolve().parents[1]
-# What a process needs to serve the model from its artifacts alone; pinned to what made it.
-_REQUIRED = (
-    "mlflow",
-    "tensorflow",
-    "tf-keras",
-    "tensorflow-similarity",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "pillow",
-    "pillow-heif",
-)
 
 
 def register_bundle(settings: Settings, folder: Path, *, progress: Progress) -> ModelVersion:
@@ -97,17 +85,18 @@ def _log(client: MlflowClient, run_id: str, settings: Settings, folder: Path, ma
     logged = client.create_logged_model(experiment, settings.model_name, source_run_id=run_id, tags=work.tags)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     try:
-        info = mlflow.pyfunc.log_model(
-            name=settings.model_name,
-            model_id=logged.model_id,
-            python_model=str(_BACKEND / "registry" / "pyfunc_model.py"),
-            artifacts={"bundle": str(folder)},
-            code_paths=[str(_BACKEND)],
-            signature=signature(),
-            input_example=_example(manifest),
-            pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIRED],
-            metadata={"bundle": manifest.name, "catalogue": asdict(manifest.catalogue)},
-        )
+        with own_folder("taken-along") as place:
+            info = mlflow.pyfunc.log_model(
+                name=settings.model_name,
+                model_id=logged.model_id,
+                python_model=str(portable.MODEL_CODE),
+                artifacts={"bundle": str(folder)},
+                code_paths=[str(portable.copy_code(place))],
+                signature=signature(),
+                input_example=_example(manifest),
+                pip_requirements=portable.requirements(),
+                metadata={"bundle": manifest.name, "catalogue": asdict(manifest.catalogue)},
+            )
     finally:
         sys.path[:] = path  # MLflow tries the example and leaves its temporary folder on the path
     return str(info.model_uri)

@@ -31,12 +31,10 @@ try:
     data = model.input_example
     example, params = data if isinstance(data, tuple) else (data, {"k": 3})
     found = model.predict(example, params=params)
-    import backend
     told = {
         "columns": list(found.columns),
         "rows": len(found),
         "finite": bool(all(math.isfinite(value) for value in found["distance"])),
-        "code": backend.__file__,
     }
 except Exception as error:
     told = {"error": getattr(error, "message", None) or f"{type(error).__name__}: {error}"}
