@@ -97,12 +97,13 @@ def python(elsewhere, tmp_path_factory):
     probe = (*pip, "install", "--dry-run", "--no-deps", "--retries", "0", "--timeout", "20", smallest)
     if (asked := subprocess.run(probe, capture_output=True, text=True, check=False)).returncode:
         pytest.skip(f"there is no package index: {asked.stderr.strip()[-200:]}")
-    subprocess.run(
-        [*pip, "install", "-q", "--no-compile", "-r", str(elsewhere / KINDS[0] / "requirements.txt")], check=True
-    )
-    subprocess.run([*pip, "check"], check=True)
-    yield python
-    shutil.rmtree(place)  # 2.8 GB
+    try:
+        required = str(elsewhere / KINDS[0] / "requirements.txt")
+        subprocess.run([*pip, "install", "-q", "--no-compile", "-r", required], check=True)
+        subprocess.run([*pip, "check"], check=True)
+        yield python
+    finally:
+        shutil.rmtree(place)  # 2.8 GB
 
 
 @pytest.fixture(scope="module")
