@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
@@ -13,6 +12,9 @@ from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_
 from backend.serving.further import Further, wishes_as_query
 from backend.serving.tokens import ensure_app_token
 from backend.serving.transport import CONNECT_TIMEOUT_S, Transport, is_loopback
+from backend.serving.wire.refusals import failure_of
+from backend.serving.wire.routes import ANY_BYTES, FORMATS, HEALTH, INPUT, INVOCATIONS, RECOMMEND, RELOAD, VERSION
+from backend.serving.wire.shapes import decoded, encoded
 from backend.settings import SecretStr
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class EndpointClient:
         retries: Times it is asked again when nobody is there, or all are busy.
     """
 
-    _invocations = "/invocations"
+    _invocations = INVOCATIONS.path
 
     def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0, retries: int = 0) -> None:
         self.url = url.rstrip("/")
@@ -78,10 +80,10 @@ class EndpointClient:
         """
         query = {"k": k, "include_images": include_images, **(filters or {}), **wishes_as_query(wishes)}
         if further is None:
-            body: dict[str, Any] = {"data": image, "headers": {"Content-Type": "application/octet-stream"}}
+            body: dict[str, Any] = {"data": image, "headers": {"Content-Type": ANY_BYTES}}
         else:
             body = {"files": further.as_form(image)}
-        return understood(_answer, self._ask("POST", "/v1/recommend", params=_query(query), **body))
+        return understood(_answer, self._ask(RECOMMEND.method, RECOMMEND.path, params=_query(query), **body))
 
     def invoke(
         self, images: Sequence[bytes], *, k: int, include_images: ImageFormat = "", on_error: OnError = ""
@@ -99,18 +101,18 @@ class EndpointClient:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
         params = {"k": k, "include_images": include_images} | ({"on_error": on_error} if on_error else {})
-        rows = [[_base64(image)] for image in images]
-        payload = {"dataframe_split": {"columns": ["input"], "data": rows}, "params": params}
-        raw = self._ask("POST", self._invocations, json=payload)
+        rows = [[encoded(image)] for image in images]
+        payload = {FORMATS[0]: {"columns": [INPUT], "data": rows}, "params": params}
+        raw = self._ask(INVOCATIONS.method, self._invocations, json=payload)
         return understood(lambda body: [InvokedRow(**row) for row in body["predictions"]], raw)
 
     def health(self) -> dict[str, Any]:
         """Return what the endpoint says of its state; EndpointRejected ``no_model`` while it has nothing to serve."""
-        return self._ask("GET", "/health")
+        return self._ask(HEALTH.method, HEALTH.path)
 
     def version(self) -> dict[str, Any]:
         """Return which model, catalogue and libraries the endpoint serves with."""
-        return self._ask("GET", "/version")
+        return self._ask(VERSION.method, VERSION.path)
 
     def reload(self) -> dict[str, Any]:
         """Have the endpoint take up what the alias stands at now, and return its version; the old one serves on failure.
@@ -119,7 +121,7 @@ class EndpointClient:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
         timeout = (CONNECT_TIMEOUT_S, max(self._timeout_s, RELOAD_TIMEOUT_S))
-        return self._ask("POST", "/v1/reload", again=False, timeout=timeout)
+        return self._ask(RELOAD.method, RELOAD.path, again=False, timeout=timeout)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -164,20 +166,16 @@ def json_of(response: requests.Response) -> dict[str, Any] | None:
 
 
 def _rejection(response: requests.Response, body: dict[str, Any] | None) -> EndpointRejected:
-    error = (body or {}).get("error")
-    if not isinstance(error, dict) or not {"code", "message"} <= error.keys():
+    told = failure_of(body)
+    if told is None:
         return EndpointRejected(
             f"What answers at this address with status {response.status_code} is not a Twinset endpoint.",
             code="not_an_endpoint",
             status=response.status_code,
             next_step="Check TWINSET_ENDPOINT_URL.",
         )
-    return EndpointRejected(
-        str(error["message"]),
-        code=str(error["code"]),
-        status=response.status_code,
-        next_step=str(error.get("next_step", "")),
-    )
+    code, message, next_step = told
+    return EndpointRejected(message, code=code, status=response.status_code, next_step=next_step)
 
 
 def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
@@ -196,12 +194,10 @@ def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
 def _answer(body: dict[str, Any]) -> Answer:
     return Answer(
         neighbours=tuple(
-            AnswerNeighbour(
-                **{**row, "image": base64.b64decode(row["image"] or ""), "hidden": tuple(row.get("hidden", ()))}
-            )
+            AnswerNeighbour(**{**row, "image": decoded(row["image"]), "hidden": tuple(row.get("hidden", ()))})
             for row in body["neighbours"]
         ),
-        seen=base64.b64decode(body["seen"]),
+        seen=decoded(body["seen"]),
         notes=tuple(body["notes"]),
         model_name=body["model"]["name"],
         model_version=body["model"]["version"],
@@ -211,10 +207,6 @@ def _answer(body: dict[str, Any]) -> Answer:
         gallery_size=body["gallery_size"],
         timings_ms=body["timings_ms"],
         match=body.get("match"),
-        seen_others=tuple(base64.b64decode(png) for png in body.get("seen_others", ())),
+        seen_others=tuple(decoded(png) for png in body.get("seen_others", ())),
         splits=tuple(body.get("splits", GALLERY_SPLITS)),
     )
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

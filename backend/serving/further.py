@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend.serving.wire.routes import ANY_BYTES, LIKE, UNLIKE
+
 if TYPE_CHECKING:
     from backend.retrieval.wishes import Wishes
 
@@ -20,8 +22,8 @@ class Further:
 
     def as_form(self, first: bytes) -> list[_FORM_FILE]:
         """Return all pictures as the files of a form, the first one in front."""
-        named = [("image", data) for data in (first, *self.like)] + [("unlike", data) for data in self.unlike]
-        return [(name, (f"{name}-{at}", data, "application/octet-stream")) for at, (name, data) in enumerate(named)]
+        named = [(LIKE, data) for data in (first, *self.like)] + [(UNLIKE, data) for data in self.unlike]
+        return [(name, (f"{name}-{at}", data, ANY_BYTES)) for at, (name, data) in enumerate(named)]
 
 
 def wishes_as_query(wishes: Wishes | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from contextlib import asynccontextmanager, suppress
@@ -22,8 +21,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from backend import __version__
-from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.serving import openapi
 from backend.serving.doors import endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
 from backend.serving.limits import Limits
@@ -38,6 +37,10 @@ from backend.serving.payload import (
 from backend.serving.served import Showcase, load_champion
 from backend.serving.tokens import token_store
 from backend.serving.turns import Turns
+from backend.serving.wire import routes
+from backend.serving.wire.records import NEIGHBOUR
+from backend.serving.wire.routes import NEEDS, ROUTES
+from backend.serving.wire.shapes import encoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,32 +53,13 @@ if TYPE_CHECKING:
     from backend.serving.caller import Caller
     from backend.serving.payload import Pictures, Question
     from backend.serving.served import Served
-    from backend.serving.tokens import Scope, TokenStore
+    from backend.serving.tokens import TokenStore
     from backend.settings import Settings
 
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
-_SHOWN = (
-    "rank",
-    "product_id",
-    "label",
-    "distance",
-    "similarity",
-    "probability",
-    "is_match",
-    "hidden",
-    *DISPLAY_COLUMNS,
-)
+_SHOWN = tuple(name for name in NEIGHBOUR.names() if name != "image")
 _shown = attrgetter(*_SHOWN)
-# What a token must be good for, by path; a path that is not listed here or in ``guard.OPEN`` is closed to all.
-NEEDS: dict[str, Scope] = {
-    "/health": "watch",
-    "/version": "watch",
-    "/metrics": "watch",
-    "/invocations": "ask",
-    "/v1/recommend": "ask",
-    "/v1/reload": "all",
-}
 
 
 def build_app(
@@ -93,15 +77,7 @@ def build_app(
     """
     showcase = Showcase(load or partial(load_champion, settings))
     gateway = _Gateway(settings, showcase, prepares=load is None)
-    routes = [
-        Route("/ping", gateway.ping),
-        Route("/health", gateway.health),
-        Route("/version", gateway.version),
-        Route("/metrics", gateway.metrics),
-        Route("/invocations", gateway.invocations, methods=["POST"]),
-        Route("/v1/recommend", gateway.recommend, methods=["POST"]),
-        Route("/v1/reload", gateway.reload, methods=["POST"]),
-    ]
+    served_routes = [Route(r.path, gateway.handlers[r], methods=[r.method]) for r in ROUTES]
     guard = Middleware(
         Guard,
         tokens=tokens or token_store(settings),
@@ -111,7 +87,7 @@ def build_app(
         needs=NEEDS,
     )
     app = Starlette(
-        routes=routes,
+        routes=served_routes,
         middleware=[endpoint_door(settings), guard],
         exception_handlers={HTTPException: http_error},
         lifespan=gateway.lifespan,
@@ -123,7 +99,7 @@ def build_app(
 class _Answer(Response):
     """JSON of plain values, as ``JSONResponse``, in a quarter of its time: an answer with pictures has 10 kB and more."""
 
-    media_type = "application/json"
+    media_type = routes.JSON
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
@@ -145,6 +121,16 @@ class _Gateway:
         self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
         self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
         self.counted = Metrics()
+        self.handlers = {
+            routes.PING: self.ping,
+            routes.HEALTH: self.health,
+            routes.VERSION: self.version,
+            routes.METRICS: self.metrics,
+            routes.DOCUMENT: self.document,
+            routes.INVOCATIONS: self.invocations,
+            routes.RECOMMEND: self.recommend,
+            routes.RELOAD: self.reload,
+        }
 
     @cached_property
     def _scoring(self) -> Scoring:
@@ -205,9 +191,13 @@ class _Gateway:
         info = {name: str(value) for name, value in _model(served).items()} if served else {}
         return PlainTextResponse(self.counted.as_text(gauges, info), media_type="text/plain; version=0.0.4")
 
+    async def document(self, _request: Request) -> Response:
+        """Give the OpenAPI document of all this."""
+        return Response(openapi.as_json(), media_type=routes.JSON)
+
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""
-        if media_type(request) != "application/json":
+        if media_type(request) != routes.JSON:
             raise EndpointRejected(
                 "This address takes JSON only.",
                 code="bad_content_type",
@@ -220,7 +210,7 @@ class _Gateway:
         scoring = await anyio.to_thread.run_sync(self._made, limiter=self._maker)
         async with self._turn(request):
             answer = await scoring.invoke(served.recommender, passed)
-        return Response(answer, media_type="application/json")
+        return Response(answer, media_type=routes.JSON)
 
     def _read_invocation(self, body: bytes) -> tuple[Served, bytes]:
         """Return who is to answer a request in MLflow's protocol, and it as MLflow gets it; run in a worker thread."""
@@ -262,8 +252,8 @@ def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[s
     )
     return {
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
-        "seen": _base64(answer.seen_png),
-        "seen_others": [_base64(png) for png in answer.seen_others],
+        "seen": encoded(answer.seen_png),
+        "seen_others": [encoded(png) for png in answer.seen_others],
         "notes": list(answer.notes),
         "match": answer.has_match,
         "model": _model(served),
@@ -273,7 +263,7 @@ def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[s
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    image = _base64(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
+    image = encoded(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
     return {**dict(zip(_SHOWN, _shown(neighbour), strict=True)), "image": image}
 
 
@@ -290,7 +280,3 @@ def _searched(served: Served) -> dict[str, Any]:
         "splits": list(manifest.index.splits if manifest.index is not None else ()),
         "gallery_size": served.recommender.size,
     }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

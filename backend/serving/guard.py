@@ -1,7 +1,7 @@
 """What stands in front of every route: the token, the limits, and the promise that nothing untyped gets out.
 
-Every route is closed: it names the scope that a token needs for it, and a path without one is nobody's. ``OPEN`` lists
-the only ones that ask for no token.
+Every route is closed: it names the scope that a token needs for it, and a path without one is nobody's. ``OPEN``, of
+:mod:`backend.serving.wire.routes`, lists the only ones that ask for no token.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from backend.serving.caller import Caller
 from backend.serving.limits import Pace, TooFast, WrongTokens
 from backend.serving.tokens import TokenEntry
 from backend.serving.turns import Turns
+from backend.serving.wire.refusals import failure
+from backend.serving.wire.routes import OPEN, ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +36,8 @@ if TYPE_CHECKING:
     from backend.serving.tokens import TokenStore
     from backend.settings import SecretStr
 
-OPEN = frozenset({"/ping"})
-UNHURRIED = frozenset({"/v1/reload"})  # loads a model, and takes as long as that takes
-WITH_BODY = ("/v1/recommend", "/invocations")  # of all others no body is ever read
+UNHURRIED = frozenset(route.path for route in ROUTES if route.is_unhurried)
+WITH_BODY = frozenset(route.path for route in ROUTES if route.has_body)
 OTHER = "other"
 OF_SETTINGS = "(settings)"  # in place of a token's name, which has no brackets
 SEATS = 64  # requests of one token whose bodies are being read, or wait for their answer
@@ -176,7 +177,7 @@ def _is_for_the_caller(error: BaseException) -> TypeGuard[WorkbenchError]:
 
 def error_response(error: WorkbenchError) -> JSONResponse:
     """Write a typed error as the endpoint answers it."""
-    body = {"error": {"code": error.code, "message": error.message, "next_step": error.next_step}}
+    body = failure(error.code, error.message, error.next_step)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, EndpointDenied) else {}
     if isinstance(error, TooFast):
         headers["Retry-After"] = str(error.retry_after_s)

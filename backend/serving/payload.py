@@ -10,9 +10,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from backend.errors import EndpointRejected
-from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.filters import TEXT_FILTERS, check_filters
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, InvocationParams, read_k
 from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read_wishes
+from backend.serving.wire.routes import FORM, FORMATS, INPUT, MAX_PICTURES, QUESTION, SEVERAL, UNLIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,13 +22,9 @@ if TYPE_CHECKING:
 
     from backend.imaging.spec import PixelSpec
 
-MAX_PICTURES = 8  # in one question
-UNLIKE = "unlike"  # the name of a form's files to stay away from
 # The largest answer in MLflow's protocol, in bytes: what 128 pictures with 200 neighbours each come to, without images.
 MAX_ANSWER_BYTES = 64_000_000
-_INPUT = "input"
 _VALUES_PER_ROW, _OTHER_VALUES = 4, 64  # a text, its index and its comma as a data URL; columns and params
-_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXAMPLE = 'For example {"dataframe_split": {"columns": ["input"], "data": [["<base64>"]]}, "params": {"k": 10}}.'
 _FORM = "Send the picture itself as the body, or a multipart form with a file."
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
@@ -60,7 +57,7 @@ class Invocation:
 
     def as_json(self) -> bytes:
         """Return the request in the one form that MLflow gets to see."""
-        table = {"columns": [_INPUT], "data": [[text] for text in self.texts]}
+        table = {"columns": [INPUT], "data": [[text] for text in self.texts]}
         return json.dumps({"dataframe_split": table, "params": asdict(self.params)}).encode()
 
 
@@ -74,11 +71,11 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
     values: dict[str, list[str]] = {}
     for name, value in query:
         values.setdefault(name, []).append(value)
-    known = ("k", "include_images", *FILTERS, *SEVERAL_WISHES, *SINGLE_WISHES)
+    known = tuple(parameter.name for parameter in QUESTION)
     if values.keys() - set(known):
         raise _bad("unknown_parameter", "There is a query parameter that is not known.", f"Use {', '.join(known)}.")
     for name, several in values.items():
-        if len(several) > 1 and name not in {*TEXT_FILTERS, *SEVERAL_WISHES}:
+        if len(several) > 1 and name not in SEVERAL:
             raise _bad("bad_parameter", f"{name} is given more than once.", "Give it once.")
     k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
     include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
@@ -110,7 +107,7 @@ async def read_pictures(request: Request) -> Pictures:
     Raises:
         EndpointRejected: The form cannot be read, or holds none to ask about, or too many.
     """
-    if media_type(request) != "multipart/form-data":
+    if media_type(request) != FORM:
         return Pictures((await request.body(),))
     try:
         async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
@@ -136,10 +133,10 @@ def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
     """
     _check_values(body, max_rows)
     request = _json_object(body)
-    formats = [name for name in _FORMATS if name in request]
+    formats = [name for name in FORMATS if name in request]
     if len(formats) != 1 or request.keys() - {*formats, "params"}:
         raise _bad(
-            "bad_format", f"The request must hold exactly one of {', '.join(_FORMATS)}, and may hold params.", _EXAMPLE
+            "bad_format", f"The request must hold exactly one of {', '.join(FORMATS)}, and may hold params.", _EXAMPLE
         )
     texts = _READERS[formats[0]](request[formats[0]])
     if not texts:
@@ -205,8 +202,8 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _from_split(raw: object) -> tuple[str, ...]:
-    if not isinstance(raw, dict) or raw.get("columns") != [_INPUT] or not isinstance(raw.get("data"), list):
-        raise _bad("bad_columns", f'dataframe_split needs the one column "{_INPUT}", and data.', _EXAMPLE)
+    if not isinstance(raw, dict) or raw.get("columns") != [INPUT] or not isinstance(raw.get("data"), list):
+        raise _bad("bad_columns", f'dataframe_split needs the one column "{INPUT}", and data.', _EXAMPLE)
     return _cells(raw["data"])
 
 
@@ -218,7 +215,7 @@ def _from_list(raw: object) -> tuple[str, ...]:
 
 def _from_inputs(raw: object) -> tuple[str, ...]:
     """``inputs`` is a column: a text, a list, or either of them under the column's name."""
-    column = raw[_INPUT] if isinstance(raw, dict) and raw.keys() == {_INPUT} else raw
+    column = raw[INPUT] if isinstance(raw, dict) and raw.keys() == {INPUT} else raw
     return _from_list([column] if isinstance(column, str) else column)
 
 
@@ -231,10 +228,10 @@ def _cell(row: object, number: int) -> str:
     cell = row
     if isinstance(row, list) and len(row) == 1:
         cell = row[0]
-    elif isinstance(row, dict) and row.keys() == {_INPUT}:
-        cell = row[_INPUT]
+    elif isinstance(row, dict) and row.keys() == {INPUT}:
+        cell = row[INPUT]
     if not isinstance(cell, str):
-        raise _bad("bad_columns", f'query_row {number} is not one base64 text in the column "{_INPUT}".', _EXAMPLE)
+        raise _bad("bad_columns", f'query_row {number} is not one base64 text in the column "{INPUT}".', _EXAMPLE)
     return cell
 
 

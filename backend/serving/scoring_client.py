@@ -5,7 +5,6 @@ Such a server answers pictures and says nothing about itself; what it does not s
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,20 +12,21 @@ from backend.errors import EndpointDenied, EndpointRejected
 from backend.retrieval.wishes import Wishes
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
 from backend.serving.client import UNAUTHORISED, EndpointClient, json_of
+from backend.serving.wire.routes import INVOCATIONS
+from backend.serving.wire.shapes import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backend.serving.further import Further
 
-_INVOCATIONS = "/invocations"
 _FORBIDDEN = 403
 _LONGEST = 300
 
 
 def is_scoring_url(url: str) -> bool:
     """Whether an address is that of an MLflow scoring server, e.g. ``https://host/serving-endpoints/shop/invocations``."""
-    return urlsplit(url).path.rstrip("/").endswith(_INVOCATIONS)
+    return urlsplit(url).path.rstrip("/").endswith(INVOCATIONS.path)
 
 
 class ScoringClient(EndpointClient):
@@ -135,7 +135,7 @@ def _neighbour(row: InvokedRow) -> AnswerNeighbour:
         label=row.label,
         distance=row.distance,
         similarity=row.similarity,
-        image=base64.b64decode(row.image or ""),
+        image=decoded(row.image),
         title=None,
         category=None,
         brand=None,

@@ -1,0 +1,135 @@
+"""What the endpoint answers with: every record, its fields, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backend.catalogue.items import DISPLAY_COLUMNS
+from backend.serving.wire.shapes import FLAG, NUMBER, PNG, TEXT, WHOLE, Field, Record, by_name, listed, named, optional
+
+if TYPE_CHECKING:
+    from backend.serving.wire.shapes import Schema
+
+# What a product is, by its column of the catalogue.
+_DETAILS: dict[str, Schema] = dict.fromkeys(DISPLAY_COLUMNS, TEXT) | {"price": NUMBER, "stock": WHOLE}
+_SEARCHED = (
+    Field("catalogue", named("Catalogue"), "What was searched."),
+    Field("splits", listed(TEXT), "Its splits that are searched."),
+    Field("gallery_size", WHOLE, "Products in the gallery."),
+)
+NEIGHBOUR = Record(
+    "Neighbour",
+    "One similar product.",
+    (
+        Field("rank", {**WHOLE, "minimum": 1}, "Place in the answer."),
+        Field("product_id", TEXT, "Its id."),
+        Field("label", TEXT, "Its kind; empty where it has none."),
+        Field("distance", NUMBER, "Cosine distance, 1 - similarity."),
+        Field("similarity", NUMBER, "Cosine similarity."),
+        Field("probability", optional(NUMBER), "How likely it is of the same kind; null while not calibrated."),
+        Field("is_match", optional(FLAG), "Whether that is enough for a match; null while not calibrated."),
+        Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
+        *(Field(name, optional(schema), f"Its {name}; null where unknown.") for name, schema in _DETAILS.items()),
+        Field(
+            "image", {**optional(TEXT), "contentEncoding": "base64"}, "Its picture, PNG or WEBP; null without images."
+        ),
+    ),
+)
+_INVOKED = (
+    Field("rank", {**WHOLE, "minimum": 0}, "Place in the answer; 0 for a picture that cannot be used."),
+    Field("product_id", TEXT, "Its id."),
+    Field("label", TEXT, "Its kind."),
+    Field("distance", optional(NUMBER), "Cosine distance."),
+    Field("similarity", optional(NUMBER), "Cosine similarity."),
+    Field("image", TEXT, "Its picture, as asked for.", is_required=False),
+    Field("error", TEXT, "Why the picture cannot be used.", is_required=False),
+)
+
+RECORDS = (
+    Record(
+        "Model",
+        "A registered model version.",
+        (
+            Field("name", TEXT, "Registered model."),
+            Field("version", WHOLE, "Its version."),
+            Field("alias", TEXT, "The alias that it was loaded by."),
+            Field("bundle", TEXT, "Name of its bundle."),
+        ),
+    ),
+    Record(
+        "Catalogue",
+        "A catalogue at one version.",
+        (Field("name", TEXT, "Its name."), Field("version", WHOLE, "Version of its table of products.")),
+    ),
+    Record(
+        "Health",
+        "Whether there is a model to answer with.",
+        (
+            Field("status", {**TEXT, "const": "ok"}, "Always `ok`; without a model the answer is `no_model`."),
+            Field("model", named("Model"), "What answers."),
+            Field("uptime_s", NUMBER, "Seconds since the start."),
+            Field("answers", named("Answers"), "How questions have been answered."),
+        ),
+    ),
+    Record(
+        "Answers",
+        "Counts and times of the routes that take pictures.",
+        (
+            Field("requests", WHOLE, "Requests since the start."),
+            Field("errors", WHOLE, "Those that were refused or failed."),
+            Field("recent", WHOLE, "Newest good answers that the times are of."),
+            Field("p50_ms", optional(NUMBER), "Median latency, milliseconds; null before the first answer."),
+            Field("p95_ms", optional(NUMBER), "95th percentile of the latency, milliseconds."),
+        ),
+    ),
+    Record(
+        "Version",
+        "What answers: model, catalogue, libraries.",
+        (
+            Field("model", named("Model"), "What answers."),
+            *_SEARCHED,
+            Field("libraries", by_name(TEXT), "Versions of the main libraries, by name."),
+        ),
+    ),
+    Record("Reloaded", "What was loaded.", (Field("model", named("Model"), "What answers from now on."), *_SEARCHED)),
+    NEIGHBOUR,
+    Record(
+        "Answer",
+        "The answer to one question.",
+        (
+            Field("neighbours", listed(named(NEIGHBOUR.name)), "Most similar first, unless variety was wanted."),
+            Field("seen", PNG, "The picture as the network saw it; the first of several."),
+            Field("seen_others", listed(PNG), "The further pictures, as the network saw them."),
+            Field("notes", listed(TEXT), "Sentences for the user about the picture or the filters."),
+            Field("match", optional(FLAG), "Whether any product is a match; null while the model is not calibrated."),
+            Field("model", named("Model"), "What answered."),
+            *_SEARCHED,
+            Field("timings_ms", by_name(NUMBER), "decode, embed, search, and total, in milliseconds."),
+        ),
+    ),
+    Record(
+        "Invoked",
+        "MLflow's answer.",
+        (Field("predictions", listed({"anyOf": [named("InvokedRow"), named("InvokedList")]}), "By `layout`."),),
+    ),
+    Record("InvokedRow", "One product for one picture.", (Field("query_row", WHOLE, "Row of the picture."), *_INVOKED)),
+    Record(
+        "InvokedList",
+        "All products for one picture.",
+        (
+            Field("neighbours", listed(named("InvokedProduct")), "Most similar first."),
+            Field("error", TEXT, "Why the picture cannot be used; empty where it can."),
+        ),
+    ),
+    Record("InvokedProduct", "One product of a list.", _INVOKED),
+    Record("Failure", "Every refusal.", (Field("error", named("Error"), "What happened."),)),
+    Record(
+        "Error",
+        "What happened, and what to do.",
+        (
+            Field("code", TEXT, "Stable and machine-readable."),
+            Field("message", TEXT, "What happened, in a sentence."),
+            Field("next_step", TEXT, "What to do about it; may be empty."),
+        ),
+    ),
+)

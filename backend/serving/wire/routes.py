@@ -1,0 +1,126 @@
+"""The routes, and what each can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
+from backend.retrieval.invocation import DEFAULT_K, MAX_K, ImageFormat, Layout, OnError
+from backend.retrieval.wishes import COLLAPSES, MAX_PRODUCTS, MAX_WEIGHT
+from backend.serving.wire.shapes import FLAG, NUMBER, TEXT, WHOLE, Field
+
+if TYPE_CHECKING:
+    from backend.serving.tokens import Scope
+    from backend.serving.wire.refusals import Group
+    from backend.serving.wire.shapes import Schema
+
+JSON, ANY_BYTES, FORM, TEXT_PLAIN = "application/json", "application/octet-stream", "multipart/form-data", "text/plain"
+MAX_PICTURES = 8  # in one question
+LIKE, UNLIKE = "image", "unlike"  # names of a form's files: what is asked about (any other name, too), what to avoid
+INPUT = "input"  # the one column of MLflow's protocol here
+FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")  # of which a request holds one
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path with its one method.
+
+    Attributes:
+        scope: What a token needs to be good for; None for the one route that takes none.
+        answer: Name of the record that it answers with; empty where that is no JSON record.
+        media_type: Of the answer.
+        refuses: Groups of ``REFUSALS`` that it can answer with.
+        is_unhurried: Takes as long as it takes; no limit is set to its answer.
+    """
+
+    path: str
+    method: Literal["GET", "POST"]
+    scope: Scope | None
+    title: str
+    answer: str = ""
+    media_type: str = JSON
+    refuses: tuple[Group, ...] = ("all", "closed")
+    is_unhurried: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is read; of all other routes none ever is."""
+        return "body" in self.refuses
+
+
+def _choice(choices: Any) -> Schema:
+    values = get_args(choices)
+    return {**TEXT, "enum": list(values), "default": values[0]}
+
+
+_SERVED: tuple[Group, ...] = ("all", "closed", "model")
+_NAMED = f"At most {MAX_PRODUCTS} products are named in one question."
+_PRICES = {"price_min": "Only products at this price or above.", "price_max": "Only products at this price or below."}
+PING = Route("/ping", "GET", None, "Whether the process lives.", media_type=TEXT_PLAIN, refuses=("all",))
+HEALTH = Route("/health", "GET", "watch", "Whether there is a model to answer with.", "Health", refuses=_SERVED)
+VERSION = Route("/version", "GET", "watch", "Which model, catalogue and libraries answer.", "Version", refuses=_SERVED)
+METRICS = Route("/metrics", "GET", "watch", "Counts, in the text format of Prometheus.", media_type=TEXT_PLAIN)
+DOCUMENT = Route("/openapi.json", "GET", "watch", "This document.")
+INVOCATIONS = Route(
+    "/invocations",
+    "POST",
+    "ask",
+    "Any number of pictures, in MLflow's scoring protocol.",
+    "Invoked",
+    refuses=(*_SERVED, "body", "picture", "json"),
+)
+RECOMMEND = Route(
+    "/v1/recommend",
+    "POST",
+    "ask",
+    "The products most similar to one picture, or to several together.",
+    "Answer",
+    refuses=(*_SERVED, "body", "picture", "question"),
+)
+RELOAD = Route(
+    "/v1/reload",
+    "POST",
+    "all",
+    "Load the model version that the alias points to now.",
+    "Reloaded",
+    refuses=("all", "closed", "reload"),
+    is_unhurried=True,
+)
+ROUTES = (PING, HEALTH, VERSION, METRICS, DOCUMENT, INVOCATIONS, RECOMMEND, RELOAD)
+# What a token must be good for, by path; a path that is neither here nor in ``OPEN`` is closed to all.
+NEEDS: dict[str, Scope] = {route.path: route.scope for route in ROUTES if route.scope}
+OPEN = frozenset(route.path for route in ROUTES if route.scope is None)
+
+QUESTION = (
+    Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Products wanted."),
+    Field("include_images", {**FLAG, "default": True}, "Whether the products come with their pictures."),
+    *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
+    *(Field(name, NUMBER, _PRICES[name]) for name in NUMBER_FILTERS),
+    *(Field(name, FLAG, "Only products in stock; false: only those not known to be.") for name in FLAG_FILTERS),
+    Field(
+        "weight",
+        {**NUMBER, "exclusiveMinimum": 0, "maximum": MAX_WEIGHT},
+        "Weight of each picture, in their order; equal when left out.",
+        several=True,
+    ),
+    Field("like", TEXT, f"Product that counts as a further picture. {_NAMED}", several=True),
+    Field("unlike", TEXT, f"Product to move away from, and to leave out. {_NAMED}", several=True),
+    Field(
+        "diversity",
+        {**NUMBER, "minimum": 0, "maximum": 1, "default": 0},
+        "From 0, the most similar products, to 1, the most varied among the similar ones.",
+    ),
+    Field(
+        "collapse",
+        {**TEXT, "enum": list(COLLAPSES), "default": COLLAPSES[0]},
+        "Show products that look the same once; `variants`: also those that differ only in colour or size.",
+    ),
+)
+SEVERAL = frozenset(field.name for field in QUESTION if field.several)
+PARAMS = (
+    Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Products for each picture."),
+    Field("include_images", _choice(ImageFormat), "Pictures of the products: none, base64 PNG, hex of float32 pixels."),
+    Field("on_error", _choice(OnError), "An unusable picture gets a row with its error, or fails the request."),
+    Field("layout", _choice(Layout), "One row for each product, or one for each picture with a list of products."),
+)
