@@ -25,8 +25,8 @@ from backend.retrieval.recommend import NOTHING_FITS, Recommender
 from backend.retrieval.wishes import Wishes
 from backend.serving import gateway
 from backend.serving.gateway import NEEDS, build_app
-from backend.serving.wire.routes import OPEN
 from backend.serving.tokens import ensure_app_token
+from backend.serving.wire.routes import OPEN
 from backend.settings import SecretStr
 from tests.fixtures.endpoint import Served, encoded, http_to, picture, served
 
