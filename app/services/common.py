@@ -19,6 +19,7 @@ import streamlit as st
 from app import state
 from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
+from backend.catalogue.fields import FACETS
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.errors.addresses import log_lines
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from backend.serving.client import EndpointClient
     from backend.serving.further import Further
 
-FACET_TEXTS = ("label", "category", "brand", "colour")
+FACET_TEXTS = ("label", *FACETS)
 FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
 FACET_VALUES = 5_000  # more than that are not sent to the browser: of more, the most frequent
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from backend.catalogue.fields import COLUMNS, NAMES, Details
+
 Split = Literal["train", "validation", "test", "gallery-only"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 # What is searched is every product that is not withdrawn. What is scored is a gallery without the test split: a product
@@ -43,12 +45,7 @@ PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("channels", "int", False),
     ("label", "string", False),
     ("split", "string", False),
-    ("title", "string", True),
-    ("category", "string", True),
-    ("brand", "string", True),
-    ("colour", "string", True),
-    ("price", "double", True),
-    ("stock", "int", True),
+    *COLUMNS,
     ("source", "string", False),
     ("ingested_at", "timestamp", False),
     ("withdrawn_at", "timestamp", True),
@@ -72,12 +69,7 @@ QUARANTINE_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("image_sha256", "string", True),
     ("label", "string", True),
     ("split", "string", True),
-    ("title", "string", True),
-    ("category", "string", True),
-    ("brand", "string", True),
-    ("colour", "string", True),
-    ("price", "double", True),
-    ("stock", "int", True),
+    *COLUMNS,
     ("source_row", "string", True),
     ("reason", "string", False),
     ("source", "string", False),
@@ -93,7 +85,7 @@ QUALITY_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("phash", "string", False),
 )
 # What a merchandiser reads on a product card; these travel into the gallery of a bundle.
-DISPLAY_COLUMNS: tuple[str, ...] = ("title", "category", "brand", "colour", "price", "stock")
+DISPLAY_COLUMNS = NAMES
 # The columns of a table of rejected rows, as it is exported and may be loaded again.
 REJECTED_COLUMNS = ("product_id", "image", "label", "split", *DISPLAY_COLUMNS, "reason", "source", "source_row")
 # What may change about a product while its picture stays.
@@ -126,24 +118,18 @@ class CatalogueSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Product(Details):
     """One product row as screens show it; ``image`` is the encoded original."""
 
     product_id: str
     label: str
     split: str
     image: bytes
-    title: str | None = None
-    category: str | None = None
-    brand: str | None = None
-    colour: str | None = None
-    price: float | None = None
-    stock: int | None = None
     is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Details):
     """One row of the quarantine; ``image`` are the bytes that came, a picture or not, None where none came.
 
     ``source_row`` is the row as its source gave it, as JSON text; None for sources without rows.
@@ -155,12 +141,6 @@ class Rejected:
     label: str | None
     split: str | None
     source: str
-    title: str | None = None
-    category: str | None = None
-    brand: str | None = None
-    colour: str | None = None
-    price: float | None = None
-    stock: int | None = None
     source_row: str | None = None
 
     @property

@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 
 from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.delta import delta_log
+from backend.catalogue.fields import TEXTS
 from backend.catalogue.items import (
     DISPLAY_COLUMNS,
     PRODUCTS,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _PRODUCT_FIELDS = ("product_id", "label", "split", "image", *DISPLAY_COLUMNS, "withdrawn_at")
 _REJECTED_FIELDS = ("product_id", "reason", "image", "label", "split", "source", *DISPLAY_COLUMNS, "source_row")
 _KEYS = ("product_id", "label", "split", "withdrawn_at")
-_SEARCHED = ("product_id", "title", "label", "category", "brand", "colour")
+_SEARCHED = ("product_id", "label", *TEXTS)
 _KEPT_PAGES = 16
 _NEXT = "Load it on the Catalogue page, or with `python -m backend catalogue ingest`."
 
@@ -142,7 +143,7 @@ class Snapshot:
             limit: Products to return, at most.
             split: Only this split.
             label: Only this label.
-            search: Only products with this text in id, title, label, category, brand or colour; case does not matter.
+            search: Only products with this text in id, label or any field of text; case does not matter.
             only: Only products with these ids.
 
         Returns:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pyarrow as pa
 
+from backend.catalogue.fields import FACETS, PRODUCT_FIELDS
 from backend.catalogue.items import SPLITS
 from backend.catalogue.quality.view import open_quality
 from backend.errors import CatalogueError
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["texts", "numbers"]
 TITLES = {
     "label": "Label",
-    "category": "Category",
-    "brand": "Brand",
-    "colour": "Colour",
-    "price": "Price",
+    **{one.name: one.title for one in PRODUCT_FIELDS},
     "split": "Split",
     "seen": "Seen in training",
     "nearest": "Nearest product",
@@ -36,7 +34,7 @@ TITLES = {
     "quality": "Quality of the picture",
 }
 NONE = "None"  # what a product without a value is shown as
-_STORED = ("product_id", "label", "title", "category", "brand", "colour", "price")
+_STORED = ("product_id", "label", "title", *FACETS, "price")
 _FLAG_TITLES = {"low_information": "Little to see", "odd_aspect": "Odd shape", "odd_size": "Odd size"}
 
 
@@ -97,7 +95,7 @@ def points_of(
     rows = GalleryFile(folder).read(_STORED)
     texts = {name: _texts(rows[name].to_pylist()) for name in _STORED if name != "price"}
     labels = texts["label"]
-    columns = {name: _coded(TITLES[name], texts[name]) for name in ("label", "category", "brand", "colour")}
+    columns = {name: _coded(TITLES[name], texts[name]) for name in ("label", *FACETS)}
     prices = rows["price"].cast(pa.float32()).to_numpy()
     columns["price"] = Column(TITLES["price"], "numbers", numbers=np.asarray(prices, dtype=np.float32))
     splits = _splits(texts["product_id"], snapshot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from backend.catalogue.fields import filters_of
 from backend.errors import RetrievalError
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     Filters = Mapping[str, FilterValue]
 
 # Exact match on the column of that name; several values mean any of them.
-TEXT_FILTERS = ("category", "brand", "colour", "label")
-NUMBER_FILTERS = ("price_min", "price_max")
-FLAG_FILTERS = ("in_stock",)
+TEXT_FILTERS = (*filters_of("values"), "label")
+NUMBER_FILTERS = filters_of("range")
+FLAG_FILTERS = filters_of("presence")
 FILTERS = (*TEXT_FILTERS, *NUMBER_FILTERS, *FLAG_FILTERS)
 
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

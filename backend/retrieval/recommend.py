@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.bundles import bundle
+from backend.catalogue.fields import details_of
 from backend.errors import BundleError, ImageRejected, RetrievalError
 from backend.imaging import pixels
 from backend.retrieval.arrange import Shown, arranged, away_from, combined
@@ -260,12 +261,7 @@ class Recommender:
             label=item.label,
             distance=distance,
             similarity=1.0 - distance,
-            title=item.title,
-            category=item.category,
-            brand=item.brand,
-            colour=item.colour,
-            price=item.price,
-            stock=item.stock,
+            **details_of(item),
             position=shown.position,
             probability=worth[0],
             is_match=worth[1],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backend.catalogue.fields import Details
+
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(Details):
     """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
 
     ``probability`` is what that similarity is worth: how likely the product is of the same kind as the picture, in
@@ -20,12 +22,6 @@ class Neighbour:
     label: str
     distance: float
     similarity: float
-    title: str | None
-    category: str | None
-    brand: str | None
-    colour: str | None
-    price: float | None
-    stock: int | None
     position: int
     probability: float | None = None
     is_match: bool | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from backend.catalogue.fields import Details
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointRejected
 
@@ -26,7 +27,7 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerNeighbour:
+class AnswerNeighbour(Details):
     """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
 
     ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
@@ -41,12 +42,6 @@ class AnswerNeighbour:
     distance: float
     similarity: float
     image: bytes
-    title: str | None
-    category: str | None
-    brand: str | None
-    colour: str | None
-    price: float | None
-    stock: int | None
     probability: float | None = None
     is_match: bool | None = None
     hidden: tuple[str, ...] = ()

@@ -71,8 +71,8 @@ class EndpointClient:
             k: Neighbours wanted.
             wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
             further: More pictures of the same question.
-            filters: Which products may be answered, by name: category, brand, colour, label (a text or several),
-                price_min, price_max, in_stock.
+            filters: Which products may be answered, by name, see ``backend.retrieval.filters``: a text or several, a
+                number, a flag.
             include_images: Whether the neighbours come with their pictures.
 
         Raises:

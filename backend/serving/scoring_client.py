@@ -136,10 +136,4 @@ def _neighbour(row: InvokedRow) -> AnswerNeighbour:
         distance=row.distance,
         similarity=row.similarity,
         image=decoded(row.image),
-        title=None,
-        category=None,
-        brand=None,
-        colour=None,
-        price=None,
-        stock=None,
     )

@@ -14,6 +14,7 @@ from app.components import looks
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.words import plain, prose
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.labels import alike, recounted, said, spellings
 from backend.catalogue.sources.looking import Question
 from backend.catalogue.sources.mapping import FIELDS
@@ -35,12 +36,7 @@ FIELD_TITLES = {
     "image": "Picture",
     "label": "Label",
     "split": "Used for",
-    "title": "Title",
-    "category": "Category",
-    "brand": "Brand",
-    "colour": "Colour",
-    "price": "Price",
-    "stock": "Stock",
+    **{one.name: one.title for one in PRODUCT_FIELDS},
 }
 LABEL_FROM: dict[LabelFrom, str] = {"folder": "The folder a picture is in", "none": "No labels"}
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import state, words
 from app.components.shared import product_grid
+from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.files.sheet_text import guarded
 from backend.serving.answers import NOTHING_CLOSE
 
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from app.state import Answered
     from backend.serving.client import Answer
 
-CSV_COLUMNS = (
-    *("rank", "product_id", "label", "similarity", "distance"),
-    *("title", "category", "brand", "colour", "price", "stock"),
-)
+CSV_COLUMNS = ("rank", "product_id", "label", "similarity", "distance", *DISPLAY_COLUMNS)
 
 
 def show_picture(query: Query, answer: Answer) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import words
 from app.services import common
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 READ_THROUGH = 50  # values; of more, one is searched for
 LONGEST = 80  # letters of a value that are shown
-TITLES = {"label": "Kind", "category": "Category", "brand": "Brand", "colour": "Colour"}
+TITLES = {"label": "Kind", **{one.name: one.title for one in PRODUCT_FIELDS}}
 
 
 def show(catalogue: CatalogueRef) -> dict[str, Any]:

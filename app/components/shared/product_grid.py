@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import state, words
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import ImageRejected
 from backend.imaging import pixels
 
@@ -187,9 +188,9 @@ def for_browsers(image: bytes) -> bytes:
 
 
 def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
-    """Label and id, then who made it and in which colour; the label is not said twice where it stands for a title."""
+    """Label and id, then what cards name of it; the label is not said twice where it stands for a title."""
     named = (words.label(item.label), item.product_id) if item.title else (item.product_id,)
-    made = (item.brand, item.colour)
+    made = tuple(getattr(item, one.name) for one in PRODUCT_FIELDS if one.is_on_card)
     return tuple(" · ".join(part for part in line if part) for line in (named, made) if any(line))
 
 

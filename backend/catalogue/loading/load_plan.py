@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.items import DETAIL_COLUMNS, LEAKING_SPLITS, GonePolicy, LoadCounts
+from backend.catalogue.schemas import PRODUCT_SCHEMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ HELD_COLUMNS = ("product_id", "image_sha256", *DETAIL_COLUMNS, "withdrawn_at")
 INSERT, PICTURE, DETAILS, MARK, DELETE = "insert", "picture", "details", "mark", "delete"
 ACTION_SCHEMA = pa.schema(
     [("product_id", pa.string()), ("action", pa.string())]
-    + [(name, {"price": pa.float64(), "stock": pa.int32()}.get(name, pa.string())) for name in DETAIL_COLUMNS]
+    + [(name, PRODUCT_SCHEMA.field(name).type) for name in DETAIL_COLUMNS]
 )
 
 

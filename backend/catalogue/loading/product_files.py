@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backend.catalogue.delta import delta_log
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.errors import CatalogueBusy
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # About 1 MB of pictures in a row group, so that a page of thumbnails reads a small part of a file.
 ROW_GROUP_BYTES = 1 << 20
 _LONGEST_BOUND = 32  # characters; a longer smallest or largest text says little and fills the log
-_BOUNDED = ("product_id", "label", "split", "category", "brand", "price", "stock", "width", "height")
+_BOUNDED = ("product_id", "label", "split", *(one.name for one in PRODUCT_FIELDS if one.is_bounded), "width", "height")
 
 
 class GroupedWriter:

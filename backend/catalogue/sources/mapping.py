@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -16,12 +17,7 @@ FIELDS: dict[str, str] = {
     "image": "The picture: a path from the table's folder on, or the encoded picture itself. It is needed.",
     "label": "What kind of product it is; products without one can be found, but nothing is learnt from them.",
     "split": "What it is used for: train, validation, test or gallery-only. Where it is left out, Twinset chooses.",
-    "title": "What it is called.",
-    "category": "The wider group it belongs to.",
-    "brand": "Who makes it.",
-    "colour": "Its colour, in words.",
-    "price": "A number, with or without a currency sign.",
-    "stock": "How many there are: a whole number.",
+    **{one.name: one.meaning for one in PRODUCT_FIELDS},
 }
 
 # Names that mean a field, best first, as _plain() writes them.
@@ -50,21 +46,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
         "type",
     ),
     "split": ("split", "subset", "partition", "fold"),
-    "title": (
-        *("title", "producttitle", "productname", "productdisplayname", "itemname", "displayname", "name"),
-        *("prodname", "bezeichnung", "productdescription", "shortdescription", "description"),
-    ),
-    "category": (
-        *("category", "categoryname", "productcategory", "mastercategory", "department", "departmentname"),
-        *("section", "productgroup", "productgroupname", "subcategory", "categories", "warengruppe"),
-    ),
-    "brand": ("brand", "brandname", "manufacturer", "vendor", "maker", "designer", "brands", "marke"),
-    "colour": (
-        *("colour", "color", "colourname", "colorname", "basecolour", "basecolor", "maincolour", "maincolor"),
-        *("colourgroupname", "farbe"),
-    ),
-    "price": ("price", "listprice", "unitprice", "retailprice", "regularprice", "saleprice", "amount", "cost", "preis"),
-    "stock": ("stock", "stocklevel", "stockquantity", "quantity", "qty", "inventory", "onhand", "available", "bestand"),
+    **{one.name: one.called for one in PRODUCT_FIELDS},
 }
 _IGNORED = re.compile(r"[\s_.\-]+")
 

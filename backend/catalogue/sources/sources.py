@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from backend.catalogue.fields import COLUMNS
+from backend.catalogue.schemas import arrow_schema
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
@@ -24,12 +26,7 @@ ENTRY_SCHEMA = pa.schema(
         ("product_id", pa.string()),
         ("label", pa.string()),
         ("split", pa.string()),
-        ("title", pa.string()),
-        ("category", pa.string()),
-        ("brand", pa.string()),
-        ("colour", pa.string()),
-        ("price", pa.float64()),
-        ("stock", pa.int32()),
+        *arrow_schema(COLUMNS),
         ("reason", pa.string()),
         ("source_row", pa.string()),
         ("locator", pa.string()),

@@ -17,7 +17,7 @@ from backend.bundles import bundle
 from backend.catalogue.sources.parquet.bounds import sizes_of
 from backend.errors import BundleError, CatalogueError
 from backend.files.plain_files import open_plain
-from backend.retrieval.gallery.gallery_rows import SCHEMA
+from backend.retrieval.gallery.gallery_rows import SCHEMA, with_fields
 from backend.retrieval.indexes.kinds import load_vectors, no_index
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class GalleryFile:
             self._n_bytes = _checked_size(self._path)
             facts = pq.read_metadata(self._path, memory_map=True)
             self._judge(facts)
-            self._file = pq.ParquetFile(self._path, metadata=facts, memory_map=True, read_dictionary=_TEXTS)
+            texts = [name for name in _TEXTS if name in facts.schema.names]
+            self._file = pq.ParquetFile(self._path, metadata=facts, memory_map=True, read_dictionary=texts)
         except (pa.ArrowException, CatalogueError, OSError, ValueError) as error:
             raise self._unreadable(error) from error
 
@@ -82,9 +83,10 @@ class GalleryFile:
     def _judge(self, facts: pq.FileMetaData) -> None:
         """Compare what the file says of itself with what it has room for; raises ValueError."""
         schema = facts.schema.to_arrow_schema()
-        if schema.names != SCHEMA.names:
+        written = [field.name for field in SCHEMA if field.name in schema.names or not field.nullable]
+        if schema.names != written:  # a field that is newer than the file is not in it
             raise ValueError(f"it has the columns {schema.names!r:.200}")
-        if other := [field.name for field in SCHEMA if schema.field(field.name).type != field.type]:
+        if other := [name for name in written if schema.field(name).type != SCHEMA.field(name).type]:
             raise ValueError(f"{other[0]} is of another type")
         groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
         # Every product has an id and a picture of its own, so that there cannot be more of them than bytes.
@@ -99,7 +101,7 @@ class GalleryFile:
 
     def _plain(self, read: Callable[[], pa.Table], names: Sequence[str]) -> pa.Table:
         try:
-            table = read()
+            table = with_fields(read(), names)
             return pa.table([_written_out(table[name], self._most_bytes) for name in names], names=list(names))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._unreadable(error) from error

@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backend.catalogue.fields import COLUMNS
+from backend.catalogue.schemas import arrow_schema
 from backend.errors import ImageRejected
 from backend.imaging import pixels as imaging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,12 +37,7 @@ SCHEMA = pa.schema(
         pa.field("product_id", pa.string(), nullable=False),
         pa.field("label", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
-        pa.field("title", pa.string()),
-        pa.field("category", pa.string()),
-        pa.field("brand", pa.string()),
-        pa.field("colour", pa.string()),
-        pa.field("price", pa.float64()),
-        pa.field("stock", pa.int32()),
+        *arrow_schema(COLUMNS),
         pa.field("thumbnail", pa.binary(), nullable=False),
     ]
 )
@@ -160,6 +157,14 @@ def merged_rows(source: Path, stays: NDArray[np.bool_], fresh: pa.Table, path: P
             writer.write_table(pending.combine_chunks())
 
 
+def with_fields(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return columns of a gallery's rows; a field that is newer than the gallery is null."""
+    for name in names:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(len(rows), SCHEMA.field(name).type))
+    return rows.select(list(names))
+
+
 def _writer(path: Path) -> pq.ParquetWriter:
     compression = {name: "none" if name == "thumbnail" else "zstd" for name in SCHEMA.names}
     return pq.ParquetWriter(path, SCHEMA, compression=compression)
@@ -170,7 +175,7 @@ def _interleaved(old: pq.ParquetFile, stays: NDArray[np.bool_], fresh: pa.Table)
     ids = fresh["product_id"].to_pylist()
     start = taken = 0
     for number in range(old.num_row_groups):
-        rows = old.read_row_group(number).cast(SCHEMA)
+        rows = with_fields(old.read_row_group(number), SCHEMA.names).cast(SCHEMA)
         is_last = number == old.num_row_groups - 1
         upto = len(ids) if is_last else bisect_right(ids, rows["product_id"][len(rows) - 1].as_py())
         kept = rows.filter(pa.array(stays[start : start + len(rows)]))

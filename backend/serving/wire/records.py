@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend.catalogue.items import DISPLAY_COLUMNS
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.serving.wire.shapes import FLAG, NUMBER, PNG, TEXT, WHOLE, Field, Record, by_name, listed, named, optional
 
 if TYPE_CHECKING:
+    from backend.catalogue.fields import Kind
     from backend.serving.wire.shapes import Schema
 
-# What a product is, by its column of the catalogue.
-_DETAILS: dict[str, Schema] = dict.fromkeys(DISPLAY_COLUMNS, TEXT) | {"price": NUMBER, "stock": WHOLE}
+# Types of the fields of a product.
+_KINDS: dict[Kind, Schema] = {"string": TEXT, "double": NUMBER, "int": WHOLE}
 _SEARCHED = (
     Field("catalogue", named("Catalogue"), "What was searched."),
     Field("splits", listed(TEXT), "Its splits that are searched."),
@@ -29,7 +30,7 @@ NEIGHBOUR = Record(
         Field("probability", optional(NUMBER), "How likely it is of the same kind; null while not calibrated."),
         Field("is_match", optional(FLAG), "Whether that is enough for a match; null while not calibrated."),
         Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
-        *(Field(name, optional(schema), f"Its {name}; null where unknown.") for name, schema in _DETAILS.items()),
+        *(Field(one.name, optional(_KINDS[one.kind]), f"{one.meaning} Null where unknown.") for one in PRODUCT_FIELDS),
         Field(
             "image", {**optional(TEXT), "contentEncoding": "base64"}, "Its picture, PNG or WEBP; null without images."
         ),

@@ -56,7 +56,7 @@ def _choice(choices: Any) -> Schema:
 
 _SERVED: tuple[Group, ...] = ("all", "closed", "model")
 _NAMED = f"At most {MAX_PRODUCTS} products are named in one question."
-_PRICES = {"price_min": "Only products at this price or above.", "price_max": "Only products at this price or below."}
+_ENDS = {"min": "this or more", "max": "this or less"}
 PING = Route("/ping", "GET", None, "Whether the process lives.", media_type=TEXT_PLAIN, refuses=("all",))
 HEALTH = Route("/health", "GET", "watch", "Whether there is a model to answer with.", "Health", refuses=_SERVED)
 VERSION = Route("/version", "GET", "watch", "Which model, catalogue and libraries answer.", "Version", refuses=_SERVED)
@@ -96,8 +96,14 @@ QUESTION = (
     Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Products wanted."),
     Field("include_images", {**FLAG, "default": True}, "Whether the products come with their pictures."),
     *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
-    *(Field(name, NUMBER, _PRICES[name]) for name in NUMBER_FILTERS),
-    *(Field(name, FLAG, "Only products in stock; false: only those not known to be.") for name in FLAG_FILTERS),
+    *(
+        Field(f"{column}_{end}", NUMBER, f"Only products whose {column} is {_ENDS[end]}.")
+        for column, _, end in (name.rpartition("_") for name in NUMBER_FILTERS)
+    ),
+    *(
+        Field(name, FLAG, f"Only products {name.replace('_', ' ')}; false: only those not known to be.")
+        for name in FLAG_FILTERS
+    ),
     Field(
         "weight",
         {**NUMBER, "exclusiveMinimum": 0, "maximum": MAX_WEIGHT},

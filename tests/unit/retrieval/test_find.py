@@ -145,9 +145,9 @@ def test_colours_of_one_product_are_shown_once(shop_with_copies):
 
 
 def test_a_variant_is_told_by_label_brand_and_title_without_colour_and_size():
-    item = GalleryItem(0, "1", "Shirt", "Crew Neck Navy, XL", None, "Ada", "navy", None, None)
+    item = GalleryItem(0, "1", "Shirt", title="Crew Neck Navy, XL", brand="Ada", colour="navy")
     assert variant_of(item) == ("Shirt", "ada", ("crew", "neck"))
-    assert variant_of(GalleryItem(0, "1", "Shirt", None, None, "Ada", "navy", None, None)) is None
+    assert variant_of(GalleryItem(0, "1", "Shirt", brand="Ada", colour="navy")) is None
 
 
 def test_a_picture_that_cannot_be_used_is_named_by_its_place(projection_recommender):

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backend.catalogue.fields import TEXTS
 from backend.catalogue.items import SPLITS
 from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
-_TEXTS = ("label", "title", "category", "brand", "colour")
+_TEXTS = ("label", *TEXTS)
 LONGEST_LABEL = 200  # letters; what is longer is a description, and every array of labels would be as wide
 _MAX_STOCK = 2**31 - 1
 _SPLITS = {

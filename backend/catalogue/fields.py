@@ -1,0 +1,115 @@
+"""What is known of a product beside its id, picture, label and split: one definition, which everything else iterates over.
+
+A field is one line of :class:`Details`. From it come the column of the catalogue and of a bundle's gallery, the columns
+of a table that are taken for it, its filter, its place on cards, in the CSV and in the endpoint's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, Literal
+
+Kind = Literal["string", "double", "int"]  # Spark SQL types
+_KINDS: dict[str, Kind] = {"str | None": "string", "float | None": "double", "int | None": "int"}
+Filter = Literal["", "values", "range", "presence"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductField:
+    """One field of a product; empty where it is not known.
+
+    Attributes:
+        name: Of the column, wherever there is one.
+        kind: Its type. Of texts nothing else is needed; a number needs a parser in ``sources.tables.rows``.
+        title: What pages call it.
+        meaning: What it is, in a sentence, for whoever maps a table's columns.
+        called: Names of columns that mean it, best first, without spaces and signs.
+        filtered: How answers are limited by it: to some of its values, to a range, to those that have any. The filter
+            of a range is called ``<name>_min`` and ``<name>_max``, that of presence ``in_<name>``.
+        is_on_card: Whether cards name it, below the title.
+        is_bounded: Whether the log of the table keeps its least and greatest value in each file.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    meaning: str
+    called: tuple[str, ...]
+    filtered: Filter = ""
+    is_on_card: bool = False
+    is_bounded: bool = False
+
+
+def _told(title: str, meaning: str, called: str, **more: Any) -> Any:
+    return field(default=None, metadata={"title": title, "meaning": meaning, "called": tuple(called.split()), **more})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """The fields, as every product, answer and rejected row has them."""
+
+    title: str | None = _told(
+        "Title",
+        "What it is called.",
+        "title producttitle productname productdisplayname itemname displayname name prodname bezeichnung "
+        "productdescription shortdescription description",
+    )
+    category: str | None = _told(
+        "Category",
+        "The wider group it belongs to.",
+        "category categoryname productcategory mastercategory department departmentname section productgroup "
+        "productgroupname subcategory categories warengruppe",
+        filtered="values",
+        is_bounded=True,
+    )
+    brand: str | None = _told(
+        "Brand",
+        "Who makes it.",
+        "brand brandname manufacturer vendor maker designer brands marke",
+        filtered="values",
+        is_on_card=True,
+        is_bounded=True,
+    )
+    colour: str | None = _told(
+        "Colour",
+        "Its colour, in words.",
+        "colour color colourname colorname basecolour basecolor maincolour maincolor colourgroupname farbe",
+        filtered="values",
+        is_on_card=True,
+    )
+    price: float | None = _told(
+        "Price",
+        "A number, with or without a currency sign.",
+        "price listprice unitprice retailprice regularprice saleprice amount cost preis",
+        filtered="range",
+        is_bounded=True,
+    )
+    stock: int | None = _told(
+        "Stock",
+        "How many there are: a whole number.",
+        "stock stocklevel stockquantity quantity qty inventory onhand available bestand",
+        filtered="presence",
+        is_bounded=True,
+    )
+
+
+PRODUCT_FIELDS = tuple(ProductField(item.name, _KINDS[str(item.type)], **item.metadata) for item in fields(Details))
+NAMES = tuple(one.name for one in PRODUCT_FIELDS)
+TEXTS = tuple(one.name for one in PRODUCT_FIELDS if one.kind == "string")
+# Those that answers can be limited to some values of, in their order.
+FACETS = tuple(one.name for one in PRODUCT_FIELDS if one.filtered == "values")
+# The columns of a Delta table: name, Spark SQL type, may be null.
+COLUMNS: tuple[tuple[str, str, bool], ...] = tuple((one.name, one.kind, True) for one in PRODUCT_FIELDS)
+_values = attrgetter(*NAMES)
+
+
+def filters_of(kind: Filter) -> tuple[str, ...]:
+    """Return the names of all filters of a kind."""
+    patterns = {"values": ("{}",), "range": ("{}_min", "{}_max"), "presence": ("in_{}",)}[kind]
+    return tuple(pattern.format(one.name) for one in PRODUCT_FIELDS if one.filtered == kind for pattern in patterns)
+
+
+def details_of(item: Details) -> dict[str, Any]:
+    """Return the fields of a product by name."""
+    return dict(zip(NAMES, _values(item), strict=True))
