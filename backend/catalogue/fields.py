@@ -1,6 +1,6 @@
 """What is known of a product beside its id, picture, label and split: one definition, which everything else iterates over.
 
-A field is one line of :class:`Details`. From it come the column of the catalogue and of a bundle's gallery, the columns
+A field is one entry of :class:`Details`, behind those that are there. From it come the column of the catalogue and of a bundle's gallery, the columns
 of a table that are taken for it, its filter, its place on cards, in the CSV and in the endpoint's answer.
 """
 
@@ -96,6 +96,8 @@ class Details:
 
 PRODUCT_FIELDS = tuple(ProductField(item.name, _KINDS[str(item.type)], **item.metadata) for item in fields(Details))
 NAMES = tuple(one.name for one in PRODUCT_FIELDS)
+# Fields that were added after the first ones, at the end; what was written before does not have them.
+LATER = frozenset(NAMES[6:])
 TEXTS = tuple(one.name for one in PRODUCT_FIELDS if one.kind == "string")
 # Those that answers can be limited to some values of, in their order.
 FACETS = tuple(one.name for one in PRODUCT_FIELDS if one.filtered == "values")

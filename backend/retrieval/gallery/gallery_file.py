@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backend.bundles import bundle
+from backend.catalogue.fields import LATER
 from backend.catalogue.sources.parquet.bounds import sizes_of
 from backend.errors import BundleError, CatalogueError
 from backend.files.plain_files import open_plain
@@ -83,8 +84,8 @@ class GalleryFile:
     def _judge(self, facts: pq.FileMetaData) -> None:
         """Compare what the file says of itself with what it has room for; raises ValueError."""
         schema = facts.schema.to_arrow_schema()
-        written = [field.name for field in SCHEMA if field.name in schema.names or not field.nullable]
-        if schema.names != written:  # a field that is newer than the file is not in it
+        written = [field.name for field in SCHEMA if field.name in schema.names or field.name not in LATER]
+        if schema.names != written:
             raise ValueError(f"it has the columns {schema.names!r:.200}")
         if other := [name for name in written if schema.field(name).type != SCHEMA.field(name).type]:
             raise ValueError(f"{other[0]} is of another type")
