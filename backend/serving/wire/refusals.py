@@ -57,7 +57,7 @@ REFUSALS = (
     Refusal("no_rows", 422, "The body holds no picture.", "json"),
     Refusal("too_many_rows", 413, "The body holds more pictures than allowed.", "json"),
     Refusal("answer_too_large", 413, "The answer would be larger than allowed.", "json"),
-    Refusal("bad_request", 400, "The form cannot be read.", "question"),
+    Refusal("bad_form", 400, "The form cannot be read.", "question"),
     Refusal("bad_form", 422, "The form holds no picture, or too many.", "question"),
     Refusal("bad_parameter", 422, "A parameter is given twice, or has a value that is not allowed.", "question"),
     Refusal("unknown_parameter", 422, "There is no parameter of that name.", "question"),

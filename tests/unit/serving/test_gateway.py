@@ -290,7 +290,7 @@ def test_a_form_without_a_picture_or_with_too_many_is_refused(http):
     one = [("a", ("a.png", PHOTO))]
     assert error_of(http.post("/v1/recommend", files=[("unlike", ("a.png", PHOTO))])) == (422, "bad_form")
     assert error_of(http.post("/v1/recommend", files=one * 9)) == (422, "bad_form")
-    assert error_of(http.post("/v1/recommend", files=one * 10)) == (400, "bad_request")
+    assert error_of(http.post("/v1/recommend", files=one * 10)) == (400, "bad_form")
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     assert error_of(http.post("/v1/recommend", content=b"no form at all", headers=broken))[0] in {400, 422}
     no_boundary = {"Content-Type": "multipart/form-data"}
