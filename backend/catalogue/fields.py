@@ -1,7 +1,8 @@
 """What is known of a product beside its id, picture, label and split: one definition, which everything else iterates over.
 
-A field is one entry of :class:`Details`, behind those that are there. From it come the column of the catalogue and of a bundle's gallery, the columns
-of a table that are taken for it, its filter, its place on cards, in the CSV and in the endpoint's answer.
+A field is one entry of :class:`Details`, behind those that are there. From it come the column of the catalogue and of a
+bundle's gallery, the columns of a table that are taken for it, its filter, its place on cards, in the CSV and in the
+endpoint's answer. A catalogue or a bundle that was written before opens, and has nothing in it.
 """
 
 from __future__ import annotations
