@@ -30,8 +30,9 @@ doctor: setup ## check that this machine is ready
 format: setup ## put every file into the one format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
 
-docs: setup ## write the reference of commands, settings and errors anew from the code
+docs: setup ## write the reference of commands, settings, errors and routes anew from the code
 	@$(BIN)/python -m tests.support.reference
+	@$(BIN)/python -m backend.serving.openapi
 
 check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff format --check -q .

@@ -7,23 +7,39 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.cli import outcome
 from backend.cli.main import parser
 from backend.errors import WorkbenchError
+from backend.serving.wire.records import RECORDS
+from backend.serving.wire.refusals import REFUSALS
+from backend.serving.wire.routes import PARAMS, QUESTION, ROUTES
 from backend.settings import PREFIX, ROOT, SecretStr, Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backend.serving.wire.shapes import Field, Schema
+
+_NAMES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list", "null": "null"}
 FOLDER = ROOT / "docs"
 _WRITTEN = "<!-- Written by `make docs` from the code: change it there. -->\n"
 _CALLS = (
     "Every command is called as `python -m backend COMMAND`, or as `twinset COMMAND` with the script that set-up writes\n"
     "to `.venv/bin`. `--help` works everywhere. `--json` prints exactly one JSON object on standard output, also on\n"
     'failure: `{"error": {"code": …, "message": …, "next_step": …}}`.'
+)
+_ROUTES = (
+    "What the [endpoint](endpoint.md) accepts, and what it answers. The same for programs: [openapi.json](openapi.json),\n"
+    "which the endpoint serves at `/openapi.json`."
 )
 STATUSES = {
     outcome.DONE: "Done",
@@ -42,6 +58,7 @@ def pages() -> dict[str, str]:
         "reference/cli.md": cli(),
         "reference/settings.md": settings(),
         "reference/errors.md": errors(),
+        "reference/routes.md": routes(),
         "decisions/README.md": decisions(),
     }
 
@@ -108,9 +125,8 @@ def _meaning(action: argparse.Action, text: str) -> str:
     return "; ".join(notes)
 
 
-def _table(first: str, rows: list[list[str]]) -> str:
-    cells = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
-    return "\n".join([f"| {first} | Meaning |", "|---|---|", *(f"| {line} |" for line in cells)])
+def _table(first: str, rows: Iterable[Iterable[str]]) -> str:
+    return _grid([first, "Meaning"], rows)
 
 
 def settings() -> str:
@@ -181,6 +197,67 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
     return ""
+
+
+def routes() -> str:
+    """Routes, parameters, answers and refusals of the endpoint, from the tables that its OpenAPI document is made of."""
+    rows = [[f"`{one.method} {one.path}`", f"`{one.scope}`" if one.scope else "none", one.title] for one in ROUTES]
+    refused = [[f"`{one.code}`" if one.code else "of the error met", str(one.status), one.meaning] for one in REFUSALS]
+    parts = [
+        "# Routes",
+        _WRITTEN,
+        _ROUTES,
+        _grid(["Route", "Scope", "What it does"], rows),
+        "## Parameters of /v1/recommend",
+        "They are in the address.",
+        _grid(["Parameter", "Type", "Meaning"], _rows(QUESTION)),
+        "## Parameters of /invocations",
+        "They are in the object `params` of the body.",
+        _grid(["Parameter", "Type", "Meaning"], _rows(PARAMS)),
+        "## Records",
+        "Of what is accepted and answered, by name.",
+        *(
+            part
+            for record in RECORDS
+            for part in (
+                f"### {record.name}",
+                record.meaning,
+                _grid(["Field", "Type", "Meaning"], _rows(record.fields)),
+            )
+        ),
+        "## Refusals",
+        "The code is in `error.code` of the answer.",
+        _grid(["Code", "Status", "Meaning"], refused),
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _rows(given: Iterable[Field]) -> list[list[str]]:
+    return [[f"`{one.name}`", f"{_type(one.schema)}{', several' if one.several else ''}", one.meaning] for one in given]
+
+
+def _type(schema: Schema) -> str:
+    """A type as people read it; see :mod:`backend.serving.wire.shapes`."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" if value else "empty" for value in schema["enum"])
+    kind = schema.get("type", "any")
+    kinds = kind if isinstance(kind, list) else [kind]
+    text = " or ".join(_NAMES.get(one, one) for one in kinds)
+    if "items" in schema:
+        text = text.replace("list", f"list of {_type(schema['items'])}")
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        text += f" of {_type(schema['additionalProperties'])} by name"
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    limits = f", {low} to {high}" if low is not None and high is not None else ""
+    return f"{text}{limits}{', default ' + json.dumps(schema['default']) if 'default' in schema else ''}"
+
+
+def _grid(heads: list[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in (heads, *rows)]
+    return "\n".join([f"| {lines[0]} |", "|---" * len(heads) + "|", *(f"| {line} |" for line in lines[1:])])
 
 
 def decisions() -> str:
