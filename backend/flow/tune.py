@@ -23,7 +23,6 @@ CLOSE = 1e-6  # figures are shares of queries; a bit of another kind of processo
 
 def tune_step(request: TuneRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Run a sweep, or go on with one; a request that was carried out in part is taken up where it ended."""
-    from backend.tuning.checks import check_algorithm
     from backend.tuning.sweep import result_of
 
     plan = request.plan if request.plan.name else replace(request.plan, name=new_sweep_name(request.plan.catalogue))
@@ -36,7 +35,6 @@ def tune_step(request: TuneRequest, settings: Settings, progress: Progress) -> d
     with folder.held(progress):
         folder = (_resumed if request.resume else _begun)(request, settings)
         plan = folder.plan()
-        check_algorithm(plan.algorithm)
         status = (_here if plan.engine == "serial" else _on_spark)(folder, settings, progress)
         return result_of(folder, status)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from backend.errors import WorkbenchError
     from backend.training.costs import Estimate
-    from backend.tuning.plan import Algorithm, SweepPlan
+    from backend.tuning.plan import SweepPlan
 
     Counts = Mapping[str, Mapping[str, int]]
 
@@ -80,7 +79,6 @@ def check_sweep(plan: SweepPlan, by_label: Counts, machine: Machine, *, slots: i
     """
     try:
         plan.check()
-        check_algorithm(plan.algorithm)
         unseen = held_out(plan.objective, by_label, seed=plan.seed)
         _check_slots(plan, slots)
         learnt = {label: counts for label, counts in by_label.items() if label not in unseen}
@@ -102,19 +100,6 @@ def slots_of(master: str, cores: int) -> int:
         return 0
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return 1 if not inside else cores if inside == "*" else int(inside)
-
-
-def check_algorithm(name: Algorithm) -> None:
-    """Check that what an algorithm needs is installed.
-
-    Raises:
-        EnvironmentUnready: Adaptive TPE asks models of LightGBM for its settings, and that is not there.
-    """
-    if name == "adaptive-tpe" and find_spec("lightgbm") is None:
-        raise EnvironmentUnready(
-            "Adaptive TPE asks models of LightGBM for its settings, and the package lightgbm is not installed.",
-            next_step="Install it with `pip install lightgbm`, or use tpe.",
-        )
 
 
 def examples(plan: SweepPlan, count: int) -> list[dict[str, Any]]:

@@ -71,12 +71,8 @@ def algorithm(name: Algorithm, *, trials: int) -> Callable[..., list[dict[str, A
 
     if name == "random":
         return rand.suggest  # type: ignore[no-any-return]
-    if name == "tpe":
-        at_random = min(max(trials // SHARE_AT_RANDOM, FEWEST_AT_RANDOM), MOST_AT_RANDOM)
-        return partial(tpe.suggest, n_startup_jobs=at_random, verbose=False)
-    from hyperopt import atpe
-
-    return atpe.suggest  # type: ignore[no-any-return]
+    at_random = min(max(trials // SHARE_AT_RANDOM, FEWEST_AT_RANDOM), MOST_AT_RANDOM)
+    return partial(tpe.suggest, n_startup_jobs=at_random, verbose=False)
 
 
 @dataclass

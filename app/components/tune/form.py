@@ -11,7 +11,7 @@ from app.components.tune import space as tune_space
 from app.components.tune import words as tune_words
 from app.services import common, tuning
 from backend.training.config import PRESETS
-from backend.tuning.plan import MOST_AT_A_TIME, MOST_TRIALS, Budget, Objective, SweepPlan
+from backend.tuning.plan import ALGORITHMS, MOST_AT_A_TIME, MOST_TRIALS, Budget, Objective, SweepPlan
 
 if TYPE_CHECKING:
     from backend.tuning.checks import SweepCheck
@@ -126,7 +126,7 @@ def _further() -> dict[str, Any]:
             "name": st.text_input("Name of the sweep", key="tune_name", placeholder="Made from the time").strip(),
             "algorithm": st.selectbox(
                 "Values are chosen",
-                list(tune_words.ALGORITHMS),
+                ALGORITHMS,
                 format_func=tune_words.ALGORITHMS.__getitem__,
                 key="tune_algorithm",
             ),

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 
 import pytest
 
+from app.components.tune import words
 from backend.errors import ConfigurationError
+from backend.flow.requests import TuneRequest
+from backend.flow.tune import final_request, tune_step
+from backend.progress import NullProgress
 from backend.training.config import preset
 from backend.training.ranks.preflight import Machine
 from backend.tuning.budget import Clock, ending_of, planned_s, remaining_s, since_best, trained_share
 from backend.tuning.checks import check_sweep, examples, slots_of
-from backend.tuning.plan import Budget, Objective, SweepPlan, trial_seed
+from backend.tuning.plan import ALGORITHMS, Budget, Objective, SweepPlan, trial_seed
 from backend.tuning.records import TrialState
+from backend.tuning.report import comparison, summary_of
 from backend.tuning.space import Dimension, Space
-from tests.support.sweeps import record
+from tests.support.sweeps import record, stored_sweep
 
 RATE = Dimension("loguniform", low=1e-4, high=1e-2)
 PLAN = SweepPlan("autumn", "shop", 3, preset("resnet", epochs=9), Space({"learning_rate": RATE}), budget=Budget(10))
@@ -111,14 +115,21 @@ def test_labels_that_no_trial_learns_are_said_and_too_few_are_refused():
     assert "too few to keep 1 from learning" in problem.message
 
 
-def test_adaptive_tpe_without_its_package_says_what_to_install():
-    found = check_sweep(changed(algorithm="adaptive-tpe"), COUNTS, MACHINE)
-    if find_spec("lightgbm") is None:
-        (problem,) = found.problems
-        assert "lightgbm is not installed" in problem.message
-        assert "pip install lightgbm" in problem.next_step
-    else:
-        assert found.problems == ()
+def test_adaptive_tpe_is_not_offered_and_a_sweep_that_had_it_is_read_but_not_gone_on_with(settings):
+    assert "adaptive-tpe" not in ALGORITHMS
+    asked = changed(algorithm="adaptive-tpe")
+    (problem,) = check_sweep(asked, COUNTS, MACHINE).problems
+    assert "no longer offered" in problem.message
+    assert "tpe or random" in problem.next_step
+    stored = stored_sweep(settings.sweeps_dir, record(1, value=0.5), plan=asked)
+    found = summary_of(stored)
+    assert (found.plan, found.best.value) == (asked, 0.5)
+    assert comparison(found, found)["first"]["algorithm"] in words.ALGORITHMS
+    assert final_request(settings, stored.name, 1).config.learning_rate == 1e-4
+    for resume in (True, False):
+        with pytest.raises(ConfigurationError, match="no longer offered"):
+            tune_step(TuneRequest(asked, resume=resume), settings, NullProgress())
+    assert stored.plan() == asked
 
 
 def test_a_space_smaller_than_the_budget_is_said():
