@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import re
+import ssl
 import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import requests
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from backend.errors import DatasetDamaged, DatasetUnavailable, SettingsError
 from backend.files.storage import disk_watched
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 17
 _RANGE_NOT_SATISFIABLE = 416
-_PARTIAL = 206
+_PARTIAL, _REDIRECTION = 206, 300
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -110,40 +111,57 @@ def _fetch_all(url: str, part: Path, on_bytes: Callable[[int, int], None], patie
 
 def _fetch_rest(url: str, part: Path, on_bytes: Callable[[int, int], None], patience: Patience) -> None:
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
+    asked = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    trusted = ssl.get_default_verify_paths()  # the system's certificates, a company's own among them
     try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=patience.timeout_s)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        raise _refusal(error, url, part) from error
-    except urllib.error.URLError as error:
-        raise DatasetUnavailable(
-            f"{url} cannot be reached: {error.reason}.",
-            next_step="Check the network, or set TWINSET_FASHION_MNIST_DIR to a folder that has the four files.",
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _Interrupted(str(error) or type(error).__name__) from error
+        response = requests.get(
+            url, headers=asked, stream=True, timeout=patience.timeout_s, verify=trusted.cafile or trusted.capath or True
+        )
+    except requests.RequestException as error:
+        raise _unanswered(error, url) from error
     with response:
+        if response.status_code >= _REDIRECTION:
+            raise _refusal(response, url, part)
         start, total = _extent(response, have)
         _append(response, part, start, total, on_bytes)
 
 
-def _refusal(error: urllib.error.HTTPError, url: str, part: Path) -> Exception:
-    error.close()
-    if error.code == _RANGE_NOT_SATISFIABLE:
+def _unanswered(error: requests.RequestException, url: str) -> Exception:
+    """Say why nobody answered; a connection that was there and broke off may be made again."""
+    cause = error.args[0] if error.args else None
+    broke_off = isinstance(error, requests.ReadTimeout) or not isinstance(cause, MaxRetryError)
+    if isinstance(error, requests.ConnectionError | requests.ReadTimeout) and broke_off:
+        return _Interrupted(_innermost(error))
+    return DatasetUnavailable(
+        f"{url} cannot be reached: {_innermost(error)}.",
+        next_step="Check the network, or set TWINSET_FASHION_MNIST_DIR to a folder that has the four files.",
+    )
+
+
+def _innermost(error: BaseException) -> str:
+    """Return what the system said, below the layers that pass it on with their own names in front."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _refusal(response: requests.Response, url: str, part: Path) -> Exception:
+    status = response.status_code
+    if status == _RANGE_NOT_SATISFIABLE:
         part.unlink(missing_ok=True)  # more is here than there is to have: it is not this file
         return _Interrupted("what was here did not fit")
-    if error.code in _TRY_AGAIN:
-        return _Interrupted(f"the server answered {error.code}")
+    if status in _TRY_AGAIN:
+        return _Interrupted(f"the server answered {status}")
     return DatasetUnavailable(
-        f"{url} is refused: the server answered {error.code} {error.reason}.",
+        f"{url} is refused: the server answered {status} {response.reason}.",
         next_step="Check the address and the proxy settings, or set TWINSET_FASHION_MNIST_DIR.",
     )
 
 
-def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int]:
+def _extent(response: requests.Response, have: int) -> tuple[int, int]:
     """Return where this answer's first byte belongs, and the size of the whole file (0 when unknown)."""
     length = int(response.headers.get("Content-Length") or 0)
-    if response.status != _PARTIAL:
+    if response.status_code != _PARTIAL:
         return 0, length
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != have:
@@ -152,9 +170,10 @@ def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int]:
 
 
 def _append(
-    response: http.client.HTTPResponse, part: Path, start: int, total: int, on_bytes: Callable[[int, int], None]
+    response: requests.Response, part: Path, start: int, total: int, on_bytes: Callable[[int, int], None]
 ) -> None:
     done = start
+    response.raw.enforce_content_length = False  # how much arrived is counted here, and kept
     with part.open("r+b" if start else "wb") as stream:
         stream.seek(start)
         on_bytes(done, total)
@@ -167,11 +186,13 @@ def _append(
         raise _Interrupted(f"{done:,} of {total:,} bytes arrived")
 
 
-def _next(response: http.client.HTTPResponse) -> bytes:
+def _next(response: requests.Response) -> bytes:
+    """Return what arrived, as it was sent: the checksum is that of the file, whatever a server says of its encoding."""
     try:
-        return response.read(_CHUNK)
-    except (OSError, http.client.HTTPException) as error:
-        raise _Interrupted(str(error) or type(error).__name__) from error
+        data: bytes = response.raw.read1(_CHUNK, decode_content=False)
+    except (OSError, HTTPError) as error:
+        raise _Interrupted(_innermost(error)) from error
+    return data
 
 
 def _write(write: Callable[..., object], *data: bytes) -> None:
