@@ -111,7 +111,7 @@ def _fetch_all(url: str, part: Path, on_bytes: Callable[[int, int], None], patie
 
 def _fetch_rest(url: str, part: Path, on_bytes: Callable[[int, int], None], patience: Patience) -> None:
     have = part.stat().st_size if part.exists() else 0
-    asked = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    asked = {"Accept-Encoding": "identity", "Connection": "close"} | ({"Range": f"bytes={have}-"} if have else {})
     trusted = ssl.get_default_verify_paths()  # the system's certificates, a company's own among them
     try:
         response = requests.get(

@@ -32,6 +32,8 @@ class Site:
     ranges: bool = True
     answers: list[int] = field(default_factory=list)  # statuses to answer with first
     asked: list[str | None] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)  # from a path to another address
+    headers: dict[str, str] = field(default_factory=dict)  # of every body
     url: str = ""
 
 
@@ -41,6 +43,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         asked = self.headers.get("Range")
         self.site.asked.append(asked)
+        if self.path in self.site.moved:
+            self.send_response(302)
+            self.send_header("Location", self.site.moved[self.path])
+            self.end_headers()
+            return
         content = self.site.files.get(self.path)
         if self.site.answers or content is None:
             self.send_error(self.site.answers.pop(0) if self.site.answers else 404)
@@ -56,6 +63,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
+        for header in self.site.headers.items():
+            self.send_header(*header)
         self.end_headers()
         is_cut, self.site.cuts = self.site.cuts > 0, max(self.site.cuts - 1, 0)
         self.wfile.write(content[start:][: self.site.cut_after] if is_cut else content[start:])
@@ -144,10 +153,48 @@ def test_nobody_at_the_address_is_noticed_at_once(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     started = time.monotonic()
-    with pytest.raises(DatasetUnavailable, match="cannot be reached") as caught:
+    with pytest.raises(DatasetUnavailable, match=r"/x cannot be reached: \[Errno 111\] Connection refused\.") as caught:
         download(f"http://127.0.0.1:{port}/x", tmp_path / "x", md5=MD5, on_bytes=lambda *_: None)
     assert time.monotonic() - started < 3
     assert "TWINSET_FASHION_MNIST_DIR" in caught.value.next_step
+
+
+def test_a_file_that_has_moved_is_followed_from_where_its_part_ends(site, tmp_path):
+    site.moved["/file"] = "/elsewhere"
+    site.files = {"/elsewhere": CONTENT}
+    (tmp_path / "x.part").write_bytes(CONTENT[:300_000])
+    assert fetch(site, tmp_path / "x").read_bytes() == CONTENT
+    assert site.asked == ["bytes=300000-", "bytes=300000-"]
+
+
+@pytest.mark.parametrize("where", ["/file", "file:///etc/hostname"], ids=["in a circle", "out of the web"])
+def test_where_a_redirection_leads_nowhere_it_is_said(site, tmp_path, where):
+    site.moved["/file"] = where
+    with pytest.raises(DatasetUnavailable, match="cannot be reached: ") as caught:
+        fetch(site, tmp_path / "x")
+    assert caught.value.next_step
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_kept_as_it_is_sent_whatever_the_server_calls_its_encoding(site, tmp_path):
+    site.headers["Content-Encoding"] = "gzip"
+    assert fetch(site, tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_a_proxy_is_asked_where_the_environment_names_one(site, tmp_path, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", site.url)
+    site.files = {"http://elsewhere.invalid/file": CONTENT}
+    path = download("http://elsewhere.invalid/file", tmp_path / "x", md5=MD5, on_bytes=lambda *_: None, patience=QUICK)
+    assert path.read_bytes() == CONTENT
+
+
+def test_an_answer_that_does_not_come_is_an_interruption(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing on them
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        with pytest.raises(DatasetUnavailable, match=r"broke off 2 times: timed out\."):
+            download(url, tmp_path / "x", md5=MD5, on_bytes=lambda *_: None, patience=Patience(0.05, 2, 0.01))
 
 
 def test_only_web_addresses_are_opened(tmp_path):
