@@ -184,6 +184,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported_or_says_w
     assert {name: distributions for name, distributions in libraries.items() if not distributions & known} == {}
     used = set().union(*libraries.values())
     assert {name for name, why in own.items() if name not in used and not why} == set()
+    assert {name for name, why in own.items() if name in used and why} == set(), "imported by now: say by whom instead"
 
 
 def test_no_module_at_a_root_has_the_name_of_a_library(repository):
