@@ -21,7 +21,7 @@ GOOD, FAIR = 0.95, 0.85
 ENGINE_NAMES: dict[Engine, str] = {"twinset": "Twinset", "umap-learn": "umap-learn"}
 ENGINE_COSTS: dict[Engine, str] = {
     "twinset": "UMAP on all cores. The faster one, with trustworthiness within 1 % of umap-learn.",
-    "umap-learn": "The reference implementation of UMAP, on one core. Takes two to four times as long.",
+    "umap-learn": "The reference implementation of UMAP, on one core. Takes about twice as long.",
 }
 
 
