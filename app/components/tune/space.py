@@ -13,7 +13,7 @@ from app.components.tune import words as tune_words
 from app.services import tuning
 from backend.errors import ConfigurationError
 from backend.training.config import RANGES, TrainConfig
-from backend.tuning.space import FIELDS, LOGARITHMIC, QUANTISED, Dimension, Kind, Space, is_whole, kinds_of, offered
+from backend.tuning.space import FIELDS, QUANTISED, Dimension, Kind, Space, is_whole, kinds_of, offered
 
 if TYPE_CHECKING:
     from backend.tuning.plan import SweepPlan
@@ -151,8 +151,3 @@ def offer_to_save(space: Space) -> None:
                 notices.show(error)
             else:
                 st.success(f"Saved as {words.plain(name.strip())}.", icon=":material/check:")
-
-
-def logarithmic(space: Space, name: str) -> bool:
-    """Whether a field is drawn on a logarithmic axis."""
-    return space.dimensions[name].kind in LOGARITHMIC
