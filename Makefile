@@ -9,7 +9,7 @@ FLOOR := 85
 PAGES := ui and not spark and not tf and not mlflow and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo doctor check format docs test fast bench requirements clean
+.PHONY: help setup run demo doctor check format docs test test-engines test-browser bench requirements clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -41,12 +41,19 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/lint-imports --config pyproject.toml
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(MEASURED)
 
-# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`.
+# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`, nor do the engines and the browser.
 test: MEASURED := --cov --cov-report= --cov-fail-under=0
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)" $(MEASURED) --cov-append
-	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES))" $(MEASURED) --cov-append
 	$(if $(MEASURED),$(BIN)/coverage report --sort=miss --fail-under=$(FLOOR))
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-browser
+
+# Side by side: each waits much of its time, for a JVM or for a page.
+test-engines:
+	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES)) and not browser"
+
+test-browser:
+	$(BIN)/python -m pytest -q -m "browser"
 
 bench: setup ## upload to painted neighbours, in a real browser
 	@$(BIN)/python -m tests.benchmarks.find_similar --json
