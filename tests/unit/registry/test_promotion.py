@@ -205,7 +205,7 @@ def test_what_may_replace_a_catalogue_still_passes_the_other_checks(home, other,
     to(home, 1)
     manifest = bundle.read_manifest(other)
     metrics = {f"{bundle.INDEX_METRICS}fidelity_at_10": 0.5}
-    bundle.write_manifest(other, replace(manifest, metrics=metrics, index=replace(manifest.index, kind="hnsw")))
+    bundle.write_manifest(other, replace(manifest, metrics=metrics, index=replace(manifest.index, kind="approximate")))
     with pytest.raises(PromotionRefused, match="Fidelity: "):
         run_request(DeployRequest("small", replace_catalogue=True), home, NullProgress())
     assert champion(home) == 1
