@@ -13,7 +13,7 @@ from backend.projection.options import ENGINES, ProjectionOptions
 from backend.projection.place import place
 from backend.projection.reduce import reduce
 from backend.projection.worth import map_neighbours, trustworthiness
-from backend.retrieval.indexes.index import ExactIndex
+from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.neighbour_graph import build_graph
 
 pytestmark = pytest.mark.slow

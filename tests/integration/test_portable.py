@@ -27,7 +27,7 @@ from backend.registry.fetching import fetch_champion
 from backend.retrieval.gallery.gallery import load_vectors
 from backend.retrieval.indexes.cells import Cells, owners_of
 from backend.serving.answers import InvokedRow
-from backend.serving.client import local_client
+from backend.serving.clients import local_client
 from backend.serving.gateway import build_app
 from backend.serving.served import load_champion
 from tests.fixtures.base import settings_for
