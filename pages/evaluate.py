@@ -9,7 +9,7 @@ from app.components.jobs import panel
 from app.components.shared import model_picker
 
 st.title("Evaluate")
-st.caption("Each product of the test split is asked about; a neighbour with the same label counts as right.")
+st.caption("Each product of the test split is a query; a neighbour with the same label counts as correct.")
 
 # 1. Which model, and what to measure of it.
 model = model_picker.choose()

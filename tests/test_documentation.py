@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import tomllib
@@ -225,4 +226,19 @@ def test_what_troubleshooting_quotes_is_what_twinset_says(repository, documents)
 def test_documents_are_written_in_plain_english(documents):
     ours = {path: text for path, text in documents.items() if path.removeprefix("docs/") not in reference.pages()}
     found = [(path, turn) for path, text in ours.items() for turn in TURNS if turn in " ".join(text.split()).lower()]
+    assert found == []
+
+
+def test_what_users_read_is_in_plain_english(repository):
+    """Words of pages, messages, help texts; docstrings and comments are for those who change the code."""
+    found = []
+    for path in sorted(path for top in ("app", "backend", "pages") for path in (repository / top).rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        notes = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        texts = [
+            node.value.lower()
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in notes
+        ]
+        found += [(path.name, turn, text) for text in texts for turn in TURNS if turn in " ".join(text.split())]
     assert found == []

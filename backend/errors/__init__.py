@@ -25,7 +25,7 @@ WorkbenchError
 ├── RegistryError             MLflow refused, or has no such model
 │   └── PromotionRefused      a model that the gate in front of an alias does not let through
 ├── EndpointError
-│   ├── EndpointUnreachable   nobody answers at the address
+│   ├── EndpointUnreachable   nothing answers at the address
 │   ├── EndpointDenied        the token is wrong or missing
 │   └── EndpointRejected      the endpoint answered with a typed refusal
 └── JobError
@@ -239,7 +239,7 @@ class EndpointError(WorkbenchError):
 
 
 class EndpointUnreachable(EndpointError):
-    """Nobody answers at the endpoint's address."""
+    """The endpoint cannot be reached."""
 
     code = "endpoint_unreachable"
 

@@ -87,7 +87,7 @@ def run_request(
     """
     kind = JOB_KINDS.get(getattr(request, "kind", ""))
     if kind is None:
-        raise JobError(f"Nothing carries out {type(request).__name__}.")
+        raise JobError(f"No step is registered for {type(request).__name__}.")
     if kind.waits_for:
         await_jobs(kind.waits_for, request, settings, progress, active)
     more = {"active": active} if kind.asks_jobs else {}

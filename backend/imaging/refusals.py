@@ -29,7 +29,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise ImageRejected(
             f"The picture has {width} x {height} pixels, which is too long and narrow to show a product.",
             code="too_narrow",
-            next_step=f"Cut it, so that its longer side is at most {MOST_ASPECT} times its shorter one.",
+            next_step=f"Crop it until its longer side is at most {MOST_ASPECT} times its shorter one.",
         )
     if min(size) < MIN_SIDE:
         raise ImageRejected(

@@ -47,7 +47,7 @@ def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patien
     if not is_alive:
         return Verdict(
             JobState.LOST,
-            "The job's process ended without a word: it was killed, perhaps because memory ran out.",
+            "The job's process was killed unexpectedly, possibly because it ran out of memory.",
             _READ_LOG,
         )
     silent_s = tick - (job.heartbeat_tick or 0.0)

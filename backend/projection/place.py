@@ -50,7 +50,7 @@ def place(
     near, distances = near[:neighbours], distances[:neighbours]
     if not len(near) or not np.isfinite(distances).all():
         raise ProjectionError(
-            "The product has no neighbours on this map, so that it cannot be placed.",
+            "The product cannot be placed: it has no neighbours on this map.",
             next_step="Draw the map again.",
         )
     chords = np.sqrt(2.0 * np.maximum(np.asarray(distances, dtype=np.float64), 0.0))

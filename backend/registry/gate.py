@@ -56,7 +56,7 @@ def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Chec
             METRICS, passed=False, says="It was not evaluated with this index, so nothing says it is no worse."
         )
     if theirs is None:
-        return Check(METRICS, passed=True, says="The champion was not evaluated, so that it sets no measure.")
+        return Check(METRICS, passed=True, says="The champion was not evaluated, so there is nothing to compare with.")
     return _compared(theirs, mine)
 
 

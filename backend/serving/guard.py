@@ -216,7 +216,7 @@ def incident(error: BaseException) -> WorkbenchError:
 async def http_error(_request: Request, error: Exception) -> JSONResponse:
     """Type what the router refuses: no such path, not that method."""
     status = error.status_code if isinstance(error, HTTPException) else _INTERNAL
-    codes = {404: ("not_found", "There is no such address here."), 405: ("bad_method", "Not with this method.")}
+    codes = {404: ("not_found", "Not found."), 405: ("bad_method", "Method not allowed.")}
     code, message = codes.get(status, ("bad_request", "The request cannot be read."))
     step = "docs/reference/endpoint.md lists the endpoint's addresses."
     response = error_response(EndpointRejected(message, code=code, status=status, next_step=step))

@@ -51,7 +51,7 @@ class TooFast(EndpointRejected):
         self,
         retry_after_s: float,
         *,
-        message: str = "This token asks more often than it may.",
+        message: str = "Rate limit exceeded for this token.",
         then: str = "and ask with several pictures at once",
     ) -> None:
         self.retry_after_s = max(1, math.ceil(retry_after_s))

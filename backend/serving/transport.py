@@ -62,7 +62,7 @@ class Transport:
             options: As for ``requests.request``.
 
         Raises:
-            EndpointUnreachable: Nobody answers, or not in time.
+            EndpointUnreachable: It cannot be reached, or does not answer in time.
         """
         options.setdefault("timeout", (CONNECT_TIMEOUT_S, self._timeout_s))
         last = self._retries if again else 0
@@ -73,11 +73,11 @@ class Transport:
                 raise self._unreachable(f"The endpoint at {self.url} did not answer in time.") from error
             except requests.ConnectionError as error:
                 if attempt == last:
-                    raise self._unreachable(f"Nobody answers at {self.url}.") from error
+                    raise self._unreachable(f"Cannot reach {self.url}.") from error
                 self._sleep(_FIRST_WAIT_S * 2**attempt)
                 continue
             except requests.RequestException as error:
-                raise self._unreachable(f"Nobody answers at {self.url}.") from error
+                raise self._unreachable(f"Cannot reach {self.url}.") from error
             wait_s = _wait_s(response, attempt)
             if attempt == last or wait_s is None:
                 break

@@ -188,7 +188,7 @@ def _check_choice(name: str, dimension: Dimension) -> None:
 def _check_range(name: str, dimension: Dimension) -> None:
     if dimension.kind not in kinds_of(name):
         raise ConfigurationError(
-            f"{name} cannot vary as {dimension.kind}.", next_step=f"It can as {', '.join(kinds_of(name))}."
+            f"{name} cannot be sampled as {dimension.kind}.", next_step=f"Supported: {', '.join(kinds_of(name))}."
         )
     for end in (dimension.low, dimension.high):
         _check_bound(name, end, whole=False)

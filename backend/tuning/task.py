@@ -167,7 +167,7 @@ def told(error: BaseException, record: TrialRecord) -> tuple[str, str]:
 def killed(tries: int = 1) -> tuple[str, str]:
     """Say what is known of a trial whose process is gone."""
     often = "" if tries < MOST_TRIES else f", {tries} times"
-    return f"The trial's process was killed or crashed{often}, for want of memory perhaps.", _MEMORY_NEXT
+    return f"The trial's process was killed or crashed{often}, possibly because it ran out of memory.", _MEMORY_NEXT
 
 
 def attempt() -> int:

@@ -344,7 +344,7 @@ def test_a_killed_worker_is_lost_with_its_log_and_without_orphans(runner):
     until(lambda: is_gone(job.pid))
     [lost] = runner.reconcile()
     assert (lost.id, lost.state) == (job.id, JobState.LOST)
-    assert "ended without a word" in lost.error
+    assert "was killed unexpectedly" in lost.error
     assert "log" in lost.next_step
     assert "begins" in runner.log_tail(job.id, 10)
     assert all(is_gone(pid) for pid in born)

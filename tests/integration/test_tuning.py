@@ -256,7 +256,7 @@ def test_a_trial_whose_process_is_killed_is_said_and_the_sweep_goes_on(spark, sm
     states = {record.number: record.state for record in folder.trials()}
     assert states.pop(killer.victim) is TrialState.FAILED
     assert set(states.values()) == {TrialState.DONE}
-    assert "was killed or crashed, for want of memory perhaps" in folder.trial(killer.victim).reason
+    assert "was killed or crashed, possibly because it ran out of memory" in folder.trial(killer.victim).reason
 
 
 @pytest.mark.spark

@@ -84,10 +84,10 @@ def test_an_older_version_is_shown_as_it_was_and_leads_back_to_the_newest(screen
     test = screen.open("catalogue", version="4")
     assert_calm(test)
     assert figures(test)["Products"] == "60"
-    assert "You look at version 4 of 5" in texts(test)
+    assert "You are viewing version 4 of 5" in texts(test)
     press(test, "Back to the newest")
     assert figures(test)["Products"] == "59"
-    assert "You look at version" not in texts(test)
+    assert "You are viewing version" not in texts(test)
 
 
 def test_whoever_looks_at_the_newest_goes_on_to_the_next(screen, shop_catalogue):

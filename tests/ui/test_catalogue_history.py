@@ -145,7 +145,7 @@ def test_a_ticked_version_is_opened(moved):
     test = tick(moved.open("catalogue", view="History"), 2)
     press(test, "Open this version")
     assert_calm(test)
-    assert "You look at version 2 of 5" in texts(test)
+    assert "You are viewing version 2 of 5" in texts(test)
     assert grid(test)
 
 

@@ -74,7 +74,7 @@ def show_figures(summary: CatalogueSummary) -> None:
 def _say_older(summary: CatalogueSummary, newest: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
-            f"You look at version {summary.version:d} of {newest:d}, of {words.plain(words.moment(summary.committed_at))}.",
+            f"You are viewing version {summary.version:d} of {newest:d} ({words.plain(words.moment(summary.committed_at))}).",
             icon=":material/history:",
         )
         st.button("Back to the newest", icon=":material/last_page:", on_click=state.open_version)

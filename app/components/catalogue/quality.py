@@ -107,7 +107,7 @@ def _pictures(summary: CatalogueSummary, table: QualityTable, measured: int) -> 
         summary.name, summary.version, measured, ranges=ranges, flags=flags, offset=offset, limit=PAGE_SIZE
     )
     if not found:
-        st.info("No product lies in all of these ranges. Widen one.", icon=":material/search_off:")
+        st.info("No product is within all of these ranges. Widen one of them.", icon=":material/search_off:")
         return
     st.caption(f"{words.count(total, 'product')}; click one to find similar products")
     browser.find_similar([_card(product, table) for product in found], key="quality_grid")

@@ -76,7 +76,7 @@ def tidied(result: dict[str, Any]) -> list[str]:
         found.append(
             f"{words.count(before, 'file')} of {result['catalogue']} became {after:,}."
             if after != before
-            else f"There was nothing to write together in {result['catalogue']}: {words.count(before, 'file')}."
+            else f"There was nothing to compact in {result['catalogue']}: {words.count(before, 'file')}."
         )
     if "files_removed" in result:
         files = words.count(result["files_removed"], "old file was", "old files were")

@@ -34,13 +34,13 @@ def show_health() -> None:
                 "Answer time, p50",
                 _time(found.p50_ms),
                 border=True,
-                help="Half of the newest 1,000 answers took no longer",
+                help="Median of the newest 1,000 answers",
             )
             st.metric(
                 "Answer time, p95",
                 _time(found.p95_ms),
                 border=True,
-                help="19 of 20 of the newest 1,000 answers took no longer",
+                help="95 % of the newest 1,000 answers were at least as fast",
             )
 
 

@@ -20,7 +20,7 @@ EXPECTED = 3  # products expected again unless the user chooses others
 
 def show() -> None:
     """Show the golden queries, and let the user give one up."""
-    st.caption("Before a version becomes champion, it is asked these pictures and must answer as approved.")
+    st.caption("Before a version becomes champion, it must answer these pictures as approved.")
     queries = deploy.golden_queries()
     if not queries:
         st.info(

@@ -104,7 +104,7 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
             type="primary",
             icon=":material/rocket_launch:",
             disabled=is_refused and not reason,
-            help="The gate is asked anew; only a written reason overrules it.",
+            help="The gate is checked again; only a written reason overrules it.",
         )
         challenge = st.button(
             "Make it challenger",

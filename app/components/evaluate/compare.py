@@ -86,7 +86,7 @@ def _queries(found: Comparison, first: Manifest, second: Manifest, report: Evalu
         ids: tuple[str, ...] = (asked.strip(),)
         page_key = ""
     elif not kinds:
-        st.success("Both models answer every product rightly.", icon=":material/check:")
+        st.success("Both models are correct for every product.", icon=":material/check:")
         return
     else:
         kind: Kind = st.pills(

@@ -18,8 +18,8 @@ HELP = {
     "network. A model that does not beat them has learnt nothing of use. Takes longer.",
     "robustness": "Also asks with the same pictures turned by 15 degrees, cut off by a tenth, darkened, and saved as a "
     "poor JPEG. Takes longer.",
-    "without_duplicates": "Leaves out test products whose picture stands in the gallery, too, or nearly: to find those "
-    "is no achievement.",
+    "without_duplicates": "Leaves out test products whose picture, or nearly the same one, is also in the gallery: "
+    "finding those is no achievement.",
     "against": "Models that are scored beside this one, in every table.",
     "k": "How many of the nearest products Precision@k and Hit rate@k look at.",
     "bootstrap": "How often the test products are drawn anew to find out how sure a figure is.",

@@ -24,7 +24,7 @@ CHANGE_TITLES = {
     "darker": "Darker (0.6 times as bright)",
     "jpeg": "Poor JPEG (quality 30)",
 }
-_SURE = "In 95 of 100 such tests the figure lies between these two."
+_SURE = "95 % confidence interval, by resampling the test products."
 
 
 def span(rate: Estimate, *, digits: int = 1) -> str:

@@ -82,8 +82,8 @@ def hubs_sentence(k: int, never: int, size: int, skewness: float) -> str:
         else "recommendations are spread fairly evenly over the products"
     )
     return (
-        f"In lists of the {k} nearest products, {words.count(never)} of {words.count(size, 'product')} "
-        f"({words.percent(never / max(size, 1), digits=1)}) never stand: {even} (skewness {skewness:.2f})."
+        f"{words.count(never)} of {words.count(size, 'product')} ({words.percent(never / max(size, 1), digits=1)}) never "
+        f"appear among another product's {k} nearest: {even} (skewness {skewness:.2f})."
     )
 
 

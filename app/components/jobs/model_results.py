@@ -49,7 +49,7 @@ def measured(result: dict[str, Any]) -> list[str]:
     found = f"{words.percent(result['fidelity'], digits=2)} of the exact {result['k']} nearest"
     return [
         f"The {result['kind']} index of {result['model']} finds {found} among {words.count(result['size'], 'product')}.",
-        f"Half of the searches take {result['p50_ms']:.2f} ms, nineteen of twenty {result['p95_ms']:.2f} ms.",
+        f"Median latency {result['p50_ms']:.2f} ms, p95 {result['p95_ms']:.2f} ms.",
     ]
 
 

@@ -113,8 +113,8 @@ def show_recipes() -> None:
     """Show how to ask from a shell and from Python; the token is left to the reader."""
     url = shown(common.settings().effective_endpoint_url)
     st.caption(
-        f"`TOKEN` stands for the token: make one under Tokens. This app's own lies in the file `{APP_TOKEN_FILE}` "
-        "in the home folder, unless the settings name one."
+        f"`TOKEN` is a placeholder: create a token under Tokens. This app's own is stored in the file "
+        f"`{APP_TOKEN_FILE}` in the home folder, unless the settings name one."
     )
     base = url.rstrip("/").removesuffix("/invocations")
     recipes = {"Shell": (CURL, "bash"), "Python": (PYTHON, "python"), "MLflow's protocol": (INVOKE, "python")}

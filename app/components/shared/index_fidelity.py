@@ -27,8 +27,8 @@ def render(model_name: str) -> None:
                 {
                     "Kind": KINDS[arm.kind] + (" (in use)" if arm.is_served else ""),
                     f"Found of the nearest {report.k}": words.percent(arm.fidelity, digits=2),
-                    "Half of the searches take": f"{arm.p50_ms:.2f} ms",
-                    "Nineteen of twenty take": f"{arm.p95_ms:.2f} ms",
+                    "Median latency": f"{arm.p50_ms:.2f} ms",
+                    "p95 latency": f"{arm.p95_ms:.2f} ms",
                 }
                 for arm in report.arms
             ]
@@ -46,6 +46,6 @@ def _show_buttons(model_name: str, kind: str) -> None:
         if st.button(
             f"Build it as {other}",
             icon=":material/account_tree:",
-            help="Approximate search pays from some hundred thousand products on; it misses one in some hundred.",
+            help="Approximate search pays off from about 100,000 products on; it misses about one neighbour in 300.",
         ):
             panel.submit(IndexRequest(model=model_name, index_kind="approximate" if kind == "exact" else "exact"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HEIGHT = 200  # pixels; the question on a phone, with a long name
 _GOES = {
     "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",
-    "unfinished training": "Its checkpoints go, so that it cannot be resumed. Its run in MLflow stays.",
+    "unfinished training": "Its checkpoints are deleted, and it cannot be resumed. Its run in MLflow stays.",
     "sweep": "Its trials go with it, and their runs go to MLflow's trash. Models that were trained from it stay.",
 }
 

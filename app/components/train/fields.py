@@ -25,7 +25,7 @@ MORE = tuple(name for names in GROUPS.values() for name in names)
 
 HELP = {
     "epochs": "Passes over the training products. More take longer and help up to a point.",
-    "learning_rate": "How large the steps of learning are. Too large diverges, too small takes for ever.",
+    "learning_rate": "How large the steps of learning are. Too high and training diverges; too low and it takes very long.",
     "classes_per_batch": "How many labels are compared at a time.",
     "examples_per_class": "How many products of each of these labels are compared at a time.",
     "embedding_size": "Numbers that describe a picture. More can tell finer differences and make a larger index.",
@@ -39,7 +39,7 @@ HELP = {
     "optimizer": "How steps are made out of mistakes. Gradient descent needs a higher learning rate than Adam.",
     "schedule": "How the learning rate changes from the first step to the last.",
     "weight_decay": "How strongly large weights are pulled back, against learning products by heart; 0 means not.",
-    "augmentation": "How pictures are changed at random while the network learns, so that it sees more than there is. "
+    "augmentation": "How pictures are changed at random during training, which shows the network more variety. "
     "The pictures below show it.",
     "dropout": "The share of the network that is left out at random while it learns.",
     "steps_per_epoch": "Batches an epoch; 0 means as many as make one pass.",

@@ -34,7 +34,7 @@ def _history(found: Sweep) -> None:
     _selectable(found, tune_charts.history(found.trials, state.picked_trials(found.name)), "history")
     shares = importances(found.plan.space, found.trials)
     if not shares:
-        st.caption(f"Which fields matter is said once {FEWEST} trials have a figure.")
+        st.caption(f"Parameter importance appears after {FEWEST} finished trials.")
         return
     charts.show(
         tune_charts.importance(shares),

@@ -75,7 +75,7 @@ def detect(path: Path) -> Kind:
 
     Raises:
         DatasetUnavailable: There is nothing.
-        CatalogueError: It is nothing that products are loaded from.
+        CatalogueError: Products cannot be loaded from a file of its type.
     """
     try:
         if path.is_dir():
@@ -184,7 +184,7 @@ def _file_kind(path: Path, start: bytes) -> Kind:
         raise CatalogueError(
             f"{path.name} is no {suffix[1:]} file, or it is damaged.", next_step="Save or download it again."
         )
-    raise CatalogueError(f"{path.name} is nothing that products are loaded from.", next_step=_TAKEN)
+    raise CatalogueError(f"Unsupported file type: {path.name}.", next_step=_TAKEN)
 
 
 def _stored(uploads: Path, name: str, stream: BinaryIO, *, most: int) -> Path:

@@ -100,7 +100,7 @@ def test_kinds_are_found_by_looking(tmp_path):
         ("x.tar.gz", "not loaded from a gz file", "Unpack"),
         ("x.zip", "is no zip file", "again"),
         ("x.parquet", "is no parquet file", "again"),
-        ("x.bin", "nothing that products are loaded from", "Choose a folder"),
+        ("x.bin", "Unsupported file type: x.bin", "Choose a folder"),
     ],
 )
 def test_what_is_none_gets_a_sentence_and_a_way_out(tmp_path, name, words, step):

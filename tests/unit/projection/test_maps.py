@@ -197,7 +197,7 @@ def test_a_photo_that_is_a_product_lands_on_it(reading):
     assert reading.place(pairs, 2, answered_by="mine") == pytest.approx(reading.drawn.positions[2][5].tolist())
     with pytest.raises(ProjectionError, match="answers with another"):
         reading.place(pairs, 2, answered_by="another")
-    with pytest.raises(ProjectionError, match="no neighbours on this map"):
+    with pytest.raises(ProjectionError, match="it has no neighbours on this map"):
         reading.place([("nobody", 0.1)], 2, answered_by="mine")
 
 

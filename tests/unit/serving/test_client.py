@@ -100,7 +100,7 @@ def test_nobody_there_is_said_with_what_to_do():
     listener = _bound("127.0.0.1", 0)
     port = listener.getsockname()[1]  # bound and not listening: refused for sure
     client = EndpointClient(f"http://127.0.0.1:{port}/", SecretStr("x"))
-    with pytest.raises(EndpointUnreachable, match=f"Nobody answers at http://127.0.0.1:{port}") as caught:
+    with pytest.raises(EndpointUnreachable, match=f"Cannot reach http://127.0.0.1:{port}") as caught:
         client.health()
     assert "make run" in caught.value.next_step
     client.close()
