@@ -7,9 +7,10 @@ FAST := not spark and not tf and not mlflow and not browser and not slow and not
 # Lines of app, backend and pages that `make test` must reach, in per cent.
 FLOOR := 85
 PAGES := ui and not spark and not tf and not mlflow and not browser
+ENGINES := (spark or tf) and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo doctor check format docs test test-engines test-browser bench requirements clean
+.PHONY: help setup run demo doctor check format docs test test-engines test-others bench requirements clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -41,19 +42,19 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/lint-imports --config pyproject.toml
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(MEASURED)
 
-# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`, nor do the engines and the browser.
+# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`, nor does what is long.
 test: MEASURED := --cov --cov-report= --cov-fail-under=0
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)" $(MEASURED) --cov-append
 	$(if $(MEASURED),$(BIN)/coverage report --sort=miss --fail-under=$(FLOOR))
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-browser
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-others
 
-# Side by side: each waits much of its time, for a JVM or for a page.
+# Side by side: each waits much of its time, for a JVM, a process or a page.
 test-engines:
-	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES)) and not browser"
+	$(BIN)/python -m pytest -q -m "$(ENGINES)"
 
-test-browser:
-	$(BIN)/python -m pytest -q -m "browser"
+test-others:
+	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES)) and not ($(ENGINES))"
 
 bench: setup ## upload to painted neighbours, in a real browser
 	@$(BIN)/python -m tests.benchmarks.find_similar --json
