@@ -20,7 +20,7 @@ from backend.errors import IllegalTransition, JobError, JobNotFound
 from backend.flow.requests import EvaluateRequest, IngestRequest, to_json
 from backend.jobs.runner import REPOSITORY, JobRunner
 from backend.jobs.states import JobState
-from backend.machine.processes import family
+from backend.machine.processes import family, signal_all
 from backend.settings import SecretStr
 from tests.support import waiting
 
@@ -61,8 +61,7 @@ def make_runner(quick):
 
     yield make
     for job in runners[0].list(-1) if runners else ():
-        for process in family(job.id, job.pid):
-            process.kill()
+        signal_all(family(job.id, job.pid), signal.SIGKILL)  # one may end by itself meanwhile
 
 
 @pytest.fixture
