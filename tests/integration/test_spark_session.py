@@ -81,7 +81,7 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
         PYTHONSAFEPATH="1",
     )
     for file, keras, python in told.pop("answers"):
-        assert file.endswith("/backend.zip/backend/imaging.py")
+        assert file.endswith("/backend.zip/backend/imaging/pixels.py")
         assert not file.startswith(str(repository))
         assert (keras, python) == ("1", sys.executable)
     assert told.pop("ctrl-c") == ["heard"]  # and not by Spark, which would end the process with a trace
