@@ -9,6 +9,9 @@ FLOOR := 85
 PAGES := ui and not spark and not tf and not mlflow and not browser
 ENGINES := (spark or tf) and not browser
 
+# Where a machine sets this, every process of the tests would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo doctor check format docs test test-engines test-others bench requirements clean
 
@@ -42,19 +45,21 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/lint-imports --config pyproject.toml
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(MEASURED)
 
-# To measure costs time: `make check` alone does not, nor does `make test MEASURED=`, nor does what is long.
+# To measure costs time: `make check` alone does not, nor do the engines, nor does `make test MEASURED=`.
 test: MEASURED := --cov --cov-report= --cov-fail-under=0
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)" $(MEASURED) --cov-append
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-others MEASURED="$(MEASURED)"
 	$(if $(MEASURED),$(BIN)/coverage report --sort=miss --fail-under=$(FLOOR))
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-others
 
-# Side by side: each waits much of its time, for a JVM, a process or a page.
+# Side by side, and of one length: each waits much of its time, for a JVM, a process or a page.
+WHOLE := tests/integration/test_demo.py tests/integration/test_crashes.py
 test-engines:
-	$(BIN)/python -m pytest -q -m "$(ENGINES)"
+	$(BIN)/python -m pytest -q -m "$(ENGINES)" $(WHOLE:%=--deselect=%)
 
 test-others:
-	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES)) and not ($(ENGINES))"
+	$(BIN)/python -m pytest -q -m "not ($(FAST)) and not ($(PAGES)) and not ($(ENGINES))" $(MEASURED) --cov-append
+	$(BIN)/python -m pytest -q $(WHOLE)
 
 bench: setup ## upload to painted neighbours, in a real browser
 	@$(BIN)/python -m tests.benchmarks.find_similar --json
