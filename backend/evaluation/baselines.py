@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.errors import EvaluationError
 from backend.imaging import pixels as imaging
+from backend.retrieval.directions import leading_directions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,9 +84,9 @@ class Principal:
             products += part.T @ part  # 1,024 float32 values below 1 add up exactly enough
             progress.report(min(start + _BATCH, len(rows)), len(rows), unit="pictures", note="fitting PCA")
         mean = total / len(rows)
-        covariance = products / len(rows) - np.outer(mean, mean)
         keep = min(COMPONENTS, size, len(rows) - 1)
-        return cls(spec, mean.astype(np.float32), _leading(covariance, keep).astype(np.float32))
+        directions = leading_directions(products / len(rows), keep, mean=mean)
+        return cls(spec, mean.astype(np.float32), directions.astype(np.float32))
 
     @property
     def size(self) -> int:
@@ -95,16 +96,6 @@ class Principal:
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Project uint8 (N, H, W, C), float32 (N, D), each row of length 1."""
         return _normalised((_flat(pixels) - self.mean) @ self.directions)
-
-
-def _leading(covariance: NDArray[np.float64], keep: int) -> NDArray[np.float64]:
-    """Return the eigenvectors of the largest eigenvalues as columns, largest first."""
-    from scipy.linalg import eigh
-
-    size = len(covariance)
-    _, vectors = eigh(covariance, subset_by_index=(size - keep, size - 1))
-    leading: NDArray[np.float64] = vectors[:, ::-1]
-    return leading
 
 
 def _flat(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.retrieval.directions import leading_directions
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ _BLOCK = 16_384
 def principal_components(vectors: NDArray[np.float32], count: int = 3) -> NDArray[np.float32]:
     """Return the directions in which embeddings differ most; float32 (N, count), largest first.
 
-    Signs are such that the largest entry of every direction is positive, so that a map does not flip.
+    The directions' signs are fixed, so that a map does not flip.
 
     Example:
         >>> principal_components(np.array([[1, 0], [-1, 0]], dtype=np.float32), 1).ravel().tolist()
@@ -28,9 +30,7 @@ def principal_components(vectors: NDArray[np.float32], count: int = 3) -> NDArra
         mean += block.sum(axis=0)
         products += block.T @ block
     mean /= len(vectors)
-    _, directions = np.linalg.eigh(products - len(vectors) * np.outer(mean, mean))
-    wanted = directions[:, ::-1][:, :count]
-    wanted = wanted * np.sign(wanted[np.abs(wanted).argmax(axis=0), np.arange(wanted.shape[1])])
+    wanted = leading_directions(products, count, mean=mean, rows=len(vectors))
     found = np.zeros((len(vectors), count), dtype=np.float32)  # fewer directions than asked for stay flat
     found[:, : wanted.shape[1]] = (vectors - mean.astype(np.float32)) @ wanted.astype(np.float32)
     return found

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.imaging import pixels as imaging
+from backend.retrieval.directions import leading_directions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,14 +79,5 @@ def fit_detail(model: Any, pixels: NDArray[np.uint8], ranks: Communicator, tf: A
     sums = ranks.gather_values(features.sum(axis=0, dtype=np.float64)).sum(axis=0)
     products = ranks.gather_values(features.T.astype(np.float64) @ features).sum(axis=0)
     count = float(ranks.gather_values(np.array([float(len(features))])).sum())
-    mean = sums / count
-    layer.set_weights([_leading(products / count - np.outer(mean, mean), int(layer.units))])
-
-
-def _leading(covariance: NDArray[np.float64], count: int) -> NDArray[np.float32]:
-    """Return the eigenvectors of the largest eigenvalues as columns, each with its largest entry positive."""
-    _, vectors = np.linalg.eigh(covariance)
-    leading = vectors[:, ::-1][:, :count]
-    signs = np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(count)])
-    directions: NDArray[np.float32] = (leading * signs).astype(np.float32)
-    return directions
+    directions = leading_directions(products / count, int(layer.units), mean=sums / count)
+    layer.set_weights([directions.astype(np.float32)])

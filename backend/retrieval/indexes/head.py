@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backend.retrieval.directions import energy_and_directions
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -74,5 +76,4 @@ def directions_of(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], ND
     """Find how embeddings (N, D) lie: their energy along D orthonormal directions, largest first, and those as columns."""
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
     sample = np.asarray(vectors[rows])
-    energies, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    return energies[::-1], directions[:, ::-1]
+    return energy_and_directions((sample.T @ sample).astype(np.float64))
