@@ -41,6 +41,7 @@ DOORS = {
     "prometheus_client": {"backend.serving.metrics"},
     "sklearn": {"backend.evaluation.calibrate"},
     "umap": {"backend.projection"},
+    "fcntl": {"backend.files"},
     "onnxruntime": set(),
     "pymilvus": set(),
     "psycopg": set(),

@@ -1,12 +1,10 @@
 """One piece of work at a time on one name: a lock that says who holds it.
 
-The system gives it back when its holder dies, however it dies. Lock files stay where they are: to remove one that
-somebody else is about to take would let two in.
+Where nobody needs to be told, :func:`backend.files.locking.locked` is enough.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -18,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from backend.errors import InUse
+from backend.files.locking import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +89,7 @@ def held(
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+", encoding="utf-8") as file:
         looks = 0
-        while not _taken(file):
+        while not taken(file):
             looks += 1
             holder = _read(file)
             if looks >= _LOOKS and not wait:
@@ -114,18 +113,9 @@ def holder_of(lock: Path) -> Holder | None:
     """Return who holds a lock; None where nobody does."""
     try:
         with lock.open(encoding="utf-8") as file:
-            return None if _taken(file, shared=True) else _read(file)
+            return None if taken(file, shared=True) else _read(file)
     except FileNotFoundError:
         return None
-
-
-def _taken(file: TextIO, *, shared: bool = False) -> bool:
-    """Try to take a lock, which goes when the file is closed."""
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sign(file: TextIO, holder: dict[str, object]) -> None:

@@ -6,15 +6,12 @@ A link may lead anywhere, and whoever opens a named pipe waits for good: neither
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -43,15 +40,3 @@ def read_plain(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EOVERFLOW, f"Larger than {limit:,} bytes", str(path))
     return data
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time read and replace a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -7,7 +7,6 @@ touched, on a shared disk either.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -18,6 +17,8 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from backend.files.locking import open_lock, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +81,8 @@ class Hold:
 
 def hold(folder: Path) -> Hold:
     """Lock a folder that is new, or whose owner is gone."""
-    handle = os.open(folder / _NEW_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = open_lock(folder / _NEW_LOCK)
+    taken(handle, wait=True)
     (folder / _NEW_LOCK).rename(folder / LOCK)  # nobody ever sees it without its owner
     return Hold(handle)
 
@@ -155,12 +156,11 @@ def _locked(path: Path) -> int | None:
         return None
     except OSError:
         return -1
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return -1
-    return handle
+    with suppress(OSError):  # a file system without locks
+        if taken(handle):
+            return handle
+    os.close(handle)
+    return -1
 
 
 @contextmanager

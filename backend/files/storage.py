@@ -7,7 +7,6 @@ Python by a number, Arrow, Delta's reader and a JVM by the system's words somewh
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.errors import FileUnusable, SettingsError, StorageFailed, StorageFull, WorkbenchError
+from backend.files.locking import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +139,7 @@ def write_atomically(path: Path, data: bytes, *, lasting: bool = True) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.writing-")
     with os.fdopen(handle, "wb") as stream:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # it is somebody's; after a kill, it is not
+            taken(handle, wait=True)  # it is somebody's; after a kill, it is not
             stream.write(data)
             stream.flush()
             if lasting:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError, SettingsError
-from backend.files.plain_files import locked, read_plain
+from backend.files.locking import lock_beside, locked
+from backend.files.plain_files import read_plain
 from backend.files.storage import write_atomically
 from backend.registry.logged_files import bundle_in, local_path
 from backend.registry.store import open_store
@@ -108,7 +109,7 @@ def _key(settings: Settings) -> bytes:
 
 
 def _make_key(settings: Settings, path: Path) -> None:
-    with locked(path):
+    with locked(lock_beside(path)):
         if os.path.lexists(path):
             return
         key = secrets.token_hex(_KEY_BYTES).encode()

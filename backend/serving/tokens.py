@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import SettingsError
-from backend.files.plain_files import locked
+from backend.files.locking import lock_beside, locked
 from backend.files.storage import write_atomically
 from backend.settings import SecretStr
 
@@ -145,7 +145,7 @@ class TokenStore:
     def note_use(self, name: str) -> None:
         """Note that the token of a name was used now."""
         now = self._noted[name] = self._now()
-        with locked(self._used_path):
+        with locked(lock_beside(self._used_path)):
             write_private(self._used_path, json.dumps({**self.last_used(), name: _iso(now)}, indent=2))
 
     def last_used(self) -> dict[str, str]:
@@ -159,12 +159,12 @@ class TokenStore:
         return {str(name): str(when) for name, when in raw.items()}
 
     def _replace(self, name: str, entry: TokenEntry | None) -> None:
-        with locked(self._path):
+        with locked(lock_beside(self._path)):
             kept = [other for other in self._read() if other.name != name] + ([entry] if entry else [])
             tokens = [asdict(one) for one in kept]
             write_private(self._path, json.dumps({"format": _FORMAT, "tokens": tokens}, indent=2))
         self._noted.pop(name, None)
-        with locked(self._used_path):
+        with locked(lock_beside(self._used_path)):
             used = self.last_used()
             if used.pop(name, None):
                 write_private(self._used_path, json.dumps(used, indent=2))
@@ -219,7 +219,7 @@ def ensure_app_token(settings: Settings) -> SecretStr:
         return settings.endpoint_token
     settings.home.mkdir(parents=True, exist_ok=True)
     path, store = settings.home / APP_TOKEN_FILE, token_store(settings)
-    with locked(path):
+    with locked(lock_beside(path)):
         token = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         if not token or store.verify(token) != APP:
             token = store.issue(APP).reveal()

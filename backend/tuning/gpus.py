@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import EnvironmentUnready
+from backend.files.locking import open_lock, taken
 from backend.files.scratch import common_folder
 
 if TYPE_CHECKING:
@@ -34,14 +34,11 @@ def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = N
     place = folder or common_folder()
     order = [number for number in preferred if 0 <= number < gpus]
     for number in (*order, *(other for other in range(gpus) if other not in order)):
-        handle = os.open(place / f"twinset-gpu-{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            continue
-        _HELD[number] = handle  # open for as long as this process lives
-        return number
+        handle = open_lock(place / f"twinset-gpu-{number}.lock")
+        if taken(handle):
+            _HELD[number] = handle  # open for as long as this process lives
+            return number
+        os.close(handle)
     raise EnvironmentUnready(
         f"All {gpus} GPUs of {socket.gethostname()} are taken by other trials.",
         next_step="Run as many trials at a time as there are GPUs, or set TWINSET_DEVICE to cpu.",

@@ -9,7 +9,6 @@ load.json      what was checked, written last: a folder with it can be committed
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from backend.catalogue.loading.leftovers import META, sweep
 from backend.errors import CatalogueNotFound
 from backend.files import scratch
+from backend.files.locking import locked
 from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
     folder = settings.staging_dir / name
     if not name.isalnum() or not (folder / META).is_file():
         raise _no_load(name)
-    with _held(folder):
+    with locked(folder / scratch.LOCK):
         if not (folder / META).is_file():  # somebody else committed or discarded it while this one waited
             raise _no_load(name)
         yield _opened(folder)
@@ -122,13 +122,6 @@ def discard(settings: Settings, name: str) -> None:
     """Remove a saved load; one that is not there is no error."""
     if name.isalnum():
         shutil.rmtree(settings.staging_dir / name, ignore_errors=True)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    with (folder / scratch.LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _opened(folder: Path) -> StagedLoad:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ConfigurationError
+from backend.files.locking import locked
 from backend.files.scratch import common_folder
 from backend.training.network.applications import make_application
 
@@ -60,6 +60,5 @@ def _donor(backbone: str) -> Any:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One process of this machine at a time: Keras writes a download straight to the file that others would read."""
-    with (common_folder() / "twinset-imagenet.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(common_folder() / "twinset-imagenet.lock"):
         yield

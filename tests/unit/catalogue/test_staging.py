@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 
@@ -14,6 +13,7 @@ from backend.catalogue.loading.leftovers import sweep
 from backend.catalogue.loading.staging import StagedLoad, discard, new_staging, staged
 from backend.errors import CatalogueNotFound
 from backend.files import scratch
+from backend.files.locking import locked
 
 ROWS = pa.table(
     {
@@ -65,8 +65,7 @@ def test_what_killed_processes_left_goes_and_what_is_in_use_stays(settings):
     for folder in (left, used):
         folder.mkdir(parents=True)
         (folder / scratch.LOCK).touch()
-    with (used / scratch.LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(used / scratch.LOCK):
         sweep(settings)
     assert (left.exists(), used.exists()) == (False, True)
 
