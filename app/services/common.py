@@ -233,7 +233,7 @@ def recommend(
     Raises:
         EndpointError: It could not answer, or refused the picture.
     """
-    pictures = hashlib.sha256(repr((image, further)).encode()).hexdigest()
+    pictures = _digest(image, further)
     question = f"{pictures} {k} {sorted(filters.items())} {wishes}"
     known = state.answered(question)
     if known is not None:
@@ -243,6 +243,14 @@ def recommend(
     answered = state.Answered(question, answer, time.perf_counter() - started)
     state.keep(answered)
     return answered
+
+
+def _digest(image: bytes, further: Further | None) -> str:
+    """Tell the pictures of one question from those of another, without a copy of them: a photo may have 25 MB."""
+    named = [("", image)]
+    if further is not None:
+        named += [("like", data) for data in further.like] + [("unlike", data) for data in further.unlike]
+    return " ".join(name + hashlib.sha256(data).hexdigest() for name, data in named)
 
 
 # ------------------------------------------------------------------------------------------------- the machine

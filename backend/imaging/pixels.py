@@ -118,7 +118,7 @@ def decode(
     Args:
         data: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
         spec: Size, colour mode and background of the model's gallery.
-        max_pixels: Largest width x height that is decoded in full; a JPEG or WEBP may have four times as many.
+        max_pixels: Largest width x height that is decoded in full; a HEIC may have twice, a JPEG or WEBP four times as many.
 
     Raises:
         ImageRejected: The bytes are no usable picture; ``code`` and message say why.
@@ -216,14 +216,14 @@ def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
 
 
 @budgeted(as_it_is, as_it_is)
-def thumbnail(data: bytes, *, side: int = 160) -> bytes:
-    """Return a picture of at most ``side`` pixels a side for screens; a small PNG comes back as it is.
+def thumbnail(data: bytes, *, side: int = 160, keeps_png: bool = True) -> bytes:
+    """Return a picture of at most ``side`` pixels a side as WEBP; a small PNG comes back as it is, where ``keeps_png``.
 
     Raises:
         ImageRejected: As :func:`decode`.
     """
     with opened(data, enough=lambda size: within(size, 2 * side)) as (picture, _):
-        if picture.image.format == "PNG" and max(picture.image.size) <= side:
+        if keeps_png and picture.image.format == "PNG" and max(picture.image.size) <= side:
             return data
         small = presentable(picture, lambda flat: _within(flat, side))
     buffer = io.BytesIO()

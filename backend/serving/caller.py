@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
 BODY_TIMEOUT_S = 30.0
+LARGE_BYTES = 5_000_000  # a body from here on is a large one; nearly all photos have less
 NOBODY = "-"
 
 
@@ -34,10 +35,15 @@ class Caller:
         self.address: str = client[0] if client else NOBODY
         self.name, self.status = NOBODY, 0
         self._receive, self._limit = receive, limit
-        self._announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        self._announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         self._parts: list[bytes] = []
         self._size = 0
         self._has_more, self._is_gone, self._is_given = True, False, False
+
+    @property
+    def may_be_large(self) -> bool:
+        """Whether the body is announced as a large one, or comes in chunks that announce nothing."""
+        return not self._announced.isdigit() or int(self._announced) > LARGE_BYTES
 
     def check_length(self) -> None:
         """Refuse a body that is announced too large before a byte of it is read.

@@ -9,7 +9,7 @@ import requests
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
-from backend.serving.further import Further, wishes_as_query
+from backend.serving.further import Further, sendable, wishes_as_query
 from backend.serving.tokens import ensure_app_token
 from backend.serving.transport import CONNECT_TIMEOUT_S, Transport, is_loopback
 from backend.serving.wire.refusals import failure_of
@@ -45,13 +45,17 @@ class EndpointClient:
         token: Its bearer token.
         timeout_s: Seconds to wait for an answer.
         retries: Times it is asked again when nobody is there, or all are busy.
+        most_bytes: Largest body that the endpoint takes, where that is known: photos that are larger together are sent
+            reduced.
     """
 
     _invocations = INVOCATIONS.path
 
-    def __init__(self, url: str, token: SecretStr, *, timeout_s: float = 15.0, retries: int = 0) -> None:
+    def __init__(
+        self, url: str, token: SecretStr, *, timeout_s: float = 15.0, retries: int = 0, most_bytes: int = 0
+    ) -> None:
         self.url = url.rstrip("/")
-        self._timeout_s = timeout_s
+        self._timeout_s, self._most_bytes = timeout_s, most_bytes
         self._transport = Transport(self.url, token, timeout_s=timeout_s, retries=retries)
 
     def recommend(
@@ -79,6 +83,7 @@ class EndpointClient:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
         query = {"k": k, "include_images": include_images, **(filters or {}), **wishes_as_query(wishes)}
+        image, further = sendable(image, further, most_bytes=self._most_bytes)
         if further is None:
             body: dict[str, Any] = {"data": image, "headers": {"Content-Type": ANY_BYTES}}
         else:

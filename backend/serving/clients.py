@@ -20,4 +20,5 @@ def client_of(settings: Settings, *, timeout_s: float, retries: int = 0) -> Endp
     """The same, with patience of one's own; an address that ends in ``/invocations`` is any MLflow server's."""
     url = settings.effective_endpoint_url
     kind = ScoringClient if is_scoring_url(url) else EndpointClient
-    return kind(url, token_for(settings), timeout_s=timeout_s, retries=retries)
+    most = settings.max_upload_bytes
+    return kind(url, token_for(settings), timeout_s=timeout_s, retries=retries, most_bytes=most)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from backend.retrieval.wishes import Wishes
 
 _FORM_FILE = tuple[str, tuple[str, bytes, str]]
+_SIDE = 2_000  # pixels of a reduced picture: eight times what networks see, and at most 2 MB
+_FRAME = 1_000  # bytes around a picture in a form, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,30 @@ class Further:
         """Return all pictures as the files of a form, the first one in front."""
         named = [(LIKE, data) for data in (first, *self.like)] + [(UNLIKE, data) for data in self.unlike]
         return [(name, (f"{name}-{at}", data, ANY_BYTES)) for at, (name, data) in enumerate(named)]
+
+
+def sendable(image: bytes, further: Further | None, *, most_bytes: int) -> tuple[bytes, Further | None]:
+    """Return the pictures of one question as they fit one body: large ones reduced, where all together do not.
+
+    Args:
+        image: The first picture.
+        further: The others, if any.
+        most_bytes: Of the body; 0 where that is not known, and nothing is reduced.
+
+    Raises:
+        ImageRejected: A large one cannot be read.
+    """
+    others = further or Further()
+    pictures = (image, *others.like, *others.unlike)
+    room = most_bytes - _FRAME * len(pictures)
+    if not most_bytes or sum(map(len, pictures)) <= room:
+        return image, further
+    from backend.imaging.pixels import thumbnail  # nearly no question needs it
+
+    share = room // len(pictures)
+    first, *rest = (data if len(data) <= share else thumbnail(data, side=_SIDE, keeps_png=False) for data in pictures)
+    likes = len(others.like)
+    return first, Further(tuple(rest[:likes]), tuple(rest[likes:])) if further else None
 
 
 def wishes_as_query(wishes: Wishes | None) -> dict[str, Any]:

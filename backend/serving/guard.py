@@ -41,6 +41,7 @@ WITH_BODY = frozenset(route.path for route in ROUTES if route.has_body)
 OTHER = "other"
 OF_SETTINGS = "(settings)"  # in place of a token's name, which has no brackets
 SEATS = 64  # requests of one token whose bodies are being read, or wait for their answer
+LARGE_SEATS = 8  # of those, as many may have a large body: what one token makes the endpoint hold stays near 0.5 GB
 _INTERNAL, _UNAVAILABLE = 500, 503
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Guard:
         self._app, self._tokens, self._extra = app, tokens, extra_token
         self._limits, self._metrics, self._needs = limits, metrics, needs
         self._pace, self._wrong = Pace(limits.per_second), WrongTokens()
-        self._seats = Turns(each=SEATS)
+        self._seats, self._large_seats = Turns(each=SEATS), Turns(each=LARGE_SEATS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -118,7 +119,8 @@ class Guard:
             await self._pass_on(scope, caller, send)
             return
         caller.check_length()
-        async with self._seats.turn(caller.name, caller.gone):
+        seats = self._large_seats if caller.may_be_large else self._seats
+        async with seats.turn(caller.name, caller.gone):
             await caller.read()
             await self._pass_on(scope, caller, send)
 

@@ -175,8 +175,8 @@ def check_answer_size(asked: Invocation, spec: PixelSpec) -> None:
 def _check_values(body: bytes, max_rows: int) -> None:
     """Refuse what holds more values than so many rows can need, by its commas and brackets, before it is parsed.
 
-    The parser holds up every other thread: 5 MB of the smallest values keep it busy for up to a second, 5 MB of pictures
-    for some milliseconds.
+    The parser holds up every other thread: 25 MB of the smallest values keep it busy for seconds, 25 MB of pictures for
+    some milliseconds.
     """
     most = _VALUES_PER_ROW * max_rows + _OTHER_VALUES
     if body.count(b",") > most:

@@ -63,6 +63,14 @@ REFUSED = {
 }
 
 
+def test_a_heic_of_a_phone_is_within_the_budget_and_a_larger_one_is_not():
+    Budget().check((5_712, 4_284), "HEIC")
+    with pytest.raises(ImageRejected, match="more than the 32 million"):
+        Budget().check((8_064, 6_048), "HEIC")
+    with pytest.raises(ImageRejected, match="more than the 16 million"):
+        Budget().check((5_712, 4_284), "AVIF")
+
+
 def tile():
     return Image.new("RGB", (64, 64), "teal")
 

@@ -130,6 +130,16 @@ def test_memory_follows_the_result_however_long_a_picture_is(tmp_path, name, wid
 
 
 @pytest.mark.slow
+def test_a_photo_of_a_phone_at_the_limit_is_read_in_bounded_memory(tmp_path):
+    """48 megapixels and 25 MB, of which the pixels alone would be 146 MB."""
+    grain = np.random.default_rng(1).integers(64, 192, (504, 504, 3), np.uint8)
+    data = encoded(Image.fromarray(np.tile(grain, (12, 16, 1))), "JPEG", quality=80)
+    assert 20e6 < len(data) <= 25e6
+    (tmp_path / "phone.jpg").write_bytes(data)
+    assert peak_mb(tmp_path / "phone.jpg") < MOST_MB
+
+
+@pytest.mark.slow
 def test_the_strips_of_a_bug_report_take_little_memory(shared_case):
     assert peak_mb(shared_case("01-long-strip") / "detail-page-1000x20000.jpg") < MOST_MB
     data = (shared_case("01-long-strip") / "strip-16x60000.png").read_bytes()

@@ -13,6 +13,7 @@ import pytest
 from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable, RegistryError
 from backend.serving.client import EndpointClient
 from backend.serving.clients import local_client
+from backend.serving.further import Further, sendable
 from backend.serving.gateway import build_app
 from backend.serving.server import _bound
 from backend.serving.tokens import ensure_app_token
@@ -48,6 +49,31 @@ def test_an_answer_has_neighbours_pictures_and_its_origin(client, projection_rec
     assert (answer.model_name, answer.model_version, answer.model) == ("twinset", 1, "projection")
     assert (answer.catalogue, answer.catalogue_version, answer.gallery_size) == ("shop", 4, 60)
     assert answer.timings_ms.keys() == {"decode", "embed", "search", "total"}
+
+
+def test_photos_that_are_too_large_together_are_sent_reduced(settings, projection_recommender):
+    first, *others = (encoded(picture("checks", n).resize((900, 900)), compress_level=0) for n in (3, 4, 5))
+    further = Further(like=(others[0],), unlike=(others[1],))
+    assert len(first) < 1_000_000 < len(first) + len(others[0])
+    settings = replace(settings, max_upload_mb=1)
+    with http_to(build_app(settings, load=lambda: served(projection_recommender))) as http:
+        settings = replace(settings, endpoint_url=str(http.base_url).rstrip("/"))
+        plain, fitting = EndpointClient(settings.endpoint_url, ensure_app_token(settings)), local_client(settings)
+        with pytest.raises(EndpointRejected, match="larger than the 1 MB allowed"):
+            plain.recommend(first, k=3, further=further)
+        answer = fitting.recommend(first, k=3, further=further)
+        expected = projection_recommender.find([first, *further.like], unlike=further.unlike, k=3)
+        assert [n.product_id for n in answer.neighbours] == [n.product_id for n in expected.neighbours]
+        assert len(answer.seen_others) == 1
+        assert fitting.recommend(first + b" " * 300_000, k=1).neighbours[0].product_id == "c017"
+        plain.close()
+        fitting.close()
+
+
+def test_photos_that_fit_are_sent_as_they_are():
+    further = Further(unlike=(PHOTO,))
+    assert sendable(PHOTO, further, most_bytes=10_000) == (PHOTO, further)
+    assert sendable(PHOTO * 100, None, most_bytes=0) == (PHOTO * 100, None)
 
 
 def test_filters_travel(client):

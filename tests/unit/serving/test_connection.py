@@ -273,6 +273,24 @@ def test_unfinished_bodies_of_one_token_take_nothing_from_another(http, settings
         assert one.recv(4000).startswith(b"HTTP/1.1 200")
 
 
+def test_large_bodies_of_one_token_are_few_at_once_and_keep_no_small_one_waiting(http, settings):
+    ours = bearer(settings, "camera")
+    large = QUESTION + ours + b"Content-Length: %d\r\n\r\na" % (caller.LARGE_BYTES + 1)
+    small = QUESTION + ours + b"Content-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO
+    chunked = QUESTION + ours + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(PHOTO), PHOTO)
+    with ExitStack() as held:
+        for _ in range(guard.LARGE_SEATS):
+            held.enter_context(raw(http, large))
+        with raw(http, small) as one:
+            assert one.recv(4000).startswith(b"HTTP/1.1 200")
+        waiting = held.enter_context(raw(http, chunked))  # it may be large
+        waiting.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            waiting.recv(1)
+    with raw(http, chunked) as one:
+        assert one.recv(4000).startswith(b"HTTP/1.1 200")
+
+
 def test_who_waits_too_long_for_a_turn_is_told_to_come_back(settings, projection_recommender, monkeypatch):
     monkeypatch.setattr(guard, "Turns", partial(Turns, patience_s=0.2))
     monkeypatch.setattr(guard, "SEATS", 1)

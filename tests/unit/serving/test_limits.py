@@ -63,7 +63,7 @@ def test_no_limit_is_no_limit(clock):
 
 
 def test_the_limits_are_those_of_the_settings(settings):
-    assert Limits.of(settings) == Limits(body_bytes=5_000_000, answer_s=30.0, per_second=50.0)
+    assert Limits.of(settings) == Limits(body_bytes=25_000_000, answer_s=30.0, per_second=50.0)
 
 
 # --------------------------------------------------------------------------------------------- wrong tokens
