@@ -36,12 +36,15 @@ class JobKind:
     Attributes:
         request: What is asked for.
         step: What carries it out.
+        to_the_model: What it does to a model that exists, in words: one piece of work at a time, the next one waits. What
+            makes a new one holds its name itself.
         waits_for: The kind of job that must have ended on the same model first: what it leaves is what is taken.
         asks_jobs: Whether the step is told which jobs have not ended, as ``active``.
     """
 
     request: type[Any]
     step: Step
+    to_the_model: str = ""
     waits_for: str = ""
     asks_jobs: bool = False
 
@@ -55,12 +58,12 @@ _ALL = (
     JobKind(requests.TidyRequest, catalogue.tidy_step),
     JobKind(requests.TrainRequest, train_step),
     JobKind(requests.TuneRequest, tune_step),
-    JobKind(requests.IndexRequest, index_step),
-    JobKind(requests.RefreshRequest, refresh_step),
-    JobKind(requests.FidelityRequest, fidelity_step),
-    JobKind(requests.EvaluateRequest, evaluate_step),
-    JobKind(requests.ProjectRequest, project_step),
-    JobKind(requests.DeployRequest, deploy_step, waits_for="index"),
+    JobKind(requests.IndexRequest, index_step, "is being indexed"),
+    JobKind(requests.RefreshRequest, refresh_step, "is being brought up to date"),
+    JobKind(requests.FidelityRequest, fidelity_step, "is being measured"),
+    JobKind(requests.EvaluateRequest, evaluate_step, "is being evaluated"),
+    JobKind(requests.ProjectRequest, project_step, "is being drawn as a map"),
+    JobKind(requests.DeployRequest, deploy_step, "is being deployed", waits_for="index"),
     JobKind(requests.PromoteRequest, promote_step),
     JobKind(requests.RollbackRequest, rollback_step),
     JobKind(requests.RebuildRequest, rebuild_step),
@@ -91,4 +94,4 @@ def run_request(
     if kind.waits_for:
         await_jobs(kind.waits_for, request, settings, progress, active)
     more = {"active": active} if kind.asks_jobs else {}
-    return carry_out(kind.step, request, settings, progress, **more)
+    return carry_out(kind.step, request, settings, progress, to_the_model=kind.to_the_model, **more)

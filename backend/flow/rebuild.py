@@ -20,7 +20,6 @@ from backend.flow.evaluate import evaluate_step
 from backend.flow.index import index_step
 from backend.flow.named import model_folder
 from backend.flow.requests import EvaluateRequest, IndexRequest, TrainRequest
-from backend.flow.steps import carry_out
 from backend.flow.train import train_step
 from backend.progress import Span
 from backend.registry.card import ModelCard, card_of
@@ -68,7 +67,7 @@ def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress
     what, doing = f"The model {name!r}", f"is being rebuilt from {card.model}"
     with held(lock_of(folder), what, doing, progress, otherwise="choose another name"):
         for (step, asked), span in zip(needed, spans, strict=True):
-            carry_out(step, asked, replace(settings, threads=card.threads or settings.threads), span)
+            step(asked, replace(settings, threads=card.threads or settings.threads), span)
     rebuilt = card_of(folder, bundle.read_manifest(folder))
     return {
         "model": name,

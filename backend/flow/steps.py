@@ -11,52 +11,44 @@ from typing import TYPE_CHECKING, Any, cast
 from backend.files.holding import held, lock_of
 from backend.files.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.flow.named import model_folder
-from backend.flow.requests import (
-    DeployRequest,
-    EvaluateRequest,
-    FidelityRequest,
-    IndexRequest,
-    ProjectRequest,
-    RefreshRequest,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backend.flow.active import ActiveJobs
-    from backend.flow.requests import Request
+    from backend.flow.requests import IndexRequest, Request
     from backend.progress import Progress
     from backend.settings import Settings
 
 Step = Callable[..., dict[str, Any]]  # a typed request, settings and progress in, JSON values out
 _LOOK_S = 0.5
-# What is done to a model that exists; one piece of work at a time, the next one waits. New ones hold their own name.
-_ON_A_MODEL: dict[type[Any], str] = {
-    IndexRequest: "is being indexed",
-    RefreshRequest: "is being brought up to date",
-    FidelityRequest: "is being measured",
-    EvaluateRequest: "is being evaluated",
-    ProjectRequest: "is being drawn as a map",
-    DeployRequest: "is being deployed",
-}
 
 
-def carry_out(step: Step, request: Request, settings: Settings, progress: Progress, **more: Any) -> dict[str, Any]:
+def carry_out(
+    step: Step, request: Request, settings: Settings, progress: Progress, *, to_the_model: str = "", **more: Any
+) -> dict[str, Any]:
     """Carry out a step for a request, and return its result.
+
+    Args:
+        step: What does it.
+        request: What is asked for.
+        settings: Of the home.
+        progress: Told how far it is.
+        to_the_model: What is done to the model that the request names; it is held meanwhile.
+        more: What the step is told besides.
 
     Raises:
         WorkbenchError: It could not be done; the message says why and what to do.
         Cancelled: The user asked to stop.
     """
-    with disk_watched(AGAIN, so=UNTOUCHED), _model_held(request, settings, progress) as asked:
+    with disk_watched(AGAIN, so=UNTOUCHED), _model_held(request, to_the_model, settings, progress) as asked:
         return step(asked, settings, progress, **more)
 
 
 @contextmanager
-def _model_held(request: Request, settings: Settings, progress: Progress) -> Iterator[Request]:
+def _model_held(request: Request, doing: str, settings: Settings, progress: Progress) -> Iterator[Request]:
     """Hold the model that a request is about, and yield the request with its name, also where it said: the newest."""
-    doing = _ON_A_MODEL.get(type(request))
-    if doing is None:
+    if not doing:
         yield request
         return
     folder = model_folder(settings, cast("IndexRequest", request).model)
