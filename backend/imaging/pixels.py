@@ -202,19 +202,6 @@ def _read_plain(
     return plain_png.read_plain(images if is_usual else (), spec.shape)  # others are padded, or refused
 
 
-def decode_many(images: Sequence[bytes], spec: PixelSpec) -> NDArray[np.uint8]:
-    """Decode N encoded pictures to uint8 (N, H, W, C); the same pixels as :func:`decode`, one by one.
-
-    Raises:
-        ImageRejected: One of them is no usable picture; the message says which.
-    """
-    pixels, rejected = decode_batch(images, spec)
-    for position, error in rejected.items():
-        message = f"Picture {position + 1} of {len(images)}: {error.message}"
-        raise ImageRejected(message, code=error.code, next_step=error.next_step, status=error.status) from error
-    return pixels
-
-
 @budgeted(as_it_is, as_it_is)
 def thumbnail(data: bytes, *, side: int = 160, keeps_png: bool = True) -> bytes:
     """Return a picture of at most ``side`` pixels a side as WEBP; a small PNG comes back as it is, where ``keeps_png``.

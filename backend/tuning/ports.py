@@ -53,18 +53,3 @@ class TrialEngine(Protocol):
 
     def end(self) -> None:
         """End what still runs, without waiting for it."""
-
-
-class NullSweepTracker:
-    """A tracker that keeps nothing; its ids are empty."""
-
-    def begin(self, plan: SweepPlan, *, run_id: str) -> str:  # noqa: ARG002 - the port's
-        """Open nothing."""
-        return ""
-
-    def trial(self, plan: SweepPlan, record: TrialRecord, *, parent: str) -> str:  # noqa: ARG002 - the port's
-        """Keep nothing."""
-        return ""
-
-    def end(self, run_id: str, *, status: RunStatus, best: TrialRecord | None) -> None:
-        """Close nothing."""

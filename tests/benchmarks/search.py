@@ -29,7 +29,9 @@ from backend.flow.named import load_network, model_folder, trained_on
 from backend.imaging import pixels
 from backend.progress import NullProgress
 from backend.retrieval.fidelity import share_found
-from backend.retrieval.gallery.gallery import Gallery, embed_split, load_vectors
+from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.gallery import Gallery, load_vectors
+from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA
 from backend.retrieval.indexes.approximate import ApproximateIndex
 from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.kinds import open_index
@@ -167,7 +169,9 @@ def main() -> None:
     manifest = bundle.verify(folder)
     network = load_network(folder, manifest, settings)
     snapshot = trained_on(manifest, settings)
-    queries = embed_split(snapshot, network, progress=NullProgress()).vectors[:2_000]
+    asked = snapshot.batches(splits=("test",), columns=[*QUERY_SCHEMA.names, "image"], batch_size=BATCH)
+    embedded = embed_batches(asked, network, QUERY_SCHEMA, total=0, progress=NullProgress(), keep=lambda _: None)
+    queries = np.concatenate(embedded.vectors)[:2_000]
     first_answer(folder, queries[0])  # the first of a process is slower by what libraries set up
     opening = first_answer(folder, queries[0])
     with threadpool_limits(1):

@@ -35,13 +35,13 @@ from backend.tuning import search
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, Objective, SweepPlan
-from backend.tuning.ports import NullSweepTracker
 from backend.tuning.space import Dimension, Space
 from backend.tuning.sweep import run_sweep
 from backend.tuning.trial import Surroundings
 from tests.benchmarks.distributed import fashion_mnist_source
 from tests.benchmarks.ingest import First
 from tests.support.benchmarking import machine, pin, ratio_of, told
+from tests.support.sweeps import NullSweepTracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

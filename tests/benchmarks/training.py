@@ -33,11 +33,11 @@ from backend.evaluation.evaluate import score_queries
 from backend.evaluation.unseen import class_disjoint
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
-from backend.imaging import pixels as imaging
 from backend.progress import NullProgress
 from backend.settings import load_settings
 from backend.training.config import preset
 from tests.support.benchmarking import machine, pin, ratio_of, told
+from tests.support.pictures import all_decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,7 +153,7 @@ def read_fashion_mnist(settings: Settings, config: TrainConfig) -> tuple[Picture
     for split in ("train", "test"):
         rows = entries.filter(np.asarray(entries["split"].to_pylist()) == split).combine_chunks()
         images = [picture for batch in rows.to_batches(1024) for picture in source.read(batch)]
-        parts.append(Pictures(imaging.decode_many(images, config.pixels), np.asarray(rows["label"].to_pylist())))
+        parts.append(Pictures(all_decoded(images, config.pixels), np.asarray(rows["label"].to_pylist())))
     return parts[0], parts[1]
 
 
@@ -229,7 +229,7 @@ def photos(folder: Path, tf: Any, config: TrainConfig) -> dict[str, Any]:
     """Part 3."""
     paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
     every = Pictures(
-        imaging.decode_many([path.read_bytes() for path in paths], config.pixels),
+        all_decoded([path.read_bytes() for path in paths], config.pixels),
         np.asarray([path.parent.name for path in paths]),
     )
     fold = np.random.default_rng(7).permutation(len(paths)) % FOLDS

@@ -21,10 +21,10 @@ from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.readers import READERS, reader_for
 from backend.feeding.shards import Shard, shard_plan
 from backend.feeding.split_index import index_split
-from backend.imaging import pixels
 from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from tests.fixtures.models import Listener
+from tests.support.pictures import all_decoded
 from tests.support.stored_catalogues import hide, picture_rows, store
 
 SPEC = PixelSpec(12, 12, 1, "dark")
@@ -82,7 +82,7 @@ def assert_holds(table, rows, split="train", spec=SPEC):
     expected = sorted((row for row in rows if row["split"] == split), key=lambda row: row["product_id"])
     assert table.product_ids.tolist() == [row["product_id"] for row in expected]
     assert table.labels.tolist() == [row["label"] for row in expected]
-    np.testing.assert_array_equal(table.pixels, pixels.decode_many([row["image"] for row in expected], spec))
+    np.testing.assert_array_equal(table.pixels, all_decoded([row["image"] for row in expected], spec))
 
 
 def decoded(snapshot, path, reader, **options):

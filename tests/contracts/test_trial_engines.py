@@ -10,12 +10,12 @@ from backend.errors import Cancelled, ConfigurationError
 from backend.tuning.engines import SerialEngine, SparkEngine
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, Objective, SweepPlan
-from backend.tuning.ports import NullSweepTracker
 from backend.tuning.records import TrialState
 from backend.tuning.space import Dimension, Space
 from backend.tuning.sweep import result_of, run_sweep
 from backend.tuning.trial import Surroundings
 from tests.fixtures.models import TINY
+from tests.support.sweeps import NullSweepTracker
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 

@@ -34,7 +34,7 @@ from backend.catalogue.upkeep import change_rows
 from backend.catalogue.upkeep.changes import changes_between, changes_towards
 from backend.catalogue.upkeep.history import history, readable_versions
 from backend.catalogue.upkeep.maintenance import compact, restore, restore_preview, vacuum
-from backend.catalogue.upkeep.retention import vacuum_preview
+from backend.catalogue.upkeep.retention import plan_vacuum
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
 from backend.progress import NullProgress
 from tests.support.holding import held_elsewhere
@@ -415,11 +415,11 @@ def test_a_vacuum_keeps_what_is_named_and_removes_the_rest(eventful):
     shop, versions = eventful, VERSIONS
     protected = (3, 5, 9)
     before = {version: shop.content(version) for version in versions}
-    preview = vacuum_preview(shop.folder, keep_days=0, protected=protected)
-    assert vacuum(shop.spark, shop.folder, keep_days=0, protected=protected, progress=QUIET, dry_run=True) == preview
+    plan = plan_vacuum(shop.folder, keep_days=0, protected=protected)
     assert readable_versions(shop.folder) == versions
     report = vacuum(shop.spark, shop.folder, keep_days=0, protected=protected, progress=QUIET)
-    assert report == {**preview, "is_dry_run": False}
+    assert (report["files_removed"], report["bytes_freed"]) == (plan.count, plan.bytes)
+    assert (tuple(report["versions_removed"]), tuple(report["protected"])) == (plan.lost, plan.protected)
     assert report["files_removed"] > 0 < report["bytes_freed"]
     assert (report["oldest_readable"], report["protected"]) == (readable_versions(shop.folder)[0], [3, 5, 9])
     left = readable_versions(shop.folder)

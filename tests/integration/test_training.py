@@ -12,9 +12,9 @@ from backend import __version__
 from backend.bundles import bundle
 from backend.errors import BundleError, Cancelled, ConfigurationError, RetrievalError, TrainingError
 from backend.feeding.batches import BatchPlan, PixelFeed
-from backend.imaging import pixels as imaging
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.models import SMALL_LABELS, TINY, Diary, Listener, StoredProduct, store_catalogue
+from tests.support.pictures import all_decoded
 
 pytestmark = pytest.mark.tf
 
@@ -49,7 +49,7 @@ def embedder_of(folder, manifest):
 
 
 def pictures(products, count):
-    return imaging.decode_many([product.image for product in products[:count]], TINY.pixels)
+    return all_decoded([product.image for product in products[:count]], TINY.pixels)
 
 
 def test_a_training_leaves_a_verified_bundle_that_says_where_it_comes_from(finished, small_snapshot):

@@ -21,7 +21,6 @@ from backend.progress import NullProgress
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder, list_sweeps
 from backend.tuning.plan import Budget, SweepPlan
-from backend.tuning.ports import NullSweepTracker
 from backend.tuning.records import TrialState
 from backend.tuning.snapshot import open_for_choice
 from backend.tuning.space import Dimension, Space
@@ -29,7 +28,7 @@ from backend.tuning.sweep import run_sweep
 from backend.tuning.trial import Surroundings
 from tests.fixtures.models import TINY, StoredProduct, store_catalogue
 from tests.support.standalone import CONF, standalone
-from tests.support.sweeps import started
+from tests.support.sweeps import NullSweepTracker, started
 from tests.support.waiting import LONG_S, until
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]

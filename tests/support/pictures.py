@@ -7,6 +7,8 @@ import io
 import pillow_heif
 from PIL import Image
 
+from backend.imaging.pixels import decode_batch
+
 
 def encoded(seed: int = 0, *, side: int = 24, kind: str = "PNG") -> bytes:
     """A picture of one colour that ``seed`` decides."""
@@ -14,6 +16,13 @@ def encoded(seed: int = 0, *, side: int = 24, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (side, side), colour).save(buffer, format=kind)
     return buffer.getvalue()
+
+
+def all_decoded(images, spec):
+    """Pixels of usable pictures, uint8 (N, H, W, C)."""
+    pixels, rejected = decode_batch(images, spec)
+    assert not rejected
+    return pixels
 
 
 _KINDS = {

@@ -110,3 +110,18 @@ def started(settings: Settings, plan: SweepPlan, **changes: str) -> subprocess.P
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+class NullSweepTracker:
+    """A tracker that keeps nothing; its ids are empty."""
+
+    def begin(self, plan, *, run_id):
+        """Open nothing."""
+        return ""
+
+    def trial(self, plan, record, *, parent):
+        """Keep nothing."""
+        return ""
+
+    def end(self, run_id, *, status, best):
+        """Close nothing."""

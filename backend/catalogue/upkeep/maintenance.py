@@ -14,7 +14,7 @@ from backend.catalogue.loading import products_table
 from backend.catalogue.snapshot import quarantine_version
 from backend.catalogue.upkeep.changes import ChangeSet, changes_towards
 from backend.catalogue.upkeep.history import catalogue_states, require_readable
-from backend.catalogue.upkeep.retention import VacuumPlan, plan_vacuum, told
+from backend.catalogue.upkeep.retention import VacuumPlan, plan_vacuum
 from backend.errors import CatalogueError
 from backend.spark.watch import Watch
 
@@ -132,7 +132,6 @@ def vacuum(
     keep_days: float,
     protected: Collection[int],
     progress: Progress,
-    dry_run: bool = False,
 ) -> dict[str, Any]:
     """Remove the files of a catalogue that no kept version needs; see :mod:`backend.catalogue.upkeep.retention`.
 
@@ -142,10 +141,9 @@ def vacuum(
         keep_days: Versions that were the newest within so many days stay.
         protected: Versions of the products that stay whatever their age, with the quarantine that belongs to them.
         progress: Told how far it is, asked whether to stop.
-        dry_run: Only tell; :func:`retention.vacuum_preview` does so without Spark.
 
     Returns:
-        ``files_removed``, ``bytes_freed``, ``versions_removed``, ``oldest_readable``, ``protected``, ``is_dry_run``.
+        ``files_removed``, ``bytes_freed``, ``versions_removed``, ``oldest_readable``, ``protected``.
 
     Raises:
         CatalogueNotFound: There is no catalogue in the folder.
@@ -154,16 +152,20 @@ def vacuum(
     catalogue_states(folder)
     with commit_lock(folder, progress), delta_table.spark_errors(folder.name, progress):
         plan = plan_vacuum(folder, keep_days=keep_days, protected=protected)
-        if not dry_run:
-            watch, hours = Watch(spark, progress, total=max(plan.count, 1), unit="files"), keep_days * 24
-            with delta_table.configured(spark, _BY_PLAN):
-                for at, name in enumerate(plan.files):
-                    share, title = at / len(plan.files), f"Removing old files of the table {name}"
-                    watch.run(partial(_remove, spark, folder / name, plan.files[name], hours), share, share, title)
-    gone = plan.files if dry_run else _gone(folder, plan)
-    removed = [file.size for files in gone.values() for file in files]
+        watch, hours = Watch(spark, progress, total=max(plan.count, 1), unit="files"), keep_days * 24
+        with delta_table.configured(spark, _BY_PLAN):
+            for at, name in enumerate(plan.files):
+                share, title = at / len(plan.files), f"Removing old files of the table {name}"
+                watch.run(partial(_remove, spark, folder / name, plan.files[name], hours), share, share, title)
+    removed = [file.size for files in _gone(folder, plan).values() for file in files]
     progress.report(plan.count, max(plan.count, 1), unit="files", note="Vacuumed")
-    return told(plan, removed=len(removed), freed=sum(removed), is_dry_run=dry_run)
+    return {
+        "files_removed": len(removed),
+        "bytes_freed": sum(removed),
+        "versions_removed": list(plan.lost),
+        "oldest_readable": plan.oldest_readable,
+        "protected": list(plan.protected),
+    }
 
 
 def _restorable(folder: Path, version: int) -> int:

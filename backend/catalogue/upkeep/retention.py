@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backend.catalogue.delta.log_replay import files_present, states
 from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
@@ -68,6 +68,12 @@ class VacuumPlan:
 def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -> VacuumPlan:
     """Decide what a vacuum of a catalogue may remove, from all its tables.
 
+    1. Versions of the products that can be read now: all their files are there.
+    2. Of these, the named ones; and the newest, and those that were the newest within the days. They are kept.
+    3. Versions of the quarantine that belong to kept ones are kept, too; a measurement needs no older version.
+    4. In each table may go what no kept version needs, if it is older than the days (:func:`_removable`).
+    5. Versions that could be read, and cannot without these files, are lost: that is told, not decided.
+
     Args:
         folder: Folder of the catalogue.
         keep_days: Versions that were the newest within so many days stay, at least 0.
@@ -82,33 +88,23 @@ def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -
     now_s = time.time()
     products = catalogue_states(folder)
     present = files_present(folder / PRODUCTS)
-    readable = [state.version for state in products if state.version and state.is_readable(present)]
-    named = tuple(sorted({*protected} & {*readable}))
+    readable = _readable(products, present)  # 1
+    named = tuple(sorted({*protected} & {*readable}))  # 2
     kept = {*_recent(products, now_s - keep_days * DAY_S), *named}
-    kept_of = {PRODUCTS: kept, QUARANTINE: _quarantines(products, kept), QUALITY: set[int]()}
+    kept_of = {PRODUCTS: kept, QUARANTINE: _quarantines(products, kept), QUALITY: set[int]()}  # 3
     files = {
-        name: _removable(folder / name, versions, keep_days=keep_days, now_s=now_s)
+        name: _removable(folder / name, versions, keep_days=keep_days, now_s=now_s)  # 4
         for name, versions in kept_of.items()
     }
-    left = {path: told for path, told in present.items() if path not in {file.path for file in files[PRODUCTS]}}
-    still = [state.version for state in products if state.version in {*readable} and state.is_readable(left)]
+    going = {file.path for file in files[PRODUCTS]}
+    still = _readable(products, {path: status for path, status in present.items() if path not in going})  # 5
     return VacuumPlan(
         keep_days=keep_days,
-        files={name: found for name, found in files.items() if found},
+        files={name: removable for name, removable in files.items() if removable},
         protected=named,
         lost=tuple(version for version in readable if version not in {*still}),
         oldest_readable=still[0] if still else products[-1].version,
     )
-
-
-def vacuum_preview(folder: Path, *, keep_days: float, protected: Collection[int]) -> dict[str, Any]:
-    """Tell what a vacuum would do, as JSON values; see :func:`told`.
-
-    Raises:
-        CatalogueNotFound, CatalogueError: As :func:`plan_vacuum` does.
-    """
-    plan = plan_vacuum(folder, keep_days=keep_days, protected=protected)
-    return told(plan, removed=plan.count, freed=plan.bytes, is_dry_run=True)
 
 
 def uncommitted(folder: Path) -> list[Path]:
@@ -117,62 +113,60 @@ def uncommitted(folder: Path) -> list[Path]:
     Raises:
         CatalogueError: A log is damaged.
     """
-    before_s, found = time.time() - _UNNAMED_STAYS_S, []
+    before_s, left = time.time() - _UNNAMED_STAYS_S, []
     for log in sorted(folder.glob("*/_delta_log")):
-        told = states(log.parent)
-        if not told or told[-1].files is None:
+        history = states(log.parent)
+        if not history or history[-1].files is None:
             continue
-        named = {path for state in told for path in (*state.paths, *state.commit.feed)}
+        named = {path for state in history for path in (*state.paths, *state.commit.feed)}
         unnamed = {*files_present(log.parent)} - named
         files = [log.parent / path for path in unnamed if path.endswith((".parquet", ".bin"))]
         files += log.glob(".*.tmp")
-        found += [file for file in files if file.stat().st_mtime < before_s]
-    sums = (file.with_name(f".{file.name}.crc") for file in found)  # as Hadoop names them
-    return sorted([*found, *(path for path in sums if path.exists())])
+        left += [file for file in files if file.stat().st_mtime < before_s]
+    sums = (file.with_name(f".{file.name}.crc") for file in left)  # as Hadoop names them
+    return sorted([*left, *(path for path in sums if path.exists())])
 
 
-def told(plan: VacuumPlan, *, removed: int, freed: int, is_dry_run: bool) -> dict[str, Any]:
-    """Return a plan, and what came of it, as JSON values: files, bytes, and the versions that stay and go."""
-    return {
-        "files_removed": removed,
-        "bytes_freed": freed,
-        "versions_removed": list(plan.lost),
-        "oldest_readable": plan.oldest_readable,
-        "protected": list(plan.protected),
-        "is_dry_run": is_dry_run,
-    }
+def _readable(products: Sequence[TableState], present: Mapping[str, object]) -> list[int]:
+    """Return the versions whose files are all among these, ascending; the first, empty one counts for none."""
+    return [state.version for state in products if state.version and state.is_readable(present)]
 
 
-def _recent(found: Sequence[TableState], cutoff_s: float) -> set[int]:
+def _recent(history: Sequence[TableState], cutoff_s: float) -> set[int]:
     """Return the newest version and those that were the newest until after the cutoff."""
-    until = [one.version for one, other in pairwise(found) if other.commit.timestamp_s >= cutoff_s]
-    return {found[-1].version, *until}
+    until = [one.version for one, other in pairwise(history) if other.commit.timestamp_s >= cutoff_s]
+    return {history[-1].version, *until}
 
 
 def _quarantines(products: Sequence[TableState], kept: Collection[int]) -> set[int]:
     """Return the versions of the quarantine that belong to these versions of the products."""
-    found, current = set(), 0
+    versions, current = set(), 0
     for state in products:
         current = int(state.commit.note.get("quarantine_version", current) or 0)
         if state.version in kept:
-            found.add(current)
-    return found
+            versions.add(current)
+    return versions
 
 
 def _removable(table: Path, kept: Collection[int], *, keep_days: float, now_s: float) -> list[Removable]:
-    found = states(table)
-    if not found:
+    """Return the files of a table that may go.
+
+    a. Needed are the files of kept versions, of the table's own recent ones, and the young part of its change feed.
+    b. Anything else may go that is older than the days; what no commit names is, besides, a day old at least.
+    """
+    history = states(table)
+    if not history:
         return []
-    if found[-1].files is None:
+    if history[-1].files is None:
         raise CatalogueError(
             f"The log of {table} does not tell which files are in use, so none can be removed.",
             next_step="Load the catalogue anew under another name.",
         )
     cutoff_s = now_s - keep_days * DAY_S
-    kept = {*kept, *_recent(found, cutoff_s)}
-    needed = {path for state in found if state.version in kept for path in state.paths}
-    needed |= {path for state in found if state.commit.timestamp_s >= cutoff_s for path in state.commit.feed}
-    named = {path for state in found for path in (*state.paths, *state.commit.feed)}
+    kept = {*kept, *_recent(history, cutoff_s)}
+    needed = {path for state in history if state.version in kept for path in state.paths}
+    needed |= {path for state in history if state.commit.timestamp_s >= cutoff_s for path in state.commit.feed}
+    named = {path for state in history for path in (*state.paths, *state.commit.feed)}
     return [
         Removable(path, status.st_size, int(status.st_mtime * 1000))
         for path, status in sorted(files_present(table).items())

@@ -99,19 +99,6 @@ def log_metrics_to_run(settings: Settings, run_id: str, metrics: Mapping[str, fl
         _log(settings, run_id, metrics, step)
 
 
-def tag_run(settings: Settings, run_id: str, tags: Mapping[str, str]) -> None:
-    """Put tags on a run that may have ended; a bundle without a run has nowhere to put them, which is no error.
-
-    Raises:
-        RegistryError: The store has no such run, or refuses.
-    """
-    if not run_id:
-        return
-    with open_store(settings) as client:
-        for name, value in tags.items():
-            client.set_tag(run_id, name, value)
-
-
 def ensure_experiment(client: MlflowClient, settings: Settings, name: str) -> str:
     """Return the id of the experiment of that name, made if there is none, with its artifacts where settings say."""
     found = client.get_experiment_by_name(name)

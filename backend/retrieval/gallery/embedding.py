@@ -49,7 +49,7 @@ def embed_batches(
     *,
     total: int,
     progress: Progress,
-    keep: Callable[[pa.RecordBatch], None] | None = None,
+    keep: Callable[[pa.RecordBatch], None],
 ) -> Embedded:
     """Run pictures through the network once; one that cannot be read is left out, logged, and counted in the note.
 
@@ -71,8 +71,7 @@ def embed_batches(
         found.ids += part.rows.column("product_id").to_pylist()
         found.labels += part.rows.column("label").to_pylist()
         found.places += [(number, row) for row in range(part.rows.num_rows)]
-        if keep:
-            keep(part.rows)
+        keep(part.rows)
         if len(part.pixels):
             found.vectors.append(embed_evenly(embedder, part.pixels))
         skipped += len(part.unreadable)

@@ -20,12 +20,12 @@ from backend.files.storage import disk_watched
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, check_filters
 from backend.retrieval.gallery.embedding import BATCH, embed_batches
 from backend.retrieval.gallery.gallery_file import GalleryFile
-from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
+from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.gallery.thumbnails import Thumbnails
 from backend.retrieval.indexes.index_files import described, put_in_place
 from backend.retrieval.indexes.kinds import EXACT, load_vectors
 
-__all__ = ["EmbeddedSplit", "Gallery", "GalleryItem", "build_gallery", "embed_split", "load_vectors"]
+__all__ = ["Gallery", "GalleryItem", "build_gallery", "load_vectors"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,15 +174,6 @@ class Gallery:
 # ---------------------------------------------------------------------------------------------- the use cases
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedSplit:
-    """The M readable pictures of some splits, in stored order: ids, labels (M,) and embeddings (M, D)."""
-
-    ids: tuple[str, ...]
-    labels: NDArray[np.str_]
-    vectors: NDArray[np.float32]
-
-
 def build_gallery(
     snapshot: Snapshot,
     embedder: Embedder,
@@ -208,41 +199,25 @@ def build_gallery(
     with disk_watched("build the index again"), bundle.workplace(folder, "index") as place:
         spill = place / "spill.arrow"
         with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            embedded = _embed(snapshot, embedder, SCHEMA, splits, progress, keep=writer.write_batch)
+            embedded = _embed(snapshot, embedder, splits, writer.write_batch, progress)
         order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
         np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
         write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
         return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 
-def embed_split(
-    snapshot: Snapshot, embedder: Embedder, *, splits: Sequence[str] = ("test",), progress: Progress
-) -> EmbeddedSplit:
-    """Embed the pictures of these splits as queries; unreadable ones are left out as in :func:`build_gallery`.
-
-    Raises:
-        RetrievalError: No picture of these splits can be read.
-        Cancelled: The user asked to stop.
-    """
-    embedded = _embed(snapshot, embedder, QUERY_SCHEMA, splits, progress)
-    return EmbeddedSplit(tuple(embedded.ids), np.asarray(embedded.labels), np.concatenate(embedded.vectors))
-
-
 def _embed(
     snapshot: Snapshot,
     embedder: Embedder,
-    schema: pa.Schema,
     splits: Sequence[str],
+    keep: Callable[[pa.RecordBatch], None],
     progress: Progress,
-    *,
-    keep: Callable[[pa.RecordBatch], None] | None = None,
 ) -> Embedded:
-    """Run all pictures of these splits through the network once; ``keep`` gets their rows as they come."""
+    """Run all pictures of these splits that can be bought through the network once; ``keep`` gets rows as they come."""
     total = sum(count for split, count in snapshot.summary().by_split.items() if split in splits)
-    columns = [*(name for name in schema.names if name != "thumbnail"), "image"]
-    # A gallery holds what can be bought; a query may be anything.
-    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=keep is not None)
-    found = embed_batches(batches, embedder, schema, total=total, progress=progress, keep=keep)
+    columns = [*(name for name in SCHEMA.names if name != "thumbnail"), "image"]
+    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=True)
+    found = embed_batches(batches, embedder, SCHEMA, total=total, progress=progress, keep=keep)
     if not found.ids:
         raise RetrievalError(
             f"{snapshot.name} has no readable picture in {', '.join(splits)}.",

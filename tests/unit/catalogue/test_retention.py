@@ -14,7 +14,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
-from backend.catalogue.upkeep.retention import plan_vacuum, vacuum_preview
+from backend.catalogue.upkeep.retention import plan_vacuum
 from backend.errors import CatalogueError, CatalogueNotFound
 from tests.support.delta_logs import VECTOR_FILE, add, commit, remove, write_log
 
@@ -132,17 +132,6 @@ def test_what_is_gone_already_is_neither_lost_nor_protected(shop):
     (shop / PRODUCTS / "v1.parquet").unlink()
     _, plan = removable(shop, 0, protected={1, 2, 77, -1, 0})
     assert (plan.lost, plan.protected, plan.oldest_readable) == ((3, 4), (2,), 2)
-
-
-def test_the_preview_is_told_in_json_values(shop):
-    assert vacuum_preview(shop, keep_days=30, protected=[2]) == {
-        "files_removed": 4,
-        "bytes_freed": 40,
-        "versions_removed": [1],
-        "oldest_readable": 2,
-        "protected": [2],
-        "is_dry_run": True,
-    }
 
 
 @pytest.mark.parametrize("days", [-1, float("nan")])

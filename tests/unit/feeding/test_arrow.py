@@ -11,10 +11,10 @@ import pytest
 
 from backend.errors import Cancelled, StorageFull
 from backend.feeding.arrow import decode_split
-from backend.imaging import pixels
 from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from tests.fixtures.models import Listener, store_catalogue
+from tests.support.pictures import all_decoded
 
 SPEC = PixelSpec(24, 24, 3, "light")
 
@@ -24,7 +24,7 @@ def test_every_picture_of_the_split_is_decoded_by_the_pixel_contract(small_snaps
     expected = sorted((p for p in small_products if p.split == "train"), key=lambda p: p.product_id)
     assert table.product_ids.tolist() == [p.product_id for p in expected]
     assert table.labels.tolist() == [p.label for p in expected]
-    np.testing.assert_array_equal(table.pixels, pixels.decode_many([p.image for p in expected], SPEC))
+    np.testing.assert_array_equal(table.pixels, all_decoded([p.image for p in expected], SPEC))
     assert isinstance(table.pixels, np.memmap)  # on disk, not in memory
 
 
@@ -47,7 +47,7 @@ def test_an_unreadable_picture_is_left_out_and_named(small_products, tmp_path):
         (p for p in small_products if p.split == "train" and p.product_id != bad.product_id),
         key=lambda p: p.product_id,
     )
-    np.testing.assert_array_equal(table.pixels, pixels.decode_many([p.image for p in readable], SPEC))
+    np.testing.assert_array_equal(table.pixels, all_decoded([p.image for p in readable], SPEC))
 
 
 def test_a_split_without_products_is_empty(small_snapshot, tmp_path):

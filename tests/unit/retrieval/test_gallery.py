@@ -12,12 +12,13 @@ import pytest
 from backend.bundles import bundle
 from backend.catalogue.items import SCORED_SPLITS, SPLITS
 from backend.errors import BundleError, Cancelled, RetrievalError, StorageFull
+from backend.evaluation.pictures import PictureReader
 from backend.files import scratch
 from backend.imaging import pixels as imaging
 from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.retrieval.gallery import gallery_rows
-from backend.retrieval.gallery.gallery import Gallery, build_gallery, embed_split, load_vectors
+from backend.retrieval.gallery.gallery import Gallery, build_gallery, load_vectors
 from tests.fixtures.endpoint import ShopSnapshot, encoded, picture, shop_rows, write_projection_bundle
 
 
@@ -68,8 +69,8 @@ def test_what_is_withdrawn_can_be_asked_about_but_is_never_an_answer(shop, tmp_p
     info = build_gallery(ShopSnapshot(rows), embedder, tmp_path / "m", progress=NullProgress())
     assert (info.size, info.scored_size) == (59, 53)
     assert gone["product_id"] not in Gallery.load(tmp_path / "m").ids
-    queries = embed_split(ShopSnapshot(rows), embedder, splits=("train",), progress=NullProgress())
-    assert gone["product_id"] in queries.ids
+    asked = PictureReader(ShopSnapshot(rows), tmp_path).read(("train",), embedder.spec, progress=NullProgress())
+    assert gone["product_id"] in asked.ids
 
 
 def test_the_bundle_verifies_and_names_its_catalogue(shop, tmp_path):
@@ -168,16 +169,6 @@ def test_large_pictures_are_decoded_in_parts_and_shown_small(tmp_path, monkeypat
         pixels = imaging.decode(by_id[product_id]["image"], spec).pixels
         np.testing.assert_array_equal(vectors[position], embedder.embed(pixels[None])[0])
         assert imaging.verify(gallery.thumbnail(position)).width == 160
-
-
-def test_a_split_is_embedded_as_queries(shop, tmp_path, small_batches):
-    embedder = write_projection_bundle(tmp_path / "m")
-    queries = embed_split(shop, embedder, splits=("test",), progress=NullProgress())
-    rows = [row for row in shop.rows if row["split"] == "test"]
-    assert queries.ids == tuple(row["product_id"] for row in rows)
-    assert queries.labels.tolist() == [row["label"] for row in rows]
-    pixels = imaging.decode_many([row["image"] for row in rows], embedder.spec)
-    np.testing.assert_array_equal(queries.vectors, embedder.embed(pixels))
 
 
 def test_a_bundle_without_an_index_says_so(tmp_path):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from backend.feeding.batches import BatchPlan, PixelFeed
-from backend.imaging import pixels as imaging
 from backend.training.config import LOSS_DISTANCES, TrainConfig
 from backend.training.network.losses import LABEL_SMOOTHING, PROXY_SCALE, EmbeddingLoss
 from backend.training.network.network import build_network
 from backend.training.network.optimizers import build_optimizer
 from backend.training.network.weights import values_hash
+from tests.support.pictures import all_decoded
 
 pytestmark = pytest.mark.tf
 
@@ -46,7 +46,7 @@ def tf():
 def batches(small_products):
     """Batches of ten pictures of each of three kinds."""
     train = [product for product in small_products if product.split == "train"]
-    pixels = imaging.decode_many([product.image for product in train], TINY.pixels)
+    pixels = all_decoded([product.image for product in train], TINY.pixels)
     labels = np.unique([product.label for product in train], return_inverse=True)[1].astype(np.int32)
     return list(PixelFeed(pixels, labels, BatchPlan(3, 5, STEPS, "flip", 7)).epoch(0))
 
