@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter, defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -21,7 +22,7 @@ from tests.support.page_text import Pages
 
 HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
 MAX_FUNCTION, MAX_MODULE, MAX_PAGE = 40, 300, 80
-MAX_IN_FOLDER, MAX_SAME_PREFIX = 20, 3
+MAX_IN_FOLDER, MAX_SAME_PREFIX, MAX_FLOORS = 20, 3, 22
 AT_THE_ROOT = {"backend": 8, "app": 6}
 # Who may import what is heavy, or could be exchanged: a module, or a package with all that is in it.
 DOORS = {
@@ -58,6 +59,15 @@ def test_the_arrows_between_the_parts_hold(repository):
         [*command, "--config", "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def test_the_contract_on_the_arrows_has_no_hole(repository):
+    """Every part has its floor, no arrow is excused, and the floors stay few."""
+    told = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    assert [contract for contract in told["contracts"] if contract.get("ignore_imports")] == []
+    (floors,) = (contract for contract in told["contracts"] if contract.get("containers") == ["backend"])
+    assert (floors["exhaustive"], floors["exhaustive_ignores"]) == (True, ["__main__"])
+    assert len([name for floor in floors["layers"] for name in floor.split("|")]) <= MAX_FLOORS
 
 
 @cache
