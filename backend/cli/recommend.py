@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import ImageRejected, RetrievalError, UsageError
 from backend.imaging.refusals import FORMATS_READ
+from backend.imaging.region import Region
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.wishes import COLLAPSES, Wishes
 
@@ -26,6 +27,12 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         commands, "recommend", "Find the products that look like a photo, or like several photos.", recommend
     )
     found.add_argument("photo", nargs="+", help=f"{FORMATS_READ} files; several make one question")
+    found.add_argument(
+        "--region",
+        default="",
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="the part of the first photo to use, as fractions of its width and height, for example 0.1,0.2,0.9,0.8",
+    )
     found.add_argument("-k", type=int, default=10, help="number of products, default 10")
     found.add_argument(
         "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"
@@ -69,10 +76,15 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
         diversity=options.diversity,
         collapse=options.collapse,
     )
-    filters = filters_of(options.filter)
+    filters, region = filters_of(options.filter), region_of(options.region)
     with endpoint_running(settings):
         answer = local_client(settings).recommend(
-            first, k=options.k, filters=filters, wishes=wishes, further=further if further != Further() else None
+            first,
+            k=options.k,
+            filters=filters,
+            wishes=wishes,
+            further=further if further != Further() else None,
+            region=region,
         )
     return {
         "photo": options.photo[0] if len(options.photo) == 1 else list(options.photo),
@@ -117,6 +129,19 @@ def filters_of(pairs: list[str]) -> dict[str, Any]:
         return check_filters(found)
     except RetrievalError as error:
         raise UsageError(error.message, next_step=error.next_step) from error
+
+
+def region_of(text: str) -> Region | None:
+    """Parse the part of a photo; None where none is given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return Region.read(text)
+    except ImageRejected as error:
+        step = "Write it as --region 0.1,0.2,0.9,0.8: left, top, right and bottom, each from 0 to 1."
+        raise UsageError(f"--region {text} is not a part of a photo.", next_step=step) from error
 
 
 def _read(path: str) -> bytes:

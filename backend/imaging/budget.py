@@ -110,6 +110,19 @@ def not_large(size: tuple[int, int]) -> tuple[int, int] | None:
     return (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))) if is_large(size) else None
 
 
+def enough_for(longest: float, max_pixels: int) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
+    """Say at which size a picture is to be decoded where a longer side of ``longest`` is needed; None: at its own.
+
+    Small pictures stay as they are; one beyond ``max_pixels`` is never decoded whole, whatever is needed.
+    """
+
+    def enough(size: tuple[int, int]) -> tuple[int, int] | None:
+        most = max(size) // 2 if size[0] * size[1] > max_pixels else max(size)
+        return within(size, min(math.ceil(longest), most)) if is_large(size) else None
+
+    return enough
+
+
 def is_simple(data: bytes, kind: str, found: Outline) -> bool:
     """Tell whether a picture is certainly read in a few tenths of a second and 64 MB, as nearly all are."""
     return (

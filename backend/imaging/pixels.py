@@ -3,8 +3,8 @@
 Every pixel that a model ever sees, in training, in the gallery or in a query, is what :func:`decode` gives; scaling to
 [0, 1] happens in :func:`to_float` and nowhere else. The order of the steps is part of the contract:
 
-    format and size checked before decoding -> EXIF turn -> alpha on white -> colour mode -> scale, padded to a square
-    -> sRGB -> polarity of a grey gallery -> uint8 -> float32
+    format and size checked before decoding -> EXIF turn -> crop to a region -> alpha on white -> colour mode -> scale,
+    padded to a square -> sRGB -> polarity of a grey gallery -> uint8 -> float32
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from PIL import Image
 
 from backend.errors import ImageRejected
 from backend.imaging import budget, codecs, plain_png, refusals, steps
-from backend.imaging.budget import Budget, as_it_is, budgeted, is_large, not_large, packed, within
+from backend.imaging.budget import Budget, as_it_is, budgeted, enough_for, is_large, not_large, packed, within
+from backend.imaging.region import Region
 from backend.imaging.spec import PixelSpec
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from backend.imaging.codecs import Loaded
 
 encode_png = plain_png.encode_png  # ours are read back without a codec, too
-MIN_SIDE, FORMATS_READ = refusals.MIN_SIDE, refusals.FORMATS_READ
-LARGE_PIXELS = refusals.LARGE_PIXELS
+MIN_SIDE, LARGE_PIXELS, FORMATS_READ = refusals.MIN_SIDE, refusals.LARGE_PIXELS, refusals.FORMATS_READ
 answered, MAX_PIXELS = budget.answered, budget.MAX_PIXELS
 kind_of, HEAD_BYTES = codecs.kind_of, codecs.HEAD_BYTES
 upright, flattened = steps.upright, steps.flattened
+_SIDEWAYS = 5  # orientations from here on exchange width and height
 _SPARE = 6  # how many times the size that is needed a large picture is brought down to, at least
 
 
@@ -112,6 +113,7 @@ def decode(
     spec: PixelSpec,
     *,
     max_pixels: int = MAX_PIXELS,
+    region: Region | None = None,
 ) -> DecodedImage:
     """Turn encoded bytes into the pixels that a model with this ``spec`` sees.
 
@@ -119,29 +121,32 @@ def decode(
         data: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
         spec: Size, colour mode and background of the model's gallery.
         max_pixels: Largest width x height that is decoded in full; a HEIC may have twice, a JPEG or WEBP four times as many.
+        region: The part of it that counts; all of it where left out.
 
     Raises:
-        ImageRejected: The bytes are no usable picture; ``code`` and message say why.
+        ImageRejected: The bytes are no usable picture, or the region is too small; ``code`` and message say why.
     """
-    _, plain = _read_plain([data], spec, max_pixels)
+    _, plain = _read_plain([] if region else [data], spec, max_pixels)
     if not len(plain):
-        return _by_codec(data, spec, max_pixels)
+        return _by_codec(data, spec, max_pixels, region)
     info = ImageInfo("PNG", spec.width, spec.height, plain_png.channels_of(data), 1)
     (inverted,) = steps.on_other_ground(plain, spec)
     return _polarised(DecodedImage(plain[0], (), info, data), spec, inverted=inverted)
 
 
-def _by_codec(data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    return _budgeted(data, spec.as_dict(), max_pixels=max_pixels)
+def _by_codec(data: bytes, spec: PixelSpec, max_pixels: int = MAX_PIXELS, region: Region | None = None) -> DecodedImage:
+    return _budgeted(data, spec.as_dict(), region.edges if region else None, max_pixels=max_pixels)
 
 
 @budgeted(DecodedImage.packed, DecodedImage.unpacked)
-def _budgeted(data: bytes, fields: dict[str, Any], *, max_pixels: int) -> DecodedImage:
-    """Do what :func:`decode` does, for what is known to be no plain PNG and a spec as its fields."""
-    spec = PixelSpec(**fields)
+def _budgeted(data: bytes, fields: dict[str, Any], edges: Sequence[float] | None, *, max_pixels: int) -> DecodedImage:
+    """Do what :func:`decode` does, for what is known to be no plain PNG, a spec as its fields and a region as its edges."""
+    spec, region = PixelSpec(**fields), Region(*edges) if edges else None
     notes: list[str] = []
-    with opened(data, max_pixels=max_pixels, enough=_enough(spec)) as (picture, info):
-        pixels = np.asarray(_fitted(picture, spec, notes), dtype=np.uint8).reshape(spec.shape)
+    with opened(data, max_pixels=max_pixels, enough=enough_for(_needed(spec, region), max_pixels)) as (picture, info):
+        if region:
+            region.check((info.width, info.height), is_turned=picture.orientation >= _SIDEWAYS)
+        pixels = np.asarray(_fitted(picture, spec, notes, region), dtype=np.uint8).reshape(spec.shape)
         inverted = steps.on_other_ground(pixels[None], spec)[0] and steps.is_grey(picture.image)
     return _polarised(DecodedImage(pixels, tuple(notes), info), spec, inverted=inverted)
 
@@ -153,12 +158,12 @@ def _polarised(found: DecodedImage, spec: PixelSpec, *, inverted: bool) -> Decod
     return replace(found, pixels=np.ascontiguousarray(~found.pixels), notes=notes, png=b"")
 
 
-def _enough(spec: PixelSpec) -> Callable[[tuple[int, int]], tuple[int, int] | None]:
-    """Say at which size a picture has to be decoded at least; None: at its own, as all but large ones are."""
-    return lambda size: within(size, _SPARE * max(spec.shape)) if is_large(size) else None
+def _needed(spec: PixelSpec, region: Region | None) -> float:
+    """Return the longer side that a large picture is brought down to, in pixels, so that a region is as sharp as all."""
+    return _SPARE * max(spec.shape) / (region.shorter if region else 1.0)
 
 
-def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str]) -> Image.Image:
+def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str], region: Region | None = None) -> Image.Image:
     """Bring a picture to size and colour mode, and note for the user what had to be done to it."""
     notes += picture.notes
     if picture.frames > 1:
@@ -166,6 +171,8 @@ def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str]) -> Image.Image:
     if picture.orientation > 1:
         notes.append("It was turned upright as its camera data say.")
     standing = upright(picture.image, picture.orientation)
+    if region:
+        standing = standing.crop(region.box(standing.size))
     mode = "L" if spec.channels == 1 else "RGB"
     fitted, was_clear = steps.shown(standing, mode, lambda flat: steps.fitted(flat, spec))
     if was_clear:

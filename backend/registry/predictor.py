@@ -13,6 +13,7 @@ import pandas as pd
 
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
+from backend.imaging.region import Region
 from backend.retrieval.invocation import ImageFormat, InvocationParams
 from backend.retrieval.recommend import Recommender
 
@@ -74,16 +75,19 @@ def answer_table(recommender: Recommender, texts: Sequence[Any], wanted: Invocat
     """
     if not texts:
         raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
-    answers = _answers(recommender, texts, wanted.k)
+    answers = _answers(recommender, texts, wanted)
     if wanted.fails(len(texts)):
         _raise_first(answers)
     draw = _Pictures(recommender, wanted.include_images)
     return _lists(answers, draw) if wanted.layout == "lists" else _rows(answers, draw)
 
 
-def _answers(recommender: Recommender, texts: Sequence[Any], k: int) -> list[Recommendation | ImageRejected]:
+def _answers(
+    recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams
+) -> list[Recommendation | ImageRejected]:
     read = [_read(text) for text in texts]
-    found = iter(recommender.recommend_each([one for one in read if isinstance(one, bytes)], k=k))
+    pictures, region = [one for one in read if isinstance(one, bytes)], Region.read(wanted.region)
+    found = iter(recommender.recommend_each(pictures, k=wanted.k, region=region))
     return [next(found) if isinstance(one, bytes) else one for one in read]
 
 

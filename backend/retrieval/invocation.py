@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import RetrievalError
+from backend.imaging.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,15 @@ class InvocationParams:
         layout: ``rows`` gives one row for each neighbour; ``lists`` one row for each picture, with a list of neighbours,
             as ``mlflow.pyfunc.spark_udf`` needs it. There, a picture that cannot be used fails nothing unless asked to:
             how many rows Spark sends at a time is chance.
+        region: The part of every picture that counts, as :meth:`backend.imaging.region.Region.read` reads it; empty means
+            all of it.
     """
 
     k: int = DEFAULT_K
     include_images: ImageFormat = ""
     on_error: OnError = ""
     layout: Layout = "rows"
+    region: str = ""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> InvocationParams:
@@ -48,6 +52,7 @@ class InvocationParams:
 
         Raises:
             RetrievalError: One is unknown or has a value it cannot have; its code is ``bad_k`` or ``bad_params``.
+            ImageRejected: The region is none; its code is ``bad_region``.
         """
         known = tuple(asdict(cls()))
         if raw.keys() - set(known):
@@ -56,6 +61,7 @@ class InvocationParams:
             if name in raw and raw[name] not in choices:
                 named = " or ".join(f'"{choice}"' for choice in choices)
                 raise _bad("bad_params", f"{name} has a value it cannot have.", f"Use {named}.")
+        Region.read(raw.get("region", ""))
         return cls(**{**raw, "k": read_k(raw.get("k", DEFAULT_K))})
 
     def fails(self, pictures: int) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.imaging.pixels import DecodedImage
+    from backend.imaging.region import Region
     from backend.imaging.spec import PixelSpec
 
 
@@ -28,15 +29,15 @@ class QueryPictures:
     def __init__(self, spec: PixelSpec, max_pixels: int) -> None:
         self._spec, self._max_pixels = spec, max_pixels
 
-    def decode(self, images: Sequence[bytes]) -> tuple[list[DecodedImage], list[float]]:
-        """Decode all pictures, and return them with the milliseconds that each took.
+    def decode(self, images: Sequence[bytes], region: Region | None = None) -> tuple[list[DecodedImage], list[float]]:
+        """Decode all pictures, and return them with the milliseconds that each took; of the first, the region only.
 
         Raises:
             ImageRejected: One is not usable; with several, the message says which, counted from 1.
         """
         decoded, milliseconds = [], []
         for number, data in enumerate(images, 1):
-            found = self.tried(data)
+            found = self.tried(data, region if number == 1 else None)
             if isinstance(found, ImageRejected):
                 message = f"Picture {number} of {len(images)}: {found.message}" if len(images) > 1 else found.message
                 raise ImageRejected(message, code=found.code, next_step=found.next_step, status=found.status) from found
@@ -44,11 +45,11 @@ class QueryPictures:
             milliseconds.append(found[1])
         return decoded, milliseconds
 
-    def tried(self, data: bytes) -> tuple[DecodedImage, float] | ImageRejected:
-        """Decode a picture and return it with the milliseconds that it took, or what is wrong with it."""
+    def tried(self, data: bytes, region: Region | None = None) -> tuple[DecodedImage, float] | ImageRejected:
+        """Decode a picture, or a part of it, and return it with the milliseconds that it took, or what is wrong with it."""
         start = time.perf_counter()
         try:
-            image = pixels.decode(data, self._spec, max_pixels=self._max_pixels)
+            image = pixels.decode(data, self._spec, max_pixels=self._max_pixels, region=region)
         except ImageRejected as error:
             return error
         return image, (time.perf_counter() - start) * 1e3

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from backend.bundles.bundle import Manifest
     from backend.imaging.pixels import DecodedImage
+    from backend.imaging.region import Region
     from backend.retrieval.embedder import Embedder
     from backend.retrieval.filters import Filters
     from backend.retrieval.gallery.gallery import GalleryItem
@@ -107,13 +108,16 @@ class Recommender:
         """Number of items that can be answered."""
         return self.gallery.size
 
-    def recommend(self, images: Sequence[bytes], *, k: int, filters: Filters | None = None) -> list[Recommendation]:
+    def recommend(
+        self, images: Sequence[bytes], *, k: int, filters: Filters | None = None, region: Region | None = None
+    ) -> list[Recommendation]:
         """Answer every picture with its k nearest products.
 
         Args:
             images: Encoded pictures, at least one.
             k: Neighbours wanted, at least 1.
             filters: Which products may be answered; see ``backend.retrieval.filters``.
+            region: The part of the first picture that counts.
 
         Raises:
             ImageRejected: A picture is not usable; with several, the message says which.
@@ -122,15 +126,19 @@ class Recommender:
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         allowed = self.gallery.allowed(filters)
-        return self._found(*self._pictures.decode(images), k=k, allowed=allowed)
+        return self._found(*self._pictures.decode(images, region), k=k, allowed=allowed)
 
-    def recommend_each(self, images: Sequence[bytes], *, k: int) -> list[Recommendation | ImageRejected]:
+    def recommend_each(
+        self, images: Sequence[bytes], *, k: int, region: Region | None = None
+    ) -> list[Recommendation | ImageRejected]:
         """Answer every picture that is usable with its k nearest products, and every other one with what is wrong with it.
+
+        Of each picture, only the region counts, where one is given.
 
         Raises:
             RetrievalError: k cannot be used.
         """
-        tried = [self._pictures.tried(image) for image in images]
+        tried = [self._pictures.tried(image, region) for image in images]
         usable = [one for one in tried if not isinstance(one, ImageRejected)]
         decoded, milliseconds = [image for image, _ in usable], [ms for _, ms in usable]
         answers = iter(self._found(decoded, milliseconds, k=k) if usable else ())
@@ -166,6 +174,7 @@ class Recommender:
         filters: Filters | None = None,
         wishes: Wishes = _NO_WISHES,
         unlike: Sequence[bytes] = (),
+        region: Region | None = None,
     ) -> Recommendation:
         """Answer one question that several pictures make together; see :class:`backend.retrieval.wishes.Wishes`.
 
@@ -178,17 +187,18 @@ class Recommender:
             filters: Which products may be answered; see ``backend.retrieval.filters``.
             wishes: How the answer is to be.
             unlike: Encoded pictures to stay away from.
+            region: The part of the first picture that counts.
 
         Raises:
             ImageRejected: A picture is not usable; with several, the message says which, those of ``unlike`` last.
             RetrievalError: k, a filter or a wish cannot be used, a product is not in the gallery, or there is no picture.
         """
         if wishes.is_plain and len(images) == 1 and not unlike:
-            return self.recommend(images, k=k, filters=filters)[0]
+            return self.recommend(images, k=k, filters=filters, region=region)[0]
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         allowed = self.gallery.allowed(filters)
-        decoded, decode_ms = self._pictures.decode([*images, *unlike])
+        decoded, decode_ms = self._pictures.decode([*images, *unlike], region)
         started = time.perf_counter()
         embedded = self._embed(decoded)
         between = time.perf_counter()

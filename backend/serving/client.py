@@ -20,6 +20,7 @@ from backend.settings import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backend.imaging.region import Region
     from backend.retrieval.invocation import ImageFormat, OnError
     from backend.retrieval.wishes import Wishes
     from backend.settings import Settings
@@ -67,6 +68,7 @@ class EndpointClient:
         include_images: bool = True,
         wishes: Wishes | None = None,
         further: Further | None = None,
+        region: Region | None = None,
     ) -> Answer:
         """Ask for the k products that look like a picture, or like several together.
 
@@ -75,6 +77,7 @@ class EndpointClient:
             k: Neighbours wanted.
             wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
             further: More pictures of the same question.
+            region: The part of the picture that counts.
             filters: Which products may be answered, by name, see ``backend.retrieval.filters``: a text or several, a
                 number, a flag.
             include_images: Whether the neighbours come with their pictures.
@@ -83,6 +86,7 @@ class EndpointClient:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
         query = {"k": k, "include_images": include_images, **(filters or {}), **wishes_as_query(wishes)}
+        query |= {"region": region} if region else {}
         image, further = sendable(image, further, most_bytes=self._most_bytes)
         if further is None:
             body: dict[str, Any] = {"data": image, "headers": {"Content-Type": ANY_BYTES}}

@@ -248,7 +248,12 @@ class _Gateway:
 def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[str, Any]:
     """Run in a worker thread."""
     answer = served.recommender.find(
-        pictures.like, unlike=pictures.unlike, k=question.k, filters=question.filters, wishes=question.wishes
+        pictures.like,
+        unlike=pictures.unlike,
+        k=question.k,
+        filters=question.filters,
+        wishes=question.wishes,
+        region=question.region,
     )
     return {
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],

@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from backend.errors import EndpointRejected
+from backend.imaging.region import Region
 from backend.retrieval.filters import TEXT_FILTERS, check_filters
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, InvocationParams, read_k
 from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read_wishes
@@ -38,6 +39,7 @@ class Question:
     filters: dict[str, Any]
     include_images: bool
     wishes: Wishes = field(default_factory=Wishes)
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,12 @@ class Invocation:
 
 
 def read_question(query: Iterable[tuple[str, str]]) -> Question:
-    """Read the query parameters of ``/v1/recommend``: k, include_images, the filters, and the wishes.
+    """Read the query parameters of ``/v1/recommend``: k, include_images, region, the filters, and the wishes.
 
     Raises:
         EndpointRejected: A parameter is unknown, given twice, or has a value it cannot have.
         RetrievalError: A filter or a wish has a value it cannot have.
+        ImageRejected: The region is none.
     """
     values: dict[str, list[str]] = {}
     for name, value in query:
@@ -81,9 +84,10 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
     include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
     if include is None:
         raise _bad("bad_parameter", "include_images is either true or false.", "Write include_images=true.")
+    region = Region.read(values.pop("region", [""])[0])
     wishes = {name: values.pop(name) for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name in values}
     filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
-    return Question(k, check_filters(filters), include, read_wishes(wishes))
+    return Question(k, check_filters(filters), include, read_wishes(wishes), region)
 
 
 def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:

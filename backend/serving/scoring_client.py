@@ -18,6 +18,7 @@ from backend.serving.wire.shapes import decoded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backend.imaging.region import Region
     from backend.serving.further import Further
 
 _FORBIDDEN = 403
@@ -43,18 +44,20 @@ class ScoringClient(EndpointClient):
         include_images: bool = True,
         wishes: Wishes | None = None,
         further: Further | None = None,
+        region: Region | None = None,
     ) -> Answer:
         """Ask for the k products that look like a picture; whatever else is asked for is refused.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters or wishes not in (None, Wishes()) or further is not None:
+        if filters or wishes not in (None, Wishes()) or further is not None or region is not None:
             raise EndpointRejected(
-                "The search service that is connected knows no filters and nothing of what Refine holds.",
+                "The search service that is connected knows no filters and nothing of what Refine holds, and takes "
+                "whole photos only.",
                 code="no_filters",
                 status=422,
-                next_step="Remove the filters and what Refine holds. Or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
+                next_step="Remove the filters and what Refine holds, and use the whole photo. Or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
             )
         rows = self.invoke([image], k=k, include_images="png" if include_images else "")
         return Answer(

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from backend.errors import EndpointDenied, EndpointRejected
+from backend.imaging.region import Region
 from backend.machine.supervisor import Service, running
 from backend.registry.fetching import fetch_champion
 from backend.retrieval.wishes import Wishes
@@ -78,6 +79,8 @@ def test_the_app_asks_a_scoring_url_as_it_asks_an_endpoint(request, deployed, ch
     assert client.recommend(photos[0], k=4, wishes=Wishes()).neighbours == answer.neighbours  # nothing is wished
     with pytest.raises(EndpointRejected, match="knows no filters and nothing of what Refine holds"):
         client.recommend(photos[0], k=1, wishes=Wishes(diversity=0.5))
+    with pytest.raises(EndpointRejected, match="takes whole photos only"):
+        client.recommend(photos[0], k=1, region=Region(0.0, 0.0, 0.5, 0.5))
     with pytest.raises(EndpointRejected) as caught:
         client.recommend(b"no picture", k=1)
     assert "Traceback" not in str(caught.value)

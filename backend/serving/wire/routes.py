@@ -56,6 +56,7 @@ def _choice(choices: Any) -> Schema:
 
 _SERVED: tuple[Group, ...] = ("all", "closed", "model")
 _NAMED = f"At most {MAX_PRODUCTS} products are named in one question."
+_REGION = "left,top,right,bottom as fractions of its width and height once upright, such as 0.1,0.2,0.9,0.8."
 _ENDS = {"min": "this or more", "max": "this or less"}
 PING = Route("/ping", "GET", None, "Whether the process lives.", media_type=TEXT_PLAIN, refuses=("all",))
 HEALTH = Route("/health", "GET", "watch", "Whether there is a model to answer with.", "Health", refuses=_SERVED)
@@ -95,6 +96,7 @@ OPEN = frozenset(route.path for route in ROUTES if route.scope is None)
 QUESTION = (
     Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Products wanted."),
     Field("include_images", {**FLAG, "default": True}, "Whether the products come with their pictures."),
+    Field("region", TEXT, f"Part of the first picture to use. {_REGION}"),
     *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
     *(
         Field(f"{column}_{end}", NUMBER, f"Only products whose {column} is {_ENDS[end]}.")
@@ -129,4 +131,5 @@ PARAMS = (
     Field("include_images", _choice(ImageFormat), "Pictures of the products: none, base64 PNG, hex of float32 pixels."),
     Field("on_error", _choice(OnError), "An unusable picture gets a row with its error, or fails the request."),
     Field("layout", _choice(Layout), "One row for each product, or one for each picture with a list of products."),
+    Field("region", {**TEXT, "default": ""}, f"Part of every picture to use. {_REGION}"),
 )

@@ -98,6 +98,7 @@ def test_wrong_arguments_are_one_object(command, capfd):
         "catalogue preview --source sample",
         "catalogue ingest --path x.csv --source csv --map title",
         "recommend x.png --filter brand",
+        "recommend x.png --region 0,0,2,2",
         "train --catalogue shop --set epoch=3",
         "tune start --catalogue shop --vary epochs",
     ],

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from backend.errors import EndpointDenied, EndpointRejected, EndpointUnreachable, RegistryError
+from backend.imaging.region import Region
 from backend.serving.client import EndpointClient
 from backend.serving.clients import local_client
 from backend.serving.further import Further, sendable
@@ -49,6 +50,13 @@ def test_an_answer_has_neighbours_pictures_and_its_origin(client, projection_rec
     assert (answer.model_name, answer.model_version, answer.model) == ("twinset", 1, "projection")
     assert (answer.catalogue, answer.catalogue_version, answer.gallery_size) == ("shop", 4, 60)
     assert answer.timings_ms.keys() == {"decode", "embed", "search", "total"}
+
+
+def test_a_region_travels(client, projection_recommender):
+    photo, region = encoded(picture("checks", 3, side=64)), Region(0.25, 0.125, 1.0, 2 / 3)
+    expected = projection_recommender.find([photo], k=3, region=region)
+    assert client.recommend(photo, k=3, region=region).seen == expected.seen_png
+    assert expected.seen_png != projection_recommender.find([photo], k=3).seen_png
 
 
 def test_photos_that_are_too_large_together_are_sent_reduced(settings, projection_recommender):

@@ -309,6 +309,33 @@ def test_several_pictures_make_one_question(http, projection_recommender):
     assert [base64.b64decode(png) for png in body["seen_others"]] == list(expected.seen_others)
 
 
+def test_a_region_is_answered_as_the_picture_of_it(http):
+    pair = Image.new("L", (32, 16))
+    pair.paste(picture("checks", 3))
+    pair.paste(picture("blob", 5), (16, 0))
+    both = encoded(pair)
+    for region, kind, number in (("0,0,0.5,1", "checks", 3), ("0.5,0,1,1", "blob", 5)):
+        expected = http.post("/v1/recommend?k=5", content=encoded(picture(kind, number))).json()
+        body = http.post(f"/v1/recommend?k=5&region={region}", content=both).json()
+        assert (body["neighbours"], body["seen"]) == (expected["neighbours"], expected["seen"])
+        several = http.post(f"/v1/recommend?region={region}&weight=9&weight=1", files=[("a", both), ("b", PHOTO)])
+        assert several.json()["seen"] == expected["seen"]
+        asked = {"inputs": [base64.b64encode(both).decode()] * 2, "params": {"k": 1, "region": region}}
+        rows = http.post("/invocations", json=asked).json()["predictions"]
+        assert {row["product_id"] for row in rows} == {expected["neighbours"][0]["product_id"]}
+
+
+@pytest.mark.parametrize("region", ["0,0,1", "0,0,0,1", "0,0,1,1.5", "nan,0,1,1", "left"])
+def test_a_region_that_is_none_is_refused_with_a_sentence(http, region):
+    assert error_of(http.post(f"/v1/recommend?region={region}", content=PHOTO)) == (422, "bad_region")
+    asked = {"inputs": [base64.b64encode(PHOTO).decode()], "params": {"region": region}}
+    assert error_of(http.post("/invocations", json=asked)) == (422, "bad_region")
+
+
+def test_a_region_of_a_few_pixels_is_too_small(http):
+    assert error_of(http.post("/v1/recommend?region=0,0,0.1,0.1", content=PHOTO)) == (422, "too_small")
+
+
 @pytest.mark.parametrize(
     "query",
     ["weight=0", "weight=two", "diversity=1.5", "collapse=all", "unlike=nobody", "diversity=0.1&diversity=0.2"],

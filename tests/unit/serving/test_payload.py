@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from backend.errors import EndpointRejected, RetrievalError, WorkbenchError
+from backend.errors import EndpointRejected, ImageRejected, RetrievalError, WorkbenchError
 from backend.imaging.spec import PixelSpec
 from backend.retrieval.filters import FILTERS
 from backend.retrieval.invocation import InvocationParams
@@ -66,7 +66,7 @@ def test_what_mlflow_gets_is_written_by_us():
     asked = read({"instances": [A, {"input": B}], "params": {"k": 2, "include_images": "png"}})
     assert json.loads(asked.as_json()) == {
         "dataframe_split": {"columns": ["input"], "data": [[A], [B]]},
-        "params": {"k": 2, "include_images": "png", "on_error": "", "layout": "rows"},
+        "params": {"k": 2, "include_images": "png", "on_error": "", "layout": "rows", "region": ""},
     }
 
 
@@ -141,10 +141,12 @@ def test_a_question_has_k_filters_and_images():
         ([("price_min", "3"), ("price_min", "4")], "bad_parameter"),
         ([("include_images", "maybe")], "bad_parameter"),
         ([("token", "secret")], "unknown_parameter"),
+        ([("region", "0,0,1,secret")], "bad_region"),
+        ([("region", "0,0,1,1"), ("region", "0,0,1,1")], "bad_parameter"),
     ],
 )
 def test_a_wrong_question_is_refused_with_a_code(query, code):
-    with pytest.raises((EndpointRejected, RetrievalError)) as caught:
+    with pytest.raises((EndpointRejected, RetrievalError, ImageRejected)) as caught:
         read_question(query)
     assert (caught.value.code, caught.value.status) == (code, 422)
     assert "secret" not in str(caught.value)
@@ -220,7 +222,9 @@ def test_any_body_is_an_invocation_or_refused(body):
         assert read_invocation(asked.as_json(), max_rows=4) == asked
 
 
-KEYS = st.sampled_from(["k", "include_images", *FILTERS, *SEVERAL_WISHES, *SINGLE_WISHES]) | st.text(max_size=5)
+KEYS = st.sampled_from(["k", "include_images", "region", *FILTERS, *SEVERAL_WISHES, *SINGLE_WISHES]) | st.text(
+    max_size=5
+)
 WORDS = st.sampled_from(["1", "-1", "0.5", "nan", "inf", "true", "none", "²", "9" * 400, ""]) | st.text(max_size=8)
 
 
