@@ -26,11 +26,11 @@ def behind(served: Serving) -> Behind | None:
     """How far what is searched is behind the newest version; None where the catalogue is not on this machine."""
     searched = served.catalogue
     newest = newest_version(catalogue_folder(common.settings().catalogues_dir, searched.name) / PRODUCTS)
-    return _told(searched.name, searched.version, served.splits, newest)
+    return _freshness(searched.name, searched.version, served.splits, newest)
 
 
 @st.cache_data(ttl=600, max_entries=16, show_spinner=False)
-def _told(
+def _freshness(
     name: str,
     version: int,
     splits: tuple[str, ...],

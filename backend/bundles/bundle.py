@@ -98,16 +98,16 @@ class Models:
 
 def survey(models_dir: Path) -> Models:
     """Look at all folders that have a manifest; one that is damaged takes no other along."""
-    found: list[Manifest] = []
+    manifests: list[Manifest] = []
     left_out: list[LeftOut] = []
     for folder in sorted(models_dir.iterdir()) if models_dir.is_dir() else []:
         if folder.name.startswith(".") or not os.path.lexists(folder / MANIFEST):
             continue  # a bundle being written, checkpoints, or none of ours
         try:
-            found.append(_named(read_manifest(folder), folder))
+            manifests.append(_named(read_manifest(folder), folder))
         except BundleError as error:
             left_out.append(LeftOut(folder.name, str(error)))
-    return Models(tuple(sorted(found, key=lambda manifest: manifest.created_at, reverse=True)), tuple(left_out))
+    return Models(tuple(sorted(manifests, key=lambda manifest: manifest.created_at, reverse=True)), tuple(left_out))
 
 
 def _named(manifest: Manifest, folder: Path) -> Manifest:

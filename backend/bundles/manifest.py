@@ -125,11 +125,11 @@ class Manifest:
                 f"The manifest has format {version!r:.20}, this program reads {FORMAT_VERSION}.", next_step=NEXT
             )
         try:
-            found: Manifest = built(cls, _completed(raw), "manifest")
-            _check(found)
+            manifest: Manifest = built(cls, _completed(raw), "manifest")
+            _check(manifest)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BundleError(f"The manifest does not fit: {error!s:.200}.", next_step=NEXT) from error
-        return found
+        return manifest
 
 
 def is_plain_name(name: str) -> bool:
@@ -154,11 +154,11 @@ def _finite(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(found: Manifest) -> None:
+def _check(manifest: Manifest) -> None:
     """Check what types do not say; raises ValueError."""
-    index = found.index
-    refs = (found.catalogue, index.catalogue) if index else (found.catalogue,)
-    counts = [found.threads, *(ref.version for ref in refs)]
+    index = manifest.index
+    refs = (manifest.catalogue, index.catalogue) if index else (manifest.catalogue,)
+    counts = [manifest.threads, *(ref.version for ref in refs)]
     if index:
         counts += [
             index.size,
@@ -168,15 +168,15 @@ def _check(found: Manifest) -> None:
             index.pixel_contract,
         ]
     faults = {
-        "a name is none": not all(map(is_plain_name, (found.name, *(ref.name for ref in refs), *found.files))),
-        "a checksum is none": not all(map(_SHA256.fullmatch, found.files.values())),
+        "a name is none": not all(map(is_plain_name, (manifest.name, *(ref.name for ref in refs), *manifest.files))),
+        "a checksum is none": not all(map(_SHA256.fullmatch, manifest.files.values())),
         "a number is too small or too large": not all(0 <= number <= LARGEST for number in counts),
         "the pixels have no such size": not all(
-            0 < side <= _LARGEST_SIDE for side in (found.pixels.height, found.pixels.width)
+            0 < side <= _LARGEST_SIDE for side in (manifest.pixels.height, manifest.pixels.width)
         ),
-        "the embedding has no such size": not 0 < found.embedding_size <= _MOST_DIMENSIONS,
+        "the embedding has no such size": not 0 < manifest.embedding_size <= _MOST_DIMENSIONS,
     }
-    datetime.fromisoformat(found.created_at)
+    datetime.fromisoformat(manifest.created_at)
     for said, is_so in faults.items():
         if is_so:
             raise ValueError(said)

@@ -42,7 +42,7 @@ class ProductField:
     is_bounded: bool = False
 
 
-def _told(title: str, meaning: str, called: str, **more: Any) -> Any:
+def _detail(title: str, meaning: str, called: str, **more: Any) -> Any:
     return field(default=None, metadata={"title": title, "meaning": meaning, "called": tuple(called.split()), **more})
 
 
@@ -50,13 +50,13 @@ def _told(title: str, meaning: str, called: str, **more: Any) -> Any:
 class Details:
     """The fields, as every product, answer and rejected row has them."""
 
-    title: str | None = _told(
+    title: str | None = _detail(
         "Title",
         "What it is called.",
         "title producttitle productname productdisplayname itemname displayname name prodname bezeichnung "
         "productdescription shortdescription description",
     )
-    category: str | None = _told(
+    category: str | None = _detail(
         "Category",
         "The wider group it belongs to.",
         "category categoryname productcategory mastercategory department departmentname section productgroup "
@@ -64,7 +64,7 @@ class Details:
         filtered="values",
         is_bounded=True,
     )
-    brand: str | None = _told(
+    brand: str | None = _detail(
         "Brand",
         "Who makes it.",
         "brand brandname manufacturer vendor maker designer brands marke",
@@ -72,21 +72,21 @@ class Details:
         is_on_card=True,
         is_bounded=True,
     )
-    colour: str | None = _told(
+    colour: str | None = _detail(
         "Colour",
         "Its colour, in words.",
         "colour color colourname colorname basecolour basecolor maincolour maincolor colourgroupname farbe",
         filtered="values",
         is_on_card=True,
     )
-    price: float | None = _told(
+    price: float | None = _detail(
         "Price",
         "A number, with or without a currency sign.",
         "price listprice unitprice retailprice regularprice saleprice amount cost preis",
         filtered="range",
         is_bounded=True,
     )
-    stock: int | None = _told(
+    stock: int | None = _detail(
         "Stock",
         "How many there are: a whole number.",
         "stock stocklevel stockquantity quantity qty inventory onhand available bestand",

@@ -50,7 +50,7 @@ def recounted(counts: Mapping[str, int], kept: Mapping[str, str]) -> dict[str, i
     return dict(summed)
 
 
-def said(spellings: tuple[str, ...]) -> str:
+def listed(spellings: tuple[str, ...]) -> str:
     """Say spellings of a label, in quotes where one has blanks at an end: ``Bag, bag and 'bag '``."""
     shown = [f"'{label}'" if label != label.strip() or "  " in label else label for label in spellings]
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
@@ -59,7 +59,7 @@ def said(spellings: tuple[str, ...]) -> str:
 def apart(labels: Mapping[str, int]) -> list[str]:
     """Return a sentence for each group of labels that are alike and stay apart."""
     return [
-        f"{said(group)} differ by case or blanks only, and stay labels of their own."
+        f"{listed(group)} differ by case or blanks only, and stay labels of their own."
         for group in alike(labels).values()
     ]
 

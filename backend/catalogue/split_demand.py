@@ -52,16 +52,16 @@ def shortfalls(demand: SplitDemand, plan: SplitPlan) -> list[str]:
     drawn = {label: share_of(count, plan.test_share) for label, count in demand.open.items()}
     left = Counter(demand.train) + Counter({label: demand.open[label] - drawn[label] for label in drawn})
     learnt = {label: count for label, count in left.items() if label not in plan.unseen}
-    said = []
+    sentences = []
     if demand.open and "test" not in demand.stated and not any(drawn.values()):
-        said.append(_said("test", max(demand.open.values())))
+        sentences.append(_sentence("test", max(demand.open.values())))
     takes_some = any(share_of(count, plan.validation_share) for count in learnt.values())
     if learnt and "validation" not in demand.stated and not takes_some:
-        said.append(_said("validation", max(learnt.values())))
-    return said
+        sentences.append(_sentence("validation", max(learnt.values())))
+    return sentences
 
 
-def _said(split: str, most: int) -> str:
+def _sentence(split: str, most: int) -> str:
     """Say that a split stays empty, where the largest label has ``most`` products to draw it from."""
     use = USES[split].lower()
     if most < 2:

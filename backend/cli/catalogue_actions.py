@@ -154,7 +154,7 @@ def show_changes(options: argparse.Namespace, settings: Settings) -> Result:
     snapshot = _snapshot(options, settings)
     until = snapshot.version if options.until is None else options.until
     since = _since(options, settings, until)
-    return _told(changes_between(settings.catalogues_dir, snapshot.name, since, until))
+    return _as_values(changes_between(settings.catalogues_dir, snapshot.name, since, until))
 
 
 def _since(options: argparse.Namespace, settings: Settings, until: int) -> int:
@@ -171,7 +171,7 @@ def _since(options: argparse.Namespace, settings: Settings, until: int) -> int:
     return max(until - 1, 1) if options.since is None else int(options.since)
 
 
-def _told(changes: ChangeSet) -> Result:
+def _as_values(changes: ChangeSet) -> Result:
     shown = changes.page(offset=0, limit=_SHOWN)
     rows = [{"product_id": c.product_id, "kind": c.kind, "columns": list(c.changed_columns)} for c in shown]
     return {
@@ -219,7 +219,7 @@ def restore_version(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.catalogue.upkeep.maintenance import restore_preview
 
     if options.preview:
-        return _told(restore_preview(settings.catalogues_dir, options.catalogue, options.version))
+        return _as_values(restore_preview(settings.catalogues_dir, options.catalogue, options.version))
     return carry_out(RestoreRequest(options.catalogue, options.version), settings)
 
 

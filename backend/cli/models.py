@@ -164,21 +164,21 @@ def _asked_version(options: argparse.Namespace, ledger: Ledger) -> RegisteredVer
     return ledger.version(int(options.which)) if options.which.isdecimal() else ledger.at(options.which)
 
 
-def _version(found: RegisteredVersion) -> Result:
+def _version(version: RegisteredVersion) -> Result:
     return {
-        "version": found.version,
-        "model": found.model,
-        "aliases": ", ".join(found.aliases),
-        "registered_at": found.registered_at,
-        "gate": "not ours" if found.refused else _gate(found),
-        "reason": found.refused or found.reason,
+        "version": version.version,
+        "model": version.model,
+        "aliases": ", ".join(version.aliases),
+        "registered_at": version.registered_at,
+        "gate": "not ours" if version.refused else _gate(version),
+        "reason": version.refused or version.reason,
     }
 
 
-def _gate(found: RegisteredVersion) -> str:
-    if not found.checks:
+def _gate(version: RegisteredVersion) -> str:
+    if not version.checks:
         return "not asked"
-    return "passed" if all(check.passed for check in found.checks) else "refused"
+    return "passed" if all(check.passed for check in version.checks) else "refused"
 
 
 def _list_as_lines(result: Result) -> str:

@@ -69,8 +69,8 @@ def write_failure(error: BaseException, *, as_json: bool) -> int:
         complain(f"-> {known.next_step}")
     if not as_json:
         return status
-    told = {"code": known.code, "message": known.message, "next_step": known.next_step}
-    return write_result(json.dumps({"error": told}), status)
+    failure = {"code": known.code, "message": known.message, "next_step": known.next_step}
+    return write_result(json.dumps({"error": failure}), status)
 
 
 def complain(text: str) -> None:

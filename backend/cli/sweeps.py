@@ -64,10 +64,10 @@ def list_all(_options: argparse.Namespace, settings: Settings) -> Result:
     """``tune list``."""
     found = []
     for folder in list_sweeps(settings.sweeps_dir):
-        told = summary_of(folder).as_dict()
+        summary = summary_of(folder).as_dict()
         shown = ("sweep", "catalogue", "trials", "failed", "best_trial", "best_value", "seconds")
         phase = "running" if folder.is_running else folder.status().phase.replace("running", "interrupted")
-        found.append({**{name: told[name] for name in shown}, "phase": phase})
+        found.append({**{name: summary[name] for name in shown}, "phase": phase})
     return {"sweeps": found}
 
 

@@ -93,12 +93,12 @@ def resumption(options: argparse.Namespace, settings: Settings) -> TrainRequest:
         "version": found.catalogue.version,
     }
     asked = {name: getattr(options, name) for name in begun}
-    told = [f"--{name} {value}" for name, value in asked.items() if value not in {None, "", begun[name]}]
+    differing = [f"--{name} {value}" for name, value in asked.items() if value not in {None, "", begun[name]}]
     changes = {name: value for name, value in changes_of(options.set).items() if value != getattr(found.config, name)}
-    told += [f"--set {name}={value}" for name, value in changes.items() if name not in RESUMABLE]
-    if told:
+    differing += [f"--set {name}={value}" for name, value in changes.items() if name not in RESUMABLE]
+    if differing:
         raise ConfigurationError(
-            f"A resumed training keeps what it was started with, and {', '.join(told)} would change that.",
+            f"A resumed training keeps what it was started with, and {', '.join(differing)} would change that.",
             next_step=f"Leave that out, only {' and '.join(RESUMABLE)} can be changed; or train anew under another name.",
         )
     return TrainRequest(name=found.name, resume=True, changes=changes)

@@ -108,7 +108,7 @@ def _add_plan(action: Any) -> None:
     action.add_argument(
         "--unseen-share", type=float, default=objective.unseen_share, help="share of labels that no trial is trained on"
     )
-    for name, told in (
+    for name, meaning in (
         ("trials", "largest number of trials"),
         ("minutes", "time limit in minutes; 0 means none"),
         ("parallelism", "trials at the same time; 0 means as many as there are slots"),
@@ -116,7 +116,7 @@ def _add_plan(action: Any) -> None:
         ("halving", "continue only 1 in so many trials; 0 means all"),
     ):
         usual = getattr(budget, name)
-        action.add_argument(f"--{name}", type=float if name == "minutes" else int, default=usual, help=told)
+        action.add_argument(f"--{name}", type=float if name == "minutes" else int, default=usual, help=meaning)
     action.add_argument("--algorithm", choices=ALGORITHMS, default=_USUAL.algorithm, help="how values are chosen")
     action.add_argument("--engine", choices=ENGINES, default=_USUAL.engine, help="what runs the trials")
     action.add_argument("--seed", type=int, default=_USUAL.seed)

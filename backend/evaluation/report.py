@@ -212,10 +212,10 @@ class Evaluation:
         if version != FORMAT_VERSION:
             raise EvaluationError("The report was written by another version of Twinset.", next_step=_NEXT)
         try:
-            found: Evaluation = _built(cls, raw)
+            evaluation: Evaluation = _built(cls, raw)
         except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise EvaluationError("The report of the evaluation does not fit.", next_step=_NEXT) from error
-        return found
+        return evaluation
 
 
 def load_report(folder: Path) -> Evaluation | None:

@@ -85,11 +85,11 @@ def class_disjoint(
     progress = progress or NullProgress()
     labels = np.asarray(labels, dtype=np.str_)
     halves = halves_of(labels, unseen, seed=seed, most=most)
-    asked, told = parts.only(halves.queries).rows(), labels[halves.queries]
+    asked, asked_labels = parts.only(halves.queries).rows(), labels[halves.queries]
     both = np.sort(np.concatenate([halves.gallery, halves.others]))
     spans = Span.split(progress, [("", len(halves.gallery)), ("", len(both))])
     among, mixed = (
-        score_queries(asked, told, parts.only(rows), labels[rows], k=k, progress=span)
+        score_queries(asked, asked_labels, parts.only(rows), labels[rows], k=k, progress=span)
         for rows, span in zip((halves.gallery, both), spans, strict=True)
     )
     return ClassDisjoint(halves.queries, among, mixed)

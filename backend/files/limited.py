@@ -208,14 +208,14 @@ def _opened(kind: bytes, content: bytes) -> bytes:
     raise RuntimeError(content.decode("utf-8", "replace"))
 
 
-def _revived(told: dict[str, Any]) -> WorkbenchError:
+def _revived(fields: dict[str, Any]) -> WorkbenchError:
     """Build an error anew from its parts, of a class of the error tree only."""
-    found = getattr(errors, str(told.pop("name")), None)
+    found = getattr(errors, str(fields.pop("name")), None)
     error = Exception.__new__(
         found if isinstance(found, type) and issubclass(found, WorkbenchError) else WorkbenchError
     )
-    WorkbenchError.__init__(error, str(told.pop("message")), next_step=str(told.pop("next_step")))
-    error.__dict__.update(told)
+    WorkbenchError.__init__(error, str(fields.pop("message")), next_step=str(fields.pop("next_step")))
+    error.__dict__.update(fields)
     return error
 
 

@@ -182,9 +182,9 @@ def _as_tmpdir(folder: Path) -> Iterator[None]:
 
 def common_folder() -> Path:
     """Return the folder that all processes of this machine share, for their own folders and for locks."""
-    told = Path(os.environ.get(_TMPDIR, ""))
-    if told.name.startswith(_prefix()) and told.parent.is_dir():
-        return told.parent
+    folder = Path(os.environ.get(_TMPDIR, ""))
+    if folder.name.startswith(_prefix()) and folder.parent.is_dir():
+        return folder.parent
     return Path(tempfile.gettempdir())
 
 

@@ -47,7 +47,7 @@ def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) 
         promote(settings, number, alias=CHALLENGER, progress=moving)
         message = f"{error.message} It is registered, and is the challenger now."
         raise PromotionRefused(message, next_step=error.next_step) from error
-    return {"model": folder.name, **_told(done, settings)}
+    return {"model": folder.name, **_result(done, settings)}
 
 
 def refresh_step(request: RefreshRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def promote_step(request: PromoteRequest, settings: Settings, progress: Progress
         replace_catalogue=request.replace_catalogue,
         progress=progress,
     )
-    return {"model": done.version.model, **_told(done, settings)}
+    return {"model": done.version.model, **_result(done, settings)}
 
 
 def rollback_step(request: RollbackRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -81,10 +81,10 @@ def rollback_step(request: RollbackRequest, settings: Settings, progress: Progre
     from backend.registry.promotion import roll_back
 
     done = roll_back(settings, alias=request.alias, progress=progress)
-    return {"model": done.version.model, **_told(done, settings)}
+    return {"model": done.version.model, **_result(done, settings)}
 
 
-def _told(done: Promotion, settings: Settings) -> dict[str, Any]:
+def _result(done: Promotion, settings: Settings) -> dict[str, Any]:
     version = done.version
     return {
         "registered_model": version.name,

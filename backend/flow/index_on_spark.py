@@ -62,8 +62,8 @@ class Network:
             with own_folder("network") as folder:
                 (folder / bundle.WEIGHTS).write_bytes(self.weights)
                 _NETWORKS[manifest.weights_hash] = load_embedder(folder, manifest, threads=1)
-        found: Embedder = _NETWORKS[manifest.weights_hash]
-        return found
+        embedder: Embedder = _NETWORKS[manifest.weights_hash]
+        return embedder
 
 
 def build_gallery_on_spark(
@@ -124,7 +124,7 @@ def _embedded(spark: SparkSession, pictures: DataFrame, network: Network, place:
     tasks = pictures.rdd.getNumPartitions()
     rows = pictures.mapInArrow(embed, _COMES_BACK)
     try:
-        found: pa.Table = run_watched(
+        table: pa.Table = run_watched(
             spark,
             rows.toArrow,
             tasks=tasks,
@@ -133,7 +133,7 @@ def _embedded(spark: SparkSession, pictures: DataFrame, network: Network, place:
         )
     finally:
         shipped.destroy()
-    return found
+    return table
 
 
 def embed_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, folder: str) -> Iterator[pa.RecordBatch]:
@@ -161,10 +161,10 @@ def embed_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, folder: 
     yield from pa.table(columns, names=["part", "row", "product_id", "vector"]).to_batches()
 
 
-def _write_gallery(place: Path, found: pa.Table, order: Any) -> None:
+def _write_gallery(place: Path, table: pa.Table, order: Any) -> None:
     """Bring what the executors wrote into one file, ordered by product id; it is memory-mapped, not read."""
     spill = place / "spill.arrow"
-    parts = list(dict.fromkeys(found["part"].to_pylist()))
+    parts = list(dict.fromkeys(table["part"].to_pylist()))
     starts: dict[str, list[tuple[int, int]]] = {}
     number = 0
     with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
@@ -178,6 +178,6 @@ def _write_gallery(place: Path, found: pa.Table, order: Any) -> None:
                     places += [(number, row) for row in range(batch.num_rows)]
                     number += 1
                 starts[part] = places
-    pairs = zip(found["part"].to_pylist(), found["row"].to_pylist(), strict=True)
+    pairs = zip(table["part"].to_pylist(), table["row"].to_pylist(), strict=True)
     where = [starts[part][row] for part, row in pairs]
     write_sorted(spill, [where[at] for at in order], place / bundle.GALLERY)

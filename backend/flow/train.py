@@ -141,10 +141,10 @@ def _taken_up(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> 
     )
 
 
-def _as_begun(request: TrainRequest, found: Unfinished, config: TrainConfig) -> TrainRequest:
-    ref = found.catalogue
-    request = replace(request, catalogue=ref.name, version=ref.version, origin=found.origin)
-    return replace(request, config=config, workers=found.workers)
+def _as_begun(request: TrainRequest, unfinished: Unfinished, config: TrainConfig) -> TrainRequest:
+    ref = unfinished.catalogue
+    request = replace(request, catalogue=ref.name, version=ref.version, origin=unfinished.origin)
+    return replace(request, config=config, workers=unfinished.workers)
 
 
 @contextmanager

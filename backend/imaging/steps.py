@@ -181,5 +181,5 @@ def on_other_ground(pixels: NDArray[np.uint8], spec: PixelSpec) -> NDArray[np.bo
     if spec.background == "any" or spec.channels != 1 or not len(pixels):
         return np.zeros(len(pixels), dtype=np.bool_)
     doubled = _doubled_medians(_borders(pixels).reshape(len(pixels), -1))
-    found: NDArray[np.bool_] = doubled > _OPAQUE if spec.background == "dark" else doubled < _OPAQUE
-    return found
+    mask: NDArray[np.bool_] = doubled > _OPAQUE if spec.background == "dark" else doubled < _OPAQUE
+    return mask

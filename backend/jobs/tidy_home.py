@@ -10,7 +10,7 @@ from backend.catalogue.snapshot import list_catalogues
 from backend.catalogue.upkeep.retention import uncommitted
 from backend.errors import CatalogueError
 from backend.files import scratch
-from backend.jobs.tidying import Left, clear_left, left_behind, size_of, summary
+from backend.jobs.tidying import Leftover, clear_left, left_behind, size_of, summary
 from backend.progress import NullProgress
 from backend.registry.runs.unowned import unowned
 
@@ -38,13 +38,13 @@ def tidy(settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
     if not dry_run:
         clear_left(settings)
     loose = unowned(settings, remove=not dry_run)
-    counted += summary(Left(UNCLOSED) for _ in loose.runs)
-    counted += summary(Left(UNREGISTERED, n_bytes=size) for size in loose.models)
+    counted += summary(Leftover(UNCLOSED) for _ in loose.runs)
+    counted += summary(Leftover(UNREGISTERED, n_bytes=size) for size in loose.models)
     counted += summary(_uncommitted(settings, remove=not dry_run))
     return {"found": counted, "bytes": sum(one["bytes"] for one in counted), "is_dry_run": dry_run}
 
 
-def _uncommitted(settings: Settings, *, remove: bool) -> list[Left]:
+def _uncommitted(settings: Settings, *, remove: bool) -> list[Leftover]:
     """Find files of killed writers in all catalogues that can be read; remove them if told to."""
     found = []
     for name in list_catalogues(settings.catalogues_dir):
@@ -52,7 +52,7 @@ def _uncommitted(settings: Settings, *, remove: bool) -> list[Left]:
         try:
             with commit_lock(folder, NullProgress()):
                 for file in uncommitted(folder):
-                    found.append(Left(UNCOMMITTED, n_bytes=size_of(file)))
+                    found.append(Leftover(UNCOMMITTED, n_bytes=size_of(file)))
                     if remove:
                         scratch.remove(file)
         except CatalogueError as error:

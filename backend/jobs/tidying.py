@@ -43,7 +43,7 @@ JOBS = "jobs whose process has ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Leftover:
     """One thing that an ended process left: what it is, and where it lies."""
 
     what: str
@@ -70,22 +70,22 @@ def own_process(settings: Settings, *, clear: bool = True) -> Iterator[None]:
         yield
 
 
-def left_behind(settings: Settings) -> list[Left]:
+def left_behind(settings: Settings) -> list[Leftover]:
     """Look for what killed processes left in temporary folders and in the home; nothing is changed, MLflow is not asked.
 
     Raises:
         JobError: The list of jobs cannot be read.
     """
-    return [*(Left(JOBS) for _ in dead_jobs(settings)), *_lying_about(settings)]
+    return [*(Leftover(JOBS) for _ in dead_jobs(settings)), *_lying_about(settings)]
 
 
-def _lying_about(settings: Settings) -> list[Left]:
+def _lying_about(settings: Settings) -> list[Leftover]:
     return [
-        *(Left(TEMPORARY, path) for path in scratch.left_of_processes()),
-        *(Left(TEMPORARY, path) for parent in _places(settings) for path in scratch.left_in(parent, WORKPLACES)),
-        *(Left(LOADS, path) for path in leftovers.left(settings)),
-        *(Left(BEGUN, path) for path, lock in _begun(settings) if holder_of(lock) is None),
-        *(Left(OPEN, path) for path in scratch.left_in(settings.open_runs_dir, "*")),
+        *(Leftover(TEMPORARY, path) for path in scratch.left_of_processes()),
+        *(Leftover(TEMPORARY, path) for parent in _places(settings) for path in scratch.left_in(parent, WORKPLACES)),
+        *(Leftover(LOADS, path) for path in leftovers.left(settings)),
+        *(Leftover(BEGUN, path) for path, lock in _begun(settings) if holder_of(lock) is None),
+        *(Leftover(OPEN, path) for path in scratch.left_in(settings.open_runs_dir, "*")),
     ]
 
 
@@ -113,10 +113,10 @@ def _put_off(said: str) -> Iterator[None]:
         logger.warning("%s: %s", said, error)
 
 
-def summary(found: Iterable[Left]) -> list[dict[str, Any]]:
+def summary(leftovers: Iterable[Leftover]) -> list[dict[str, Any]]:
     """Return how many there are of each kind, and their bytes, as JSON values."""
     kinds: defaultdict[str, list[int]] = defaultdict(list)
-    for one in found:
+    for one in leftovers:
         kinds[one.what].append(one.size)
     return [{"what": what, "count": len(sizes), "bytes": sum(sizes)} for what, sizes in kinds.items()]
 

@@ -155,9 +155,9 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def as_text(found: list[Check], write: Callable[[str], None]) -> None:
+def as_text(checks: list[Check], write: Callable[[str], None]) -> None:
     """Write one line a check, and its fix below where it failed."""
-    for check in found:
+    for check in checks:
         write(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:20} {check.detail}")
         if not check.ok:
             write(f"      -> {check.fix}")

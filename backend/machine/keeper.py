@@ -50,7 +50,7 @@ _LOOK_EVERY_S = 0.2
 _TAIL_BYTES, _LAST_LINES = 4096, 3
 
 
-class Kept:
+class KeptService:
     """One service that is started again whenever it dies.
 
     Attributes:
@@ -132,7 +132,7 @@ def run_everything(settings: Settings) -> int:
     """
     mark = {JOB_MARK: f"run of {settings.home}"}
     marked = (replace(one, environment={**one.environment, **mark}) for one in services(settings))
-    kept = [Kept(service, settings) for service in marked]
+    kept = [KeptService(service, settings) for service in marked]
     with _only_one(settings, mark[JOB_MARK]), _stopping() as stop:
         for one in kept:
             check_port(one.service)
@@ -159,7 +159,7 @@ def _only_one(settings: Settings, mark: str) -> Iterator[None]:
         yield
 
 
-def _keep(kept: list[Kept], settings: Settings, stop: list[int]) -> None:
+def _keep(kept: list[KeptService], settings: Settings, stop: list[int]) -> None:
     is_announced = False
     while not stop:
         said = [text for one in kept if not stop and (text := one.look(time.monotonic()))]
@@ -186,7 +186,7 @@ def _stopping() -> Iterator[list[int]]:
             signal.signal(one, handler)
 
 
-def _announce(kept: list[Kept], settings: Settings) -> None:
+def _announce(kept: list[KeptService], settings: Settings) -> None:
     print("\nTwinset is running. Press Ctrl-C to end it.\n")
     for one in reversed(kept):
         print(f"  {one.service.title:26} {one.service.url}")
@@ -215,7 +215,7 @@ def troubles(home: Path) -> list[Trouble]:
         return []
 
 
-def _write_states(kept: list[Kept], path: Path) -> None:
+def _write_states(kept: list[KeptService], path: Path) -> None:
     dead = [{"title": one.service.title, "deaths": one.deaths} for one in kept if one.deaths and not one.is_ready]
     with suppress(OSError):  # a full disk ends no service
         write_atomically(path, json.dumps({"keeper": os.getpid(), "troubles": dead}).encode(), lasting=False)

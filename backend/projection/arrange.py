@@ -33,12 +33,12 @@ class Arranged:
 
 
 def arrange_gallery(
-    found: GalleryMap, dimensions: int, ids: NDArray[np.object_], vectors: NDArray[np.float32]
+    gallery_map: GalleryMap, dimensions: int, ids: NDArray[np.object_], vectors: NDArray[np.float32]
 ) -> Arranged:
     """Give every product of a gallery its place on a map of the same network.
 
     Args:
-        found: The map.
+        gallery_map: The map.
         dimensions: 2 or 3.
         ids: Product ids of the gallery, ascending; (N,).
         vectors: Their embeddings, by the network that the map is of; float32 (N, D).
@@ -46,9 +46,9 @@ def arrange_gallery(
     Raises:
         ProjectionError: None of the gallery's products stand on the map.
     """
-    on_map = found.positions[dimensions]
-    places = np.searchsorted(found.ids, ids).clip(max=len(found.ids) - 1)
-    is_known = found.ids[places] == ids
+    on_map = gallery_map.positions[dimensions]
+    places = np.searchsorted(gallery_map.ids, ids).clip(max=len(gallery_map.ids) - 1)
+    is_known = gallery_map.ids[places] == ids
     if not is_known.any():
         raise ProjectionError(
             "The map shows none of the products that the index holds now.", next_step="Draw the map again."
@@ -56,13 +56,13 @@ def arrange_gallery(
     positions = on_map[places].copy()
     fresh = np.flatnonzero(~is_known)
     if len(fresh):
-        near = ExactIndex(vectors).search(vectors[fresh], k=found.info.options.neighbours, allowed=is_known)
+        near = ExactIndex(vectors).search(vectors[fresh], k=gallery_map.info.options.neighbours, allowed=is_known)
         for row, product in enumerate(fresh):
             positions[product] = place(
                 places[near.positions[row]],
                 near.distances[row],
                 on_map,
-                curve=found.info.curve,
-                neighbours=found.info.options.neighbours,
+                curve=gallery_map.info.curve,
+                neighbours=gallery_map.info.options.neighbours,
             )
-    return Arranged(positions, ~is_known, int(len(found.ids) - is_known.sum()))
+    return Arranged(positions, ~is_known, int(len(gallery_map.ids) - is_known.sum()))

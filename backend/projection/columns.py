@@ -175,12 +175,12 @@ def _quality(ids: NDArray[np.object_], snapshot: Snapshot) -> NDArray[np.object_
         table = open_quality(snapshot, snapshot.catalogues_dir / snapshot.name)
     except CatalogueError:
         return np.full(len(ids), "Not measured", dtype=np.object_)
-    told = np.where(table.is_measured, "Fine", "Not measured").astype(np.object_)
+    titles = np.where(table.is_measured, "Fine", "Not measured").astype(np.object_)
     for flag, has in reversed(table.flags().items()):
-        told[has] = _FLAG_TITLES.get(flag, flag.capitalize())
+        titles[has] = _FLAG_TITLES.get(flag, flag.capitalize())
     known = table.product_ids
     if not len(known):
         return np.full(len(ids), "Not measured", dtype=np.object_)
     places = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    found: NDArray[np.object_] = np.where(known[places] == ids, told[places], "Not measured")
+    found: NDArray[np.object_] = np.where(known[places] == ids, titles[places], "Not measured")
     return found

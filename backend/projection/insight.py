@@ -96,12 +96,12 @@ def overlap(
     names = list(members)
     if not names:
         return Overlap((), (), np.zeros((0, 0)), np.zeros((0, 0)))
-    codes, told = np.zeros(len(labels), dtype=np.int64), labels != ""
+    codes, is_labelled = np.zeros(len(labels), dtype=np.int64), labels != ""
     for code, rows in enumerate(members.values()):
         codes[rows] = code
     near = graph.positions[:, :k]
     pairs = np.repeat(codes, near.shape[1]) * len(names) + codes[near].ravel()
-    usable = np.repeat(told, near.shape[1]) & told[near].ravel()
+    usable = np.repeat(is_labelled, near.shape[1]) & is_labelled[near].ravel()
     table = np.bincount(pairs[usable], minlength=len(names) ** 2).reshape(len(names), -1).astype(np.float64)
     centres = np.stack([vectors[rows].mean(axis=0) for rows in members.values()])
     centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)

@@ -75,16 +75,16 @@ class SavedList:
         return text.getvalue()
 
 
-def save_list(folder: Path, found: SavedList) -> SavedList:
+def save_list(folder: Path, saved: SavedList) -> SavedList:
     """Keep a list under its name; one of the same name is replaced.
 
     Raises:
         ProjectionError: The name cannot be one, the kind is unknown, or there is no product.
     """
-    _check(found)
-    kept = replace(found, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    _check(saved)
+    kept = replace(saved, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / f"{found.name}.json", kept.to_json().encode())
+    write_atomically(folder / f"{saved.name}.json", kept.to_json().encode())
     return kept
 
 
@@ -155,15 +155,15 @@ def listed(ids: Sequence[str], labels: Sequence[str]) -> tuple[ListedProduct, ..
     return tuple(ListedProduct(name, label) for name, label in zip(ids, labels, strict=True))
 
 
-def _check(found: SavedList) -> None:
-    if not _NAME.fullmatch(found.name):
+def _check(saved: SavedList) -> None:
+    if not _NAME.fullmatch(saved.name):
         raise ProjectionError(
-            f"{found.name[:60]!r} cannot be the name of a list.",
+            f"{saved.name[:60]!r} cannot be the name of a list.",
             next_step="Use letters, digits, blanks, hyphens and underscores, 60 at most.",
         )
-    if found.kind not in LIST_KINDS:
-        raise ProjectionError(f"There is no kind of list {found.kind!r}.", next_step=f"Use {', '.join(LIST_KINDS)}.")
-    if not found.products:
+    if saved.kind not in LIST_KINDS:
+        raise ProjectionError(f"There is no kind of list {saved.kind!r}.", next_step=f"Use {', '.join(LIST_KINDS)}.")
+    if not saved.products:
         raise ProjectionError("The list has no products.", next_step="Select some first.")
 
 

@@ -176,18 +176,20 @@ def ask_again(folder: Path, key: str) -> GalleryMap:
     return replace(found, info=info)
 
 
-def save_map(folder: Path, found: GalleryMap) -> Path:
+def save_map(folder: Path, gallery_map: GalleryMap) -> Path:
     """Put a map into a model's folder, all of it or nothing; the oldest beyond ``KEPT`` are removed."""
     buffer = io.BytesIO()
-    positions = {f"positions_{size}": array for size, array in found.positions.items()}
-    ids = found.ids.astype(np.str_)  # the one kind of text that needs no pickle
-    np.savez(buffer, ids=ids, neighbours=found.graph.positions, distances=found.graph.distances, **positions)
-    target = folder / found.info.key
+    positions = {f"positions_{size}": array for size, array in gallery_map.positions.items()}
+    ids = gallery_map.ids.astype(np.str_)  # the one kind of text that needs no pickle
+    np.savez(
+        buffer, ids=ids, neighbours=gallery_map.graph.positions, distances=gallery_map.graph.distances, **positions
+    )
+    target = folder / gallery_map.info.key
     with bundle.workplace(target, "map") as place:
         made = place / "made"
         made.mkdir()
         (made / ARRAYS).write_bytes(buffer.getvalue())
-        (made / INFO).write_text(found.info.to_json(), encoding="utf-8")
+        (made / INFO).write_text(gallery_map.info.to_json(), encoding="utf-8")
         if target.exists():
             exchange(made, target)
         else:

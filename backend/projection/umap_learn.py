@@ -37,7 +37,7 @@ _LOOK_S = 0.2  # between two looks at whether to stop
 _DAY_S = 86_400.0
 _LARGEST_ANSWER = 1 << 34
 _BAR = "{n}/{total};"  # of tqdm
-_TOLD = re.compile(r"(\d+)/(\d+);")
+_ROUNDS = re.compile(r"(\d+)/(\d+);")
 
 
 def drawn(subject: Subject, *, threads: int, progress: Progress) -> Drawing:  # noqa: ARG001 - a seed allows one thread
@@ -72,12 +72,12 @@ def _question(subject: Subject) -> dict[str, NDArray[Any]]:
     near = subject.graph.nearest(options.neighbours - 1)
     itself = np.arange(near.size, dtype=np.int32)[:, None]
     chords = np.sqrt(2.0 * np.hstack([np.zeros((near.size, 1), np.float32), near.distances])).astype(np.float32)
-    told = np.where(subject.labels == "", -1, np.unique(subject.labels, return_inverse=True)[1])
+    codes = np.where(subject.labels == "", -1, np.unique(subject.labels, return_inverse=True)[1])
     return {
         "vectors": subject.vectors,
         "neighbours": np.hstack([itself, near.positions]),
         "chords": chords,
-        "labels": told if options.supervised else told[:0],
+        "labels": codes if options.supervised else codes[:0],
         "min_distance": np.asarray(options.min_distance),
         "seed": np.asarray(options.seed),
     }
@@ -87,9 +87,9 @@ def _awaited(process: LimitedProcess, bar: Path, progress: Progress) -> dict[str
     progress.report(0, 1, note="starting umap-learn")
     while (answer := process.answer(_LOOK_S)) is None:
         progress.check_cancelled()
-        told = _TOLD.findall(bar.read_text(encoding="ascii")) if bar.is_file() else []
-        if told:
-            progress.report(int(told[-1][0]), int(told[-1][1]), unit="rounds", note="arranging")
+        lines = _ROUNDS.findall(bar.read_text(encoding="ascii")) if bar.is_file() else []
+        if lines:
+            progress.report(int(lines[-1][0]), int(lines[-1][1]), unit="rounds", note="arranging")
     progress.check_cancelled()
     progress.report(1, 1, note="arranging")
     return _unpacked(answer)

@@ -85,20 +85,21 @@ def worth_of(
     trust = None
     if means_something(TRUST_NEIGHBOURS, size):
         trust = trustworthiness(vectors, near, rows, progress=progress)
-    told = _can_win(labels)[rows]
-    if not told.any() or not means_something(VOTERS, size):
+    can_win = _can_win(labels)[rows]
+    if not can_win.any() or not means_something(VOTERS, size):
         return Worth(trust, None, None, len(rows), 0)
     right = [
-        float((_vote(labels[found[told, :VOTERS]]) == labels[rows][told]).mean()) for found in (near, neighbours[rows])
+        float((_vote(labels[found[can_win, :VOTERS]]) == labels[rows][can_win]).mean())
+        for found in (near, neighbours[rows])
     ]
-    return Worth(trust, right[0], right[1], len(rows), int(told.sum()))
+    return Worth(trust, right[0], right[1], len(rows), int(can_win.sum()))
 
 
 def _can_win(labels: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Tell which products have a label with more than ten products: ten neighbours can all be of it."""
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    found: NDArray[np.bool_] = (labels != "") & (counts[codes] > VOTERS)
-    return found
+    mask: NDArray[np.bool_] = (labels != "") & (counts[codes] > VOTERS)
+    return mask
 
 
 def map_neighbours(positions: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:

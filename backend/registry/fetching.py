@@ -57,15 +57,15 @@ def fetch_champion(settings: Settings, alias: str = CHAMPION) -> tuple[ModelVers
         return fetch(client, settings, version_at(client, settings, alias), alias)
 
 
-def fetch(client: MlflowClient, settings: Settings, found: Any, alias: str = "") -> tuple[ModelVersion, Path]:
+def fetch(client: MlflowClient, settings: Settings, version: Any, alias: str = "") -> tuple[ModelVersion, Path]:
     """Return a version of the registry as ours, and the folder of its bundle, verified.
 
     Raises:
         BundleError: What is stored is damaged or not what was registered.
     """
-    check_ours(settings, found)  # before a byte of it is brought here
-    uri = client.get_model_version_download_uri(found.name, found.version)
-    return _verified(found, uri, settings, alias)
+    check_ours(settings, version)  # before a byte of it is brought here
+    uri = client.get_model_version_download_uri(version.name, version.version)
+    return _verified(version, uri, settings, alias)
 
 
 def fetch_version(settings: Settings, number: int) -> Path:
@@ -95,16 +95,17 @@ def sign_version(settings: Settings, number: int) -> ModelVersion:
     return version
 
 
-def _verified(found: Any, uri: str, settings: Settings, alias: str) -> tuple[ModelVersion, Path]:
-    folder = bundle_in(_at_hand(uri, settings, f"{found.name}-{found.version}"))
+def _verified(version: Any, uri: str, settings: Settings, alias: str) -> tuple[ModelVersion, Path]:
+    folder = bundle_in(_at_hand(uri, settings, f"{version.name}-{version.version}"))
     bundle.read_manifest(folder)
-    if bundle.sha256_of(folder / bundle.MANIFEST) != found.tags.get(MANIFEST_TAG):
+    if bundle.sha256_of(folder / bundle.MANIFEST) != version.tags.get(MANIFEST_TAG):
         raise BundleError(
-            f"Version {found.version} of {found.name} is not what was registered.", next_step="Deploy the model again."
+            f"Version {version.version} of {version.name} is not what was registered.",
+            next_step="Deploy the model again.",
         )
     bundle.verify(folder)
     return (
-        ModelVersion(found.name, int(found.version), alias, found.run_id or "", found.tags.get(BUNDLE_TAG, "")),
+        ModelVersion(version.name, int(version.version), alias, version.run_id or "", version.tags.get(BUNDLE_TAG, "")),
         folder,
     )
 

@@ -77,12 +77,12 @@ def _compared(champion: Path, candidate: Path) -> Check:
     except EvaluationError as error:
         return Check(METRICS, passed=False, says=f"It cannot be compared with the champion: {error.message}")
     worse = [name for name in RATES if found.rates[name].difference.high < 0]
-    told = ", ".join(_told(RATES[name], found.rates[name]) for name in worse or RATES)
+    figures = ", ".join(_figure(RATES[name], found.rates[name]) for name in worse or RATES)
     start = "Worse" if worse else "No worse"
-    return Check(METRICS, passed=not worse, says=f"{start} than the champion on {found.queries:,} products: {told}.")
+    return Check(METRICS, passed=not worse, says=f"{start} than the champion on {found.queries:,} products: {figures}.")
 
 
-def _told(title: str, rate: Difference) -> str:
+def _figure(title: str, rate: Difference) -> str:
     apart = rate.difference
     return f"{title} {rate.second.value:.3f} against {rate.first.value:.3f} ({apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}])"
 

@@ -73,14 +73,14 @@ def standing(client: MlflowClient, settings: Settings) -> dict[str, int]:
 
 def _refusals(settings: Settings, found: Iterable[Any]) -> dict[int, str]:
     """Say of each version why it is not served; nothing of those that are ours."""
-    told: dict[int, str] = {}
+    reasons: dict[int, str] = {}
     for one in found:
-        told[int(one.version)] = ""
+        reasons[int(one.version)] = ""
         try:
             check_ours(settings, one)
         except NotOurs as error:
-            told[int(one.version)] = str(error)
-    return told
+            reasons[int(one.version)] = str(error)
+    return reasons
 
 
 def _standing(model: Any, ours: set[int]) -> dict[str, int]:
@@ -98,8 +98,8 @@ def _standing(model: Any, ours: set[int]) -> dict[str, int]:
 
 def events_of(model: Any) -> list[Event]:
     """Return how the aliases of a registered model moved, newest first; what is no move of ours is left out."""
-    told = sorted(((key, text) for key, text in model.tags.items() if key.startswith(_EVENT_TAG)), reverse=True)
-    return [event for _, text in told if (event := _read(Event.from_json, text)) is not None]
+    tags = sorted(((key, text) for key, text in model.tags.items() if key.startswith(_EVENT_TAG)), reverse=True)
+    return [event for _, text in tags if (event := _read(Event.from_json, text)) is not None]
 
 
 def note_event(client: MlflowClient, settings: Settings, event: Event) -> None:
@@ -110,21 +110,21 @@ def note_event(client: MlflowClient, settings: Settings, event: Event) -> None:
 
 def note_checks(client: MlflowClient, settings: Settings, version: int, checks: Sequence[Check], reason: str) -> None:
     """Keep what the gate said of a version, and why it was overruled if it was."""
-    told = json.dumps([asdict(check) for check in checks], ensure_ascii=False)
-    client.set_model_version_tag(settings.model_name, str(version), GATE_TAG, told)
+    text = json.dumps([asdict(check) for check in checks], ensure_ascii=False)
+    client.set_model_version_tag(settings.model_name, str(version), GATE_TAG, text)
     if reason:
         client.set_model_version_tag(settings.model_name, str(version), REASON_TAG, reason)
 
 
-def _version(found: Any, aliases: dict[str, int], refused: str) -> RegisteredVersion:
-    tags, number = found.tags, int(found.version)
-    made = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+def _version(version: Any, aliases: dict[str, int], refused: str) -> RegisteredVersion:
+    tags, number = version.tags, int(version.version)
+    made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     return RegisteredVersion(
         version=number,
         model=tags.get(BUNDLE_TAG, ""),
         aliases=tuple(sorted(alias for alias, stands in aliases.items() if stands == number)),
         registered_at=made.isoformat(timespec="seconds"),
-        run_id=found.run_id or "",
+        run_id=version.run_id or "",
         card=None if refused or CARD_TAG not in tags else _read(ModelCard.from_json, tags[CARD_TAG]),
         checks=() if refused else _read(checks_from_json, tags.get(GATE_TAG, "[]")) or (),
         reason=tags.get(REASON_TAG, ""),

@@ -27,7 +27,7 @@ _BUSY_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AliasedVersion:
     """A version as the registry knows it; ``uri`` is where its files lie."""
 
     name: str
@@ -37,7 +37,7 @@ class Found:
     uri: str
 
 
-def look(settings: Settings, alias: str) -> Found | None:
+def look(settings: Settings, alias: str) -> AliasedVersion | None:
     """Return what stands at an alias; None where only MLflow can tell, or can say what is wrong."""
     database = settings.home / "mlflow.db"
     if settings.tracking_uri or not database.is_file():
@@ -51,4 +51,4 @@ def look(settings: Settings, alias: str) -> Found | None:
             tags = dict(connection.execute(_TAGS, (settings.model_name, row[0])))
     except (sqlite3.Error, OSError):
         return None  # another version of MLflow keeps its tables otherwise, or the home cannot be written to
-    return Found(settings.model_name, int(row[0]), row[1] or "", tags, row[2])
+    return AliasedVersion(settings.model_name, int(row[0]), row[1] or "", tags, row[2])

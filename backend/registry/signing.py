@@ -50,23 +50,23 @@ class NotOurs(BundleError):
     """A registered version without a signature of ours."""
 
 
-def check_ours(settings: Settings, found: Any) -> None:
+def check_ours(settings: Settings, version: Any) -> None:
     """Make sure that a version, as the registry tells of it, is ours; nothing else of it is looked at before.
 
     Raises:
         NotOurs: It has no signature, or one with another key or for something else.
         RegistryError: The key cannot be read or made.
     """
-    key, signed = _key(settings), found.tags.get(SIGNATURE_TAG, "")
-    expected = _signature(key, found.name, int(found.version), found.tags.get(MANIFEST_TAG, ""))
+    key, signed = _key(settings), version.tags.get(SIGNATURE_TAG, "")
+    expected = _signature(key, version.name, int(version.version), version.tags.get(MANIFEST_TAG, ""))
     if hmac.compare_digest(signed.encode(), expected.encode()):
         return
     why = "is signed with another key, or was tampered with" if signed else "was not registered by Twinset"
     raise NotOurs(
-        f"Version {found.version} of {found.name} {why}, and is not loaded.",
+        f"Version {version.version} of {version.name} {why}, and is not loaded.",
         next_step=(
             "Deploy a model of Twinset. If another machine registered it, give both the same TWINSET_REGISTRY_KEY; "
-            f"if you know it, sign it: `python -m backend models sign {found.version}`."
+            f"if you know it, sign it: `python -m backend models sign {version.version}`."
         ),
     )
 

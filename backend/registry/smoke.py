@@ -31,14 +31,14 @@ try:
     data = model.input_example
     example, params = data if isinstance(data, tuple) else (data, {"k": 3})
     found = model.predict(example, params=params)
-    told = {
+    report = {
         "columns": list(found.columns),
         "rows": len(found),
         "finite": bool(all(math.isfinite(value) for value in found["distance"])),
     }
 except Exception as error:
-    told = {"error": getattr(error, "message", None) or f"{type(error).__name__}: {error}"}
-print(json.dumps(told))
+    report = {"error": getattr(error, "message", None) or f"{type(error).__name__}: {error}"}
+print(json.dumps(report))
 """
 _EXPECTED = {"query_row", "rank", "product_id", "label", "distance", "similarity"}
 
@@ -50,9 +50,9 @@ def try_in_fresh_process(settings: Settings, model_uri: str, progress: Progress)
         BundleError: It does not load, or its answer is none.
         Cancelled: The user asked to stop.
     """
-    told = _told(settings, model_uri, progress)
-    problem = told.get("error")
-    if problem is None and not (set(told["columns"]) >= _EXPECTED and told["rows"] and told["finite"]):
+    report = _report(settings, model_uri, progress)
+    problem = report.get("error")
+    if problem is None and not (set(report["columns"]) >= _EXPECTED and report["rows"] and report["finite"]):
         problem = "its answer is none"
     if problem is not None:
         raise BundleError(
@@ -61,7 +61,7 @@ def try_in_fresh_process(settings: Settings, model_uri: str, progress: Progress)
         )
 
 
-def _told(settings: Settings, model_uri: str, progress: Progress) -> dict[str, Any]:
+def _report(settings: Settings, model_uri: str, progress: Progress) -> dict[str, Any]:
     # What this process told itself of TensorFlow is not told the other one: a model must bring all it needs.
     ours = {"PYTHONPATH", *TENSORFLOW_ENVIRONMENT}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -81,10 +81,10 @@ def _told(settings: Settings, model_uri: str, progress: Progress) -> dict[str, A
         )
         output, errors = _awaited(process, progress)
     try:
-        told: dict[str, Any] = json.loads(output.splitlines()[-1])
+        report: dict[str, Any] = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
         return {"error": f"it ended with status {process.returncode}. {errors[-_LAST_LINES:]}"}
-    return told
+    return report
 
 
 def _awaited(process: subprocess.Popen[str], progress: Progress) -> tuple[str, str]:

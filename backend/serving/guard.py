@@ -107,7 +107,7 @@ class Guard:
         except BaseException as error:
             if caller.status or not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise  # an answer that has begun cannot become another one
-            await error_response(_told(error))(scope, caller.receive, send)
+            await error_response(_refusal(error))(scope, caller.receive, send)
 
     async def _let_in(self, scope: Scope, caller: Caller, send: Send) -> None:
         path = scope["path"]
@@ -188,7 +188,7 @@ def error_response(error: WorkbenchError) -> JSONResponse:
     return JSONResponse(body, status_code=error.status, headers=headers)
 
 
-def _told(error: BaseException) -> WorkbenchError:
+def _refusal(error: BaseException) -> WorkbenchError:
     """Return what a caller is told of an error."""
     if isinstance(error, asyncio.CancelledError):  # nothing else cancels an answer that has not begun
         return EndpointRejected("The endpoint is ending.", code="ending", status=503, next_step="Try again soon.")

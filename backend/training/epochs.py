@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Told(Protocol):
+class EpochListener(Protocol):
     """Who hears the figures of an epoch; :meth:`backend.training.tracking.Tracker.log` for one."""
 
     def __call__(self, metrics: Mapping[str, float], *, step: int) -> None:
@@ -37,7 +37,7 @@ def run_epochs(
     data: TrainingData,
     results: EpochResults,
     *,
-    told: Told,
+    listener: EpochListener,
     progress: Progress,
     ranks: Communicator | None = None,
 ) -> None:
@@ -69,7 +69,7 @@ def run_epochs(
             progress.metric(key, value, step=trainer.steps_done)
         speed = trainer.speed
         figures = {"examples_per_second": speed.examples_per_second, "waiting_share": speed.waited}
-        told({**losses, **validation, **figures}, step=result.epoch)
+        listener({**losses, **validation, **figures}, step=result.epoch)
         logger.info("%s: loss %.4f, %s, %s", note, result.loss, validation, figures)
 
 

@@ -74,7 +74,7 @@ def train(
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)
             if checkpoints.done:
                 trainer.restore(checkpoints.state(), epochs=checkpoints.done)
-            run_epochs(trainer, data, checkpoints, told=tracker.log, progress=progress)
+            run_epochs(trainer, data, checkpoints, listener=tracker.log, progress=progress)
             best = checkpoints.best
             threads = threads_of(tf)
             manifest = describe(place.name, data.resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)

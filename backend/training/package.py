@@ -41,7 +41,7 @@ def describe(
         libraries=provenance.library_versions(),
         run_id=run_id,
         threads=threads,
-        notes=resolved.told,
+        notes=resolved.all_notes,
         metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r},
     )
 

@@ -125,9 +125,9 @@ def note_training(
     place: ModelPlace, catalogue: CatalogueRef, config: TrainConfig, *, workers: int, run_id: str = ""
 ) -> None:
     """Write down beside the checkpoints what is trained, so that it can be resumed."""
-    told = {"catalogue": asdict(catalogue), "config": config.as_dict(), "workers": workers}
-    told |= {"origin": place.origin, "run_id": run_id}
-    write_atomically(place.checkpoints / _TRAINING, json.dumps(told, indent=2).encode())
+    record = {"catalogue": asdict(catalogue), "config": config.as_dict(), "workers": workers}
+    record |= {"origin": place.origin, "run_id": run_id}
+    write_atomically(place.checkpoints / _TRAINING, json.dumps(record, indent=2).encode())
 
 
 def unfinished_trainings(models_dir: Path) -> list[Unfinished]:
@@ -188,16 +188,16 @@ def useless_checkpoints(models_dir: Path) -> list[tuple[Path, str]]:
 
 
 def _unfinished(folder: Path) -> Unfinished:
-    told = json.loads((folder / _TRAINING).read_text("utf-8"))
+    record = json.loads((folder / _TRAINING).read_text("utf-8"))
     (state,) = sorted(folder.glob("state-*.npz"))[-1:]
     return Unfinished(
         name=folder.name.removesuffix(_CHECKPOINTS),
-        catalogue=CatalogueRef(**told["catalogue"]),
-        config=TrainConfig.from_dict(told["config"]),
-        workers=int(told["workers"]),
+        catalogue=CatalogueRef(**record["catalogue"]),
+        config=TrainConfig.from_dict(record["config"]),
+        workers=int(record["workers"]),
         epochs_done=int(state.stem.removeprefix("state-")),
-        origin=dict(told.get("origin", {})),
-        run_id=str(told.get("run_id", "")),
+        origin=dict(record.get("origin", {})),
+        run_id=str(record.get("run_id", "")),
     )
 
 
@@ -216,7 +216,7 @@ def tracked(
     A resumed training goes on in its own run. What is trained, ``config`` as it was asked for, is noted beside the
     checkpoints, whose folder must be there.
     """
-    for note in resolved.told:
+    for note in resolved.all_notes:
         logger.warning(note)
     params = {
         **resolved.config.as_dict(),
@@ -225,7 +225,7 @@ def tracked(
     }
     tags = {
         "git_commit": provenance.git_commit(),
-        "notes": " ".join(resolved.told),
+        "notes": " ".join(resolved.all_notes),
         **{f"library.{library}": version for library, version in provenance.library_versions().items()},
         **{f"origin.{name}": str(value) for name, value in place.origin.items()},
     }

@@ -37,7 +37,7 @@ class Resolved:
     left_out: int = 0
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def all_notes(self) -> tuple[str, ...]:
         """The notes, and how many products were left out."""
         if not self.left_out:
             return self.notes

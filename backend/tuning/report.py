@@ -107,8 +107,8 @@ def export(folder: SweepFolder, form: Format) -> str:
     """Return all trials as CSV, or the whole sweep as JSON."""
     records = folder.trials()
     if form == "json":
-        told = {"plan": folder.plan().as_dict(), "status": folder.status().as_dict()}
-        return json.dumps({**told, "trials": [record.as_dict() for record in records]}, indent=2)
+        sweep = {"plan": folder.plan().as_dict(), "status": folder.status().as_dict()}
+        return json.dumps({**sweep, "trials": [record.as_dict() for record in records]}, indent=2)
     rows = [row_of(record) for record in records]
     stream = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))

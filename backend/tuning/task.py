@@ -76,7 +76,7 @@ class TrialTask:
             return replace(keeper.record, state=TrialState.INTERRUPTED, finished_at=time.time())
         except Exception as error:  # a trial may fail in any way, and never ends the sweep
             logger.exception("trial %d failed", record.number)
-            return failed(keeper.record, *told(error, keeper.record))
+            return failed(keeper.record, *reason_of(error, keeper.record))
         state = TrialState.HALTED if outcome.is_halted else TrialState.DONE
         return replace(
             keeper.record,
@@ -153,7 +153,7 @@ def failed(record: TrialRecord, reason: str, next_step: str = "") -> TrialRecord
     )
 
 
-def told(error: BaseException, record: TrialRecord) -> tuple[str, str]:
+def reason_of(error: BaseException, record: TrialRecord) -> tuple[str, str]:
     """Say what ended a trial, and what can be done."""
     if isinstance(error, WorkbenchError):
         return error.message, error.next_step

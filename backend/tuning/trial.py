@@ -118,7 +118,7 @@ def train_trial(
 def _trained(trainer: Trainer, data: TrainingData, results: _Told, progress: Progress) -> TrialOutcome:
     is_halted = False
     try:
-        run_epochs(trainer, data, results, told=NullTracker().log, progress=progress)
+        run_epochs(trainer, data, results, listener=NullTracker().log, progress=progress)
     except Halted:
         is_halted = True
     best = results.best

@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-ENTRY = """    material: str | None = _told(
+ENTRY = """    material: str | None = _detail(
         "Material", "What it is made of.", "material fabric", filtered="values", is_on_card=True
     )
 """

@@ -15,7 +15,7 @@ from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.words import plain, prose
 from backend.catalogue.fields import PRODUCT_FIELDS
-from backend.catalogue.labels import alike, recounted, said, spellings
+from backend.catalogue.labels import alike, listed, recounted, spellings
 from backend.catalogue.sources.looking import Question
 from backend.catalogue.sources.mapping import FIELDS
 from backend.catalogue.sources.tables.choice import ONLY_PICTURES
@@ -138,7 +138,7 @@ def _merges_labels(labels: dict[str, int]) -> bool:
     )
     become = "become" if merges else "would become"
     shown = [
-        f"{plain(said(group))} {become} one label, {plain(label)}"
+        f"{plain(listed(group))} {become} one label, {plain(label)}"
         for label, group in list(groups.items())[:GROUPS_SHOWN]
     ]
     more = f"; and {len(groups) - GROUPS_SHOWN:,} more" if len(groups) > GROUPS_SHOWN else ""

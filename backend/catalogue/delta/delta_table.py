@@ -158,7 +158,7 @@ def _text(error: BaseException) -> str:
 
 def _first_words(text: str) -> str:
     """Return the line that says what happened: the last of a Python traceback, the first of a Java one."""
-    told = re.findall(r"^(?:: )?(?:\w+\.)*[A-Z]\w+: (.+)$", text, flags=re.MULTILINE)
-    if told:
-        return str(told[-1] if "Traceback (most recent call last)" in text else told[0])[:500]
+    messages = re.findall(r"^(?:: )?(?:\w+\.)*[A-Z]\w+: (.+)$", text, flags=re.MULTILINE)
+    if messages:
+        return str(messages[-1] if "Traceback (most recent call last)" in text else messages[0])[:500]
     return (text.strip().splitlines() or ["no reason given"])[0][:500]

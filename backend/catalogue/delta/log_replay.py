@@ -141,7 +141,7 @@ def states(table: Path) -> list[TableState]:
     if not commits:
         return []
     files, has_feed, base = _beginning(table, commits[0].version, commits[-1].version)
-    found: list[TableState] = []
+    history: list[TableState] = []
     for commit in commits:
         if commit.configuration is not None:
             has_feed = commit.configuration.get("delta.enableChangeDataFeed", "").lower() == "true"
@@ -149,13 +149,13 @@ def states(table: Path) -> list[TableState]:
             gone = {file.path for file in commit.removed}
             files = {path: file for path, file in files.items() if path not in gone}
             files |= {file.path: file for file in commit.added}  # a file with another vector is removed and added
-        found.append(TableState(commit, files if commit.version >= base else None, has_feed))
-    return found
+        history.append(TableState(commit, files if commit.version >= base else None, has_feed))
+    return history
 
 
 def files_present(table: Path) -> dict[str, os.stat_result]:
     """Return the files in a table's folder, by path from there; the log and hidden files are passed over."""
-    found: dict[str, os.stat_result] = {}
+    files: dict[str, os.stat_result] = {}
     folders = [""]
     while folders:
         prefix = folders.pop()
@@ -166,8 +166,8 @@ def files_present(table: Path) -> dict[str, os.stat_result]:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{path}/")
             else:
-                found[path] = entry.stat()
-    return found
+                files[path] = entry.stat()
+    return files
 
 
 # ---------------------------------------------------------------------------------------- the log's files
@@ -180,31 +180,33 @@ def _commits(table: Path) -> list[Commit]:
     gaps = [at for at, (one, other) in enumerate(pairwise(files), 1) if int(other.stem) != int(one.stem) + 1]
     commits = []
     for file in files[gaps[-1] if gaps else 0 :]:
-        told = file.stat()
-        commits.append(_commit(file, told.st_mtime_ns, told.st_size))
+        status = file.stat()
+        commits.append(_commit(file, status.st_mtime_ns, status.st_size))
     return commits
 
 
 @lru_cache(maxsize=_KEPT_COMMITS)
 def _commit(file: Path, _modified_ns: int, _size: int) -> Commit:
     """Parse a commit; one of another table that stood in this place before has another time or size."""
-    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    actions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     try:
         for line in file.read_text(encoding="utf-8").splitlines():
             for kind, action in json.loads(line).items():
-                told[kind].append(action)
+                actions[kind].append(action)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise CatalogueError(
             f"{file.name} in the log of {file.parents[1]} is damaged.", next_step="Restore it from a backup."
         ) from error
     return Commit(
         version=int(file.stem),
-        info=told["commitInfo"][0] if told["commitInfo"] else {},
-        added=tuple(_data_file(action) for action in told["add"]),
-        removed=tuple(_data_file(action) for action in told["remove"]),
-        feed=tuple(unquote(action["path"]) for action in told["cdc"]),
-        changes_data=any(action.get("dataChange", True) for kind in ("add", "remove", "cdc") for action in told[kind]),
-        configuration=told["metaData"][0].get("configuration", {}) if told["metaData"] else None,
+        info=actions["commitInfo"][0] if actions["commitInfo"] else {},
+        added=tuple(_data_file(action) for action in actions["add"]),
+        removed=tuple(_data_file(action) for action in actions["remove"]),
+        feed=tuple(unquote(action["path"]) for action in actions["cdc"]),
+        changes_data=any(
+            action.get("dataChange", True) for kind in ("add", "remove", "cdc") for action in actions[kind]
+        ),
+        configuration=actions["metaData"][0].get("configuration", {}) if actions["metaData"] else None,
     )
 
 
@@ -222,12 +224,12 @@ def _data_file(action: Mapping[str, Any]) -> DataFile:
 
 def vector_path(vector: Mapping[str, Any]) -> str:
     """Return the file of a deletion vector, from the table's folder on; empty where it stands in the log itself."""
-    kind, told = vector["storageType"], vector["pathOrInlineDv"]
+    kind, where = vector["storageType"], vector["pathOrInlineDv"]
     if kind == "i":  # it stands in the log itself
         return ""
     if kind == "p":
-        return unquote(told.removeprefix("file://"))
-    folder, name = told[:-_Z85_UUID], told[-_Z85_UUID:].encode("ascii")
+        return unquote(where.removeprefix("file://"))
+    folder, name = where[:-_Z85_UUID], where[-_Z85_UUID:].encode("ascii")
     file = f"deletion_vector_{uuid.UUID(bytes=base64.b85decode(name.translate(_Z85)))}.bin"
     return f"{folder}/{file}" if folder else file
 

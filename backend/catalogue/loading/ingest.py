@@ -24,7 +24,7 @@ from backend.catalogue.loading import staging
 from backend.catalogue.loading.commit import commit_load, held_by
 from backend.catalogue.loading.entries import check_entries
 from backend.catalogue.loading.load_plan import plan_load, repeats
-from backend.catalogue.loading.load_warnings import counted, told
+from backend.catalogue.loading.load_warnings import counted, sentences
 from backend.catalogue.loading.pictures import PictureCheck, to_bytes
 from backend.catalogue.loading.staging import StagedLoad
 from backend.catalogue.sources.sources import remarks_of
@@ -229,7 +229,7 @@ def _report(
     plan = done.plan if done else plan_load(load.rows, held_by(folder).rows if folder else load.rows, gone=gone)
     by_label = Counter(usable["label"].to_pylist())
     unlabelled = by_label.get("", 0)
-    notes = [*(done.notes if done else ()), *load.meta.get("remarks", ()), *told(load.rows)]
+    notes = [*(done.notes if done else ()), *load.meta.get("remarks", ()), *sentences(load.rows)]
     notes += apart(by_label)
     if not usable.num_rows:
         notes.append("No product can be used, so there is nothing to load. Correct the rejected rows first.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40  # letters of a value
 # The sentence of each kind, for one product and for several; {value} is the first of those values.
-_TOLD = {
+_SENTENCES = {
     "bad_price": (
         "One product is loaded without a price: “{value}” cannot be read as one.",
         "{count} products are loaded without a price: theirs cannot be read, for example “{value}”.",
@@ -56,7 +56,7 @@ def counted(entries: pa.Table) -> dict[str, int]:
     return dict(sorted(Counter(line.partition(":")[0] for line in _lines(entries)).items()))
 
 
-def told(entries: pa.Table) -> list[str]:
+def sentences(entries: pa.Table) -> list[str]:
     """Return a sentence for each kind of warning that usable entries carry."""
     first: dict[str, str] = {}
     for line in _lines(entries):
@@ -66,7 +66,7 @@ def told(entries: pa.Table) -> list[str]:
 
 
 def _sentence(code: str, count: int, first: Mapping[str, str]) -> str:
-    one, several = _TOLD[code]
+    one, several = _SENTENCES[code]
     return (one if count == 1 else several).format(count=f"{count:,}", value=first[code])
 
 

@@ -94,9 +94,9 @@ def append_files(path: Path, files: Sequence[Path], *, note: Mapping[str, object
 
     table = delta_log.open_table(path)
     actions = [_taken_in(file, path) for file in files]
-    told = CommitProperties(custom_metadata={"userMetadata": json.dumps(dict(note))}, max_commit_retries=0)
+    properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(dict(note))}, max_commit_retries=0)
     try:
-        table.create_write_transaction(actions, "append", PRODUCT_SCHEMA, commit_properties=told)
+        table.create_write_transaction(actions, "append", PRODUCT_SCHEMA, commit_properties=properties)
     except DeltaError as error:
         for action in actions:
             (path / action.path).unlink(missing_ok=True)

@@ -129,8 +129,8 @@ def _measured(watch: Watch, folder: Path, pictures: DataFrame, *, span: tuple[fl
         failed = rows.where("reason IS NOT NULL").select(_KEY, "reason").limit(_LOGGED).collect()
         count = total if not failed else measured.count()
         if failed:
-            told = "; ".join(f"{row[_KEY][:12]}: {row['reason']}" for row in failed)
-            logger.warning("%d pictures of %s cannot be measured: %s", total - count, folder.name, told)
+            reasons = "; ".join(f"{row[_KEY][:12]}: {row['reason']}" for row in failed)
+            logger.warning("%d pictures of %s cannot be measured: %s", total - count, folder.name, reasons)
         if count:
             with commit_lock(folder, watch.progress):
                 merge = partial(_merge, measured, folder / QUALITY, job=watch.progress.job)

@@ -93,10 +93,10 @@ class Looking:
             CatalogueError: It cannot be read, or takes more than a preview may take.
         """
         try:
-            told = self._process.answer(wait_s)
+            answer = self._process.answer(wait_s)
         except LimitExceeded as error:
             raise CatalogueError(f"{self._name} {_SENTENCES[error.limit]}", next_step=_NEXT[error.limit]) from error
-        return None if told is None else _look(json.loads(told))
+        return None if answer is None else _look(json.loads(answer))
 
 
 def answer(question: bytes) -> bytes:

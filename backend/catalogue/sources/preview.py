@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.items import SPLITS, USES
-from backend.catalogue.loading.load_warnings import told
+from backend.catalogue.loading.load_warnings import sentences
 from backend.catalogue.sources.locations import open_source
 from backend.catalogue.sources.pictures.names import no_picture
 from backend.catalogue.sources.sources import remarks_of
@@ -143,7 +143,7 @@ def _notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
     notes = []
     if mapping is not None and "image" not in mapping:
         notes.append("No column was recognised as the one with the pictures: choose it.")
-    notes += [*_label_notes(entries, mapping), *_split_notes(entries), *told(entries)]
+    notes += [*_label_notes(entries, mapping), *_split_notes(entries), *sentences(entries)]
     reasons = Counter(reason.partition(":")[0] for reason in entries["reason"].drop_null().to_pylist())
     for code, count in sorted(reasons.items()):
         what = f"{count:,} of {entries.num_rows:,} products" if count > 1 else "One product"

@@ -59,10 +59,10 @@ def rows_between(folder: Path, older: int, newer: int) -> tuple[pa.Table, pa.Tab
 
 def _feed_is_usable(between: Sequence[TableState], present: Mapping[str, stat_result]) -> bool:
     """Tell whether the feed was kept through these versions, is still there, and deltalake reads it rightly."""
-    return all(state.has_feed and _is_told(state.commit, present) for state in between)
+    return all(state.has_feed and _is_in_the_feed(state.commit, present) for state in between)
 
 
-def _is_told(commit: Commit, present: Mapping[str, stat_result]) -> bool:
+def _is_in_the_feed(commit: Commit, present: Mapping[str, stat_result]) -> bool:
     """Tell whether deltalake can say what a commit changed.
 
     Where a commit has no files for the feed, its added and removed files tell; deltalake reads those rightly but for
@@ -118,8 +118,8 @@ def _as_rows(columns: Mapping[str, pa.Array], count: int) -> pa.Table:
         columns[field.name].cast(field.type) if field.name in columns else pa.nulls(count, field.type)
         for field in _SCHEMA
     ]
-    told = [columns[_KIND].cast(pa.string()), columns[_VERSION].cast(pa.int64())]
-    return pa.table([*kept, *told], names=[*_COLUMNS, _KIND, _VERSION])
+    kind_and_version = [columns[_KIND].cast(pa.string()), columns[_VERSION].cast(pa.int64())]
+    return pa.table([*kept, *kind_and_version], names=[*_COLUMNS, _KIND, _VERSION])
 
 
 def _first_and_last(rows: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -165,8 +165,8 @@ def _differences(before: pa.Table, after: pa.Table) -> pa.Table:
     kept_after = after.filter(pc.is_valid(partner))
     kept_before = before.take(pc.drop_null(partner))
     parts = [
-        _told(after.filter(pc.is_null(partner))["product_id"], "new"),
-        _told(before.filter(is_gone)["product_id"], "gone"),
+        _changes(after.filter(pc.is_null(partner))["product_id"], "new"),
+        _changes(before.filter(is_gone)["product_id"], "gone"),
         _changed(kept_before, kept_after),
     ]
     return pa.concat_tables(parts).sort_by("product_id").combine_chunks()
@@ -190,6 +190,6 @@ def _differs(before: pa.ChunkedArray, after: pa.ChunkedArray) -> NDArray[np.bool
     return np.asarray(pc.or_(known, pc.xor(pc.is_null(before), pc.is_null(after))), dtype=np.bool_)
 
 
-def _told(ids: pa.ChunkedArray, kind: ChangeKind) -> pa.Table:
+def _changes(ids: pa.ChunkedArray, kind: ChangeKind) -> pa.Table:
     columns = [ids, pa.array([kind] * len(ids), pa.string()), pa.array(np.zeros(len(ids), dtype=np.uint16))]
     return pa.table(columns, schema=_FOUND)

@@ -176,10 +176,10 @@ def _entry(state: TableState, is_readable: bool, used_by: Mapping[int, Sequence[
 def _action(commit: Commit) -> str:
     """Say in plain words what a commit did: what our note says, else what Delta says."""
     note, operation = commit.note, str(commit.info.get("operation", ""))
-    if told := str(note.get("action") or ""):
-        if told == "restore":
+    if action := str(note.get("action") or ""):
+        if action == "restore":
             return f"Restored version {note.get('restored', '')}".rstrip()
-        return _ACTIONS.get(told, told.replace("_", " ").replace("-", " ").capitalize())
+        return _ACTIONS.get(action, action.replace("_", " ").replace("-", " ").capitalize())
     if operation == "RESTORE":
         version = commit.info.get("operationParameters", {}).get("version")
         return f"Restored version {version}" if version is not None else "Restored an older version"
@@ -188,5 +188,5 @@ def _action(commit: Commit) -> str:
     return _OPERATIONS.get(operation, operation.capitalize() or "Changed")
 
 
-def _count(told: object) -> int | None:
-    return told if isinstance(told, int) else None
+def _count(number: object) -> int | None:
+    return number if isinstance(number, int) else None

@@ -90,8 +90,8 @@ def duplicate_groups(
     known = _perceptual(catalogues_dir / catalogue)
     measured = [(name, known[sha256]) for name, sha256 in zip(ids, hashes, strict=True) if sha256 in known]
     similar = near_groups([name for name, _ in measured], [phash for _, phash in measured], NEAR_DISTANCE)
-    told = set(map(frozenset, exact))
-    return exact, [group for group in similar if frozenset(group) not in told]
+    named = set(map(frozenset, exact))
+    return exact, [group for group in similar if frozenset(group) not in named]
 
 
 def _perceptual(folder: Path) -> dict[str, str]:

@@ -149,10 +149,10 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     if lacking and manifest.index is not None:
         raise BundleError(f"{folder.name} lacks its file {lacking[0]}.", next_step=REBUILD)
     shape, rows = load_vectors(folder).shape, GalleryFile(folder).rows
-    told = (manifest.index.size if manifest.index else 0, manifest.embedding_size)
-    if not shape == told == (rows, shape[1]):
+    expected = (manifest.index.size if manifest.index else 0, manifest.embedding_size)
+    if not shape == expected == (rows, shape[1]):
         raise BundleError(
-            f"{folder.name} does not hold together: its manifest names {told[0]} items of {told[1]} dimensions, the index "
+            f"{folder.name} does not hold together: its manifest names {expected[0]} items of {expected[1]} dimensions, the index "
             f"has {shape[0]} of {shape[1]}, the gallery {rows}.",
             next_step=REBUILD,
         )

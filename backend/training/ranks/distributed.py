@@ -100,8 +100,8 @@ def train_on_spark(
         threads = int(results[0]["threads"])
         manifest = describe(place.name, resolved, best, catalogue=snapshot.ref, run_id=run_id, threads=threads)
         arrays = Checkpoints(place.checkpoints, resume=True).load(best.epoch)
-        told = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
-        return write_bundle(place.bundle, replace(manifest, origin=place.origin), arrays, told), proof
+        extras = {PROOF: json.dumps(proof.as_dict(), indent=2).encode()}
+        return write_bundle(place.bundle, replace(manifest, origin=place.origin), arrays, extras), proof
 
 
 def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: Workers) -> RankOrder:
@@ -230,9 +230,9 @@ class _Run:
     def _failure(self, error: BaseException) -> WorkbenchError:
         """Say which rank was the first to go, and why."""
         states = self.folder.states(self.ranks)
-        told = [state for state in states if state.error and hasattr(errors, state.error)]
-        if told:
-            return _as_told(told[0])
+        failures = [state for state in states if state.error and hasattr(errors, state.error)]
+        if failures:
+            return _as_error(failures[0])
         silent = [state for state in states if state.phase == "working"]
         # Where a rank is gone, the others fail in Horovod; what failed otherwise came first.
         broken = sorted((s for s in states if s.phase == "failed"), key=lambda state: state.error == _LOST_PEER)
@@ -256,8 +256,8 @@ class _Run:
         return f"\nIts last lines:\n{lines}" if lines else ""
 
 
-def _as_told(state: RankState) -> WorkbenchError:
+def _as_error(state: RankState) -> WorkbenchError:
     kind = getattr(errors, state.error)
     on = f" on {state.host}" if state.host else ""
-    found: WorkbenchError = kind(f"Rank {state.rank}{on}: {state.message}", next_step=state.next_step)
-    return found
+    error: WorkbenchError = kind(f"Rank {state.rank}{on}: {state.message}", next_step=state.next_step)
+    return error

@@ -171,9 +171,9 @@ def listen_on_loopback() -> Callable[[], None]:
     return take_back
 
 
-def _end_of_a_thread(told: threading.ExceptHookArgs, *, otherwise: Callable[[threading.ExceptHookArgs], Any]) -> None:
+def _end_of_a_thread(ended: threading.ExceptHookArgs, *, otherwise: Callable[[threading.ExceptHookArgs], Any]) -> None:
     """Horovod's threads raise again what it tells us anyway, with all that Java has to say about it."""
-    if any("horovod" in Path(frame.filename).parts for frame in extract_tb(told.exc_traceback)):
-        logger.debug("a thread of Horovod ended with %s", told.exc_type.__name__)
+    if any("horovod" in Path(frame.filename).parts for frame in extract_tb(ended.exc_traceback)):
+        logger.debug("a thread of Horovod ended with %s", ended.exc_type.__name__)
         return
-    otherwise(told)
+    otherwise(ended)

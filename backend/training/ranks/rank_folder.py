@@ -114,8 +114,8 @@ class RankFolder:
         with path.open("rb") as stream:
             stream.seek(offset)
             whole = stream.read().rpartition(b"\n")[0]  # the last line may be half written
-        told = [json.loads(line) for line in whole.splitlines()]
-        return told, offset + (len(whole) + 1 if whole else 0)
+        events = [json.loads(line) for line in whole.splitlines()]
+        return events, offset + (len(whole) + 1 if whole else 0)
 
     def ask_to_stop(self) -> None:
         """Ask every rank to end at once."""

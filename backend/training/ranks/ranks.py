@@ -112,11 +112,11 @@ def _trained(order: RankOrder, place: RankFolder, rank: int) -> dict[str, Any]:
         if earlier.done:
             trainer.restore(earlier.state(), epochs=earlier.done)
         results = _Compared(ranks, earlier)
-        run_epochs(trainer, data, results, told=progress.epoch, progress=progress, ranks=ranks)
+        run_epochs(trainer, data, results, listener=progress.epoch, progress=progress, ranks=ranks)
         report = _report(data, trainer, results, ranks, bool(tf.config.get_visible_devices("GPU")))
     hvd.shutdown()
-    told = {"best": asdict(results.best), "notes": list(data.resolved.notes), "threads": threads_of(tf)}
-    return {**asdict(report), **told, "left_out": data.resolved.left_out}
+    more = {"best": asdict(results.best), "notes": list(data.resolved.notes), "threads": threads_of(tf)}
+    return {**asdict(report), **more, "left_out": data.resolved.left_out}
 
 
 def _report(

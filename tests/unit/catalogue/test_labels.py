@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.catalogue.labels import OneLabelEach, alike, apart, said
+from backend.catalogue.labels import OneLabelEach, alike, apart, listed
 from backend.catalogue.loading.entries import check_entries
 from backend.catalogue.sources.pictures.listing import FolderSource
 from backend.catalogue.sources.preview import preview
@@ -29,7 +29,7 @@ def test_labels_that_differ_by_case_or_blanks_are_one_group():
         "t shirt": ("T  shirt", "t shirt"),
         "Mütze": ("Mu\u0308tze", "Mütze"),
     }
-    assert said(("Bag", "bag", "bag ")) == "Bag, bag and 'bag '"
+    assert listed(("Bag", "bag", "bag ")) == "Bag, bag and 'bag '"
     assert apart(labels)[0] == "Bag, bag and 'bag ' differ by case or blanks only, and stay labels of their own."
     assert alike({"bag": 1, "bags": 2}) == {}
 

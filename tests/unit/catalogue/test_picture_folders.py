@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from backend.catalogue.loading.entries import check_entries
-from backend.catalogue.sources.pictures.folders import Said, read_folders
+from backend.catalogue.sources.pictures.folders import FolderFacts, read_folders
 from backend.catalogue.sources.pictures.listing import FolderSource, ZipSource
 from backend.catalogue.sources.preview import preview
 from backend.catalogue.splits import SplitPlan
@@ -47,7 +47,7 @@ def test_a_folder_of_a_split_is_no_label(name):
     ],
 )
 def test_labels_are_below_the_splits_or_above_them(paths, found):
-    assert said(*paths) == [Said(*each) for each in found]
+    assert said(*paths) == [FolderFacts(*each) for each in found]
 
 
 @pytest.mark.parametrize("top", ["", "ds/"])

@@ -16,7 +16,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from backend.catalogue.delta import delta_log
-from backend.catalogue.loading.load_warnings import counted, told
+from backend.catalogue.loading.load_warnings import counted, sentences
 from backend.catalogue.sources.parquet import cells as parquet_cells
 from backend.catalogue.sources.sources import ENTRY_SCHEMA, Source
 from backend.catalogue.sources.tables import files as table_files
@@ -299,7 +299,7 @@ def test_what_is_amiss_in_an_optional_column_empties_it_and_the_product_stays(tm
     assert entries["stock"].to_pylist() == [3, 3, None, None, 3, 3]
     assert entries["split"].to_pylist() == ["test", None, None, None, "validation", None]
     assert counted(entries) == {"bad_price": 2, "bad_stock": 2, "unknown_split": 1}
-    assert told(entries) == [
+    assert sentences(entries) == [
         "2 products are loaded without a price: theirs cannot be read, for example “cheap”.",
         "2 products are loaded without a stock figure: theirs is no whole number, for example “2.5”.",
         "Twinset chooses what one product is used for: “tset” is not a known use.",

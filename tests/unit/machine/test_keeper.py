@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from backend.machine import keeper
-from backend.machine.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Kept, Trouble, troubles
+from backend.machine.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, KeptService, Trouble, troubles
 from backend.machine.supervisor import Service, answers, end
 from tests.support.browsing import free_port
 from tests.support.waiting import until
@@ -23,7 +23,7 @@ FAILING = "print('no licence found'); raise SystemExit(3)"
 @contextmanager
 def kept(settings, code=WEB, name="app"):
     port = free_port()
-    one = Kept(Service(name, f"The {name}", port, (sys.executable, "-c", code.format(port=port)), "/"), settings)
+    one = KeptService(Service(name, f"The {name}", port, (sys.executable, "-c", code.format(port=port)), "/"), settings)
     try:
         yield one
     finally:

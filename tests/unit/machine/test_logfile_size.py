@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from backend.machine import logfile
-from backend.machine.keeper import Kept
+from backend.machine.keeper import KeptService
 from backend.machine.logfile import turn_over
 from backend.machine.supervisor import Service, end, log_of
 from tests.support.browsing import free_port
@@ -65,7 +65,7 @@ def test_where_no_copy_can_be_made_the_log_is_small_all_the_same(tmp_path):
 def test_whoever_keeps_a_service_running_keeps_its_log_small(settings, monkeypatch):
     monkeypatch.setattr(logfile, "turn_over", partial(turn_over, largest=20_000, earlier=2))
     chatty = "while True: print('x' * 999, flush=True)"
-    one = Kept(Service("app", "The app", free_port(), (sys.executable, "-c", chatty), "/"), settings)
+    one = KeptService(Service("app", "The app", free_port(), (sys.executable, "-c", chatty), "/"), settings)
     try:
         until(lambda: one.look(0.0) or log_of(one.service, settings).with_name("app.log.2").is_file())
     finally:

@@ -45,16 +45,16 @@ def plain_footer(file: pa.NativeFile) -> PlainFooter | None:
     file.seek(start)
     footer = file.read(size - _TAIL - start)
     try:
-        told = list(_unknown_types(footer))
+        unknown = list(_unknown_types(footer))
     except DAMAGE:
         return None  # a damaged one
     cut, at = b"", 0
-    for _, _, first, last in told:
+    for _, _, first, last in unknown:
         cut, at = cut + footer[at:first], last
     cut = (cut + footer[at:]).replace(_NOTE, _NO_NOTE)
     if cut == footer:
         return None
-    halves = frozenset(name for name, kind, _, _ in told if kind == _HALF_FLOAT)
+    halves = frozenset(name for name, kind, _, _ in unknown if kind == _HALF_FLOAT)
     return PlainFooter(start, cut + len(cut).to_bytes(4, "little") + _MAGIC, halves)
 
 

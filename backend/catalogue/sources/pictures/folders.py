@@ -17,14 +17,14 @@ _ALSO_A_LABEL = "training"  # as in running, football, training
 Folders = tuple[str, ...]
 
 
-class Said(NamedTuple):
+class FolderFacts(NamedTuple):
     """What the folders of one picture say; null where they say nothing."""
 
     split: str | None
     label: str | None
 
 
-def read_folders(folders: Sequence[Folders]) -> list[Said]:
+def read_folders(folders: Sequence[Folders]) -> list[FolderFacts]:
     """Read splits and labels from the folders above each picture, outermost first.
 
     The label is the innermost folder; one that names a split never is. A picture right inside a split has the label of
@@ -32,7 +32,7 @@ def read_folders(folders: Sequence[Folders]) -> list[Said]:
 
     Example:
         >>> read_folders([("train", "bag"), ("test", "bag"), ("test",)])
-        [Said(split='train', label='bag'), Said(split='test', label='bag'), Said(split='test', label=None)]
+        [FolderFacts(split='train', label='bag'), FolderFacts(split='test', label='bag'), FolderFacts(split='test', label=None)]
     """
     inside: defaultdict[Folders, set[str]] = defaultdict(set)
     for path in set(folders):
@@ -43,14 +43,14 @@ def read_folders(folders: Sequence[Folders]) -> list[Said]:
     return [known[path] for path in folders]
 
 
-def _said(path: Folders, inside: dict[Folders, set[str]], shared: int) -> Said:
+def _said(path: Folders, inside: dict[Folders, set[str]], shared: int) -> FolderFacts:
     splits = [depth for depth in range(len(path)) if _is_split(path[depth], inside[path[:depth]])]
     if not splits:
-        return Said(None, path[-1] if path else None)
+        return FolderFacts(None, path[-1] if path else None)
     first = splits[0]
     below = [path[depth] for depth in range(first, len(path)) if depth not in splits]
     label = below[-1] if below else path[first - 1] if first > shared else None
-    return Said(parse_split(path[first]), label)
+    return FolderFacts(parse_split(path[first]), label)
 
 
 def _is_split(name: str, beside: set[str]) -> bool:

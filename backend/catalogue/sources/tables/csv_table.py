@@ -61,8 +61,8 @@ class CsvTable:
             lines, names = self._header(stream)
             is_ours = tuple(names) == REJECTED_COLUMNS
             for position, (start, values) in enumerate(_records(lines)):
-                told = [unguarded(value) for value in values] if values and is_ours else values
-                yield _row(position, f"/#{start}", names, told)
+                cells = [unguarded(value) for value in values] if values and is_ours else values
+                yield _row(position, f"/#{start}", names, cells)
 
     def cheap_positions(self) -> list[int]:
         """Every row is found at once."""
