@@ -72,8 +72,18 @@ def arrange(
         progress.check_cancelled()
         rate = np.float32(1.0 - max(epoch - 1, 0) / epochs)
         _move(
-            *(moved, seen, edges.starts, edges.ends, every, due, due_push),
-            *(np.uint64(seed), np.float32(curve.a), np.float32(curve.b), rate, np.float32(epoch)),
+            moved,
+            seen,
+            edges.starts,
+            edges.ends,
+            every,
+            due,
+            due_push,
+            np.uint64(seed),
+            np.float32(curve.a),
+            np.float32(curve.b),
+            rate,
+            np.float32(epoch),
         )
         seen, moved = moved, seen
         progress.report(epoch + 1, epochs, unit="rounds", note="arranging")

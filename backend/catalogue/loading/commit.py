@@ -160,7 +160,8 @@ class _Commit:
         spark, note = self.watch.spark, {"load": self.name, "job": self.watch.progress.job}
         return self.watch.run(
             lambda: write_quarantine(spark, self.folder, self.load, change, note=note),
-            *(0.88, 0.92),
+            0.88,
+            0.92,
             "Writing the table quarantine",
         )
 
