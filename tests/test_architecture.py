@@ -79,6 +79,32 @@ def imports(path):
     return {name.partition(".")[0] for name in names}
 
 
+def test_what_benchmarks_import_of_ours_is_there(repository):
+    """Also inside functions, which nobody runs before the next measurement."""
+    lacking = [
+        f"{path.name}: {node.module}.{one.name}"
+        for path in sources(repository, "tests/benchmarks")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in {"app", "backend", "tests"}
+        for one in node.names
+        if one.name not in bound(repository / node.module.replace(".", "/"))
+    ]
+    assert lacking == []
+
+
+@cache
+def bound(place):
+    """Names that can be imported from a module or a package: its members, and the modules in it."""
+    modules = (
+        {path.stem if path.suffix == ".py" else path.name for path in place.iterdir()} if place.is_dir() else set()
+    )
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8") if file.is_file() else "")))
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return modules | defined | assigned | {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+
+
 def test_folders_stay_small_and_no_name_carries_a_folder_in_it(repository):
     found = defaultdict(list)
     for path in sources(repository, "app", "backend", "pages"):
