@@ -137,6 +137,18 @@ def label(name: str) -> str:
     return name or "No label"
 
 
+def from_id(product_id: str) -> str:
+    """Make a name of a product id: of one that is a path or the name of a picture file, its words.
+
+    Example:
+        >>> from_id("summer/red_dress-02.JPG")
+        'Red dress 02'
+    """
+    name = re.sub(r"\.[A-Za-z]{3,5}$", "", re.split(r"[/\\]", product_id.rstrip("/\\"))[-1])
+    tidy = re.sub(r"[\s_\-]+", " ", name).strip()
+    return f"{tidy[:1].upper()}{tidy[1:]}" or product_id
+
+
 def reason(code: str) -> str:
     """Say in two or three words why products were rejected, by the first word of their reason."""
     return _REASONS.get(code, code.replace("_", " ").capitalize())

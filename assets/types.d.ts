@@ -17,6 +17,7 @@ interface GridCard {
     lines: string[];
     price: string;
     rank: string;
+    closeness: string; // empty but on the card of an answer
     percent?: number; // these three where a similarity is shown
     percent_text?: string;
     detail?: string;

@@ -90,7 +90,7 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
         "photo": options.photo[0] if len(options.photo) == 1 else list(options.photo),
         "neighbours": neighbours_as_json(answer),
         "match": answer.match,
-        "notes": [*answer.notes, *([NOTHING_CLOSE] if answer.match is False else [])],
+        "notes": [*answer.notes, *([NOTHING_CLOSE] if answer.has_nothing_close else [])],
         "model": answer.model_name,
         "model_version": answer.model_version,
         "catalogue": answer.catalogue,

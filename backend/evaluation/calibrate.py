@@ -11,13 +11,13 @@ calibration); Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabiliti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.errors import EvaluationError
-from backend.retrieval.calibration import Calibration
+from backend.retrieval.calibration import EVEN, Calibration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,16 +71,21 @@ def fit(
     shares = (np.array([is_right[members].sum() for members in bins]) + 0.5) / (sizes + 1)
     rising = pooled(shares, sizes)
     knots, first = np.unique(middles, return_index=True)
-    return Calibration(
+    found = Calibration(
         similarities=tuple(round(float(value), 6) for value in knots),
         probabilities=tuple(round(float(value), 6) for value in rising[first]),
-        threshold=threshold(similarity, is_right, precision_target),
+        threshold=None,
         precision_target=precision_target,
         queries=len(similarity),
         weights_hash=weights_hash,
         lowest=float(similarity.min()),
         base_rate=round(base_rate, 6),
     )
+    # Where a model is nearly always right, the share is reached where a single answer is more likely wrong than right.
+    is_likely = found.probabilities_of(similarity) >= EVEN
+    reached = threshold(similarity, is_right, precision_target)
+    likely = similarity[is_likely & (similarity >= reached)] if reached is not None else similarity[:0]
+    return replace(found, threshold=float(likely.min()) if likely.size else None)
 
 
 def pooled(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -94,7 +94,7 @@ def _judged(
     similarity = model.seen.similarities[:, 0]
     is_right = model.seen.rates["precision_at_1"] > 0
     bins = calibrate.reliability(calibration.probabilities_of(similarity), is_right)
-    is_match = _matches(calibration, similarity)
+    is_match = calibration.matches(similarity)
     known, unknown = _known_and_unknown(ground, model, unseen, options, progress)
     return CalibrationReport(
         curve=calibration.curve,
@@ -106,7 +106,7 @@ def _judged(
         test_precision=float(is_right[is_match].mean()) if is_match.any() else None,
         test_answered=float(is_match.mean()),
         auroc_unknown=calibrate.auroc(known, unknown) if len(unknown) else None,
-        unknown_refused=float(1 - _matches(calibration, unknown).mean()) if len(unknown) else None,
+        unknown_refused=float(1 - calibration.matches(unknown).mean()) if len(unknown) else None,
     )
 
 
@@ -128,13 +128,6 @@ def _known_and_unknown(
         nearest_similarity(queries, known_gallery, progress=progress) for queries in (vectors[asking], strange)
     )
     return known, unknown
-
-
-def _matches(calibration: Calibration, similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
-    if calibration.threshold is None:
-        return np.zeros(len(similarity), dtype=np.bool_)
-    found: NDArray[np.bool_] = similarity >= calibration.threshold
-    return found
 
 
 def _drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:

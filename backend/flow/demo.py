@@ -103,6 +103,7 @@ def neighbours_as_json(answer: Answer) -> list[dict[str, Any]]:
             "rank": neighbour.rank,
             "product_id": neighbour.product_id,
             "label": neighbour.label,
+            "closeness": neighbour.closeness,
             "similarity": round(neighbour.similarity, 6),
             "distance": round(neighbour.distance, 6),
         }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CALIBRATION = "calibration.json"
 FORMAT_VERSION = 1
+EVEN = 0.5  # probability below which nothing is a match, however right the answers above it are on average
 _LONGEST = 1_000_000  # bytes
 _NEXT = "Evaluate this model again: `python -m backend evaluate`."
 
@@ -116,4 +117,14 @@ class Calibration:
 
     def is_match(self, similarity: float) -> bool:
         """Tell whether a product of this similarity may be called a match; never where no threshold was found."""
-        return self.threshold is not None and bool(similarity >= self.threshold)
+        return bool(self.matches(np.asarray(similarity)))
+
+    def matches(self, similarities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Return which similarities may be called a match; any shape.
+
+        A threshold of an earlier version may lie where a wrong answer is the likelier one; a match never does.
+        """
+        if self.threshold is None:
+            return np.zeros(similarities.shape, dtype=np.bool_)
+        found: NDArray[np.bool_] = (similarities >= self.threshold) & (self.probabilities_of(similarities) >= EVEN)
+        return found

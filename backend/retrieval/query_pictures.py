@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from backend.imaging.spec import PixelSpec
 
 
+_EVEN = 8  # levels of 255 between the darkest and the brightest point of a picture with nothing on it, at most
+
+
 class QueryPictures:
     """Decodes pictures for one model, from any number of threads.
 
@@ -59,3 +62,8 @@ def example_picture(spec: PixelSpec) -> bytes:
     """Make a picture of a model's size up, from dark to light, as PNG: nobody's product, and not empty either."""
     ramp = np.linspace(0, 255, spec.height * spec.width * spec.channels).astype(np.uint8)
     return pixels.encode_png(ramp.reshape(spec.shape))
+
+
+def shows_nothing(image: DecodedImage) -> bool:
+    """Whether a picture is one even surface, for the network."""
+    return bool(np.ptp(image.pixels, axis=(0, 1)).max() <= _EVEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,11 @@ from backend.errors import BundleError, ImageRejected, RetrievalError
 from backend.imaging import pixels
 from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
+from backend.retrieval.closeness import Judge, Spread, Verdict
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
 from backend.retrieval.indexes.kinds import open_index
-from backend.retrieval.query_pictures import QueryPictures, example_picture
+from backend.retrieval.query_pictures import QueryPictures, example_picture, shows_nothing
 from backend.retrieval.recommendation import Neighbour, Recommendation
 from backend.retrieval.wishes import Wishes
 
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 
 
 _EMBEDDED_AT_ONCE = 64
-_EVEN = 8  # levels of 255 between the darkest and the brightest point of a picture with nothing on it, at most
 NOTHING_SHOWN = "The picture is one even surface: there is nothing on it to go by."
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
@@ -210,14 +211,18 @@ class Recommender:
             allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
             allowed[unliked] = False
         shown = arranged(asked, self._index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
-        distances = 1.0 - self._index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64)) @ wanted
+        vectors = self._index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64))
+        distances = (1.0 - vectors @ wanted).clip(0.0, 2.0)
+        # What is close to one of several pictures is close, however unlike they are to each other.
+        parts = np.concatenate([wanted[None], embedded[: len(images)], self._index.embeddings(liked)])
+        likeness = (vectors @ parts.T).max(axis=1)
         timings = {
             "decode": sum(decode_ms),
             "embed": (between - started) * 1e3,
             "search": (time.perf_counter() - between) * 1e3,
         }
         return self._answer(
-            decoded[: len(images)], shown, distances.clip(0.0, 2.0), timings, is_guided=bool(wishes.like)
+            decoded[: len(images)], shown, distances, timings, likeness=likeness, is_guided=bool(wishes.like)
         )
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -240,11 +245,13 @@ class Recommender:
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
         *,
+        likeness: NDArray[np.float32] | None = None,
         is_guided: bool = False,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
-        is_empty = not is_guided and all(map(_shows_nothing, images))
-        worth = self._worth(1.0 - distances.astype(np.float64), is_empty=is_empty)
+        is_empty = not is_guided and all(map(shows_nothing, images))
+        likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
+        worth = [self._judge.verdict(likely, shows_nothing=is_empty) for likely in likeness.tolist()]
         found = zip(items, shown, distances.tolist(), worth, strict=True)
         neighbours = tuple(self._neighbour(rank, *one) for rank, one in enumerate(found, 1))
         verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
@@ -253,18 +260,12 @@ class Recommender:
         seen, *others = (image.to_png() for image in images)
         return Recommendation(neighbours, said, seen, timings_ms, any(verdicts) if verdicts else None, tuple(others))
 
-    def _worth(self, similarities: NDArray[np.float64], *, is_empty: bool) -> list[tuple[float | None, bool | None]]:
-        """Return of each neighbour the probability of the same kind, and whether it is a match, where these are known."""
-        known = self.calibration
-        if is_empty:  # whatever it is similar to, it is of no kind
-            return [(known.base_rate if known else None, False)] * len(similarities)
-        if known is None:
-            return [(None, None)] * len(similarities)
-        return list(zip(known.probabilities_of(similarities).tolist(), map(known.is_match, similarities), strict=True))
+    @cached_property
+    def _judge(self) -> Judge:
+        """Made with the first answer: what is near in this gallery has to be looked for."""
+        return Judge(self.calibration, Spread.of(self._index, self.gallery.splits))
 
-    def _neighbour(
-        self, rank: int, item: GalleryItem, shown: Shown, distance: float, worth: tuple[float | None, bool | None]
-    ) -> Neighbour:
+    def _neighbour(self, rank: int, item: GalleryItem, shown: Shown, distance: float, worth: Verdict) -> Neighbour:
         return Neighbour(
             rank=rank,
             product_id=item.product_id,
@@ -273,15 +274,11 @@ class Recommender:
             similarity=1.0 - distance,
             **details_of(item),
             position=shown.position,
-            probability=worth[0],
-            is_match=worth[1],
+            probability=worth.probability,
+            is_match=worth.is_match,
+            closeness=worth.closeness,
             hidden=tuple(self.gallery.item(position).product_id for position in shown.hidden),
         )
-
-
-def _shows_nothing(image: DecodedImage) -> bool:
-    """Whether a picture is one even surface, for the network."""
-    return bool(np.ptp(image.pixels, axis=(0, 1)).max() <= _EVEN)
 
 
 def _check_fit(manifest: Manifest, embedder: Embedder, index: Index, gallery: Gallery) -> None:

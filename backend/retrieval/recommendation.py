@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from backend.catalogue.fields import Details
+
+if TYPE_CHECKING:
+    from backend.retrieval.closeness import Closeness
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour(Details):
     """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
 
-    ``probability`` is what that similarity is worth: how likely the product is of the same kind as the picture, in
-    [0, 1]; None while the model is not calibrated. ``is_match`` tells whether that is enough to be called a match, which
-    nothing is where the calibration reached no threshold; None while the model is not calibrated. ``hidden`` are the ids of products that are the same and are not
-    shown, where that was wished for.
+    ``closeness`` is what that similarity is worth in words: ``very close``, ``close``, ``related`` or ``not close``; None
+    in a gallery too small to tell. ``is_match`` tells whether it is close or very close, which nothing is where the
+    calibration reached no threshold; None where ``closeness`` is. ``probability`` is how likely the product is of the same
+    kind as the picture, in [0, 1], that of a product taken at random where it is not close; None while the model is not
+    calibrated. ``hidden`` are the ids of products that are the same and are not shown, where that was wished for.
     """
 
     rank: int
@@ -25,6 +30,7 @@ class Neighbour(Details):
     position: int
     probability: float | None = None
     is_match: bool | None = None
+    closeness: Closeness | None = None
     hidden: tuple[str, ...] = ()
 
 
@@ -39,8 +45,8 @@ class Recommendation:
         seen_png: The picture as the network saw it; the first of several.
         timings_ms: ``decode`` of this picture; ``embed`` and ``search`` of all pictures asked together.
         seen_others: The further pictures of one question as the network saw them.
-        has_match: Whether any neighbour is similar enough to be called a match, which none is to a picture that shows
-            nothing, or where the calibration reached no threshold; None while the model is not calibrated.
+        has_match: Whether any neighbour is a match, which none is to a picture that shows nothing; None where that is not
+            known of any.
     """
 
     neighbours: tuple[Neighbour, ...]

@@ -19,9 +19,12 @@ from backend.errors import EndpointRejected
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backend.retrieval.closeness import Closeness
+
 NOTHING_CLOSE = (
     "Nothing close: no product looks enough like this to be called a match. These are the nearest there are."
 )
+NOT_CLOSE: Closeness = "not close"
 _FLOAT_HEX = 8  # hex digits of a float32
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
@@ -30,9 +33,8 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 class AnswerNeighbour(Details):
     """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
 
-    ``probability`` is what it is worth: how likely the product is of the same kind; None while that is not known.
-    ``is_match`` tells whether that is enough to be called a match, which nothing is where calibration reached no
-    threshold; None while the model is not calibrated.
+    ``closeness`` is what it is worth in words, ``probability`` how likely the product is of the same kind, and ``is_match``
+    whether it is close or very close; each None while that is not known.
     ``hidden`` are the ids of products that are the same and are not shown, where that was asked for.
     """
 
@@ -44,6 +46,7 @@ class AnswerNeighbour(Details):
     image: bytes
     probability: float | None = None
     is_match: bool | None = None
+    closeness: Closeness | None = None
     hidden: tuple[str, ...] = ()
 
 
@@ -61,7 +64,7 @@ class Answer:
             one that was trained on.
         splits: The catalogue's splits that are searched; an index of an earlier version of Twinset lacks the test split.
         timings_ms: decode, embed, search, and total in the endpoint.
-        match: Whether any neighbour is similar enough to be called a match; None while the model is not calibrated.
+        match: Whether any neighbour is a match; None where that is not known.
     """
 
     neighbours: tuple[AnswerNeighbour, ...]
@@ -77,6 +80,16 @@ class Answer:
     match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
     splits: tuple[str, ...] = GALLERY_SPLITS
+
+    @property
+    def has_nothing_close(self) -> bool:
+        """Whether there are neighbours and none of them is close, or related at least."""
+        return {neighbour.closeness for neighbour in self.neighbours} == {NOT_CLOSE}
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any neighbour has a label."""
+        return any(neighbour.label for neighbour in self.neighbours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def test_more_photos_make_one_question_and_their_weights_count(asked):
     both = ids(asked)
     assert both != plain
     assert [image.captions for image in asked.image][-1] == ["Of photo 2"]
+    asked.toggle(key="figures").set_value(True).run()
     before = {card["id"]: card["detail"] for card in grid(asked)}
     next(slider for slider in asked.select_slider if "photo 2" in slider.label).set_value("More").run()
     assert_calm(asked)

@@ -45,7 +45,8 @@ def sentence(found: CalibrationReport) -> str:
     aim = f"An answer is called a match from a similarity of {found.threshold:.3f} on, chosen on validation products"
     asked = f"{words.percent(found.test_answered)} of the test products get a match"
     told = (
-        f"{aim} so that {target} of the matches would be right; below it the honest answer is: nothing close. {asked}"
+        f"{aim} so that {target} of the matches would be right; below it an answer is called related, or nothing close. "
+        f"{asked}"
     )
     if found.test_precision is None:
         return f"{told}."

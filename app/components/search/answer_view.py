@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.state import Answered
     from backend.serving.client import Answer
 
-CSV_COLUMNS = ("rank", "product_id", "label", "similarity", "distance", *DISPLAY_COLUMNS)
+CSV_COLUMNS = ("rank", "product_id", "label", "closeness", "similarity", "distance", *DISPLAY_COLUMNS)
 
 
 def show_picture(query: Query, answer: Answer) -> None:
@@ -54,7 +54,13 @@ def show_facts(answered: Answered) -> None:
 def show_neighbours(answer: Answer) -> None:
     """Show the neighbours as cards; a click asks about that item, the button below it for others that are less like it."""
     show_verdict(answer)
-    cards = map(product_grid.neighbour_card, answer.neighbours)
+    figures = st.toggle(
+        "Show figures",
+        key="figures",
+        bind="query-params",
+        help="How close each product is, in numbers beside the words.",
+    )
+    cards = [product_grid.neighbour_card(neighbour, figures=figures) for neighbour in answer.neighbours]
     product_grid.show(
         cards,
         key="neighbours",
@@ -66,8 +72,8 @@ def show_neighbours(answer: Answer) -> None:
 
 
 def show_verdict(answer: Answer) -> None:
-    """Say above the products that none of them is a match, where that is so."""
-    if answer.match is False:
+    """Say above the products that none of them is close, where that is so."""
+    if answer.has_nothing_close:
         st.warning(NOTHING_CLOSE, icon=":material/search_off:")
 
 
@@ -85,13 +91,17 @@ def show_download(query: Query, answer: Answer) -> None:
 
 
 def as_csv(answer: Answer) -> str:
-    """Return the neighbours as CSV, nearest first; text that a spreadsheet would run as a formula is quoted."""
+    """Return the neighbours as CSV, nearest first; text that a spreadsheet would run as a formula is quoted.
+
+    There is no column of labels where none of them has one.
+    """
+    columns = [name for name in CSV_COLUMNS if name != "label" or answer.has_labels]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow(columns)
     for neighbour in answer.neighbours:
         values = {item.name: getattr(neighbour, item.name) for item in fields(neighbour)}
-        writer.writerow([guarded(values[name]) for name in CSV_COLUMNS])
+        writer.writerow([guarded(values[name]) for name in columns])
     return text.getvalue()
 
 

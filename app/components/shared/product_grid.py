@@ -18,6 +18,7 @@ from app import state, words
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import ImageRejected
 from backend.imaging import pixels
+from backend.serving.answers import NOT_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parents[3] / "assets"
 _BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
-NO_MATCH = "Not a match"
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
 
@@ -41,7 +41,8 @@ class Card:
         badges: Short words on the picture, e.g. that the product is withdrawn.
         group: A heading is put before the first card of each group; cards of a group stand together.
         pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
-        similarity, distance: Only on the card of a neighbour.
+        closeness: How like what was asked about it is, in words; only on the card of a neighbour.
+        similarity, distance: The same in figures, where they are wanted.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Card:
     lines: tuple[str, ...] = ()
     price: str = ""
     rank: int | None = None
+    closeness: str = ""
     similarity: float | None = None
     distance: float | None = None
     badges: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Card:
             "lines": list(self.lines),
             "price": self.price,
             "rank": "" if self.rank is None else str(self.rank),
+            "closeness": self.closeness,
         }
         if self.similarity is not None and self.distance is not None:
             data |= {
@@ -114,27 +117,25 @@ def show(
     return result
 
 
-def neighbour_card(neighbour: AnswerNeighbour) -> Card:
-    """Return the card of one answered neighbour; without a bar and per cent where it is known to be no match."""
-    is_close = neighbour.is_match is not False
+def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card:
+    """Return the card of one answered neighbour: how close it is in words, and in figures where these are wanted."""
     return Card(
         id=neighbour.product_id,
         image=neighbour.image,
-        title=neighbour.title or neighbour.label,
-        lines=(*_lines(neighbour), *_likely(neighbour)),
+        title=_title(neighbour),
+        lines=(*_lines(neighbour), *(_likely(neighbour) if figures else ())),
         price=price_text(neighbour.price),
         rank=neighbour.rank,
-        similarity=neighbour.similarity if is_close else None,
-        distance=neighbour.distance if is_close else None,
+        closeness=(neighbour.closeness or "").capitalize(),
+        similarity=neighbour.similarity if figures else None,
+        distance=neighbour.distance if figures else None,
         badges=(f"+{len(neighbour.hidden)} alike",) if neighbour.hidden else (),
     )
 
 
 def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:
-    """Say what a similarity is worth, of a product that is similar enough to be called a match; of no other is a figure."""
-    if neighbour.is_match is False:
-        return (NO_MATCH,)
-    if neighbour.probability is None or not neighbour.is_match:
+    """Say how likely a product is of the same kind, which one that is not close never is."""
+    if neighbour.probability is None or neighbour.closeness == NOT_CLOSE:
         return ()
     return (f"{words.percent(neighbour.probability)} likely the same kind",)
 
@@ -144,11 +145,15 @@ def product_card(product: Product) -> Card:
     return Card(
         id=product.product_id,
         image=product.image,
-        title=product.title or words.label(product.label),
+        title=_title(product),
         lines=_lines(product),
         price=price_text(product.price),
         badges=("Withdrawn",) if product.is_withdrawn else (),
     )
+
+
+def _title(item: Product | AnswerNeighbour) -> str:
+    return item.title or item.label or words.from_id(item.product_id)
 
 
 def price_text(price: float | None) -> str:
@@ -189,7 +194,7 @@ def for_browsers(image: bytes) -> bytes:
 
 def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
     """Label and id, then what cards name of it; the label is not said twice where it stands for a title."""
-    named = (words.label(item.label), item.product_id) if item.title else (item.product_id,)
+    named = (item.label if item.title else "", item.product_id)
     made = tuple(getattr(item, one.name) for one in PRODUCT_FIELDS if one.is_on_card)
     return tuple(" · ".join(part for part in line if part) for line in (named, made) if any(line))
 

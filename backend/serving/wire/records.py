@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from backend.catalogue.fields import PRODUCT_FIELDS
+from backend.retrieval.closeness import Closeness
 from backend.serving.wire.shapes import FLAG, NUMBER, PNG, TEXT, WHOLE, Field, Record, by_name, listed, named, optional
 
 if TYPE_CHECKING:
@@ -27,8 +28,13 @@ NEIGHBOUR = Record(
         Field("label", TEXT, "Its kind; empty where it has none."),
         Field("distance", NUMBER, "Cosine distance, 1 - similarity."),
         Field("similarity", NUMBER, "Cosine similarity."),
+        Field(
+            "closeness",
+            {**optional(TEXT), "enum": [*get_args(Closeness), None]},
+            "How close it is, in words; null in a gallery too small to tell.",
+        ),
         Field("probability", optional(NUMBER), "How likely it is of the same kind; null while not calibrated."),
-        Field("is_match", optional(FLAG), "Whether that is enough for a match; null while not calibrated."),
+        Field("is_match", optional(FLAG), "Whether it is close or very close; null where `closeness` is."),
         Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
         *(Field(one.name, optional(_KINDS[one.kind]), f"{one.meaning} Null where unknown.") for one in PRODUCT_FIELDS),
         Field(
@@ -102,7 +108,7 @@ RECORDS = (
             Field("seen", PNG, "The picture as the network saw it; the first of several."),
             Field("seen_others", listed(PNG), "The further pictures, as the network saw them."),
             Field("notes", listed(TEXT), "Sentences for the user about the picture or the filters."),
-            Field("match", optional(FLAG), "Whether any product is a match; null while the model is not calibrated."),
+            Field("match", optional(FLAG), "Whether any product is a match; null where that is not known."),
             Field("model", named("Model"), "What answered."),
             *_SEARCHED,
             Field("timings_ms", by_name(NUMBER), "decode, embed, search, and total, in milliseconds."),

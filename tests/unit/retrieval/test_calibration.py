@@ -39,7 +39,10 @@ def calibrated(projection_bundle, tmp_path):
 
 def test_similarities_come_with_what_they_are_worth(calibrated):
     (answer,) = calibrated(KNOWN).recommend([PHOTO], k=5)
-    assert [n.probability for n in answer.neighbours] == [KNOWN.probability(n.similarity) for n in answer.neighbours]
+    near = [n for n in answer.neighbours if n.closeness != "not close"]
+    assert [n.probability for n in near] == [KNOWN.probability(n.similarity) for n in near]
+    assert {n.probability for n in answer.neighbours[len(near) :]} == {KNOWN.base_rate}
+    assert [n.closeness for n in answer.neighbours] == ["very close", "close", "close", "not close", "not close"]
     assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)  # the picture itself is in the gallery
     assert (answer.has_match, answer.notes) == (True, ())
     assert [n.is_match for n in answer.neighbours] == [n.similarity >= 0.8 for n in answer.neighbours]
@@ -61,13 +64,14 @@ def test_without_a_threshold_nothing_is_called_a_match_as_the_evaluation_says(ca
 
 
 def test_the_calibration_of_another_network_is_not_used(calibrated):
-    (answer,) = calibrated(KNOWN, weights_hash="another").recommend([PHOTO], k=2)
-    assert (answer.has_match, answer.neighbours[0].probability) == (None, None)
+    (answer,) = calibrated(replace(KNOWN, threshold=1.5), weights_hash="another").recommend([PHOTO], k=2)
+    assert (answer.has_match, answer.neighbours[0].probability) == (True, None)
 
 
-def test_without_a_calibration_nothing_is_claimed(projection_recommender):
+def test_without_a_calibration_no_probability_is_claimed_and_the_gallery_tells_what_is_close(projection_recommender):
     (answer,) = projection_recommender.recommend([PHOTO], k=2)
-    assert (answer.has_match, answer.neighbours[0].probability) == (None, None)
+    assert (answer.has_match, answer.neighbours[0].probability) == (True, None)
+    assert answer.neighbours[0].closeness == "very close"
 
 
 def test_a_damaged_calibration_is_said(projection_bundle, tmp_path):
@@ -79,8 +83,10 @@ def test_a_damaged_calibration_is_said(projection_bundle, tmp_path):
         Recommender.load(folder, embedder_loader=load_projection)
 
 
-@pytest.mark.parametrize(("threshold", "says"), [(0.8, "90% likely the same kind"), (1.5, ""), (None, "")])
-def test_it_travels_to_the_card_on_the_screen_where_it_is_a_match(calibrated, settings, threshold, says):
+@pytest.mark.parametrize(("threshold", "says"), [(0.8, "Very close"), (1.5, "Related"), (None, "Related")])
+def test_it_travels_to_the_card_on_the_screen_in_words_and_with_its_figures_where_they_are_wanted(
+    calibrated, settings, threshold, says
+):
     app = build_app(settings, load=lambda: served(calibrated(replace(KNOWN, threshold=threshold))))
     with http_to(app) as http:
         client = EndpointClient(str(http.base_url).rstrip("/"), ensure_app_token(settings))
@@ -88,9 +94,13 @@ def test_it_travels_to_the_card_on_the_screen_where_it_is_a_match(calibrated, se
         client.close()
     assert answer.match is (threshold == 0.8)
     assert answer.neighbours[0].probability == pytest.approx(0.9, abs=1e-4)
-    lines = product_grid.neighbour_card(answer.neighbours[0]).lines
-    assert ("percent" in product_grid.neighbour_card(answer.neighbours[0]).as_data()) == (threshold == 0.8)
-    assert [line for line in lines if "likely" in line] == ([says] if says else [])
+    card = product_grid.neighbour_card(answer.neighbours[0])
+    assert card.closeness == says
+    assert not [line for line in card.lines if "likely" in line]
+    assert "percent" not in card.as_data()
+    card = product_grid.neighbour_card(answer.neighbours[0], figures=True)
+    assert card.lines[-1] == "90% likely the same kind"
+    assert card.as_data()["percent_text"] == "100.0%"
 
 
 @pytest.mark.parametrize("colour", [0, 128, 255, "jpeg"])

@@ -261,10 +261,11 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
         assert got.pop("hidden") == []
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
-        *("rank", "product_id", "label", "distance", "similarity", "probability", "is_match"),
+        *("rank", "product_id", "label", "distance", "similarity", "closeness", "probability", "is_match"),
         *("title", "category", "brand", "colour", "price", "stock"),
     }
-    assert body["match"] is None  # the model was not evaluated, and so is not calibrated
+    assert body["match"] is True  # though the model was not evaluated, and so is not calibrated
+    assert {n["probability"] for n in body["neighbours"]} == {None}
     assert base64.b64decode(body["seen"]) == expected.seen_png
     assert body["model"] == {"name": "twinset", "version": 1, "alias": "champion", "bundle": "projection"}
     assert (body["catalogue"], body["gallery_size"]) == ({"name": "shop", "version": 4}, 60)
