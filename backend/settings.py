@@ -7,7 +7,7 @@ the checkout. ``make docs`` writes the fields below into docs/reference/settings
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,9 @@ class Settings:
         "auto",
         "What networks compute on: auto, cpu or gpu; auto takes a GPU where there is one, gpu refuses to train without.",
     )
+    content_cache_mb: int = _setting(
+        4000, "Most megabytes of decoded pictures kept for later trainings; never more than a tenth of the free disk."
+    )
     log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
 
     @property
@@ -139,6 +142,11 @@ class Settings:
     def spaces_dir(self) -> Path:
         """Folder of the spaces that were saved by name."""
         return self.home / "spaces"
+
+    @property
+    def content_cache_dir(self) -> Path:
+        """Folder of what was made of pictures and is kept for later trainings; it may be deleted at any time."""
+        return self.home / "cache"
 
     @property
     def maps_dir(self) -> Path:
@@ -225,11 +233,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     data = settings.fashion_mnist_dir and str(Path(settings.fashion_mnist_dir).expanduser().absolute())
     base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
     home = without_dots(base / settings.home.expanduser())  # absolute: children may have another working directory
-    return _checked(_replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
-
-
-def _replace(settings: Settings, **changes: Any) -> Settings:
-    return Settings(**{**{item.name: getattr(settings, item.name) for item in fields(settings)}, **changes})
+    return _checked(replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
 
 
 def _user_cache(variables: Mapping[str, str]) -> Path:
@@ -259,14 +263,8 @@ def _checked(settings: Settings) -> Settings:
                 f"{PREFIX}{name.upper()} must be a port in 0..{MAX_PORT}, got {getattr(settings, name)}.",
                 next_step="Choose a free port, for example between 1024 and 65535.",
             )
-    for name in ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "max_rows"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()} must be at least 1, got {getattr(settings, name)}.",
-                next_step="Set it to a positive whole number.",
-            )
     check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
-    _check_endpoint(settings)
+    _check_least(settings)
     if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
@@ -276,8 +274,10 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _check_endpoint(settings: Settings) -> None:
-    for name, least in (("endpoint_rate", 0.0), ("endpoint_retries", 0.0), ("endpoint_answer_s", 0.1)):
+def _check_least(settings: Settings) -> None:
+    ones = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "max_rows")
+    zeros = ("endpoint_rate", "endpoint_retries", "content_cache_mb")
+    for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():
         if not getattr(settings, name) >= least:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} must be at least {least:g}, got {getattr(settings, name)}.",
