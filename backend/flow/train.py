@@ -206,11 +206,13 @@ def _on_spark(
 
 
 def _surroundings(request: TrainRequest, run_id: str, settings: Settings, progress: Progress) -> dict[str, Any]:
+    from backend.feeding.content_cache import cache_folder
     from backend.registry.runs.tracking import MlflowTracker
     from backend.training.preparation import ModelPlace, Workers
 
+    cache = cache_folder(settings)
     return {
-        "place": ModelPlace(settings.models_dir, request.name, request.resume, request.origin, run_id),
+        "place": ModelPlace(settings.models_dir, request.name, request.resume, request.origin, run_id, cache),
         "tracker": MlflowTracker(settings),
         "progress": progress,
         "workers": Workers(request.workers, settings.threads, cast("Device", settings.device), settings.log_level),

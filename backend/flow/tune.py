@@ -138,13 +138,15 @@ def _resumed(request: TuneRequest, settings: Settings) -> SweepFolder:
 
 
 def _surroundings(plan: SweepPlan, settings: Settings) -> Surroundings:
+    from backend.feeding.content_cache import cache_folder
     from backend.tuning.objective import held_out
     from backend.tuning.snapshot import open_for_choice
     from backend.tuning.trial import Surroundings
 
     counts = open_for_choice(settings.catalogues_dir, plan.catalogue, plan.version).summary().by_label
     unseen = held_out(plan.objective, counts, seed=plan.seed)
-    return Surroundings(str(settings.catalogues_dir.absolute()), 1, cast("Device", settings.device), unseen)
+    place, device = str(settings.catalogues_dir.absolute()), cast("Device", settings.device)
+    return Surroundings(place, 1, device, unseen, cache_folder(settings))
 
 
 def _here(folder: SweepFolder, settings: Settings, progress: Progress) -> SweepStatus:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
     from backend.feeding.arrow import PixelTable
+    from backend.feeding.content_cache import CacheFolder
     from backend.feeding.feed import Feed
     from backend.progress import Progress
     from backend.training.config import TrainConfig
@@ -57,7 +58,14 @@ def check_catalogue(snapshot: Snapshot, config: TrainConfig) -> Resolved:
 
 
 def prepare_data(
-    snapshot: Snapshot, config: TrainConfig, folder: Path, *, progress: Progress, rank: int = 0, ranks: int = 1
+    snapshot: Snapshot,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    progress: Progress,
+    rank: int = 0,
+    ranks: int = 1,
+    cache: CacheFolder | None = None,
 ) -> TrainingData:
     """Decode the train and the validation split into ``folder``, which must outlive what is returned.
 
@@ -68,6 +76,7 @@ def prepare_data(
         progress: Hears decoded pictures; may cancel.
         rank: Whose part of the data.
         ranks: Of how many.
+        cache: What it holds is not decoded again.
 
     Raises:
         ConfigurationError: What can be read of the catalogue is not enough to train on.
@@ -77,7 +86,7 @@ def prepare_data(
     # Ranks must agree, so that they go by the catalogue's labels; a rank on its own goes by what can be read.
     agreed = check_catalogue(snapshot, config) if ranks > 1 else None
     shard = Shard(rank, ranks, seed=config.seed, classes=agreed.classes) if agreed else None
-    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader)
+    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader, cache=cache)
     train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
     validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
     resolved = agreed or resolve(config, train.labels.tolist(), validation.labels.tolist())

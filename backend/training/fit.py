@@ -68,7 +68,7 @@ def train(
     tf = prepare_training(config, threads=workers.threads, device=workers.device)
     check_pretrained(config)
     with bundle.workplace(place.bundle, "pixels") as pixels:
-        data = prepare_data(snapshot, config, pixels, progress=progress)
+        data = prepare_data(snapshot, config, pixels, progress=progress, cache=place.cache)
         checkpoints = Checkpoints(place.checkpoints, resume=place.resume)
         with tracked(tracker, snapshot, data.resolved, place, config) as run_id:
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)

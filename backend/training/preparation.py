@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backend.catalogue.snapshot import Snapshot
+    from backend.feeding.content_cache import CacheFolder
     from backend.training.resolve import Resolved
     from backend.training.runtime import Device
     from backend.training.tracking import RunStatus, Tracker
@@ -64,6 +65,7 @@ class ModelPlace:
         resume: Whether to go on from the last checkpoint of that name, trained with the same configuration.
         origin: Where the configuration came from; kept for a training that is resumed.
         run_id: Of the run that a resumed training goes on in.
+        cache: Where what was made of pictures is kept for later trainings; None: nowhere.
     """
 
     models_dir: Path
@@ -71,6 +73,7 @@ class ModelPlace:
     resume: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    cache: CacheFolder | None = None
 
     @property
     def bundle(self) -> Path:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from backend.evaluation.evaluate import RetrievalScores
     from backend.feeding.arrow import PixelTable
+    from backend.feeding.content_cache import CacheFolder
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
     from backend.training.config import TrainConfig
@@ -78,18 +79,25 @@ class Judgement:
 
 
 def prepare_trial(
-    snapshot: ChoiceSnapshot, config: TrainConfig, folder: Path, judgement: Judgement, *, progress: Progress
+    snapshot: ChoiceSnapshot,
+    config: TrainConfig,
+    folder: Path,
+    judgement: Judgement,
+    *,
+    progress: Progress,
+    cache: CacheFolder | None = None,
 ) -> TrainingData:
     """Decode what a trial learns from and is judged by into ``folder``, which must outlive what is returned.
 
-    Without labels held out, it is what a training of the same configuration would read.
+    Without labels held out, it is what a training of the same configuration would read. What the cache holds is not
+    decoded again.
 
     Raises:
         ConfigurationError: What can be read of the catalogue is not enough.
         StorageFull: There is no space for the pixels.
         Cancelled: The sweep was ended.
     """
-    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader)
+    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader, cache=cache)
     train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8")
     validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
     learnt = ~np.isin(train.labels, judgement.unseen)

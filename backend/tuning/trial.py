@@ -24,6 +24,7 @@ from backend.tuning.snapshot import open_for_choice
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from backend.feeding.content_cache import CacheFolder
     from backend.progress import Progress
     from backend.training.checkpoints import Arrays, EpochResult
     from backend.training.data import TrainingData
@@ -48,12 +49,14 @@ class Surroundings:
         threads: Threads for one operation of a trial.
         device: What a trial computes on.
         unseen: Labels that no trial learns.
+        cache: Where what was made of pictures is kept for the next trial; does nothing on a machine without that home.
     """
 
     catalogues_dir: str
     threads: int = 1
     device: Device = "auto"
     unseen: tuple[str, ...] = ()
+    cache: CacheFolder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def train_trial(
     snapshot = open_for_choice(Path(surroundings.catalogues_dir), plan.catalogue, plan.version)
     try:
         with own_folder("trial") as folder:
-            data = prepare_trial(snapshot, config, folder, judgement, progress=progress)
+            data = prepare_trial(snapshot, config, folder, judgement, progress=progress, cache=surroundings.cache)
             trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf)
             results = _Told(plan, data, keep, started)
             return _trained(trainer, data, results, progress)

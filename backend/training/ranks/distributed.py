@@ -114,6 +114,7 @@ def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: 
         threads=workers.threads,
         device=workers.device,
         log_level=workers.log_level,
+        cache=place.cache.as_dict() if place.cache else {},
     )
 
 

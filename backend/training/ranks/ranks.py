@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
 from backend.errors.addresses import log_lines
+from backend.feeding.content_cache import CacheFolder
 from backend.files.scratch import own_folder
 from backend.spark.cluster import name_remedy, own_name_trouble
 from backend.training.checkpoints import Checkpoints, EpochResults
@@ -52,6 +53,7 @@ class RankOrder:
         threads: Threads for one operation on each rank; 0 means this machine's cores, shared among its ranks.
         device: What each rank computes on.
         log_level: Of the rank's log.
+        cache: What :meth:`backend.feeding.content_cache.CacheFolder.as_dict` returns; empty: there is none.
     """
 
     catalogues_dir: str
@@ -62,6 +64,7 @@ class RankOrder:
     threads: int
     device: Any
     log_level: str = "INFO"
+    cache: dict[str, Any] = field(default_factory=dict)
 
 
 def run_rank(folder: str) -> dict[str, Any]:
@@ -105,8 +108,9 @@ def _trained(order: RankOrder, place: RankFolder, rank: int) -> dict[str, Any]:
     hvd = _horovod()
     ranks = HorovodRanks(hvd, tf)
     snapshot = open_snapshot(Path(order.catalogues_dir), order.catalogue, order.version)
+    cache = CacheFolder.from_dict(order.cache) if order.cache else None
     with own_folder("rank") as pixels:
-        data = prepare_data(snapshot, config, pixels, progress=progress, rank=ranks.rank, ranks=ranks.size)
+        data = prepare_data(snapshot, config, pixels, progress=progress, rank=ranks.rank, ranks=ranks.size, cache=cache)
         trainer = Trainer(data.resolved.config, len(data.resolved.classes), data.feed, tf, ranks)
         earlier = Checkpoints(Path(order.checkpoints), resume=True)  # none are there unless it is resumed
         if earlier.done:
