@@ -154,6 +154,8 @@ def _add_servers(commands: Any) -> None:
     doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status, clear=False)
     tidy = _command(commands, "tidy", "Remove what processes left that were killed.", handlers.tidy)
     tidy.add_argument("--dry-run", action="store_true", help="only say what there is")
+    kept = "also empty the cache of decoded pictures, which later trainings fill again"
+    tidy.add_argument("--cache", action="store_true", help=kept)
     tidy.set_defaults(clear=False)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."

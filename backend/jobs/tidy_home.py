@@ -9,6 +9,7 @@ from backend.catalogue.delta.locks import commit_lock
 from backend.catalogue.snapshot import list_catalogues
 from backend.catalogue.upkeep.retention import uncommitted
 from backend.errors import CatalogueError
+from backend.feeding.content_cache import cache_folder
 from backend.files import scratch
 from backend.jobs.tidying import Leftover, clear_left, left_behind, size_of, summary
 from backend.progress import NullProgress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KEPT = "decoded pictures and features kept for later trainings"
 UNREGISTERED, UNCLOSED, UNCOMMITTED = (
     "models in MLflow that no version names",
     "runs in MLflow that no process has open",
@@ -26,8 +28,10 @@ UNREGISTERED, UNCLOSED, UNCOMMITTED = (
 )
 
 
-def tidy(settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
+def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False) -> dict[str, Any]:
     """Remove all that ended processes left, wherever it is; ``found`` says what it was, counted, with its bytes.
+
+    With ``cache``, what is kept for later trainings goes, too: those make it anew.
 
     Processes that an ended job left running are ended, and the job is said to be lost.
 
@@ -41,6 +45,9 @@ def tidy(settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
     counted += summary(Leftover(UNCLOSED) for _ in loose.runs)
     counted += summary(Leftover(UNREGISTERED, n_bytes=size) for size in loose.models)
     counted += summary(_uncommitted(settings, remove=not dry_run))
+    counted += summary(Leftover(KEPT, n_bytes=size) for _, size, _ in cache_folder(settings).shards() if cache)
+    if cache and not dry_run:
+        cache_folder(settings).clear()
     return {"found": counted, "bytes": sum(one["bytes"] for one in counted), "is_dry_run": dry_run}
 
 
