@@ -41,10 +41,10 @@ PAGES: tuple[PageEntry, ...] = (
     PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach Twinset what looks alike"),
     PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find settings that give better answers"),
     PageEntry("evaluate", "Evaluate", ":material/analytics:", "Workbench", "How good the answers are"),
-    PageEntry("explore", "Explore", ":material/scatter_plot:", "Workbench", "What looks alike to Twinset, on a map"),
-    PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "What answers, and how to ask it"),
-    PageEntry("jobs", "Jobs", ":material/list_alt:", "Behind it", "Everything that runs or ran"),
-    PageEntry("system", "System", ":material/settings:", "Behind it", "Settings, versions and addresses"),
+    PageEntry("explore", "Explore", ":material/scatter_plot:", "Workbench", "A map of what looks alike to Twinset"),
+    PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "The search in use, and how to query it"),
+    PageEntry("jobs", "Jobs", ":material/list_alt:", "Operations", "All running and finished jobs"),
+    PageEntry("system", "System", ":material/settings:", "Operations", "Settings, versions and addresses"),
 )
 
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
-ASK = "Ask whoever runs Twinset."
+ASK = "Ask your Twinset administrator."
 UNAVAILABLE = "Similar products cannot be found at the moment."
-_LATER = "Try again in a minute. If it stays like this, ask whoever runs Twinset: the page Deploy says why."
+_LATER = (
+    "Try again in a minute. If that does not help, ask your Twinset administrator; the Deploy page shows the reason."
+)
 _NOT_SET_UP = "Twinset is not set up for this."
 _COMMAND = re.compile(r"`(?:python|make|twinset|models|mlflow)\b[^`]*`|\bTWINSET_\w+|\brequirements\S*\.txt")
 _OTHERWISE = re.compile(r",? or(?: with)? `[^`]*`")
@@ -82,7 +84,7 @@ def show_incident(error: Exception) -> None:
     incident = secrets.token_hex(4)
     log.error("Incident %s", incident, exc_info=error)
     st.error(
-        f"Something went wrong that should not have. It is in the log as incident **{plain(incident)}**.\n\n"
-        "Try again; if it stays, hand that number to whoever runs Twinset.",
+        f"Something unexpected went wrong. The log has the details under incident **{plain(incident)}**.\n\n"
+        "Try again; if it happens again, give that number to your Twinset administrator.",
         icon=":material/report:",
     )

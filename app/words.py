@@ -20,7 +20,7 @@ _REASONS = {
     "bad_row": "Unreadable row",
     "bad_stock": "Wrong stock",
     "damaged": "Damaged picture",
-    "duplicate_id": "Id used twice",
+    "duplicate_id": "Duplicate id",
     "empty": "Empty file",
     "encrypted": "Locked with a password",
     "long_id": "Product id too long",
@@ -186,6 +186,6 @@ def rate_help(k: int) -> dict[str, str]:
         "precision_at_1": "How often the nearest product has the right label.",
         "precision_at_k": f"The share of the {k} nearest products that have the right label.",
         "hit_rate_at_k": f"How often at least one of the {k} nearest products has the right label.",
-        "r_precision": "The share of right labels among as many neighbours as there are right products.",
-        "map_at_r": "As R-precision, but right products count more the nearer they stand.",
+        "r_precision": "The share of right labels among the R nearest products, where R is how many products have that label.",
+        "map_at_r": "As R-precision, but right products count more the higher they rank.",
     }

@@ -57,56 +57,56 @@ def _setting(default: Any, help_text: str) -> Any:
 class Settings:
     """All settings of Twinset; build it with :func:`load_settings`."""
 
-    home: Path = _setting(Path(".twinset"), "Folder that holds all state: catalogues, runs, jobs, logs, models.")
+    home: Path = _setting(Path(".twinset"), "Folder for all state: catalogues, runs, jobs, logs, models.")
     cache_dir: Path = _setting(Path(), "Folder for downloads, JARs and wheels; empty means the user's cache directory.")
     fashion_mnist_dir: str = _setting("", "Folder with the four official Fashion-MNIST files; empty means download.")
     fashion_mnist_url: str = _setting(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", "Where Fashion-MNIST is downloaded from."
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", "URL from which Fashion-MNIST is downloaded."
     )
-    model_name: str = _setting("twinset", "Name of the registered model whose alias `champion` is served.")
+    model_name: str = _setting("twinset", "Name of the registered model whose `champion` alias is served.")
     source_roots: str = _setting(
         "",
         "Folders on the server that the Catalogue page may load products from, separated by colons; empty means none.",
     )
-    max_source_upload_mb: int = _setting(500, "Largest file of products that the Catalogue page takes, in megabytes.")
+    max_source_upload_mb: int = _setting(500, "Largest product file that the Catalogue page accepts, in megabytes.")
     tracking_uri: str = _setting("", "MLflow tracking and registry URI; empty means SQLite below the home folder.")
     artifact_uri: str = _setting("", "Where MLflow keeps artifacts; empty means below the home folder.")
     registry_key: SecretStr = _setting(SecretStr(""), "Key that signs registered versions; empty means the home's own.")
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
-    spark_conf: str = _setting("", "More Spark configuration, `key=value` pairs separated by semicolons.")
+    spark_conf: str = _setting("", "Additional Spark configuration: `key=value` pairs separated by semicolons.")
     host: str = _setting("127.0.0.1", "Address that the endpoint listens on; the app and MLflow stay on 127.0.0.1.")
     allowed_hosts: str = _setting(
         "",
-        "Host names that are answered to besides this machine's own, separated by commas: those of a proxy in front.",
+        "Further host names that are accepted besides this machine's own, separated by commas, for example of a proxy.",
     )
     app_port: int = _setting(8501, "Port of the app.")
     endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
     mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
     endpoint_url: str = _setting(
-        "", "Address of the endpoint, or any MLflow scoring URL, that the app asks; empty means the local one."
+        "", "Address of the endpoint that the app uses, or any MLflow scoring URL; empty means the local endpoint."
     )
-    endpoint_token: SecretStr = _setting(SecretStr(""), "Bearer token of the app; empty means the one made locally.")
-    endpoint_timeout_s: float = _setting(15.0, "Seconds the app waits for an answer of the endpoint.")
-    endpoint_retries: int = _setting(2, "Times the app asks again when the endpoint is busy or cannot be reached.")
-    endpoint_answer_s: float = _setting(30.0, "Seconds the endpoint works on one request.")
-    endpoint_rate: float = _setting(50.0, "Requests a second that one token may make; 0 means no limit.")
+    endpoint_token: SecretStr = _setting(SecretStr(""), "Bearer token of the app; empty means the local one.")
+    endpoint_timeout_s: float = _setting(15.0, "Seconds the app waits for an answer from the endpoint.")
+    endpoint_retries: int = _setting(2, "Retries of the app when the endpoint is busy or cannot be reached.")
+    endpoint_answer_s: float = _setting(30.0, "Seconds after which the endpoint aborts a request.")
+    endpoint_rate: float = _setting(50.0, "Requests per second allowed for one token; 0 means no limit.")
     max_upload_mb: int = _setting(25, "Largest picture or request body that is accepted, in megabytes.")
     max_megapixels: int = _setting(16, "Largest picture, in millions of pixels; HEIC: twice that, JPEG, WEBP: 4 times.")
     picture_processes: int = _setting(2, "Processes in which the endpoint reads large or unusual pictures.")
-    max_rows: int = _setting(128, "Most pictures in one request to the endpoint.")
-    job_heartbeat_s: float = _setting(2.0, "Seconds between two signs of life of a job.")
-    job_lost_after_s: float = _setting(60.0, "Seconds without a sign of life after which a job counts as lost.")
-    job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to end by itself before it is killed.")
+    max_rows: int = _setting(128, "Maximum number of pictures in one request to the endpoint.")
+    job_heartbeat_s: float = _setting(2.0, "Seconds between heartbeats of a job.")
+    job_lost_after_s: float = _setting(60.0, "Seconds without a heartbeat after which a job counts as lost.")
+    job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to stop by itself before it is killed.")
     threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
     device: str = _setting(
         "auto",
-        "What networks compute on: auto, cpu or gpu; auto takes a GPU where there is one, gpu refuses to train without.",
+        "Device for the networks: auto, cpu or gpu; auto uses a GPU if there is one, gpu refuses to train without one.",
     )
     content_cache_mb: int = _setting(
-        4000, "Most megabytes of decoded pictures kept for later trainings; never more than a tenth of the free disk."
+        4000, "Megabytes of decoded pictures kept for later trainings; never more than a tenth of the free disk."
     )
-    log_level: str = _setting("INFO", "Level of the log: DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
 
     @property
     def catalogues_dir(self) -> Path:
@@ -223,7 +223,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     if unknown:
         raise SettingsError(
             f"{unknown[0]} is not a setting.",
-            next_step="docs/reference/settings.md lists all settings; correct or remove it.",
+            next_step="docs/reference/settings.md lists all settings; correct or remove this one.",
         )
     values = {
         item.name: _parse(name, variables[name], item.default) for name, item in known.items() if name in variables

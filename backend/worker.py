@@ -82,7 +82,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
     _stop_on_signal(reporter)
     with own_process(settings), store.held_open():
         if not store.start(job_id, pid=os.getpid()):
-            logger.warning("Job %s is not queued (any more); there is nothing to do.", job_id)
+            logger.warning("Job %s is no longer queued; there is nothing to do.", job_id)
             return 0
         outcome = _carry_out(store.get(job_id), settings, reporter, run or _run_request)
         _end_leftovers(job_id)
@@ -99,7 +99,7 @@ def _run_request(request: Request, settings: Settings, progress: Progress) -> di
 
 def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) -> Outcome:
     """Do the work; whatever happens becomes an outcome."""
-    logger.info("Job %s (%s) begins: %s", job.id, job.kind, as_json(job.request))
+    logger.info("Job %s (%s) starts: %s", job.id, job.kind, as_json(job.request))
     try:
         with reporter, _reserved_space(settings.home):
             result = run(from_json(job.kind, job.request), settings, reporter)
@@ -122,11 +122,11 @@ def _failed(error: BaseException) -> Outcome:
         logger.error("The job failed: %s", known, exc_info=error)
         return Outcome(JobState.FAILED, error=known.message, next_step=known.next_step)
     incident = uuid.uuid4().hex[:8]
-    logger.error("Something unexpected happened, incident %s.", incident, exc_info=error)
+    logger.error("Something unexpected went wrong, incident %s.", incident, exc_info=error)
     return Outcome(
         JobState.FAILED,
-        error=f"Something unexpected happened (incident {incident}).",
-        next_step="The end of the job's log tells the details.",
+        error=f"Something unexpected went wrong (incident {incident}).",
+        next_step="See the end of the job's log.",
     )
 
 
@@ -138,7 +138,9 @@ def _record(store: JobStore, job_id: str, outcome: Outcome) -> None:
             if not store.finish(
                 job_id, outcome.state, result=outcome.result, error=outcome.error, next_step=outcome.next_step
             ):
-                logger.error("The job was declared ended by another process; its own end (%s) came late.", outcome)
+                logger.error(
+                    "Another process has already marked the job as ended; its own result (%s) came late.", outcome
+                )
         except WorkbenchError:
             logger.exception("The end of the job cannot be recorded at the moment.")
         else:
@@ -152,7 +154,7 @@ def _give_up(store: JobStore, job_id: str) -> None:
     try:
         store.finish(job_id, JobState.CANCELLED)
     except WorkbenchError:
-        logger.exception("The end of the job cannot be recorded; the next look at it will do that.")
+        logger.exception("The end of the job cannot be recorded now; it is recorded when the job is next read.")
     finally:
         os._exit(1)
 

@@ -8,9 +8,9 @@ from app.components.jobs import panel
 from app.components.shared import endpoint_card, freshness
 
 st.title("Deploy")
-st.caption("A model answers once its index is built and it is made the champion.")
+st.caption("To serve a model, build its index and make it the champion.")
 
-st.subheader("What answers now")
+st.subheader("Now serving")
 served = endpoint_card.current()
 if served is not None:
     endpoint_card.show_figures(served)

@@ -31,7 +31,7 @@ views = {
     "Mistakes": partial(pairs.show, model, report),
     "Worst": partial(queries.show, model, report),
     "Changed pictures": partial(tables.show_robustness, report),
-    "New kinds": partial(tables.show_unseen, report),
+    "Unseen classes": partial(tables.show_unseen, report),
     "Match or not": partial(calibration.show, report),
     "Two models": partial(compare.show, model, report),
 }

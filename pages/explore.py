@@ -13,7 +13,7 @@ from app.components.shared import model_picker
 from app.services import explore
 
 st.title("Explore")
-st.caption("Every dot is a product; products that the model finds alike stand together.")
+st.caption("Each dot is a product; products that the model finds similar are close together.")
 
 # 1. Which model, and a map of it.
 model = model_picker.choose()

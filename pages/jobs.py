@@ -5,5 +5,7 @@ import streamlit as st
 from app.components.jobs import listing
 
 st.title("Jobs")
-st.caption("Long work runs on its own: close this page and find it here again. Tick a row to see that job in full.")
+st.caption(
+    "Long tasks run in the background: you can close this page and find them here later. Select a row to see the whole job."
+)
 listing.show()

@@ -8,7 +8,7 @@ from app.components.system import facts
 from app.services import common
 
 st.title("System")
-st.caption("What this Twinset runs with.")
+st.caption("Versions, settings and addresses of this installation.")
 
 with st.container(horizontal=True):
     for title, url in facts.addresses(common.settings()).items():
@@ -28,5 +28,5 @@ if versions.open:
 if disk.open:
     with disk:
         use = common.disk_use()
-        st.metric("In use below the home folder", words.size(sum(use.values())))
+        st.metric("Disk use of the home folder", words.size(sum(use.values())))
         charts.table([{"Name": name, "Size": words.size(size)} for name, size in use.items()])

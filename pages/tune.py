@@ -24,7 +24,7 @@ if new.open:
     with new:
         catalogue = picker.choose(names)
         version = common.snapshot(catalogue).version
-        st.caption(f"Version {version:d} of {words.plain(catalogue)}, the newest, is what all trials train on.")
+        st.caption(f"All trials train on version {version:d} of {words.plain(catalogue)}, the newest.")
         preset = common.fitting_preset(catalogue, version)
         plan = form.show(catalogue, version, default_preset=preset)
         if plan:

@@ -98,7 +98,4 @@ def _looked(question: Question, place: DeltaGenerator) -> Look:
 def _said(seconds: float) -> str:
     if seconds < SAID_AFTER_S:
         return "Reading the first products"
-    return (
-        f"Reading the first products, for {seconds:.0f} s so far. Large files take a while; after "
-        f"{LIMITS.wall_s:.0f} s this stops by itself. Choose another file at any time."
-    )
+    return f"Reading the first products ({seconds:.0f} s so far). Large files take a while; reading stops after {LIMITS.wall_s:.0f} s. You can choose another file at any time."

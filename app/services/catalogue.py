@@ -142,13 +142,13 @@ def built_on(name: str) -> list[Since]:
     """The versions of a catalogue that the endpoint and the models were built on, the endpoint's first."""
     served = served_now()
     found = (
-        [Since("what is searched now", served.catalogue.version)] if served and served.catalogue.name == name else []
+        [Since("Products searched now", served.catalogue.version)] if served and served.catalogue.name == name else []
     )
     for model in common.models():
         if model.catalogue.name == name:
-            found.append(Since(f"{model.name} was learned", model.catalogue.version))
+            found.append(Since(f"Learned as {model.name}", model.catalogue.version))
         if model.index is not None and model.index.catalogue.name == name:
-            found.append(Since(f"{model.name} was brought up to date", model.index.catalogue.version))
+            found.append(Since(f"Last update of {model.name}", model.index.catalogue.version))
     return found
 
 

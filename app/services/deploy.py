@@ -150,7 +150,7 @@ def issue_token(name: str, scope: Scope, days: float | None) -> str:
     """
     if scope == SCOPES[-1]:
         raise SettingsError(
-            f"A token of scope {scope} cannot be made here.",
+            f"A token with the scope {scope} cannot be created here.",
             next_step=f"Run `python -m backend tokens issue {name} --scope {scope}`.",
         )
     return token_store(common.settings()).issue(name, scope=scope, days=days).reveal()

@@ -109,8 +109,8 @@ def _components(model: str, index_hash: str) -> NDArray[np.float32]:
     reading, _ = _opened(model, index_hash, "")
     if not np.isfinite(reading.vectors).all():
         raise ProjectionError(
-            "The index holds embeddings that are no numbers.",
-            next_step="Train the model anew, with a lower learning rate, and build its index.",
+            "The index contains embeddings that are not finite.",
+            next_step="Retrain the model with a lower learning rate and rebuild its index.",
         )
     return principal_components(reading.vectors)
 

@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
         text = read_plain(folder / MANIFEST, LONGEST_MANIFEST)
     except OSError as error:
         if error.errno in _NOT_THERE:
-            lacks = f"it has no {MANIFEST}" if error.errno == errno.ENOENT else f"its {MANIFEST} is no plain file"
+            lacks = f"it has no {MANIFEST}" if error.errno == errno.ENOENT else f"its {MANIFEST} is not a regular file"
             raise BundleError(f"{folder.name} is not a Twinset model: {lacks}.", next_step=NEXT) from error
         raise BundleError(f"{MANIFEST} of {folder.name} cannot be read: {error.strerror}.", next_step=NEXT) from error
     return Manifest.from_json(text)
@@ -114,8 +114,8 @@ def _named(manifest: Manifest, folder: Path) -> Manifest:
     """Make sure that a model is found by its name."""
     if manifest.name != folder.name:
         raise BundleError(
-            f"The manifest in the folder {folder.name} is of {manifest.name}.",
-            next_step="Give the folder that name, or remove it.",
+            f"The manifest in the folder {folder.name} belongs to {manifest.name}.",
+            next_step="Rename the folder to that name, or remove it.",
         )
     return manifest
 
@@ -124,7 +124,7 @@ def list_bundles(models_dir: Path) -> list[Manifest]:
     """Return the manifests of all bundles in a folder, newest first; one that cannot be read is logged and left out."""
     found = survey(models_dir)
     for one in found.left_out:
-        logger.warning("Left out of the models: %s: %s", one.name, one.reason)
+        logger.warning("Not listed as a model: %s: %s", one.name, one.reason)
     return list(found.bundles)
 
 
@@ -152,7 +152,7 @@ def _sha256_in(folder: Path, name: str, most: int) -> str:
     try:
         with open_plain(folder / name) as stream:
             if os.fstat(stream.fileno()).st_size > most:
-                raise BundleError(f"{name} of {folder.name} is larger than it can be.", next_step=NEXT)
+                raise BundleError(f"{name} of {folder.name} is larger than possible.", next_step=NEXT)
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         said = "lacks its file" if error.errno in _NOT_THERE else f"has a file that cannot be read ({error.strerror}):"

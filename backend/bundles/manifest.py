@@ -168,13 +168,13 @@ def _check(manifest: Manifest) -> None:
             index.pixel_contract,
         ]
     faults = {
-        "a name is none": not all(map(is_plain_name, (manifest.name, *(ref.name for ref in refs), *manifest.files))),
-        "a checksum is none": not all(map(_SHA256.fullmatch, manifest.files.values())),
+        "a name is invalid": not all(map(is_plain_name, (manifest.name, *(ref.name for ref in refs), *manifest.files))),
+        "a checksum is invalid": not all(map(_SHA256.fullmatch, manifest.files.values())),
         "a number is too small or too large": not all(0 <= number <= LARGEST for number in counts),
-        "the pixels have no such size": not all(
+        "the pixel size is invalid": not all(
             0 < side <= _LARGEST_SIDE for side in (manifest.pixels.height, manifest.pixels.width)
         ),
-        "the embedding has no such size": not 0 < manifest.embedding_size <= _MOST_DIMENSIONS,
+        "the embedding size is invalid": not 0 < manifest.embedding_size <= _MOST_DIMENSIONS,
     }
     datetime.fromisoformat(manifest.created_at)
     for said, is_so in faults.items():

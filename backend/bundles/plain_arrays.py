@@ -46,7 +46,7 @@ class _Header:
 def _header(start: bytes) -> _Header:
     found = _NPY.match(start)
     if found is None or found.end() != 10 + int.from_bytes(found[1], "little"):
-        raise ValueError("no plain array")
+        raise ValueError("not a plain array")
     shape = tuple(int(text) for text in found[4].split(b",") if text.strip())
     return _Header(np.dtype(found[2].decode()), shape, found[3] == b"True", found.end())
 
@@ -61,9 +61,9 @@ def open_matrix(path: Path) -> NDArray[np.float32]:
     with open_plain(path) as stream:
         header = _header(stream.read(_LONGEST_HEADER))
         if header.dtype != np.float32 or len(header.shape) != 2 or header.fortran:
-            raise ValueError("no float32 matrix")
+            raise ValueError("not a float32 matrix")
         if header.n_bytes != os.fstat(stream.fileno()).st_size:
-            raise ValueError("not as large as it says")
+            raise ValueError("not of the declared size")
         return np.memmap(stream, np.float32, "r", header.length, header.shape)
 
 
@@ -78,11 +78,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         with open_plain(path) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             if len(members) > _MOST_ARRAYS or len({one.filename for one in members}) != len(members):
-                raise ValueError("no plain arrays")
+                raise ValueError("not plain arrays")
             if any(one.compress_type != zipfile.ZIP_STORED or not one.filename.endswith(".npy") for one in members):
-                raise ValueError("no plain arrays")
+                raise ValueError("not plain arrays")
             if sum(one.file_size for one in members) > os.fstat(stream.fileno()).st_size:
-                raise ValueError("not as large as it says")
+                raise ValueError("not of the declared size")
             return {one.filename.removesuffix(".npy"): _array(archive.read(one)) for one in members}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(str(error)) from error
@@ -91,6 +91,6 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 def _array(data: bytes) -> NDArray[np.generic]:
     header = _header(data[:_LONGEST_HEADER])
     if header.n_bytes != len(data):
-        raise ValueError("not as large as it says")
+        raise ValueError("not of the declared size")
     values = np.frombuffer(data, header.dtype, offset=header.length)
     return values.reshape(header.shape, order="F" if header.fortran else "C")

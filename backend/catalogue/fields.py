@@ -52,7 +52,7 @@ class Details:
 
     title: str | None = _detail(
         "Title",
-        "What it is called.",
+        "Its name.",
         "title producttitle productname productdisplayname itemname displayname name prodname bezeichnung "
         "productdescription shortdescription description",
     )
@@ -88,7 +88,7 @@ class Details:
     )
     stock: int | None = _detail(
         "Stock",
-        "How many there are: a whole number.",
+        "The number in stock: a whole number.",
         "stock stocklevel stockquantity quantity qty inventory onhand available bestand",
         filtered="presence",
         is_bounded=True,

@@ -59,8 +59,7 @@ def listed(spellings: tuple[str, ...]) -> str:
 def apart(labels: Mapping[str, int]) -> list[str]:
     """Return a sentence for each group of labels that are alike and stay apart."""
     return [
-        f"{listed(group)} differ by case or blanks only, and stay labels of their own."
-        for group in alike(labels).values()
+        f"{listed(group)} differ only in case or spaces, and stay separate labels." for group in alike(labels).values()
     ]
 
 

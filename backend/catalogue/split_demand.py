@@ -65,7 +65,7 @@ def _sentence(split: str, most: int) -> str:
     """Say that a split stays empty, where the largest label has ``most`` products to draw it from."""
     use = USES[split].lower()
     if most < 2:
-        return f"No product would be set aside for the {use}, since no label has two products to draw from."
+        return f"No product would be set aside for the {use}, because no label has two products to draw from."
     return (
         f"No product would be set aside for the {use}: labels have at most {most:,} products to draw from. "
         f"A share of {ceil(50 / most) / 100:.2f} for the {use} would do."

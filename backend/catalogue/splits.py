@@ -67,7 +67,7 @@ def _check_unseen(labels: NDArray[np.object_], plan: SplitPlan) -> None:
     strange = [label for label in plan.unseen if label not in known]
     if strange:
         raise CatalogueError(
-            f"There is no label {strange[0]!r} to leave out.",
+            f"There is no label {strange[0]!r} to exclude.",
             next_step=f"Labels are {', '.join(sorted(map(str, known))[:12])}.",
         )
 

@@ -34,7 +34,7 @@ def _add_tokens(commands: Any, command: Callable[..., Any]) -> None:
     actions = tokens.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the tokens with scope, expiry and last use.", tokens_list)
     issue = command(actions, "issue", "Issue a token; it is printed only this once.", tokens_issue)
-    issue.add_argument("name", help="who it is for; it replaces an earlier token of that name")
+    issue.add_argument("name", help="who it is for; replaces an earlier token with that name")
     issue.add_argument("--scope", choices=SCOPES, default="ask", help="what it allows, default ask")
     issue.add_argument(
         "--days", type=float, default=USUAL_DAYS, help="days until it expires, default 90; 0 means never"
@@ -45,9 +45,7 @@ def _add_tokens(commands: Any, command: Callable[..., Any]) -> None:
 
 
 def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
-    golden = commands.add_parser(
-        "golden", help="manage golden queries: answers that every new champion must still give"
-    )
+    golden = commands.add_parser("golden", help="manage golden queries: answers that every new champion must give")
     actions = golden.add_subparsers(required=True, metavar="ACTION")
     command(actions, "list", "List the golden queries.", golden_list)
     approve = command(actions, "approve", "Send a photo to the endpoint and approve its answer.", golden_approve)
@@ -61,7 +59,7 @@ def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
         help="id of a product that must be among the answers; repeatable",
     )
     approve.add_argument(
-        "--label", action="append", default=[], help="label of the nearest product; repeatable, one of them must fit"
+        "--label", action="append", default=[], help="label of the nearest product; repeatable, one of them must match"
     )
     approve.add_argument("-k", type=int, default=10, help="number of answers to check, default 10")
     command(actions, "remove", "Remove a golden query.", golden_remove).add_argument(
@@ -88,7 +86,7 @@ def tokens_list(_options: argparse.Namespace, settings: Settings) -> Result:
 def tokens_issue(options: argparse.Namespace, settings: Settings) -> Result:
     """``tokens issue``."""
     if options.name == APP:
-        raise SettingsError("The app makes its own token.", next_step="Choose another name.")
+        raise SettingsError("The app creates its own token.", next_step="Choose another name.")
     token = token_store(settings).issue(options.name, scope=options.scope, days=options.days or None)
     return {"name": options.name, "scope": options.scope, "days": options.days or None, "token": token.reveal()}
 
@@ -96,7 +94,7 @@ def tokens_issue(options: argparse.Namespace, settings: Settings) -> Result:
 def tokens_revoke(options: argparse.Namespace, settings: Settings) -> Result:
     """``tokens revoke``."""
     if not token_store(settings).revoke(options.name):
-        raise SettingsError(f"{options.name} has no token.", next_step="See `python -m backend tokens list`.")
+        raise SettingsError(f"There is no token for {options.name}.", next_step="See `python -m backend tokens list`.")
     return {"revoked": options.name}
 
 

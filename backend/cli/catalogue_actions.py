@@ -93,7 +93,7 @@ def _kind(options: argparse.Namespace) -> SourceName:
         kind: SourceName = options.source
         return kind
     if not options.path:
-        raise UsageError("No source is named.", next_step="Give --source, --path or both.")
+        raise UsageError("No source is given.", next_step="Give --source, --path or both.")
     return detect(Path(options.path).expanduser().absolute())
 
 
@@ -102,7 +102,7 @@ def _columns(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, column = pair.partition("=")
         if not equals:
-            raise UsageError(f"--map {pair} names no column.", next_step="Write --map title=Name.")
+            raise UsageError(f"--map {pair} has no column.", next_step="Write --map title=Name.")
         found[name.strip()] = column.strip()
     return found
 
@@ -165,7 +165,7 @@ def _since(options: argparse.Namespace, settings: Settings, until: int) -> int:
         manifest = bundle.read_manifest(model_folder(settings, options.since_model))
         if manifest.catalogue.name != options.catalogue:
             raise CatalogueError(
-                f"{manifest.name} was trained on {manifest.catalogue.name}.", next_step="Name that catalogue."
+                f"{manifest.name} was trained on {manifest.catalogue.name}.", next_step="Give that catalogue."
             )
         return manifest.catalogue.version
     return max(until - 1, 1) if options.since is None else int(options.since)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _FORMAT = "{percentage:3.0f}% |{bar:24}| {n:,.0f}/{total:,.0f}{unit} {elapsed}<{remaining} {desc}"
-STOPPED, _KEPT = "Stopped, as you asked.", "What was committed before is kept."
+STOPPED, _KEPT = "Stopped at your request.", "Everything already committed is kept."
 
 
 class AboveTheBar(logging.Handler):
@@ -77,7 +77,7 @@ class ConsoleProgress:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 raise KeyboardInterrupt
             self.cancelled = True
-            tqdm.write("Stopping … (once more to stop at once)", file=sys.stderr)
+            tqdm.write("Stopping … (press again to stop immediately)", file=sys.stderr)
 
         before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

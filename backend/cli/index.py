@@ -22,7 +22,7 @@ def add_index(commands: Any, command: Callable[..., Any]) -> None:
     build = command(commands, "index", "Embed the gallery and build a model's index.", build_index)
     add_model(build)
     build.add_argument(
-        "--kind", choices=("exact", "approximate"), default="", help="kind of index; default: as the model has it"
+        "--kind", choices=("exact", "approximate"), default="", help="kind of index; default: the model's present kind"
     )
     build.add_argument("--newest", action="store_true", help="use the newest version of the catalogue")
     actions = build.add_subparsers(metavar="ACTION")
@@ -32,7 +32,7 @@ def add_index(commands: Any, command: Callable[..., Any]) -> None:
     add_model(refresh)
     refresh.add_argument("--alias", default="champion", help="deploy if this model has this alias, default champion")
     refresh.add_argument("--no-deploy", action="store_true", help="do not deploy the result")
-    behind = command(actions, "behind", "Show how far an index is behind its catalogue.", show_behind)
+    behind = command(actions, "behind", "Show how far an index lags behind its catalogue.", show_behind)
     add_model(behind)
     fidelity = command(
         actions, "fidelity", "Compare both kinds of index: share of true neighbours found, and time.", measure_fidelity
@@ -74,8 +74,8 @@ def show_behind(options: argparse.Namespace, settings: Settings) -> Result:
     found = index_behind(settings.catalogues_dir, info)
     if found is None:
         raise CatalogueNotFound(
-            f"The catalogue {info.catalogue.name} is not on this machine at version {info.catalogue.version}.",
-            next_step="Ask where it is kept.",
+            f"Version {info.catalogue.version} of the catalogue {info.catalogue.name} is not on this machine.",
+            next_step="Run this on the machine that has it.",
         )
     return {"model": folder.name, **found.as_dict()}
 
@@ -89,7 +89,7 @@ def fidelity_as_lines(result: Result) -> str:
     """Show a report to a person."""
     lines = [f"{result['model']}: {result['size']:,} items, {result['queries']:,} queries, k {result['k']}"]
     for arm in result["arms"]:
-        has_it = "  (what it has)" if arm["is_served"] else ""
+        has_it = "  (in use)" if arm["is_served"] else ""
         lines.append(
             f"  {arm['kind']:12} fidelity {arm['fidelity']:.4f}  p50 {arm['p50_ms']:.3f} ms  p95 {arm['p95_ms']:.3f} ms"
             f"{has_it}"

@@ -27,7 +27,7 @@ def add_jobs(commands: Any, command: Callable[..., Any]) -> None:
     command(actions, "list", "List the jobs, newest first.", jobs_list).set_defaults(show=list_as_lines)
     for name, help_text, handler in (
         ("show", "Show one job with the end of its log.", jobs_show),
-        ("cancel", "Cancel a job and everything that it started.", jobs_cancel),
+        ("cancel", "Cancel a job and everything it started.", jobs_cancel),
         ("retry", "Run the request of a finished job again.", jobs_retry),
     ):
         one = command(actions, name, help_text, handler)
@@ -73,7 +73,7 @@ def list_as_lines(result: Result) -> str:
             "id": job["id"],
             "job": job["kind"],
             "state": job["state"].lower(),
-            "asked for (UTC)": _moment(job["created_at"]),
+            "submitted (UTC)": _moment(job["created_at"]),
             "took": _took(job),
             "says": _cut(_says(job)),
         }
@@ -86,13 +86,13 @@ def job_as_lines(result: Result) -> str:
     """Show a job to a person: how it stands, what was asked for, what came of it, and the end of its log."""
     times = {name: _moment(result[name]) for name in _TIMES if result[name] is not None}
     head = {"id": result["id"], "job": result["kind"], "state": result["state"].lower(), **times, "took": _took(result)}
-    parts = [as_lines(head), _block("asked for", as_lines(result["request"]))]
+    parts = [as_lines(head), _block("request", as_lines(result["request"]))]
     if says := _says(result):
         parts.append(f"says: {says}")
     if result["result"]:
         parts.append(_block("result", as_lines(result["result"])))
     if result.get("log"):
-        parts.append(_block(f"log, whole in {result['log_path']}", result["log"]))
+        parts.append(_block(f"log, complete in {result['log_path']}", result["log"]))
     return "\n".join(parts)
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 _VERSION = f"twinset {__version__}"
-_SOURCE = "what the demo loads; auto takes Fashion-MNIST if it can be had, otherwise the built-in sample"
+_SOURCE = "what the demo loads; auto uses Fashion-MNIST if available, otherwise the built-in sample"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,16 +144,16 @@ def _add_models(commands: Any) -> None:
 
 def _add_recommend(commands: Any) -> None:
     add_recommend(commands, _command)
-    demo = _command(commands, "demo", "Run the whole path in one go, from loading to publishing.", handlers.demo)
+    demo = _command(commands, "demo", "Run all steps in one go, from loading to publishing.", handlers.demo)
     demo.add_argument("--source", choices=("auto", "fashion-mnist", "sample"), default="auto", help=_SOURCE)
-    demo.add_argument("--preset", default="", help="training preset; default: the one made for the source")
+    demo.add_argument("--preset", default="", help="training preset; default: the one for the source")
 
 
 def _add_servers(commands: Any) -> None:
     doctor = _command(commands, "doctor", "Check that this machine is ready.", handlers.doctor)
     doctor.set_defaults(show=handlers.doctor_as_lines, status_of=handlers.doctor_status, clear=False)
-    tidy = _command(commands, "tidy", "Remove what processes left that were killed.", handlers.tidy)
-    tidy.add_argument("--dry-run", action="store_true", help="only say what there is")
+    tidy = _command(commands, "tidy", "Remove what killed processes left behind.", handlers.tidy)
+    tidy.add_argument("--dry-run", action="store_true", help="only list it")
     kept = "also empty the cache of decoded pictures, which later trainings fill again"
     tidy.add_argument("--cache", action="store_true", help=kept)
     tidy.set_defaults(clear=False)

@@ -28,7 +28,7 @@ _REASON = "publish it even if a check fails, for this reason; kept with the vers
 
 def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    deploying = command(commands, "deploy", "Register a model and, if it passes the checks, serve it.", deploy)
+    deploying = command(commands, "deploy", "Register a model and serve it if it passes the checks.", deploy)
     add_model(deploying)
     deploying.add_argument("--alias", default="champion", metavar="ALIAS")
     deploying.add_argument("--reason", default="", help=_REASON)
@@ -36,22 +36,27 @@ def add_registry(commands: Any, command: Callable[..., Any]) -> None:
     models = command(commands, "models", "List the models and the registered versions, newest first.", list_models)
     models.set_defaults(show=_list_as_lines)
     actions = models.add_subparsers(metavar="ACTION")
-    command(actions, "list", "List them; the same as without an action.", list_models).set_defaults(show=_list_as_lines)
+    command(actions, "list", "List them; same as without an action.", list_models).set_defaults(show=_list_as_lines)
     showing = command(actions, "show", "Show the card of a registered version, or of a model.", show)
     _add_version(showing)
     showing.add_argument("--markdown", action="store_true", help="print the model card, in Markdown")
     showing.set_defaults(show=_card_as_lines)
-    promoting = command(actions, "promote", "Move an alias to a registered version, if it passes the checks.", promote)
+    promoting = command(actions, "promote", "Move an alias to a registered version if it passes the checks.", promote)
     promoting.add_argument("version", type=int, metavar="VERSION")
     promoting.add_argument("--alias", default="champion", metavar="ALIAS")
     promoting.add_argument("--reason", default="", help=_REASON)
     promoting.add_argument("--replace-catalogue", action="store_true", help=_REPLACE)
-    back = command(actions, "rollback", "Move an alias back to the version that had it before.", roll_back)
+    back = command(actions, "rollback", "Move an alias back to its previous version.", roll_back)
     back.add_argument("--alias", default="champion", metavar="ALIAS")
-    signing = command(actions, "sign", "Serve a version that another machine registered, or an earlier Twinset.", sign)
+    signing = command(
+        actions,
+        "sign",
+        "Sign a version that another machine or an earlier Twinset registered, to allow serving it.",
+        sign,
+    )
     signing.add_argument("version", type=int, metavar="VERSION")
     deleting = command(
-        actions, "delete", "Delete a model or an unfinished training for good, unless something needs it.", delete
+        actions, "delete", "Permanently delete a model or an unfinished training, unless something needs it.", delete
     )
     add_model(deleting, help_text="name of the model or of the training", bare=True)
     again = command(
@@ -82,7 +87,7 @@ def delete(options: argparse.Namespace, settings: Settings) -> Result:
         UsageError: No model is named; the newest is not meant by that.
     """
     if not options.model:
-        raise UsageError("No model is named.", next_step="Add --model NAME.")
+        raise UsageError("No model is given.", next_step="Add --model NAME.")
     return carry_out(DeleteRequest(model=options.model), settings)
 
 

@@ -41,9 +41,9 @@ class _NamedOnce(argparse.Action):
     ) -> None:
         before = getattr(namespace, self.dest, "")
         if before and before != values:
-            parser.error(f"a model is named twice: {before} and {values}")
+            parser.error(f"two models are given: {before} and {values}")
         if self.required and not values:
-            parser.error(f"{option_string} names no model")
+            parser.error(f"{option_string} has no model name")
         setattr(namespace, self.dest, values)
         if self._flag and values:
             self._flag.required = False  # a parser reads one command line

@@ -96,15 +96,15 @@ def _finite(value: Any) -> Any:
 
 def _explained(error: BaseException) -> tuple[WorkbenchError, int]:
     if isinstance(error, KeyboardInterrupt):
-        error = Cancelled("Stopped, as you asked.")
+        error = Cancelled("Stopped at your request.")
     if isinstance(error, BrokenPipeError):
-        return Cancelled("Whoever read the messages closed them."), CLOSED
+        return Cancelled("The output was closed by its reader."), CLOSED
     error = error if isinstance(error, WorkbenchError) else system_error(error, AGAIN) or error
     if isinstance(error, WorkbenchError):
         return error, STOPPED if isinstance(error, Cancelled) else USAGE if isinstance(error, UsageError) else MENDABLE
-    message = f"Something went wrong in Twinset that should not have: {type(error).__name__}: {error}"
+    message = f"Something unexpected went wrong in Twinset: {type(error).__name__}: {error}"
     return _Broke(
-        message, next_step="Report it with the lines above; `--json` has them on the error stream, too."
+        message, next_step="Report it with the lines above; with `--json` they are on standard error too."
     ), BROKE
 
 

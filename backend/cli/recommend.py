@@ -23,10 +23,8 @@ Result = dict[str, Any]
 
 def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     """Add the command; ``command`` makes one that has ``--json``."""
-    found = command(
-        commands, "recommend", "Find the products that look like a photo, or like several photos.", recommend
-    )
-    found.add_argument("photo", nargs="+", help=f"{FORMATS_READ} files; several make one question")
+    found = command(commands, "recommend", "Find products that look like one or more photos.", recommend)
+    found.add_argument("photo", nargs="+", help=f"{FORMATS_READ} files; several form one query")
     found.add_argument(
         "--region",
         default="",
@@ -38,7 +36,7 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"
     )
     found.add_argument(
-        "--like", action="append", default=[], metavar="ID", help="id of a product to look for as well; repeatable"
+        "--like", action="append", default=[], metavar="ID", help="id of a product to search for as well; repeatable"
     )
     found.add_argument(
         "--unlike", action="append", default=[], metavar="ID", help="id of a product to move away from; repeatable"
@@ -49,7 +47,9 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     found.add_argument(
         "--diversity", type=float, default=0.0, help="variety, from 0 (only the nearest) to 1, default 0"
     )
-    found.add_argument("--collapse", choices=COLLAPSES, default="none", help="what to show only once, default none")
+    found.add_argument(
+        "--collapse", choices=COLLAPSES, default="none", help="what to collapse into one result, default none"
+    )
     found.add_argument(
         "--filter",
         action="append",

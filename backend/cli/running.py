@@ -104,7 +104,7 @@ def follow(request: Request, settings: Settings) -> Result:
     if job.state is JobState.CANCELLED:
         raise Cancelled(
             f"The job {job.id} ({job.kind}) was cancelled.",
-            next_step=f"`python -m backend jobs retry {job.id}` starts it again.",
+            next_step=f"Run `python -m backend jobs retry {job.id}` to start it again.",
         )
     if job.state is not JobState.SUCCEEDED:
         raise JobError(

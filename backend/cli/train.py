@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_WORDS = {bool: "truth value, true or false", int: "whole number", float: "number", str: "text"}
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def add_training(commands: Any, command: Callable[..., Any]) -> None:
@@ -34,7 +34,11 @@ def add_training(commands: Any, command: Callable[..., Any]) -> None:
     )
     train.add_argument("--name", default="", help="name of the new model; default: generated from the current time")
     train.add_argument(
-        "--workers", type=int, default=None, metavar="N", help="number of processes, each in a Spark task; default 1"
+        "--workers",
+        type=int,
+        default=None,
+        metavar="N",
+        help="number of workers, each in its own Spark task; default 1",
     )
     train.add_argument(
         "--resume",
@@ -55,7 +59,7 @@ def train_model(options: argparse.Namespace, settings: Settings) -> dict[str, An
         return carry_out(resumption(options, settings), settings)
     if not options.catalogue:
         raise UsageError(
-            "No catalogue is named.", next_step="Add --catalogue NAME, or --resume NAME to go on with a training."
+            "No catalogue is given.", next_step="Add --catalogue NAME, or --resume NAME to continue a training."
         )
     changes = changes_of(options.set)
     config = preset(options.preset or fitting_preset_of(options, settings), **changes)
@@ -98,8 +102,8 @@ def resumption(options: argparse.Namespace, settings: Settings) -> TrainRequest:
     differing += [f"--set {name}={value}" for name, value in changes.items() if name not in RESUMABLE]
     if differing:
         raise ConfigurationError(
-            f"A resumed training keeps what it was started with, and {', '.join(differing)} would change that.",
-            next_step=f"Leave that out, only {' and '.join(RESUMABLE)} can be changed; or train anew under another name.",
+            f"A resumed training keeps its settings, but {', '.join(differing)} would change them.",
+            next_step=f"Remove that (only {' and '.join(RESUMABLE)} can be changed), or start a new training under another name.",
         )
     return TrainRequest(name=found.name, resume=True, changes=changes)
 
@@ -116,7 +120,7 @@ def changes_of(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or name not in kinds:
-            raise UsageError(f"--set {pair} names no field.", next_step=f"Fields are {', '.join(kinds)}.")
+            raise UsageError(f"--set {pair} has no field.", next_step=f"Fields are {', '.join(kinds)}.")
         changes[name] = _parsed(name, value.strip(), kinds[name])
     return changes
 
@@ -125,7 +129,7 @@ def _parsed(name: str, value: str, kind: type) -> Any:
     try:
         return _TRUTHS[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError) as error:
-        raise UsageError(f"{name} must be a {_WORDS[kind]}, got {value!r}.", next_step="Correct the field.") from error
+        raise UsageError(f"{name} must be {_WORDS[kind]}, got {value!r}.", next_step="Correct the field.") from error
 
 
 def fields_help() -> str:

@@ -36,24 +36,22 @@ _USUAL = SweepPlan()
 
 def add_tuning(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
-    tune = commands.add_parser("tune", help="search for good values of training fields")
+    tune = commands.add_parser("tune", help="search for the best training settings")
     actions = tune.add_subparsers(required=True, metavar="ACTION")
-    start = command(actions, "start", "Run a sweep: many trainings that vary some fields.", start_sweep)
+    start = command(actions, "start", "Run a sweep: many trainings with some fields varied.", start_sweep)
     _add_plan(start)
-    draw = command(
-        actions, "draw", "Check a sweep and show values that it could try, without starting it.", draw_values
-    )
+    draw = command(actions, "draw", "Check a sweep and show values it would try, without starting it.", draw_values)
     _add_plan(draw)
     resume = command(actions, "resume", "Continue a sweep that was paused, cancelled or killed.", resume_sweep)
     resume.add_argument("name", metavar="SWEEP")
     for name, kind in (("trials", int), ("minutes", float), ("parallelism", int), ("patience", int)):
         resume.add_argument(f"--{name}", type=kind, default=None, help="new budget; default: unchanged")
     for name, help_text, handler in (
-        ("pause", "Start no more trials; those that are running finish.", sweeps.pause),
+        ("pause", "Start no more trials; running ones finish.", sweeps.pause),
         ("cancel", "Stop all running trials; a resumed sweep runs them again.", sweeps.cancel),
         ("show", "Show a sweep with all its trials.", sweeps.show),
-        ("delete", "Delete a sweep and its runs for good, unless something needs it.", sweeps.delete),
-        ("trial", "Run one trial again on its own; it gives the same figure.", sweeps.trial),
+        ("delete", "Permanently delete a sweep and its runs, unless something needs it.", sweeps.delete),
+        ("trial", "Run one trial again on its own; the result is the same.", sweeps.trial),
         ("final", "Train a model with the values of a trial; default: the best one.", sweeps.final),
     ):
         action = command(actions, name, help_text, handler)
@@ -94,7 +92,9 @@ def _add_plan(action: Any) -> None:
     action.add_argument("--version", type=int, default=0, help="version of the catalogue; default: the newest")
     action.add_argument("--name", default="", help="name of the sweep; default: generated from the current time")
     action.add_argument(
-        "--preset", default="", help="configuration of what does not vary; default: one that fits the catalogue"
+        "--preset",
+        default="",
+        help="configuration of the fields that do not vary; default: one that fits the catalogue",
     )
     action.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the preset; repeatable"
@@ -106,18 +106,18 @@ def _add_plan(action: Any) -> None:
         "--labels", choices=LABELS, default=objective.labels, help="labels whose validation products are scored"
     )
     action.add_argument(
-        "--unseen-share", type=float, default=objective.unseen_share, help="share of labels that no trial is trained on"
+        "--unseen-share", type=float, default=objective.unseen_share, help="share of labels held out from every trial"
     )
     for name, meaning in (
         ("trials", "largest number of trials"),
         ("minutes", "time limit in minutes; 0 means none"),
-        ("parallelism", "trials at the same time; 0 means as many as there are slots"),
-        ("patience", "stop after so many trials without a better one; 0 means never"),
+        ("parallelism", "trials at the same time; 0 means one per slot"),
+        ("patience", "stop after this many trials without improvement; 0 means never"),
         ("halving", "continue only 1 in so many trials; 0 means all"),
     ):
         usual = getattr(budget, name)
         action.add_argument(f"--{name}", type=float if name == "minutes" else int, default=usual, help=meaning)
-    action.add_argument("--algorithm", choices=ALGORITHMS, default=_USUAL.algorithm, help="how values are chosen")
+    action.add_argument("--algorithm", choices=ALGORITHMS, default=_USUAL.algorithm, help="search algorithm")
     action.add_argument("--engine", choices=ENGINES, default=_USUAL.engine, help="what runs the trials")
     action.add_argument("--seed", type=int, default=_USUAL.seed)
 
@@ -187,14 +187,14 @@ def space_of(pairs: list[str]) -> Space:
 def _dimension(pair: str) -> tuple[str, Dimension]:
     found = _VARY.fullmatch(pair.strip())
     if found is None or found[2] not in KINDS:
-        raise UsageError(f"--vary {pair} is not understood.", next_step=f"Write it like {_VARY_HELP}.")
+        raise UsageError(f"--vary {pair} cannot be read.", next_step=f"Write it like {_VARY_HELP}.")
     name, kind, values = found[1], cast("Kind", found[2]), found[3]
     if kind == "choice":
         return name, Dimension(kind, tuple(_value(name, text) for text in values.split(",")))
     bounds = _RANGE.fullmatch(values)
     if bounds is None or (kind in QUANTISED) != (bounds[3] is not None):
         form = "low..high/step" if kind in QUANTISED else "low..high"
-        raise UsageError(f"The range {values} of {name} is not understood.", next_step=f"Write it as {form}.")
+        raise UsageError(f"The range {values} of {name} cannot be read.", next_step=f"Write it as {form}.")
     low, high = (_value(name, text) for text in bounds.groups()[:2])
     return name, Dimension(kind, low=low, high=high, step=_number(bounds[3]) if bounds[3] else 0.0)
 
@@ -207,4 +207,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise UsageError(f"The step {text!r} is no number.", next_step="Write a number.") from error
+        raise UsageError(f"The step {text!r} is not a number.", next_step="Write a number.") from error

@@ -74,7 +74,7 @@ class Principal:
             EvaluationError: There are fewer than two pictures.
         """
         if len(rows) < 2:
-            raise EvaluationError("PCA needs two products of the train split or more.")
+            raise EvaluationError("PCA needs at least two products in the train split.")
         size = int(np.prod(spec.shape))
         total, products = np.zeros(size), np.zeros((size, size))
         for start in range(0, len(rows), _BATCH):

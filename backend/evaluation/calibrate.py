@@ -60,7 +60,7 @@ def fit(
     """
     if len(similarity) < MIN_QUERIES:
         raise EvaluationError(
-            f"Only {len(similarity)} validation products can be asked about; a calibration needs {MIN_QUERIES}.",
+            f"Only {len(similarity)} validation products can be used as queries; calibration needs {MIN_QUERIES}.",
             next_step="Give the catalogue a larger validation split on the Catalogue page.",
         )
     order = np.argsort(similarity, kind="stable")

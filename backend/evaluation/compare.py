@@ -80,8 +80,8 @@ def compare(
     _, mine, others = np.intersect1d(first_answers.ids, second_answers.ids, assume_unique=True, return_indices=True)
     if not mine.size:
         raise EvaluationError(
-            f"{first.model} and {second.model} were asked about no product in common.",
-            next_step="Evaluate both anew on the same catalogue version.",
+            f"{first.model} and {second.model} have no query in common.",
+            next_step="Evaluate both again on the same catalogue version.",
         )
     resampling = {"resamples": first.options.bootstrap, "seed": first.options.seed}
     a = {name: first_answers.rate(name)[mine] for name in RATES}
@@ -137,14 +137,13 @@ def _notes(first: Evaluation, second: Evaluation, queries: int) -> list[str]:
     notes = []
     if first.catalogue != second.catalogue:
         notes.append(
-            f"{first.model} answers from version {first.catalogue.version} of {first.catalogue.name}, {second.model} "
-            f"from version {second.catalogue.version}: part of the difference may come from the products."
+            f"{first.model} searches version {first.catalogue.version} of {first.catalogue.name}, {second.model} version {second.catalogue.version}: part of the difference may come from the products."
         )
     elif first.gallery != second.gallery:
         notes.append(f"The galleries differ: {first.gallery:,} products and {second.gallery:,}.")
     asked = max(first.model_row.queries, second.model_row.queries)
     if queries < asked:
-        notes.append(f"Compared on the {queries:,} products that both were asked about, of {asked:,}.")
+        notes.append(f"Compared on the {queries:,} queries that both have, of {asked:,}.")
     if first.options.k != second.options.k:
         notes.append(f"Precision@k and hit rate@k are not comparable: k is {first.options.k} and {second.options.k}.")
     return notes

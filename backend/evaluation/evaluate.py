@@ -155,7 +155,7 @@ def score_queries(
     rows = np.flatnonzero(np.isin(queries, names))
     if not rows.size:
         raise EvaluationError(
-            "None of the queries has a label that the gallery holds.",
+            "No query has a label that is in the gallery.",
             next_step="Check that the queries and the gallery come from the same catalogue.",
         )
     wanted = np.searchsorted(names, queries[rows])  # (A,) class number of each query
@@ -253,4 +253,4 @@ def _check(
     if not len(queries) or not len(gallery):
         raise EvaluationError("There are no queries, or the gallery is empty.")
     if k < 1:
-        raise EvaluationError(f"k must be at least 1, got {k}.", next_step="Count one neighbour or more.")
+        raise EvaluationError(f"k must be at least 1, got {k}.", next_step="Use k of 1 or more.")

@@ -104,7 +104,7 @@ class Questions:
         if not keep.size:
             name = self.ground.reader.snapshot.name
             raise EvaluationError(
-                f"{name} has no product in its test split that the model could be asked about.",
+                f"{name} has no product in its test split that can be used as a query.",
                 next_step="Draw a test split on the Catalogue page, then train and evaluate again.",
             )
         return keep
@@ -116,7 +116,7 @@ class Questions:
         if not keep.any():
             raise EvaluationError(
                 "Every test product has a near duplicate in the gallery.",
-                next_step="Evaluate with near duplicates, or settle on one use for each group on the Catalogue page.",
+                next_step="Evaluate with near duplicates, or give each group a single use on the Catalogue page.",
             )
         return scores.of(keep)
 

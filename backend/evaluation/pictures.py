@@ -140,7 +140,7 @@ def embed_in_order(
     rows = order[places] if len(order) else np.zeros(len(ids), dtype=np.int64)
     if not len(order) or (pictures.ids[rows] != ids).any():
         raise EvaluationError(
-            "The index holds products whose pictures the catalogue does not have any more.",
+            "The index contains products whose pictures are no longer in the catalogue.",
             next_step="Build the index of this model again: `python -m backend index`.",
         )
     with path.open("wb") as sink:

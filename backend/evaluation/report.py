@@ -214,7 +214,9 @@ class Evaluation:
         try:
             evaluation: Evaluation = _built(cls, raw)
         except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
-            raise EvaluationError("The report of the evaluation does not fit.", next_step=_NEXT) from error
+            raise EvaluationError(
+                "The report of the evaluation does not have the expected form.", next_step=_NEXT
+            ) from error
         return evaluation
 
 

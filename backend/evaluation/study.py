@@ -171,8 +171,7 @@ def _left_out(ground: Ground, options: EvaluationOptions, places: Places) -> tup
     if not found.unmeasured:
         return found.ids, ()
     note = (
-        f"{found.unmeasured:,} pictures of {snapshot.name} are not measured, so that of these only exact copies are "
-        f"known. Measure them on the Catalogue page, or with `python -m backend catalogue quality {snapshot.name}`, "
+        f"{found.unmeasured:,} pictures of {snapshot.name} are not measured, so only exact copies of them are known. Measure them on the Catalogue page, or with `python -m backend catalogue quality {snapshot.name}`, "
         "and evaluate again."
     )
     return found.ids, (note,)
@@ -207,10 +206,10 @@ def _notes(subject: Subject, model: Measured, options: EvaluationOptions) -> Ite
     spec = subject.manifest.pixels
     small = baseline_spec(spec)
     if options.baselines and small != spec:
-        yield f"Raw pixels and PCA see the pictures at {small.width} x {small.height} pixels."
+        yield f"Raw pixels and PCA use the pictures at {small.width} x {small.height} pixels."
     if (unreadable := model.pictures.unreadable) == 1:
         yield "One test product was left out: its picture cannot be read."
     elif unreadable:
         yield f"{unreadable:,} test products were left out: their pictures cannot be read."
     if model.everything.unanswerable:
-        yield f"{model.everything.unanswerable:,} test products were left out: the gallery holds none of their label."
+        yield f"{model.everything.unanswerable:,} test products were left out: the gallery has none with their label."

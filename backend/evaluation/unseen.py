@@ -111,7 +111,7 @@ def halves_of(labels: NDArray[np.str_], unseen: Collection[str], *, seed: int, m
     if not queries.size:
         raise EvaluationError(
             "No class that was kept out of training has two products.",
-            next_step="Keep larger classes out of training on the Catalogue page.",
+            next_step="Exclude larger classes from training on the Catalogue page.",
         )
     gallery = np.flatnonzero(is_unseen & ~asking)
     if most is not None and len(queries) > most:

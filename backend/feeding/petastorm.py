@@ -83,9 +83,8 @@ def _hashes(index: SplitIndex) -> NDArray[np.str_]:
     column = index.source.table(["image_sha256"])["image_sha256"].take(index.stored)
     if column.null_count:
         raise CatalogueError(
-            "Rows of this catalogue were changed or deleted, and it keeps no hashes of its pictures: Petastorm cannot "
-            "tell which rows are left.",
-            next_step="Read it with the Arrow reader.",
+            "Rows of this catalogue were changed or deleted, and it has no hashes of its pictures: Petastorm cannot determine which rows are left.",
+            next_step="Use the Arrow reader.",
         )
     return np.asarray(column.to_pylist(), dtype=np.str_)
 
@@ -95,13 +94,13 @@ def _url(path: Path) -> str:
     if readable(path) is not path:
         raise CatalogueError(
             f"Petastorm cannot read {path.name}: it was written by a newer library, such as deltalake after a delete.",
-            next_step="Read it with the Arrow reader.",
+            next_step="Use the Arrow reader.",
         )
     url = f"file://{path}"
     if urlparse(url).path != str(path):
         raise CatalogueError(
-            f"Petastorm cannot read {path}: it takes a part of the name for something else.",
-            next_step="Read it with the Arrow reader, or keep catalogues below a folder without #, ? and ; in its name.",
+            f"Petastorm cannot read {path}: it misinterprets part of the path.",
+            next_step="Use the Arrow reader, or store catalogues in a folder without #, ? and ; in its path.",
         )
     return url
 
@@ -112,7 +111,7 @@ def _open(urls: list[str], columns: list[str]) -> Any:
     except ImportError as error:
         raise EnvironmentUnready(
             f"Petastorm cannot be used here: {error}.",
-            next_step="Install it with `make setup`, or read with the Arrow reader.",
+            next_step="Install it with `make setup`, or use the Arrow reader.",
         ) from error
     # Its own calls of deprecated functions and files that it leaves to the garbage collector, in several threads.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm\.")

@@ -30,7 +30,7 @@ class Prefetched:
 
     def __init__(self, feed: Feed, depth: int = 2) -> None:
         if depth < 1:
-            raise ConfigurationError(f"At least 1 batch has to be made ahead, not {depth}.", next_step="Use 2.")
+            raise ConfigurationError(f"The prefetch depth must be at least 1, got {depth}.", next_step="Use 2.")
         self._feed, self._depth = feed, depth
         self.waited_s = 0.0
 

@@ -62,7 +62,7 @@ def balanced_batches(
     members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
     if len(members) < classes:
         raise ConfigurationError(
-            f"A batch needs {classes} classes, and there are {len(members)}.", next_step="Lower classes_per_batch."
+            f"A batch needs {classes} classes, but there are only {len(members)}.", next_step="Lower classes_per_batch."
         )
     class_deck = Deck(len(members), rng)
     row_decks = [Deck(len(rows), rng) for rows in members]

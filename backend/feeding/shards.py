@@ -47,7 +47,7 @@ class Shard:
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.ranks:
             raise ConfigurationError(
-                f"There is no rank {self.rank} of {self.ranks}.", next_step="Ranks are counted from 0."
+                f"Rank {self.rank} of {self.ranks} does not exist.", next_step="Ranks are counted from 0."
             )
 
 
@@ -157,9 +157,8 @@ def _check_rows(index: SplitIndex, ranks: int, needed: Sequence[str]) -> None:
         count = int(np.count_nonzero(index.labels == label))
         if count < ranks:
             raise ConfigurationError(
-                f"Every one of {ranks} processes must see every label, and {label!r} has only {count} "
-                f"{'product' if count == 1 else 'products'} to train with.",
-                next_step=f"Train with {max(count, 1)} at most, or add products with this label.",
+                f"Each of the {ranks} workers must have every label, but {label!r} has only {count} {'product' if count == 1 else 'products'} to train on.",
+                next_step=f"Use at most {max(count, 1)}, or add products with this label.",
             )
 
 

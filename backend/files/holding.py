@@ -57,7 +57,11 @@ class Holder:
         """How it is ended, as the beginning of a sentence."""
         if self.job:
             return f"Wait until it has finished, or cancel it with `python -m backend jobs cancel {self.job}`"
-        return f"Wait until it has finished, or end it with `kill {self.pid}`" if self.pid else "Wait for its end"
+        return (
+            f"Wait until it has finished, or stop it with `kill {self.pid}`"
+            if self.pid
+            else "Wait until it has finished"
+        )
 
 
 def lock_of(folder: Path) -> Path:

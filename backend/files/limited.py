@@ -46,8 +46,8 @@ Limit = Literal["memory", "time", "answer", "damage"]
 _EXCEEDED: dict[Limit, str] = {
     "memory": "Reading it takes more memory than is allowed.",
     "time": "Reading it takes longer than is allowed.",
-    "answer": "What comes out of it is larger than is allowed.",
-    "damage": "The process that read it broke down.",
+    "answer": "Its output is larger than is allowed.",
+    "damage": "The process reading it crashed.",
 }
 
 

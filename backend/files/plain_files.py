@@ -26,7 +26,7 @@ def open_plain(path: Path) -> io.BufferedReader:
     if stat.S_ISREG(os.fstat(handle).st_mode):
         return os.fdopen(handle, "rb")
     os.close(handle)
-    raise OSError(errno.EINVAL, "Not a plain file", str(path))
+    raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
 def read_plain(path: Path, limit: int) -> bytes:

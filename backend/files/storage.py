@@ -43,23 +43,23 @@ _FULL = _Fault(
 )
 _FAULTS = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL._replace(said="The disk's quota is used up", texts=("Disk quota exceeded",)),
+    errno.EDQUOT: _FULL._replace(said="The disk quota is exhausted", texts=("Disk quota exceeded",)),
     errno.EROFS: _Fault(
         StorageFailed,
         "The disk is read-only",
-        "Have it made writable",
+        "Make it writable",
         ("Read-only file system", "attempt to write a readonly database"),
     ),
     errno.EFBIG: _Fault(
         StorageFailed,
-        "The system does not let files become so large",
-        "Raise its limit (`ulimit -f` tells it)",
+        "The system's limit on file size is exceeded",
+        "Raise the limit (`ulimit -f` shows it)",
         ("File too large",),
     ),
     errno.EIO: _Fault(
         StorageFailed,
-        "The disk fails: it could not be read or written",
-        "See what the system's log says of the disk",
+        "The disk has failed: it could not be read or written",
+        "Check the system log for disk errors",
         ("Input/output error", "disk I/O error"),
     ),
 }
@@ -221,12 +221,11 @@ def _check_folder(name: str, folder: Path) -> None:
     wrong = next((letter for letter in text if letter in _NOT_IN_FOLDERS or not (letter.isprintable())), "")
     if wrong:
         raise SettingsError(
-            f"{name} is {text!r}, and {wrong!r} in the name of a folder means something else to the libraries "
-            "that store there.",
+            f"{name} is {text!r}, but {wrong!r} in a folder name has a special meaning for the libraries that store data there.",
             next_step=f"Choose a folder without any of {' '.join(_NOT_IN_FOLDERS)}; one that exists can be renamed.",
         )
     if (n_bytes := len(os.fsencode(text))) > MOST_FOLDER_BYTES:
         raise SettingsError(
-            f"{name} has {n_bytes} bytes; with the names below it, paths would become too long.",
+            f"{name} has {n_bytes} bytes; paths below it would be too long.",
             next_step=f"Choose a folder whose path has at most {MOST_FOLDER_BYTES} bytes.",
         )

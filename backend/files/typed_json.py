@@ -24,7 +24,7 @@ def parsed(data: str | bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name is given twice")
+        raise ValueError("a name appears twice")
     return found
 
 
@@ -40,7 +40,7 @@ def built(kind: Any, raw: Any, where: str) -> Any:
     if origin is dict and isinstance(raw, dict):
         return {built(str, name, where): built(inner[1], value, where) for name, value in raw.items()}
     if not _is_of(kind, raw):
-        raise ValueError(f"{where} has no such value")
+        raise ValueError(f"{where} has an invalid value")
     return _plain(raw, where)
 
 
@@ -53,7 +53,7 @@ def _is_of(kind: Any, raw: Any) -> bool:
 
 def _record(kind: Any, raw: Any, where: str) -> Any:
     if not isinstance(raw, dict):
-        raise TypeError(f"{where} is no record")
+        raise TypeError(f"{where} is not a record")
     hints, needed = _hints(kind)
     if unknown := raw.keys() - hints.keys():
         raise ValueError(f"{where} has no field {min(unknown)!r:.40}")
@@ -80,5 +80,5 @@ def _plain(raw: Any, where: str) -> Any:
         for value in raw:
             _plain(value, where)
     elif type(raw) in {int, float} and not (math.isfinite(raw) and abs(raw) <= LARGEST**2):
-        raise ValueError(f"{where} has a number that is none")
+        raise ValueError(f"{where} has an invalid number")
     return raw

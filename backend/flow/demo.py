@@ -45,7 +45,7 @@ def run_demo(request: DemoRequest, settings: Settings, progress: Progress) -> di
     model = trained["model"]
     indexed = index_step(IndexRequest(model), settings, spans["index"])
     scored = evaluate_step(EvaluateRequest(model, baselines=False), settings, spans["evaluate"])
-    deploying = DeployRequest(model, reason="The demo was asked for.", replace_catalogue=True)
+    deploying = DeployRequest(model, reason="The demo was requested.", replace_catalogue=True)
     deployed = deploy_step(deploying, settings, spans["deploy"])
     query, answer = ask(source, settings, spans["recommend"])
     return {
@@ -89,10 +89,10 @@ def ask(catalogue: str, settings: Settings, progress: Progress) -> tuple[str, An
 
     products, _ = open_snapshot(settings.catalogues_dir, catalogue).page(offset=0, limit=1, split="test")
     query = products[0]
-    progress.report(0, 1, note="Asking the endpoint")
+    progress.report(0, 1, note="Querying the endpoint")
     with endpoint_running(settings):
         answer = local_client(settings).recommend(query.image, k=10)
-    progress.report(1, 1, note="Asked the endpoint")
+    progress.report(1, 1, note="Queried the endpoint")
     return query.product_id, answer
 
 

@@ -45,7 +45,7 @@ def deploy_step(request: DeployRequest, settings: Settings, progress: Progress) 
         )
     except PromotionRefused as error:
         promote(settings, number, alias=CHALLENGER, progress=moving)
-        message = f"{error.message} It is registered, and is the challenger now."
+        message = f"{error.message} It is registered and is now the challenger."
         raise PromotionRefused(message, next_step=error.next_step) from error
     return {"model": folder.name, **_result(done, settings)}
 
@@ -103,7 +103,7 @@ def _taken_up(settings: Settings) -> str:
     from backend.serving.scoring_client import is_scoring_url
 
     if is_scoring_url(settings.effective_endpoint_url):
-        return "takes up versions by its own rules"
+        return "chooses versions by its own rules"
     try:
         local_client(settings).reload()
     except EndpointUnreachable:

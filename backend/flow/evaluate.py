@@ -125,8 +125,7 @@ def _other(name: str, called: str, manifest: Manifest, ground: Ground, settings:
     other = bundle.verify(folder)
     if other.catalogue != manifest.catalogue:
         raise EvaluationError(
-            f"{name} was trained on {other.catalogue.name} version {other.catalogue.version}, and may have learnt what "
-            "it would be asked about.",
+            f"{name} was trained on {other.catalogue.name} version {other.catalogue.version}, and may have been trained on some of the queries.",
             next_step=f"Compare models of {manifest.catalogue.name} version {manifest.catalogue.version}.",
         )
     scored = _scored(folder, other.index) if other.index is not None else None
@@ -173,7 +172,7 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
 
     manifest, report = bundle.read_manifest(folder), outcome.report
     if manifest.index is None or not report.is_of(manifest) or manifest.index.scored_size != report.gallery:
-        raise BundleError(f"{folder.name} was changed meanwhile.", next_step="Evaluate it again.")
+        raise BundleError(f"{folder.name} was changed in the meantime.", next_step="Evaluate it again.")
     fresh = {ANSWERS: to_parquet(outcome.answers), REPORT: report.to_json().encode()}
     if outcome.calibration is not None:
         fresh[CALIBRATION] = outcome.calibration.to_json().encode()

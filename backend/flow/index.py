@@ -79,7 +79,7 @@ def refresh_index(request: RefreshRequest, settings: Settings, progress: Progres
     folder = named.model_folder(settings, request.model)
     manifest = bundle.read_manifest(folder)
     started = time.monotonic()
-    progress.report(0, 1, note="Looking at what changed")
+    progress.report(0, 1, note="Finding changes")
     network = partial(named.load_network, folder, manifest, settings)
     snapshot = _newest(manifest, settings)
     done = refresh_gallery(snapshot, network, folder, progress=progress)

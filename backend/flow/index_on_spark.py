@@ -97,7 +97,7 @@ def build_gallery_on_spark(
         if not len(found):
             raise RetrievalError(
                 f"{snapshot.name} has no readable picture in {', '.join(splits)}.",
-                next_step="Look at the catalogue page: is the catalogue loaded, and are its splits what you expect?",
+                next_step="Check on the Catalogue page that the catalogue is loaded and that its splits are as expected.",
             )
         order = np.asarray(pc.sort_indices(found["product_id"]))
         rows = np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32).reshape(len(found), -1)

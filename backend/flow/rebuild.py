@@ -124,7 +124,7 @@ def _card(request: RebuildRequest, settings: Settings) -> ModelCard:
     if card is None:
         raise RegistryError(
             f"Version {request.version} has no card.",
-            next_step="It was not registered by Twinset; deploy a model of ours.",
+            next_step="It was not registered by Twinset; deploy a model of Twinset.",
         )
     return card
 

@@ -64,7 +64,7 @@ def delete_step(
         if found.protected:
             raise Protected(
                 f"The {found.what} cannot be deleted. {' '.join(found.protected)}",
-                next_step="Change that first, then delete it.",
+                next_step="Resolve this first, then delete it.",
             )
         runs = delete_runs(settings, SweepFolder(folder).status().run_ids) if request.sweep else 0
         for part in found.folders:
@@ -93,7 +93,7 @@ def removal(
         if not folders[0].is_dir():
             raise ConfigurationError(
                 f"There is no sweep {request.sweep!r}.",
-                next_step="`python -m backend tune list` names those there are.",
+                next_step="`python -m backend tune list` lists them.",
             )
         what, protected = f"sweep {request.sweep!r}", _names_sweep(request.sweep, ledger, jobs)
     else:
@@ -103,7 +103,7 @@ def removal(
         if not folders:
             raise BundleError(
                 f"There is no model {request.model!r}.",
-                next_step="`python -m backend models list` names those there are.",
+                next_step="`python -m backend models list` lists them.",
             )
         is_model = (place.bundle / bundle.MANIFEST).exists()
         what = f"{'model' if is_model else 'unfinished training'} {request.model!r}"
@@ -127,7 +127,7 @@ def _names_model(name: str, settings: Settings, ledger: Ledger, jobs: Iterable[A
     for job in jobs:
         asked = job.request
         if job.kind != "delete" and name in {asked.get("model"), asked.get("name"), *asked.get("against", ())}:
-            said.append(f"The job {job.id} ({job.kind}) works with it.")
+            said.append(f"The job {job.id} ({job.kind}) is using it.")
     return said
 
 
@@ -141,14 +141,14 @@ def _names_sweep(name: str, ledger: Ledger, jobs: Iterable[ActiveJob]) -> list[s
     for job in jobs:
         asked = job.request
         if name in {asked.get("plan", {}).get("name"), asked.get("origin", {}).get("sweep")}:
-            said.append(f"The job {job.id} ({job.kind}) works with it.")
+            said.append(f"The job {job.id} ({job.kind}) is using it.")
     return said
 
 
 def _check_name(folder: Path, settings: Settings) -> None:
     if folder.parent not in {settings.models_dir, settings.sweeps_dir} or folder.name.startswith("."):
         raise ConfigurationError(
-            f"{folder.name!r} is not the name of a model or a sweep.", next_step="Name one as the lists show it."
+            f"{folder.name!r} is not the name of a model or a sweep.", next_step="Use a name as the lists show it."
         )
 
 

@@ -281,7 +281,7 @@ def from_json(kind: str, raw: dict[str, Any]) -> Request:
         ConfigurationError: The training configuration in it cannot work.
     """
     if kind not in KINDS:
-        raise JobError(f"There is no job of kind {kind!r}.", next_step=f"Kinds are {', '.join(sorted(KINDS))}.")
+        raise JobError(f"There is no job kind {kind!r}.", next_step=f"Kinds are {', '.join(sorted(KINDS))}.")
     cls = KINDS[kind]
     unknown = raw.keys() - {item.name for item in fields(cls)}
     if unknown:

@@ -108,14 +108,14 @@ def _resumed(request: TrainRequest, settings: Settings) -> tuple[TrainRequest, s
     fixed = [name for name in request.changes if name not in RESUMABLE]
     if fixed:
         raise ConfigurationError(
-            f"A resumed training keeps its {', '.join(fixed)}.", next_step="Train anew under another name."
+            f"A resumed training keeps its {', '.join(fixed)}.", next_step="Start a new training under another name."
         )
     config = replace(found.config, **request.changes)
     validate(config)
     if config.epochs < found.epochs_done:
         raise ConfigurationError(
-            f"{found.epochs_done} epochs of {request.name!r} are done, and {config.epochs} in all were asked for.",
-            next_step=f"Ask for {found.epochs_done} or more.",
+            f"{found.epochs_done} epochs of {request.name!r} are done, but only {config.epochs} in total were requested.",
+            next_step=f"Request {found.epochs_done} or more.",
         )
     return _as_begun(request, found, config), found.run_id
 
@@ -132,12 +132,12 @@ def _taken_up(request: TrainRequest, snapshot: Snapshot, settings: Settings) -> 
     if found is None:
         return request, ""
     if (found.catalogue, found.config, found.workers) == (snapshot.ref, request.config, request.workers):
-        logger.info("%s goes on after epoch %d", found.name, found.epochs_done)
+        logger.info("%s resumes after epoch %d", found.name, found.epochs_done)
         return _as_begun(replace(request, resume=True), found, found.config), found.run_id
     done = f"{found.epochs_done} of {found.config.epochs} epochs done"
     raise ConfigurationError(
         f"There is an unfinished training {found.name!r} with other settings, {done}.",
-        next_step=f"Go on with it: `{resume_command(found.name)}`. Or delete it (`models delete`), or choose another name.",
+        next_step=f"Resume it (`{resume_command(found.name)}`), delete it (`models delete`), or choose another name.",
     )
 
 
@@ -156,14 +156,14 @@ def _advised(name: str, settings: Settings) -> Iterator[None]:
         yield
     except (Cancelled, StorageFailed) as error:
         found = find_unfinished(settings.models_dir, name)
-        first = "" if isinstance(error, Cancelled) else "See to the disk first. "
+        first = "" if isinstance(error, Cancelled) else "Fix the disk problem first. "
         if isinstance(error, StorageFull):
             first = "Free some space first. "
         if found is None:
             error.next_step = f"{first}No epoch was finished, so training starts from the beginning."
         else:
             kept = f"{found.epochs_done} of {found.config.epochs} epochs are kept"
-            error.next_step = f"{first}{kept}; resume on the page Train, or with `{resume_command(name)}`."
+            error.next_step = f"{first}{kept}; resume on the Train page, or with `{resume_command(name)}`."
         raise
 
 

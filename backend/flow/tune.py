@@ -52,9 +52,7 @@ def sweep_folder(settings: Settings, name: str) -> SweepFolder:
     """
     folder = SweepFolder(settings.sweeps_dir / name)
     if not name or folder.path.parent != settings.sweeps_dir:
-        raise ConfigurationError(
-            f"{name!r} is not the name of a sweep.", next_step="`tune list` names those there are."
-        )
+        raise ConfigurationError(f"{name!r} is not the name of a sweep.", next_step="`tune list` lists them.")
     folder.plan()
     return folder
 

@@ -44,7 +44,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 _BOX = b"ftyp"
 _THREADS = 4  # of an AVIF: each takes address space, which is limited
 HEAD_BYTES = 256  # that :func:`kind_of` looks at
-MISSING_END = "The end of its file is missing; all of its rows are there, so it was used."
+MISSING_END = "The end of the file is missing, but all rows of the picture are present, so it was used."
 
 
 class Loaded(NamedTuple):

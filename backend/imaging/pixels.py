@@ -169,7 +169,7 @@ def _fitted(picture: Loaded, spec: PixelSpec, notes: list[str], region: Region |
     if picture.frames > 1:
         notes.append(f"It has {picture.frames} frames; the first one was used.")
     if picture.orientation > 1:
-        notes.append("It was turned upright as its camera data say.")
+        notes.append("It was rotated upright according to its camera data.")
     standing = upright(picture.image, picture.orientation)
     if region:
         standing = standing.crop(region.box(standing.size))

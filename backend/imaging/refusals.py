@@ -20,7 +20,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise ImageRejected(
-            f"The picture has {width} x {height} pixels, more than the {max_pixels / 1e6:,.2g} million allowed.",
+            f"The picture has {width} x {height} pixels; at most {max_pixels / 1e6:,.2g} million are allowed.",
             code="too_many_pixels",
             next_step="Save it smaller and try again.",
             status=413,
@@ -54,7 +54,7 @@ def no_picture(data: bytes) -> ImageRejected:
 def damaged() -> ImageRejected:
     """Bytes that a decoder gave up on."""
     return ImageRejected(
-        "The picture is damaged or incomplete, and cannot be read to its end.",
+        "The picture is damaged or incomplete and cannot be read completely.",
         code="damaged",
         next_step="Save or download it again, then retry.",
     )
@@ -63,7 +63,7 @@ def damaged() -> ImageRejected:
 def too_costly() -> ImageRejected:
     """A picture that would take more than one picture may."""
     return ImageRejected(
-        "The picture is stored in such a way that reading it takes too much time or memory.",
+        "Reading this picture would take too much time or memory.",
         code="too_costly",
         next_step="Open it in a picture editor, save it as a plain JPEG or PNG, and try again.",
         status=413,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backend.imaging.spec import PixelSpec
 
 _OPAQUE = 255
-CLEAR_NOTE = "Its transparent parts were put on white."
+CLEAR_NOTE = "Its transparent areas were filled with white."
 _BAND = 32  # rows of a large picture that are flattened at once
 _GAP = 3.0  # how many times the size of the result is left to the fine filter
 _SAMPLED = 64  # pixels a side that are asked whether they have a colour

@@ -48,7 +48,7 @@ def scaled(data: bytes, size: tuple[int, int]) -> Image.Image:
     """
     library, config = ctypes.CDLL(_webp.__file__), _Config()
     if not library.WebPInitDecoderConfigInternal(ctypes.byref(config), _ABI):
-        raise RuntimeError("Pillow's libwebp has another interface.")
+        raise RuntimeError("Pillow's libwebp has an unexpected interface.")
     width, height = size
     pixels = np.zeros((height, width, 4), np.uint8)
     config.options.use_scaling, config.options.scaled_width, config.options.scaled_height = 1, width, height
@@ -59,5 +59,5 @@ def scaled(data: bytes, size: tuple[int, int]) -> Image.Image:
     if status == _OUT_OF_MEMORY:
         raise MemoryError
     if status:
-        raise ValueError(f"libwebp gave up with status {status}.")
+        raise ValueError(f"libwebp failed with status {status}.")
     return Image.fromarray(pixels)

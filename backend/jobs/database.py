@@ -122,7 +122,7 @@ class Database:
     def _explain(self, error: sqlite3.Error | OSError) -> WorkbenchError:
         kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the family
         if kind == sqlite3.SQLITE_IOERR and self._is_full():
-            error = OSError(errno.ENOSPC, "SQLite says less")
+            error = OSError(errno.ENOSPC, "SQLite gives no further reason")
         if (
             known := disk_error(
                 error, "submit the job again", so=f": {self.path} cannot be written", place=self.path.parent
@@ -136,10 +136,10 @@ class Database:
         if kind in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
             return JobError(
                 f"The job list {self.path} is damaged.",
-                next_step="Move the file away; a new, empty list is made. Catalogues and models are not touched.",
+                next_step="Move the file away; a new, empty list is created. Catalogues and models are not affected.",
             )
         return JobError(
-            f"The job list {self.path} cannot be used: {error}.", next_step="Check that the folder may be written to."
+            f"The job list {self.path} cannot be used: {error}.", next_step="Check that the folder is writable."
         )
 
     def _is_full(self) -> bool:

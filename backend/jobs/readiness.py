@@ -38,4 +38,4 @@ def _left_behind(settings: Settings) -> Check:
     size = sum(kind["bytes"] for kind in kinds) / 1e6
     named = ", ".join(f"{kind['what']}: {kind['count']}" for kind in kinds)
     fix = "Run `python -m backend tidy`; the next start of anything but the app removes it, too."
-    return Check("Left behind", not kinds, f"{named}; {size:.1f} MB" if kinds else "nothing of ended processes", fix)
+    return Check("Left behind", not kinds, f"{named}; {size:.1f} MB" if kinds else "nothing from ended processes", fix)

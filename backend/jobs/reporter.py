@@ -139,5 +139,5 @@ class JobReporter:
         if pulse.cancel_requested:
             self.ask_to_stop()
         if not pulse.is_running:
-            logger.error("This job was declared ended by another process; it stops here.")
+            logger.error("Another process has marked this job as ended; it stops here.")
             self._on_overdue()

@@ -50,4 +50,4 @@ def check_transition(source: JobState, target: JobState) -> None:
         raise IllegalTransition(
             f"The job has already ended: {source}.", next_step="Retry it to run the same request again."
         )
-    raise IllegalTransition(f"A job cannot go from {source} to {target}.", next_step="Look at its state again.")
+    raise IllegalTransition(f"A job cannot go from {source} to {target}.", next_step="Check its state again.")

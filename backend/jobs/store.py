@@ -133,7 +133,7 @@ class JobStore:
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
-            raise JobNotFound(f"There is no job {job_id!r}.", next_step="The list of jobs shows all there are.")
+            raise JobNotFound(f"There is no job {job_id!r}.", next_step="See the list of jobs.")
         return self._job(row)
 
     def list(self, limit: int = 50, *, kind: str | None = None, active: bool = False) -> Sequence[Job]:
@@ -261,4 +261,4 @@ def _plain(value: object) -> object:
         return str(value)
     if getattr(value, "ndim", None) == 0:
         return value.item()  # type: ignore[attr-defined]  # a NumPy scalar
-    raise TypeError(f"A job's request and result are plain JSON values, not {type(value).__name__}.")
+    raise TypeError(f"A job's request and result must be plain JSON values, not {type(value).__name__}.")

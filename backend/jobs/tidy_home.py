@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 KEPT = "decoded pictures and features kept for later trainings"
 UNREGISTERED, UNCLOSED, UNCOMMITTED = (
-    "models in MLflow that no version names",
-    "runs in MLflow that no process has open",
-    "files of catalogues that no commit names",
+    "models in MLflow that no version refers to",
+    "runs in MLflow that no process is using",
+    "catalogue files that no commit refers to",
 )
 
 

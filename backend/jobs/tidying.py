@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 TEMPORARY, LOADS, BEGUN, OPEN = (
     "temporary files of ended processes",
-    "loads and uploads that nobody uses",
-    "trainings and sweeps that nothing goes on from",
+    "unused loads and uploads",
+    "trainings and sweeps that cannot be resumed",
     "runs and models that ended processes left open in MLflow",
 )
 JOBS = "jobs whose process has ended"

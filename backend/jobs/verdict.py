@@ -52,7 +52,7 @@ def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patien
         )
     silent_s = tick - (job.heartbeat_tick or 0.0)
     if silent_s > patience.lost_after_s:
-        return Verdict(JobState.LOST, f"The job gave no sign of life for {silent_s:.0f} s and was ended.", _READ_LOG)
+        return Verdict(JobState.LOST, f"The job did not respond for {silent_s:.0f} s and was stopped.", _READ_LOG)
     return None
 
 
@@ -63,6 +63,8 @@ def _judge_queued(job: Job, *, is_alive: bool, now: float, patience: Patience) -
         return None
     return Verdict(
         JobState.FAILED,
-        "The job's process ended before its work began." if was_started else "The job's process was never started.",
+        "The job's process ended before it started its work."
+        if was_started
+        else "The job's process was never started.",
         _READ_LOG if was_started else "Retry it.",
     )

@@ -151,7 +151,7 @@ def install_tools(missing: list[str]) -> None:
         _run([*prefix, "apt-get", "update", "-q"], environ)
         _run([*prefix, "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], environ)
     if still := missing_tools():
-        raise SetupFailed(f"{still[0]} is still missing after installing {TOOLS[still[0]]}; install it by hand.")
+        raise SetupFailed(f"{still[0]} is still missing after installing {TOOLS[still[0]]}; install it manually.")
 
 
 def _privilege() -> list[str] | None:
@@ -165,7 +165,7 @@ def _privilege() -> list[str] | None:
 
 def _require_python() -> None:
     if sys.version_info[:2] != (3, 11):
-        raise SetupFailed(f"Python 3.11 is needed, this is {platform.python_version()}; run it with python3.11.")
+        raise SetupFailed(f"Python 3.11 is required, but this is {platform.python_version()}; run it with python3.11.")
 
 
 # ------------------------------------------------------------------------------------------------- packages

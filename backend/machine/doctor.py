@@ -117,8 +117,10 @@ def pinned() -> dict[str, str]:
 
 def _versions() -> Check:
     wrong = [f"{name} {_installed(name)}" for name, version in pinned().items() if _installed(name) != version]
-    detail = f"{wrong[0]} is not what requirements.txt pins" if wrong else "as pinned in requirements.txt"
-    return Check("Package versions", not wrong, detail, "Run `make setup`; it brings every package to its pin.")
+    detail = f"{wrong[0]} differs from requirements.txt" if wrong else "as pinned in requirements.txt"
+    return Check(
+        "Package versions", not wrong, detail, "Run `make setup`; it installs the pinned version of every package."
+    )
 
 
 def _installed(name: str) -> str | None:
@@ -141,12 +143,12 @@ def _ports(settings: Settings) -> Iterator[Check]:
 def _disk(settings: Settings) -> Check:
     free_gb = shutil.disk_usage(_existing(settings.home)).free / 1e9
     fix = "Free some space, or set TWINSET_HOME to a folder on another disk."
-    return Check("Disk", free_gb >= NEEDED_GB, f"{free_gb:.1f} GB free, {NEEDED_GB:.0f} needed", fix)
+    return Check("Disk", free_gb >= NEEDED_GB, f"{free_gb:.1f} GB free, {NEEDED_GB:.0f} GB required", fix)
 
 
 def _home(settings: Settings) -> Check:
     writable = os.access(_existing(settings.home), os.W_OK | os.X_OK)
-    fix = "Set TWINSET_HOME to a folder that you may write to."
+    fix = "Set TWINSET_HOME to a writable folder."
     return Check("TWINSET_HOME", writable, f"{settings.home} is {'writable' if writable else 'not writable'}", fix)
 
 

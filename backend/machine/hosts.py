@@ -26,8 +26,8 @@ def added_hosts(settings: Settings) -> frozenset[str]:
     names = frozenset(name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip())
     if wrong := sorted(name for name in names if not _NAME.fullmatch(name)):
         raise SettingsError(
-            f"TWINSET_ALLOWED_HOSTS has {wrong[0]!r}, which is not a host name.",
-            next_step="Write names such as twinset.example, without a scheme, a port or *, separated by commas.",
+            f"TWINSET_ALLOWED_HOSTS contains {wrong[0]!r}, which is not a host name.",
+            next_step="Use names such as twinset.example, without a scheme, a port or *, separated by commas.",
         )
     return names
 

@@ -120,7 +120,7 @@ class KeptService:
 
 def _ending(status: int) -> str:
     if status < 0:
-        return f"was ended by signal {-status}"
+        return f"was stopped by signal {-status}"
     return f"ended with status {status}"
 
 
@@ -139,7 +139,7 @@ def run_everything(settings: Settings) -> int:
         print("Starting the app, the endpoint and MLflow …", flush=True)
         try:
             _keep(kept, settings, stop)
-            print("\nEnding Twinset …", flush=True)
+            print("\nStopping Twinset …", flush=True)
         finally:
             for one in reversed(kept):
                 if one.process is not None:
@@ -187,7 +187,7 @@ def _stopping() -> Iterator[list[int]]:
 
 
 def _announce(kept: list[KeptService], settings: Settings) -> None:
-    print("\nTwinset is running. Press Ctrl-C to end it.\n")
+    print("\nTwinset is running. Press Ctrl-C to stop it.\n")
     for one in reversed(kept):
         print(f"  {one.service.title:26} {one.service.url}")
     if is_tracking_server(settings):

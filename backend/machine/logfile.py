@@ -32,7 +32,7 @@ def opened(path: Path) -> IO[bytes]:
             stream.close()
             raise
     except OSError as error:
-        logger.warning("There will be no log %s: %s", path, error.strerror)
+        logger.warning("The log %s cannot be written: %s", path, error.strerror)
         return Path(os.devnull).open("ab")
     return stream
 

@@ -155,7 +155,7 @@ def check_port(service: Service) -> None:
     """
     if port_in_use(service.host, service.port):
         raise EnvironmentUnready(
-            f"Port {service.port}, meant for the {service.name}, is in use.",
+            f"Port {service.port} of the {service.name} is already in use.",
             next_step=f"Stop what uses it, or set TWINSET_{service.name.upper()}_PORT to a free port.",
         )
 
@@ -178,7 +178,7 @@ def await_ready(service: Service, settings: Settings, process: subprocess.Popen[
             log = log_of(service, settings)
             raise EnvironmentUnready(
                 f"The {service.name} {what}. The end of {log}:\n{logfile.tail(log, 15)}",
-                next_step="`make doctor` may know more.",
+                next_step="`make doctor` may show more.",
             )
         time.sleep(0.1)
 

@@ -51,7 +51,7 @@ def arrange_gallery(
     is_known = gallery_map.ids[places] == ids
     if not is_known.any():
         raise ProjectionError(
-            "The map shows none of the products that the index holds now.", next_step="Draw the map again."
+            "The map shows none of the products in the present index.", next_step="Draw the map again."
         )
     positions = on_map[places].copy()
     fresh = np.flatnonzero(~is_known)

@@ -93,8 +93,8 @@ def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: 
 def _check_vectors(vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         raise ProjectionError(
-            "The index holds embeddings that are no numbers.",
-            next_step="Train the model anew, with a lower learning rate, and build its index.",
+            "The index contains embeddings that are not finite.",
+            next_step="Retrain the model with a lower learning rate and rebuild its index.",
         )
 
 
@@ -155,6 +155,6 @@ def _check_still_there(folder: Path, key: str, options: ProjectionOptions) -> No
     try:
         now = bundle.read_manifest(folder)
     except (BundleError, OSError) as error:
-        raise BundleError(f"{folder.name} was deleted meanwhile.", next_step="Choose another model.") from error
+        raise BundleError(f"{folder.name} was deleted in the meantime.", next_step="Choose another model.") from error
     if key_of(now, options) != key:
-        raise BundleError(f"{folder.name} was indexed anew meanwhile.", next_step=again)
+        raise BundleError(f"{folder.name} was re-indexed in the meantime.", next_step=again)

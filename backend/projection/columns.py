@@ -35,7 +35,7 @@ TITLES = {
 }
 NONE = "None"  # what a product without a value is shown as
 _STORED = ("product_id", "label", "title", *FACETS, "price")
-_FLAG_TITLES = {"low_information": "Little to see", "odd_aspect": "Odd shape", "odd_size": "Odd size"}
+_FLAG_TITLES = {"low_information": "Almost nothing visible", "odd_aspect": "Unusual shape", "odd_size": "Unusual size"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,7 @@ def selection(folder: Path, short: str) -> tuple[str, ...]:
     """
     path = folder / SELECTIONS / f"{short}.json"
     if not _SHORT.fullmatch(short) or not path.is_file():
-        raise ProjectionError(
-            "The selection that this link names is not kept any more.", next_step="Select the products again."
-        )
+        raise ProjectionError("The selection in this link is no longer stored.", next_step="Select the products again.")
     return tuple(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -158,8 +156,8 @@ def listed(ids: Sequence[str], labels: Sequence[str]) -> tuple[ListedProduct, ..
 def _check(saved: SavedList) -> None:
     if not _NAME.fullmatch(saved.name):
         raise ProjectionError(
-            f"{saved.name[:60]!r} cannot be the name of a list.",
-            next_step="Use letters, digits, blanks, hyphens and underscores, 60 at most.",
+            f"{saved.name[:60]!r} is not a valid list name.",
+            next_step="Use up to 60 letters, digits, spaces, hyphens and underscores.",
         )
     if saved.kind not in LIST_KINDS:
         raise ProjectionError(f"There is no kind of list {saved.kind!r}.", next_step=f"Use {', '.join(LIST_KINDS)}.")

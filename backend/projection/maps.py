@@ -117,7 +117,7 @@ def key_of(manifest: Manifest, options: ProjectionOptions) -> str:
     """
     if manifest.index is None or bundle.VECTORS not in manifest.files:
         raise ProjectionError(
-            f"{manifest.name} has no index yet, and a map shows the index.",
+            f"{manifest.name} has no index yet; a map needs one.",
             next_step="Build it: `python -m backend index`.",
         )
     parts = {
@@ -164,7 +164,7 @@ def load_map(folder: Path, key: str) -> GalleryMap:
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ProjectionError(f"The map {key} of {folder.name} cannot be read.", next_step=_NEXT) from error
     if not len(found.ids) == info.size == found.graph.size == len(found.positions[2]) == len(found.positions[3]):
-        raise ProjectionError(f"The map {key} of {folder.name} is not of one piece.", next_step=_NEXT)
+        raise ProjectionError(f"The files of map {key} of {folder.name} do not belong together.", next_step=_NEXT)
     return found
 
 

@@ -44,7 +44,7 @@ class ProjectionOptions:
         """
         if self.engine not in ENGINES:
             raise ProjectionError(
-                f"There is no engine {str(self.engine)[:60]!r} for maps.", next_step=f"Use {' or '.join(ENGINES)}."
+                f"There is no map engine {str(self.engine)[:60]!r}.", next_step=f"Use {' or '.join(ENGINES)}."
             )
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)

@@ -84,7 +84,7 @@ class Reading:
         """
         if not self.drawn.info.is_of(self.manifest):
             raise ProjectionError(
-                "The index was built anew since the map was drawn, and its neighbours are of before.",
+                "The index was rebuilt after the map was drawn, so the map's neighbours are out of date.",
                 next_step="Draw the map again.",
             )
         return self.drawn.graph
@@ -95,7 +95,7 @@ class Reading:
         if at == len(self.ids) or self.ids[at] != product_id:
             raise ProjectionError(
                 f"The gallery of {self.model} has no product {product_id[:60]}.",
-                next_step="Choose one that can be found; products of the test split are in no gallery.",
+                next_step="Choose a searchable product; products of the test split are not in the gallery.",
             )
         return at
 
@@ -119,7 +119,7 @@ class Reading:
         length = float(np.linalg.norm(vector))
         if not length > 0:
             raise ProjectionError(
-                "The products chosen lie opposite each other, and have no mean.", next_step="Choose fewer."
+                "The chosen products point in opposite directions, so they have no mean.", next_step="Choose fewer."
             )
         allowed = None
         if but is not None:
@@ -142,7 +142,7 @@ class Reading:
         """
         if answered_by != self.model:
             raise ProjectionError(
-                f"The endpoint answers with {answered_by}, and this is a map of {self.model}.",
+                f"The endpoint serves {answered_by}, but this is a map of {self.model}.",
                 next_step=f"Deploy {self.model}, or choose {answered_by} here.",
             )
         found = self.drawn

@@ -69,8 +69,8 @@ def reduce(
     """
     if np.ptp(vectors, axis=0).max(initial=0.0) < 1e-6:
         raise ProjectionError(
-            "All products have the same embedding, so that there is nothing to draw.",
-            next_step="The model has not learnt anything: train it anew, and look at its loss while it learns.",
+            "All products have the same embedding, so there is nothing to draw.",
+            next_step="The model has not learnt anything: retrain it and watch the loss.",
         )
     progress.report(0, 1, note="weighing neighbours")
     components = principal_components(vectors, max(dimensions))

@@ -60,7 +60,7 @@ def drawn(subject: Subject, *, threads: int, progress: Progress) -> Drawing:  # 
                 found[size] = _awaited(process, bar, span)
     except LimitExceeded as error:
         raise ProjectionError(
-            "umap-learn was ended by the system before the map was drawn, perhaps because memory ran out.",
+            "The system stopped umap-learn before the map was drawn, possibly because it ran out of memory.",
             next_step="Close other programs, or draw the map with Twinset's engine.",
         ) from error
     return _as_drawing(found)

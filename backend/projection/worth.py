@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRUST_NEIGHBOURS = 15
 VOTERS = 10
 SAMPLED = 2_000  # products asked of a larger gallery; the standard error of both figures is then below 0.01
-TOO_FEW = "There are too few products to say how far this map can be trusted."
+TOO_FEW = "There are too few products to assess how faithful this map is."
 _BLOCK = 200
 
 

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
 _PROOF = "proof.json"
 _LONGEST_PROOF = 1_000_000  # bytes
-_PURPOSE = (
-    "Finds the products of a catalogue that look like a photo. Its figures hold for photos like that catalogue's own; "
-    "it was not made to recognise people, brands or forgeries."
-)
+_PURPOSE = "Finds the products of a catalogue that look like a photo. Its figures apply to photos like those of that catalogue; it is not designed to recognise people, brands or forgeries."
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +209,4 @@ def _figures(card: ModelCard) -> list[str]:
         rows = [f"- {name}: {v:.4f} [{low:.4f}, {high:.4f}]" for name, (v, low, high) in sorted(card.rates.items())]
         return [head, "", *rows]
     rows = [f"- {name}: {value:.4f}" for name, value in sorted(card.metrics.items())]
-    return rows or ["It was not evaluated."]
+    return rows or ["It has not been evaluated."]

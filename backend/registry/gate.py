@@ -52,23 +52,21 @@ def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Chec
         return Check(METRICS, passed=True, says=says)
     mine, theirs = _evaluated(settings, candidate), _evaluated(settings, champion)
     if mine is None:
-        return Check(
-            METRICS, passed=False, says="It was not evaluated with this index, so nothing says it is no worse."
-        )
+        return Check(METRICS, passed=False, says="It was not evaluated with this index, so it may be worse.")
     if theirs is None:
-        return Check(METRICS, passed=True, says="The champion was not evaluated, so there is nothing to compare with.")
+        return Check(METRICS, passed=True, says="The champion was not evaluated, so no comparison is possible.")
     return _compared(theirs, mine)
 
 
 def _needs_no_figures(candidate: Manifest, champion: Manifest) -> str:
     """Say why a candidate is not compared with the champion by figures; empty where it has to be."""
     if candidate.catalogue.name != champion.catalogue.name:
-        searched = f"It searches {candidate.catalogue.name} and the champion {champion.catalogue.name}"
-        return f"{searched}: figures of two catalogues are not compared."
+        searched = f"It searches {candidate.catalogue.name}, the champion {champion.catalogue.name}"
+        return f"{searched}: figures of different catalogues cannot be compared."
     if _is_same(candidate, champion):
-        return "Network and index are the champion's own."
+        return "Its network and index are the same as the champion's."
     is_refreshed = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
-    return "The network is the champion's own; only its products are others." if is_refreshed else ""
+    return "Its network is the same as the champion's; only the products differ." if is_refreshed else ""
 
 
 def _compared(champion: Path, candidate: Path) -> Check:
@@ -118,7 +116,7 @@ def _fidelity(manifest: Manifest) -> Check:
     if not measured:
         return Check(FIDELITY, passed=True, says="The fidelity of the index was not measured.")
     name, least = min(measured.items(), key=lambda item: item[1])
-    says = f"{name} is {least:.4f}, and {LEAST_FIDELITY} is asked."
+    says = f"{name} is {least:.4f}; at least {LEAST_FIDELITY} is required."
     return Check(FIDELITY, passed=least >= LEAST_FIDELITY, says=says)
 
 
@@ -141,9 +139,9 @@ def replay_on(settings: Settings, folder: Path) -> list[Replayed]:
 def _golden(replayed: Sequence[Replayed]) -> Check:
     failures, asked = [one.says for one in replayed if not one.passed], len(replayed)
     if not asked:
-        return Check(GOLDEN, passed=True, says="No golden query was approved for its catalogue.")
+        return Check(GOLDEN, passed=True, says="There are no golden queries for its catalogue.")
     if not failures:
-        return Check(GOLDEN, passed=True, says=f"All {asked} are answered as approved.")
+        return Check(GOLDEN, passed=True, says=f"All {asked} give the approved answer.")
     rest = f" And {len(failures) - _SHOWN} more." if len(failures) > _SHOWN else ""
-    says = f"{len(failures)} of {asked} are not answered as approved: {' '.join(failures[:_SHOWN])}{rest}"
+    says = f"{len(failures)} of {asked} do not give the approved answer: {' '.join(failures[:_SHOWN])}{rest}"
     return Check(GOLDEN, passed=False, says=says)

@@ -78,7 +78,7 @@ def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
     if not 1 <= query.k <= MAX_K or len(query.products) > query.k:
         raise RegistryError(
             f"{len(query.products)} products cannot be among the first {query.k} answers.",
-            next_step=f"Expect fewer products, or look at more answers, up to {MAX_K}.",
+            next_step=f"Expect fewer products, or check more answers, up to {MAX_K}.",
         )
     kept = {**asdict(query), "approved_at": query.approved_at or datetime.now(UTC).isoformat(timespec="seconds")}
     found = GoldenQuery(**kept)
@@ -152,7 +152,7 @@ def _judged(query: GoldenQuery, answer: Recommendation, held: set[str]) -> Repla
     if query.labels and label not in query.labels:
         said.append(f"the nearest product is {label or 'nothing'} instead of {' or '.join(query.labels)}")
     gone = len(query.products) - len(there)
-    note = f" {gone} of its products left the gallery." if gone else ""
+    note = f" {gone} of its products are no longer in the gallery." if gone else ""
     says = f"{query.name}: {' and '.join(said)}." if said else f"{query.name}: as approved."
     return Replayed(query.id, query.name, not said, says + note)
 
@@ -177,5 +177,5 @@ def _read(path: Path) -> GoldenQuery:
 def _damaged(path: Path) -> RegistryError:
     return RegistryError(
         f"The golden query {path.name} is damaged.",
-        next_step=f"Approve that answer again, or give it up: `python -m backend golden remove {path.stem}`.",
+        next_step=f"Approve that answer again, or remove it: `python -m backend golden remove {path.stem}`.",
     )

@@ -92,7 +92,9 @@ def _standing(model: Any, ours: set[int]) -> dict[str, int]:
         if found is not None:
             stands[alias] = found
             if found != int(number):
-                _log.warning("%s was moved to version %s, which is not ours: version %s counts", alias, number, found)
+                _log.warning(
+                    "%s was moved to version %s, which is not trusted: version %s is used", alias, number, found
+                )
     return stands
 
 

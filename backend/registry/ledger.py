@@ -157,7 +157,7 @@ def read_ledger(home: Path, name: str) -> Ledger:
         found = _read(raw)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(
-            f"{LEDGER} is damaged.", next_step="Write it anew: `python -m backend models list`."
+            f"{LEDGER} is damaged.", next_step="Recreate it: `python -m backend models list`."
         ) from error
     return found if found.name == name else Ledger(name)
 
@@ -184,7 +184,7 @@ def _parsed(read: Callable[[], T]) -> T:
 
 
 def _unreadable() -> RegistryError:
-    return RegistryError("What the registry keeps of a version is damaged.", next_step="Deploy the model again.")
+    return RegistryError("The registry's record of a version is damaged.", next_step="Deploy the model again.")
 
 
 def _read(raw: dict[str, Any]) -> Ledger:

@@ -33,13 +33,13 @@ def bundle_in(model_folder: Path) -> Path:
         named = Path(yaml.safe_load(text)["flavors"]["python_function"]["artifacts"]["bundle"]["path"])
     except (OSError, KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BundleError(
-            f"The registered model is not to be found at {model_folder}.", next_step="Deploy the model again."
+            f"The registered model was not found at {model_folder}.", next_step="Deploy the model again."
         ) from error
     folder = model_folder / named
     steps = [folder, *folder.parents[: len(named.parts) - 1]]
     if named.is_absolute() or ".." in named.parts or any(step.is_symlink() for step in steps):
         raise BundleError(
-            f"The registered model at {model_folder} names a folder outside of itself.",
+            f"The registered model at {model_folder} refers to a folder outside itself.",
             next_step="Deploy the model again.",
         )
     return folder

@@ -50,7 +50,7 @@ def register_bundle(settings: Settings, folder: Path, *, progress: Progress) -> 
     with open_store(settings) as client, registering(client, settings) as work:
         run_id = _run_for(client, settings, manifest, work)
         model_uri = _log(client, run_id, settings, folder, manifest, work)
-        progress.report(1, 3, note="Trying it in a process of its own")
+        progress.report(1, 3, note="Testing it in a separate process")
         try_in_fresh_process(settings, model_uri, progress)
         progress.report(2, 3, note="Registering it")
         number = _register(client, settings, folder, manifest, model_uri, run_id)

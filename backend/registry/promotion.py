@@ -61,7 +61,7 @@ def promote(
     """
     reason = reason.strip()[:_LONGEST_REASON]
     with open_store(settings) as client:
-        progress.report(0, 2, note=f"Asking the gate about version {number}")
+        progress.report(0, 2, note=f"Running the gate for version {number}")
         version, folder = fetch(client, settings, version_numbered(client, settings, number), alias)
         before, champion = _present(client, settings, alias)
         if alias == CHAMPION and not (replace_catalogue or reason):
@@ -95,7 +95,7 @@ def _require_same(ledger: Ledger, catalogue: str) -> None:
     if searched := ledger.replaced_by(catalogue):
         raise PromotionRefused(
             f"This would replace the {searched} catalogue by {catalogue}: every answer would come from {catalogue}.",
-            next_step="If it should, deploy it on the Deploy page, which asks first, or add `--replace-catalogue`.",
+            next_step="If it should, deploy it on the Deploy page, which asks for confirmation, or add `--replace-catalogue`.",
         )
 
 
@@ -136,9 +136,9 @@ def _present(client: MlflowClient, settings: Settings, alias: str) -> tuple[int 
 def _refused(number: int, alias: str, checks: tuple[Check, ...]) -> PromotionRefused:
     failed = " ".join(f"{check.name.capitalize()}: {check.says}" for check in checks if not check.passed)
     return PromotionRefused(
-        f"Version {number} does not become {alias}. {failed}",
+        f"Version {number} was not made {alias}. {failed}",
         next_step=(
-            "Mend it, or promote it all the same by giving a reason: on the Deploy page under Versions, or by "
+            "Fix it, or promote it anyway with a reason: on the Deploy page under Versions, or by "
             f"`python -m backend models promote {number} --reason …`."
         ),
     )

@@ -58,8 +58,8 @@ def _noted(path: Path) -> str:
         return read_plain(path, _LONGEST_PATH).decode()
     except (OSError, ValueError) as error:
         raise RegistryError(
-            f"{path} does not say where the artifacts were.",
-            next_step="Write the path of the folder `artifacts` of this home into it, as it was when it last worked.",
+            f"{path} does not contain the path of the artifacts.",
+            next_step="Write into it the path that this home's `artifacts` folder had when it last worked.",
         ) from error
 
 

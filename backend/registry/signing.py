@@ -61,7 +61,7 @@ def check_ours(settings: Settings, version: Any) -> None:
     expected = _signature(key, version.name, int(version.version), version.tags.get(MANIFEST_TAG, ""))
     if hmac.compare_digest(signed.encode(), expected.encode()):
         return
-    why = "is signed with another key, or was tampered with" if signed else "was not registered by Twinset"
+    why = "is signed with another key or was tampered with" if signed else "was not registered by Twinset"
     raise NotOurs(
         f"Version {version.version} of {version.name} {why}, and is not loaded.",
         next_step=(
@@ -92,8 +92,8 @@ def _key(settings: Settings) -> bytes:
         given = settings.registry_key.reveal().encode()
         if len(given) < _KEY_BYTES:
             raise SettingsError(
-                f"TWINSET_REGISTRY_KEY has {len(given)} characters, and needs {_KEY_BYTES}.",
-                next_step=f"Copy the content of the file {KEY_FILE} of the home folder that has it.",
+                f"TWINSET_REGISTRY_KEY has {len(given)} characters but needs {_KEY_BYTES}.",
+                next_step=f"Copy the content of the file {KEY_FILE} from the home folder that has it.",
             )
         return given
     path = settings.home / KEY_FILE
@@ -103,7 +103,7 @@ def _key(settings: Settings) -> bytes:
         return read_plain(path, _LONGEST_KEY).strip()
     except OSError as error:
         raise RegistryError(
-            f"The key {path} cannot be read or made: {error.strerror}.",
+            f"The key {path} cannot be read or created: {error.strerror}.",
             next_step="Let this user read and write the home folder, or set TWINSET_REGISTRY_KEY.",
         ) from error
 
@@ -128,7 +128,7 @@ def _adopt(settings: Settings, key: bytes) -> None:
             if is_ours:
                 signed = _signature(key, found.name, int(found.version), sha256)
                 client.set_model_version_tag(found.name, found.version, SIGNATURE_TAG, signed)
-            said = "is signed now" if is_ours else "is not known to be ours, and is served no more"
+            said = "is now signed" if is_ours else "is not trusted and is no longer served"
             _log.warning("version %s of %s, from before versions were signed, %s", found.version, found.name, said)
 
 

@@ -47,16 +47,16 @@ def try_in_fresh_process(settings: Settings, model_uri: str, progress: Progress)
     """Load a logged model from the store in a process of its own, somewhere else, and have it answer its example.
 
     Raises:
-        BundleError: It does not load, or its answer is none.
+        BundleError: It does not load, or its answer is invalid.
         Cancelled: The user asked to stop.
     """
     report = _report(settings, model_uri, progress)
     problem = report.get("error")
     if problem is None and not (set(report["columns"]) >= _EXPECTED and report["rows"] and report["finite"]):
-        problem = "its answer is none"
+        problem = "its answer is invalid"
     if problem is not None:
         raise BundleError(
-            f"The model does not answer in a process of its own, and is not registered: {problem}",
+            f"The model does not work in a separate process and was not registered: {problem}",
             next_step="Train or index it again; the log has the details.",
         )
 

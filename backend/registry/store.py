@@ -121,6 +121,6 @@ def _translated(uri: str, home: Path) -> Iterator[None]:
             raise known from error
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RegistryError(
-            f"MLflow could not do it: {said}",
-            next_step=f"Is the store at {uri} reachable and intact?",
+            f"The MLflow operation failed: {said}",
+            next_step=f"Check that the store at {uri} is reachable and intact.",
         ) from error

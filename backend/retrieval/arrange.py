@@ -53,7 +53,7 @@ def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArr
     """
     if weights and len(weights) != len(liked):
         raise RetrievalError(
-            f"There are {len(weights)} weights for {len(liked)} pictures.", next_step="Give one weight a picture."
+            f"There are {len(weights)} weights for {len(liked)} pictures.", next_step="Give one weight per picture."
         )
     if len(liked) == 1:
         only: NDArray[np.float32] = liked[0]
@@ -71,9 +71,7 @@ def away_from(wanted: NDArray[np.float32], unliked: NDArray[np.float32]) -> NDAr
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
     length = float(np.linalg.norm(vector))
     if length < _SHORTEST:
-        raise RetrievalError(
-            "The pictures are so different that nothing lies between them.", next_step="Ask about fewer at once."
-        )
+        raise RetrievalError("The pictures are too different to combine.", next_step="Use fewer at once.")
     found: NDArray[np.float32] = (vector / length).astype(np.float32)
     return found
 

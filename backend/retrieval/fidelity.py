@@ -144,7 +144,7 @@ def _check(k: int, queries: int, size: int) -> None:
     if not 1 <= k <= size:
         raise RetrievalError(f"k must be in 1..{size}, got {k}.", next_step="For example 10.")
     if not QUERIES[0] <= queries <= QUERIES[1]:
-        raise RetrievalError(f"Ask {QUERIES[0]} to {QUERIES[1]:,} queries, not {queries}.")
+        raise RetrievalError(f"Use {QUERIES[0]} to {QUERIES[1]:,} queries, not {queries}.")
 
 
 def _fidelity(index: Index, exact: Index, asked: NDArray[np.float32], k: int, progress: Progress) -> float:
@@ -153,7 +153,7 @@ def _fidelity(index: Index, exact: Index, asked: NDArray[np.float32], k: int, pr
         progress.check_cancelled()
         part = asked[start : start + _BATCH]
         found += share_found(index.search(part, k=k).positions, exact.search(part, k=k).positions) * len(part)
-        progress.report(min(start + _BATCH, len(asked)), len(asked), unit="queries", note="Asking both kinds")
+        progress.report(min(start + _BATCH, len(asked)), len(asked), unit="queries", note="Querying both kinds")
     return found / len(asked)
 
 

@@ -49,7 +49,7 @@ def _read(name: str, value: FilterValue) -> Any:
 def _texts(name: str, value: FilterValue) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) for text in texts):
-        raise RetrievalError(f"The filter {name} needs a text.", next_step=f"Write it as {name}=… with a value.")
+        raise RetrievalError(f"The filter {name} needs a text value.", next_step=f"Write it as {name}=… with a value.")
     return tuple(texts)
 
 
@@ -66,5 +66,5 @@ def _number(name: str, value: FilterValue) -> float:
 def _flag(name: str, value: FilterValue) -> bool:
     flag = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
     if flag is None:
-        raise RetrievalError(f"The filter {name} is either true or false.", next_step=f"Write it as {name}=true.")
+        raise RetrievalError(f"The filter {name} must be true or false.", next_step=f"Write it as {name}=true.")
     return flag

@@ -56,11 +56,11 @@ class InvocationParams:
         """
         known = tuple(asdict(cls()))
         if raw.keys() - set(known):
-            raise _bad("bad_params", "params holds something that is not a parameter.", f"Use {', '.join(known)}.")
+            raise _bad("bad_params", "params contains an unknown parameter.", f"Use {', '.join(known)}.")
         for name, choices in _CHOICES.items():
             if name in raw and raw[name] not in choices:
                 named = " or ".join(f'"{choice}"' for choice in choices)
-                raise _bad("bad_params", f"{name} has a value it cannot have.", f"Use {named}.")
+                raise _bad("bad_params", f"{name} has an invalid value.", f"Use {named}.")
         Region.read(raw.get("region", ""))
         return cls(**{**raw, "k": read_k(raw.get("k", DEFAULT_K))})
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 _EMBEDDED_AT_ONCE = 64
-NOTHING_SHOWN = "The picture is one even surface: there is nothing on it to go by."
+NOTHING_SHOWN = "The picture is a uniform surface, so there is nothing to compare."
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
 
@@ -286,10 +286,10 @@ def _check_fit(manifest: Manifest, embedder: Embedder, index: Index, gallery: Ga
     size = None if manifest.index is None else manifest.index.size
     if not (size == index.size == gallery.size and embedder.size == index.dimensions == manifest.embedding_size):
         raise BundleError(
-            f"{manifest.name} does not hold together: its manifest names {size} items of "
+            f"{manifest.name} is inconsistent: its manifest has {size} items of "
             f"{manifest.embedding_size} dimensions, the index has {index.size} of {index.dimensions}, "
             f"the gallery {gallery.size}, the network gives {embedder.size}.",
             next_step="Build the index of this model again.",
         )
     if embedder.spec != manifest.pixels:
-        raise BundleError(f"The network of {manifest.name} sees other pixels than its manifest says.")
+        raise BundleError(f"The network of {manifest.name} expects a different input size than its manifest states.")

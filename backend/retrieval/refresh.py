@@ -106,7 +106,7 @@ def refresh_gallery(
         fresh = _fresh_rows(snapshot, network, changes, folder, progress)
         removed = _merge(folder, place, fresh, changes, progress)
         if not pq.read_metadata(place / bundle.GALLERY).num_rows:
-            raise RetrievalError("No product would be left in the gallery.", next_step="Look at the catalogue's page.")
+            raise RetrievalError("No product would be left in the gallery.", next_step="Check the Catalogue page.")
         complete = described(place, info.kind, GALLERY_SPLITS, snapshot.ref, generation=info.generation + 1)
         put_in_place(folder, place, complete, moved=len(fresh.vectors) + removed, progress=progress)
     embedded = len(fresh.vectors)
@@ -124,8 +124,7 @@ def _refreshable(manifest: Manifest, snapshot: Snapshot) -> IndexInfo:
         raise RetrievalError(f"{manifest.name} has no index yet.", next_step="Build it: `python -m backend index`.")
     if info.catalogue.name != snapshot.name or info.catalogue.version > snapshot.version:
         raise RetrievalError(
-            f"The index of {manifest.name} was made from {info.catalogue.name} version {info.catalogue.version}, and "
-            f"cannot be brought to {snapshot.name} version {snapshot.version}.",
+            f"The index of {manifest.name} was built from {info.catalogue.name} version {info.catalogue.version} and cannot be updated to {snapshot.name} version {snapshot.version}.",
             next_step=_REBUILD,
         )
     return info

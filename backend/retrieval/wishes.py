@@ -50,13 +50,9 @@ class Wishes:
         if not 0.0 <= self.diversity <= 1.0:
             raise RetrievalError("diversity must be between 0 and 1.", next_step="For example diversity=0.3.")
         if self.collapse not in COLLAPSES:
-            raise RetrievalError(
-                "collapse has a value it cannot have.", next_step=f"Use one of {', '.join(COLLAPSES)}."
-            )
+            raise RetrievalError("collapse has an invalid value.", next_step=f"Use one of {', '.join(COLLAPSES)}.")
         if len(self.like) + len(self.unlike) > MAX_PRODUCTS:
-            raise RetrievalError(
-                f"More than {MAX_PRODUCTS} products are named in one question.", next_step="Name fewer."
-            )
+            raise RetrievalError(f"More than {MAX_PRODUCTS} products are named in one query.", next_step="Name fewer.")
 
     @property
     def is_plain(self) -> bool:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from backend.retrieval.closeness import Closeness
 
-NOTHING_CLOSE = (
-    "Nothing close: no product looks enough like this to be called a match. These are the nearest there are."
-)
+NOTHING_CLOSE = "Nothing close: no product looks similar enough. These are the nearest ones."
 NOT_CLOSE: Closeness = "not close"
 _FLOAT_HEX = 8  # hex digits of a float32
 _HEX_DIGITS = frozenset("0123456789abcdef")
@@ -133,7 +131,7 @@ def _from_hex(text: str, shape: tuple[int, int, int] | None) -> NDArray[np.uint8
     values = np.frombuffer(bytes.fromhex(text), dtype="<f4")
     shape = shape or _square(values.size)
     if values.size != math.prod(shape):
-        raise _unreadable(f"It has {values.size} values, not those of {shape}.")
+        raise _unreadable(f"It has {values.size} values, which does not fit {shape}.")
     if not np.all((values >= 0) & (values <= 1)):
         raise _unreadable("Its values are not in [0, 1].")
     pixels: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
@@ -145,7 +143,7 @@ def _square(values: int) -> tuple[int, int, int]:
         side = math.isqrt(values // channels)
         if side * side * channels == values:
             return (side, side, channels)
-    raise _unreadable(f"Its {values} values make no square picture; give the shape.")
+    raise _unreadable(f"Its {values} values do not form a square picture; give the shape.")
 
 
 def _unreadable(why: str) -> EndpointRejected:

@@ -178,7 +178,7 @@ def _rejection(response: requests.Response, body: dict[str, Any] | None) -> Endp
     told = failure_of(body)
     if told is None:
         return EndpointRejected(
-            f"What answers at this address with status {response.status_code} is not a Twinset endpoint.",
+            f"The server at this address (status {response.status_code}) is not a Twinset endpoint.",
             code="not_an_endpoint",
             status=response.status_code,
             next_step="Check TWINSET_ENDPOINT_URL.",
@@ -193,10 +193,10 @@ def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
         return read(body)
     except (KeyError, TypeError, ValueError) as error:
         raise EndpointRejected(
-            "The endpoint's answer is not one this program understands.",
+            "The endpoint's answer has an unknown form.",
             code="bad_answer",
             status=502,
-            next_step="Restart the endpoint, so that both are of one version.",
+            next_step="Restart the endpoint so that both have the same version.",
         ) from error
 
 

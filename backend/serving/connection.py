@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 64_000
 WITHIN_S = 10.0  # for a whole header, for the rest of a body that is not needed, and for a client to take its answer
 _TO_READ_S = 1.0  # that a refused client has for reading why
-_STEP = "Send the whole header at once, and nothing in it that docs/reference/endpoint.md does not name."
+_STEP = "Send the whole header at once, with only the fields that docs/reference/endpoint.md lists."
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
             super().data_received(data[:room])
             data = data[room:]
             if self._silent_bytes >= HEADER_BYTES:
-                message = f"The header has more than {HEADER_BYTES // 1000} kB."
+                message = f"The header is larger than {HEADER_BYTES // 1000} kB."
                 self._refuse("header_too_large", message, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:

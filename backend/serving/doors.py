@@ -97,6 +97,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         "This host name is not served here.",
         code="unknown_host",
         status=MISDIRECTED,
-        next_step="Use the server's own name, or have whoever runs it add this one to TWINSET_ALLOWED_HOSTS.",
+        next_step="Use the server's own name, or ask its administrator to add this one to TWINSET_ALLOWED_HOSTS.",
     )
     await error_response(error)(scope, receive, send)

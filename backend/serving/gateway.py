@@ -199,7 +199,7 @@ class _Gateway:
         """Answer MLflow's scoring protocol."""
         if media_type(request) != routes.JSON:
             raise EndpointRejected(
-                "This address takes JSON only.",
+                "This address accepts only JSON.",
                 code="bad_content_type",
                 status=415,
                 next_step="Send the header `Content-Type: application/json`.",

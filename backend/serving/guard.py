@@ -146,10 +146,10 @@ class Guard:
         caller.name = entry.name
         if not entry.may(self._needs.get(scope["path"], "all")):
             raise EndpointRejected(
-                "This token is not meant for this address.",
+                "This token's scope does not cover this address.",
                 code="out_of_scope",
                 status=403,
-                next_step="Ask whoever runs the endpoint for a token of another scope.",
+                next_step="Ask the endpoint's administrator for a token with another scope.",
             )
         self._pace.admit(entry.name)
         if entry.sha256 and self._tokens.is_use_due(entry.name):
@@ -160,7 +160,7 @@ class Guard:
         try:
             self._tokens.note_use(name)
         except (OSError, SettingsError) as error:
-            _log.warning("the last use of the token %s was not noted: %s", name, error)
+            _log.warning("the last use of the token %s was not recorded: %s", name, error)
 
     def _holder(self, token: str) -> TokenEntry | None:
         known = self._tokens.find(token)
@@ -191,7 +191,9 @@ def error_response(error: WorkbenchError) -> JSONResponse:
 def _refusal(error: BaseException) -> WorkbenchError:
     """Return what a caller is told of an error."""
     if isinstance(error, asyncio.CancelledError):  # nothing else cancels an answer that has not begun
-        return EndpointRejected("The endpoint is ending.", code="ending", status=503, next_step="Try again soon.")
+        return EndpointRejected(
+            "The endpoint is shutting down.", code="ending", status=503, next_step="Try again soon."
+        )
     if isinstance(error, MemoryError):  # of this request alone: what it held is free again
         _log.error("out of memory", exc_info=error)
         return EndpointRejected(

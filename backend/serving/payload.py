@@ -76,14 +76,14 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
         values.setdefault(name, []).append(value)
     known = tuple(parameter.name for parameter in QUESTION)
     if values.keys() - set(known):
-        raise _bad("unknown_parameter", "There is a query parameter that is not known.", f"Use {', '.join(known)}.")
+        raise _bad("unknown_parameter", "There is an unknown query parameter.", f"Use {', '.join(known)}.")
     for name, several in values.items():
         if len(several) > 1 and name not in SEVERAL:
             raise _bad("bad_parameter", f"{name} is given more than once.", "Give it once.")
     k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
     include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
     if include is None:
-        raise _bad("bad_parameter", "include_images is either true or false.", "Write include_images=true.")
+        raise _bad("bad_parameter", "include_images must be true or false.", "Write include_images=true.")
     region = Region.read(values.pop("region", [""])[0])
     wishes = {name: values.pop(name) for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name in values}
     filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
@@ -99,8 +99,8 @@ def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:
     if not like or len(like) + len(unlike) > MAX_PICTURES:
         raise _bad(
             "bad_form",
-            f"The form holds {len(like)} files to ask about and {len(unlike)} to stay away from.",
-            f"Send one or more to ask about, and {MAX_PICTURES} in all at most.",
+            f"The form contains {len(like)} files to search for and {len(unlike)} to move away from.",
+            f"Send at least one to search for, and at most {MAX_PICTURES} in total.",
         )
     return Pictures(tuple(like), tuple(unlike))
 
@@ -140,13 +140,15 @@ def read_invocation(body: bytes, *, max_rows: int) -> Invocation:
     formats = [name for name in FORMATS if name in request]
     if len(formats) != 1 or request.keys() - {*formats, "params"}:
         raise _bad(
-            "bad_format", f"The request must hold exactly one of {', '.join(FORMATS)}, and may hold params.", _EXAMPLE
+            "bad_format",
+            f"The request must contain exactly one of {', '.join(FORMATS)}, and may contain params.",
+            _EXAMPLE,
         )
     texts = _READERS[formats[0]](request[formats[0]])
     if not texts:
-        raise _bad("no_rows", "The request holds no picture.", _EXAMPLE)
+        raise _bad("no_rows", "The request contains no picture.", _EXAMPLE)
     if len(texts) > max_rows:
-        raise _too_many_rows(f"The request holds {len(texts):,} pictures, more than the {max_rows:,} allowed.")
+        raise _too_many_rows(f"The request contains {len(texts):,} pictures; at most {max_rows:,} are allowed.")
     params = request.get("params")
     if params is not None and not isinstance(params, dict):
         raise _bad("bad_params", "params must be an object.", _EXAMPLE)
@@ -169,7 +171,7 @@ def check_answer_size(asked: Invocation, spec: PixelSpec) -> None:
     size = answer_bytes(asked, spec)
     if size > MAX_ANSWER_BYTES:
         raise EndpointRejected(
-            f"The answer would have {size / 1e6:,.0f} MB, more than the {MAX_ANSWER_BYTES / 1e6:,.0f} allowed.",
+            f"The answer would have {size / 1e6:,.0f} MB; at most {MAX_ANSWER_BYTES / 1e6:,.0f} are allowed.",
             code="answer_too_large",
             status=413,
             next_step="Send fewer pictures at once, ask for a smaller k, or leave out the images.",
@@ -184,9 +186,9 @@ def _check_values(body: bytes, max_rows: int) -> None:
     """
     most = _VALUES_PER_ROW * max_rows + _OTHER_VALUES
     if body.count(b",") > most:
-        raise _too_many_rows(f"The request holds more values than the {max_rows:,} pictures allowed need.")
+        raise _too_many_rows(f"The request contains more values than the {max_rows:,} allowed pictures need.")
     if body.count(b"[") + body.count(b"{") > most:
-        raise _bad("bad_json", "The body is not JSON of this protocol: it has too many levels.", _EXAMPLE, status=400)
+        raise _bad("bad_json", "The body is not JSON of this protocol: it is nested too deeply.", _EXAMPLE, status=400)
 
 
 def _too_many_rows(message: str) -> EndpointRejected:

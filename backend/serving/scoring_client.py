@@ -53,11 +53,10 @@ class ScoringClient(EndpointClient):
         """
         if filters or wishes not in (None, Wishes()) or further is not None or region is not None:
             raise EndpointRejected(
-                "The search service that is connected knows no filters and nothing of what Refine holds, and takes "
-                "whole photos only.",
+                "The connected search service supports neither filters nor Refine, and takes only whole photos.",
                 code="no_filters",
                 status=422,
-                next_step="Remove the filters and what Refine holds, and use the whole photo. Or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
+                next_step="Remove the filters, clear Refine and use the whole photo, or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
             )
         rows = self.invoke([image], k=k, include_images="png" if include_images else "")
         return Answer(
@@ -94,10 +93,10 @@ class ScoringClient(EndpointClient):
             EndpointRejected: Always.
         """
         raise EndpointRejected(
-            "This endpoint takes up models by its own rules.",
+            "This endpoint chooses its models itself.",
             code="not_ours",
             status=501,
-            next_step="Change what it serves where it runs.",
+            next_step="Change its model on the machine where it runs.",
         )
 
     @property
@@ -118,7 +117,7 @@ class ScoringClient(EndpointClient):
         if not response.ok or body is None:
             told = body.get("error", body) if body else {}
             message = str(told.get("message", "")) if isinstance(told, dict) else ""
-            reason = message.strip().splitlines()[0][:_LONGEST] if message.strip() else "it gives no reason"
+            reason = message.strip().splitlines()[0][:_LONGEST] if message.strip() else "it gave no reason"
             code = told.get("code") or told.get("error_code") if isinstance(told, dict) else None
             raise EndpointRejected(
                 f"The scoring server answered with status {response.status_code}: {reason}",
@@ -131,7 +130,7 @@ class ScoringClient(EndpointClient):
 
 def _neighbour(row: InvokedRow) -> AnswerNeighbour:
     if row.distance is None or row.similarity is None:
-        raise EndpointRejected(row.error or "The server names no product.", code="image_rejected", status=422)
+        raise EndpointRejected(row.error or "The server's answer has no product id.", code="image_rejected", status=422)
     return AnswerNeighbour(
         rank=row.rank,
         product_id=row.product_id,

@@ -84,7 +84,7 @@ class Showcase:
         served = self._served
         if served is None:
             raise EndpointRejected(
-                f"The endpoint has no model to answer with. {self._reason}",
+                f"The endpoint has no model to serve. {self._reason}",
                 code="no_model",
                 status=503,
                 next_step="Deploy a model: `python -m backend deploy`, or the page Deploy.",

@@ -125,13 +125,13 @@ def _check_tokens(settings: Settings) -> None:
     if own and len(own) < _SHORTEST_TOKEN:
         raise SettingsError(
             f"TWINSET_ENDPOINT_TOKEN has fewer than {_SHORTEST_TOKEN} characters.",
-            next_step='Make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`.',
+            next_step='Create one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`.',
         )
     if is_loopback_host(settings.host):
         ensure_app_token(settings)
     elif not own and not token_store(settings).names():
         raise SettingsError(
-            f"The endpoint would listen on {settings.host}, open to others, without any token.",
+            f"The endpoint would listen on {settings.host}, reachable from other machines, without any token.",
             next_step="Set TWINSET_ENDPOINT_TOKEN, or TWINSET_HOST to 127.0.0.1.",
         )
 
@@ -148,7 +148,7 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.close()
         raise EnvironmentUnready(
             f"The endpoint cannot listen on {host}, port {port}: {error.strerror}.",
-            next_step="Stop what uses the port, or set TWINSET_ENDPOINT_PORT and TWINSET_HOST to what is free.",
+            next_step="Stop what uses the port, or set TWINSET_ENDPOINT_PORT and TWINSET_HOST to a free address.",
         ) from error
     return listener
 

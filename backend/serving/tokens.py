@@ -97,12 +97,13 @@ class TokenStore:
         """
         if not _NAME.fullmatch(name):
             raise SettingsError(
-                "A token's name has letters, digits, dots and dashes, at most 60.", next_step="For example `web-shop`."
+                "A token's name may have up to 60 letters, digits, dots and dashes.",
+                next_step="For example `web-shop`.",
             )
         if scope not in SCOPES:
-            raise SettingsError(f"A token's scope is one of {', '.join(SCOPES)}.", next_step="For example `ask`.")
+            raise SettingsError(f"A token's scope must be one of {', '.join(SCOPES)}.", next_step="For example `ask`.")
         if days is not None and not 0 < days <= MAX_DAYS:
-            raise SettingsError(f"A token is good for up to {MAX_DAYS} days.", next_step="For example 90.")
+            raise SettingsError(f"A token is valid for at most {MAX_DAYS} days.", next_step="For example 90.")
         token, now = secrets.token_urlsafe(_RANDOM_BYTES), self._now()
         until = "" if days is None else _iso(now + timedelta(days=days))
         self._replace(name, TokenEntry(name, _iso(now), _hash(token), scope, until))
@@ -200,7 +201,7 @@ def _iso(moment: datetime) -> str:
 def _unreadable(path: Path) -> SettingsError:
     return SettingsError(
         f"{path.name} is not readable as a list of tokens.",
-        next_step=f"Delete {path}; new tokens are made on the next start.",
+        next_step=f"Delete {path}; new tokens are created on the next start.",
     )
 
 

@@ -22,7 +22,7 @@ BUSY = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S = 5.0
 _FIRST_WAIT_S = 0.2
 _START_IT = "Start it with `make run` or `python -m backend serve`; it may still be starting."
-_LOOK = "Is the address right, and does that server run?"
+_LOOK = "Check the address, and that the server is running."
 
 
 class Transport:

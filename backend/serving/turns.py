@@ -64,7 +64,7 @@ class Turns:
 
     async def _wait(self, name: str, gone: Callable[[], Coroutine[None, None, None]]) -> None:
         if len(self._waiting.get(name, ())) >= self._line:
-            raise _busy("Too many requests wait already.")
+            raise _busy("Too many requests are already waiting.")
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(name, deque()).append(mine)
         watch = asyncio.create_task(gone())

@@ -66,7 +66,7 @@ def _refusal(host: str, port: int, within_s: float) -> str:
         with closing(socket.create_connection((host, port), timeout=within_s)):
             return ""
     except TimeoutError:
-        return f"nothing came back from {host}:{port} within {within_s:g} s"
+        return f"no response from {host}:{port} within {within_s:g} s"
     except OSError as error:
         return f"{host}:{port}, {error.strerror or error}"
 
@@ -77,7 +77,7 @@ def own_name_trouble() -> str:
     try:
         socket.getaddrinfo(name, None)
     except OSError:
-        return f"The name of this machine, {name}, has no address, and workers that train together look it up"
+        return f"The name of this machine, {name}, has no address, but workers that train together look it up"
     return ""
 
 
@@ -146,5 +146,5 @@ def require_a_slot(spark: SparkSession) -> None:
         memory = context.getConf().get("spark.executor.memory", "1g")
         raise EnvironmentUnready(
             f"The Spark master {context.master} has no worker with a free slot.",
-            next_step=f"Start workers there; each needs a free core and {memory} of free memory.",
+            next_step=f"Start workers for it; each needs a free core and {memory} of free memory.",
         )

@@ -42,12 +42,12 @@ def check_java() -> str:
     java = shutil.which(str(Path(home) / "bin" / "java")) if home else shutil.which("java")
     if java is None:
         where = f"in JAVA_HOME ({home})" if home else "on the path"
-        raise EnvironmentUnready(f"Spark needs Java {MIN_JAVA}, and there is no java {where}.", next_step=_JAVA_FIX)
+        raise EnvironmentUnready(f"Spark needs Java {MIN_JAVA}, but there is no java {where}.", next_step=_JAVA_FIX)
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=60)
     found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
     if found is None or int(found[1]) < MIN_JAVA:
         version = found[1] if found else "of unknown version"
-        raise EnvironmentUnready(f"Spark needs Java {MIN_JAVA}, and {java} is Java {version}.", next_step=_JAVA_FIX)
+        raise EnvironmentUnready(f"Spark needs Java {MIN_JAVA}, but {java} is Java {version}.", next_step=_JAVA_FIX)
     return java
 
 

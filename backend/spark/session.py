@@ -150,7 +150,7 @@ def _further(settings: Settings) -> dict[str, str]:
     for name, equals, _ in pairs:
         if not equals or not name.strip().startswith("spark."):
             raise SettingsError(
-                f"TWINSET_SPARK_CONF has the part {(name + equals).strip()!r}, which is no pair spark.key=value.",
+                f"TWINSET_SPARK_CONF contains {(name + equals).strip()!r}, which is not a pair spark.key=value.",
                 next_step="Write pairs like spark.executor.memory=4g, separated by semicolons.",
             )
     return {name.strip(): value.strip() for name, _, value in pairs}
@@ -203,8 +203,8 @@ def _open_session() -> SparkSession | None:
 def _same_master(spark: SparkSession, settings: Settings) -> SparkSession:
     if spark.sparkContext.master != settings.spark_master:
         raise EnvironmentUnready(
-            f"This process has a Spark session on {spark.sparkContext.master}, and {settings.spark_master} is asked.",
-            next_step="Use one master in one process.",
+            f"This process has a Spark session on {spark.sparkContext.master}, but {settings.spark_master} is requested.",
+            next_step="Use one master per process.",
         )
     return spark
 
@@ -222,10 +222,10 @@ def _started(conf: Mapping[str, str]) -> SparkSession:
         said = _first_line(error).lstrip(": ")  # a Java error asks its JVM for its text, so before that ends
         _shut_down()
         if "stopped SparkContext" in said:
-            said = "what answers there takes no application; it may be no Spark master, or one of another version"
+            said = "the server there accepts no applications; it may not be a Spark master, or have another version"
         raise EnvironmentUnready(
             f"Spark does not start on {conf['spark.master']}: {said}",
-            next_step="Run `make doctor`; what Java says about it stands above in the log.",
+            next_step="Run `make doctor`; the log above has Java's error message.",
         ) from error
 
 

@@ -49,8 +49,8 @@ class Cards:
         """Say that cards lie idle, and why; empty where none does."""
         if not self.missing:
             return ""
-        there = "A graphics card is there" if self.present == 1 else f"{self.present} graphics cards are there"
-        return f"{there}, and TensorFlow cannot use {'it' if self.present == 1 else 'them'}: {self.missing}."
+        there = "There is a graphics card" if self.present == 1 else f"There are {self.present} graphics cards"
+        return f"{there}, but TensorFlow cannot use {'it' if self.present == 1 else 'them'}: {self.missing}."
 
     @property
     def next_step(self) -> str:
@@ -73,7 +73,7 @@ def _looked_at(devices: Path, visible: str | None) -> Cards:
     if not present:
         return Cards()
     if visible is not None and visible.strip() in {"", "-1"}:
-        return Cards(0, present, f"CUDA_VISIBLE_DEVICES is {visible!r}, which hides every card")
+        return Cards(0, present, f"CUDA_VISIBLE_DEVICES is {visible!r}, which hides all cards")
     usable, said = _asked()
     return Cards(usable, present, "" if usable else _missing(said, visible))
 
@@ -85,7 +85,7 @@ def _asked() -> tuple[int, str]:
     try:
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=_ASK_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return 0, f"TensorFlow could not be asked ({type(error).__name__})"
+        return 0, f"TensorFlow could not be queried ({type(error).__name__})"
     found = re.search(r"^cards: (\d+)$", done.stdout, re.MULTILINE)
     return (int(found[1]) if found else 0), done.stderr
 
@@ -94,9 +94,9 @@ def _missing(said: str, visible: str | None) -> str:
     """Say what is missing, from TensorFlow's messages on the error stream."""
     found = [what for sign, what in _SIGNS.items() if sign in said]
     if absent := list(dict.fromkeys([*found, *re.findall(r"Could not load dynamic library '([^']+)'", said)])):
-        return f"it does not find {' and '.join(absent)}"
+        return f"it cannot find {' and '.join(absent)}"
     hidden = f", with CUDA_VISIBLE_DEVICES={visible}" if visible is not None else ""
     if failed := re.search(r"failed call to cuInit: (?:[A-Z]+: )?(.+)", said):
         return f"the driver says {failed[1].strip()}{hidden}"
     lines = [line for line in said.splitlines() if line.strip()]
-    return (lines[-1].strip().rstrip(".") if lines else "it says nothing about it") + hidden
+    return (lines[-1].strip().rstrip(".") if lines else "it gives no reason") + hidden

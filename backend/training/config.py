@@ -168,7 +168,7 @@ def validate(config: TrainConfig) -> None:
             raise ConfigurationError(f"{name} must be one of {offered}, got {value!r}.", next_step=_NEXT)
     for name in SWITCHES:
         if not isinstance(getattr(config, name), bool):
-            raise ConfigurationError(f"{name} must be a truth value, got {getattr(config, name)!r}.", next_step=_NEXT)
+            raise ConfigurationError(f"{name} must be true or false, got {getattr(config, name)!r}.", next_step=_NEXT)
     for name, (low, high) in RANGES.items():
         _check_number(name, getattr(config, name), low, high)
     _check_together(config)
@@ -193,7 +193,7 @@ def _check_together(config: TrainConfig) -> None:
     _check_network(config)
     if config.detail_share and config.backbone != "resnet":
         raise ConfigurationError(
-            f"The network {config.backbone} has no early features to keep, and detail_share is {config.detail_share:g}.",
+            f"The network {config.backbone} has no early features to keep, but detail_share is {config.detail_share:g}.",
             next_step="Set detail_share to 0, or use the network resnet.",
         )
 
@@ -209,13 +209,12 @@ def _check_network(config: TrainConfig) -> None:
         return
     if config.channels != 3:
         raise ConfigurationError(
-            f"The network {config.backbone} sees colour pictures only, and channels is {config.channels}.",
-            next_step="Set channels to 3; grey pictures are then shown to it as grey colours.",
+            f"The network {config.backbone} accepts only colour pictures, but channels is {config.channels}.",
+            next_step="Set channels to 3; grey pictures are then converted to three equal channels.",
         )
     if min(config.height, config.width) < APPLICATION_MIN_SIDE:
         raise ConfigurationError(
-            f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x "
-            f"{APPLICATION_MIN_SIDE} pixels, and these have {config.width} x {config.height}.",
+            f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x {APPLICATION_MIN_SIDE} pixels, but these have {config.width} x {config.height}.",
             next_step="Set height and width higher; 96 is a good start.",
         )
 

@@ -110,10 +110,10 @@ def load_embedder(folder: Path, manifest: Manifest, *, threads: int, device: str
         config = TrainConfig.from_dict(manifest.config)
     except (ConfigurationError, TypeError, ValueError) as error:
         raise BundleError(
-            f"The manifest of {folder.name} names no network of ours: {error!s:.200}", next_step=_NEXT
+            f"The manifest of {folder.name} describes no known network: {error!s:.200}", next_step=_NEXT
         ) from error
     if (config.pixels, config.embedding_size) != (manifest.pixels, manifest.embedding_size):
-        raise BundleError(f"The manifest of {folder.name} names two networks.", next_step=_NEXT)
+        raise BundleError(f"The manifest of {folder.name} describes two networks.", next_step=_NEXT)
     arrays = weights.unpack(folder / WEIGHTS)
     prepare_tensorflow(threads, device)
     prepare_similarity()

@@ -112,14 +112,14 @@ def check_name(place: ModelPlace) -> None:
     name = place.name
     if not _NAME.fullmatch(name) or name.endswith(_CHECKPOINTS):
         raise ConfigurationError(
-            f"{name!r} cannot be the name of a model.",
-            next_step="Use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+            f"{name!r} is not a valid model name.",
+            next_step="Use up to 100 letters, digits, dots, hyphens and underscores, starting with a letter or digit.",
         )
     if (place.bundle / MANIFEST).exists():
         raise ConfigurationError(f"There is already a model {name!r}.", next_step="Choose another name.")
     if place.bundle.exists():
         raise ConfigurationError(
-            f"{place.bundle} is in the way; without a {MANIFEST} it is not a model.",
+            f"{place.bundle} already exists but is not a model, as it has no {MANIFEST}.",
             next_step=f"Remove it with `python -m backend models delete --model {name}`, or choose another name.",
         )
 
@@ -168,7 +168,7 @@ def unfinished_training(models_dir: Path, name: str) -> Unfinished:
         said = f"There is no training {name!r} with a checkpoint to resume from"
         if (models_dir / name / MANIFEST).exists():
             longer = "To train longer, train under another name with more epochs."
-            raise ConfigurationError(f"{said}: it has finished, and its model is there.", next_step=longer)
+            raise ConfigurationError(f"{said}: it has finished, and its model exists.", next_step=longer)
         raise ConfigurationError(f"{said}.", next_step=f"Unfinished ones: {known}.")
     return found
 

@@ -64,20 +64,19 @@ def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Ma
     missing = sum(count for label, count in train.items() if not label)
     if not counts and missing:
         raise ConfigurationError(
-            f"None of the {missing} products in the train split has a label, and training learns from labels.",
-            next_step="Load the products again and say which column or folder gives the label.",
+            f"None of the {missing} products in the train split has a label, but training needs labels.",
+            next_step="Load the products again and choose the column or folder with the labels.",
         )
     if not counts:
         raise ConfigurationError(
             "The catalogue has no products in its train split.",
-            next_step="Ingest a source that has some, or choose another catalogue.",
+            next_step="Load a source that has some, or choose another catalogue.",
         )
     classes = tuple(sorted(label for label, count in counts.items() if count >= MIN_EXAMPLES))
     if len(classes) < MIN_CLASSES:
         raise ConfigurationError(
-            f"Training compares products of different labels, and the train split has {len(classes)} with at least "
-            f"{MIN_EXAMPLES} products.",
-            next_step="Choose a catalogue with two labels or more.",
+            f"Training compares products of different labels, but the train split has {len(classes)} with at least {MIN_EXAMPLES} products.",
+            next_step="Choose a catalogue with at least two labels.",
         )
     _check_validation({label for label, count in validation.items() if label and count}, classes)
     fitted = replace(
@@ -93,32 +92,30 @@ def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Ma
 def _check_validation(labels: set[str], classes: tuple[str, ...]) -> None:
     if not labels:
         raise ConfigurationError(
-            "The catalogue has no products in its validation split, and the best epoch is chosen with them.",
-            next_step="Ingest it again with a validation share above 0.",
+            "The catalogue has no products in its validation split, which is needed to choose the best epoch.",
+            next_step="Load it again with a validation share above 0.",
         )
     if labels.isdisjoint(classes):
         raise ConfigurationError(
-            "No label of the validation split is in the train split, so that no query could be answered.",
-            next_step="Ingest the catalogue again with a validation split drawn from its train split.",
+            "No label of the validation split is in the train split, so no query can be answered.",
+            next_step="Load the catalogue again with a validation split drawn from its train split.",
         )
 
 
 def _missing_note(missing: int) -> Iterable[str]:
     if missing:
-        yield f"{missing} products of the train split have no label and are not trained on."
+        yield f"{missing} products of the train split have no label and are not used for training."
 
 
 def _notes(asked: TrainConfig, fitted: TrainConfig, rare: list[str]) -> Iterable[str]:
     if fitted.classes_per_batch != asked.classes_per_batch:
         yield (
-            f"A batch holds {fitted.classes_per_batch} classes instead of {asked.classes_per_batch}: "
-            "the catalogue has no more."
+            f"A batch has {fitted.classes_per_batch} classes instead of {asked.classes_per_batch}: the catalogue has no more."
         )
     if fitted.examples_per_class != asked.examples_per_class:
         yield (
-            f"A batch holds {fitted.examples_per_class} products per class instead of {asked.examples_per_class}: "
-            "no class has more."
+            f"A batch has {fitted.examples_per_class} products per class instead of {asked.examples_per_class}: no class has more."
         )
     if rare:
         names = ", ".join(rare[:_NAMED]) + (", …" if len(rare) > _NAMED else "")
-        yield f"{len(rare)} labels with a single product are not trained on: {names}."
+        yield f"{len(rare)} labels with a single product are not used for training: {names}."

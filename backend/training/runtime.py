@@ -122,7 +122,7 @@ def _set_threads(tf: Any, threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, OPERATIONS_AT_ONCE))
     except RuntimeError:  # TensorFlow's own word for: it already runs
-        logger.warning("TensorFlow already runs; it goes on with its own number of threads instead of %d.", threads)
+        logger.warning("TensorFlow is already running; it keeps its number of threads instead of %d.", threads)
 
 
 def first_card(_count: int) -> int:
@@ -167,12 +167,12 @@ def use_device(tf: Any, device: Device, config: TrainConfig, *, place: Place = f
     gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
     if not gpus and device == "gpu":
         raise EnvironmentUnready(
-            "A GPU was asked for, and TensorFlow sees none on this machine.",
-            next_step="Install requirements-gpu.txt beside a driver, or set TWINSET_DEVICE to auto or cpu.",
+            "A GPU was requested, but TensorFlow finds none on this machine.",
+            next_step="Install a driver and requirements-gpu.txt, or set TWINSET_DEVICE to auto or cpu.",
         )
     if not gpus and config.mixed_precision:
         raise ConfigurationError(
-            "Mixed precision needs a GPU, and this training would run without one.",
+            "Mixed precision needs a GPU, but this training would run without one.",
             next_step="Switch mixed_precision off, or train on a machine with a GPU.",
         )
     chosen = [gpus[place(len(gpus)) % len(gpus)]] if gpus else []
@@ -189,4 +189,4 @@ def _choose(tf: Any, gpus: list[Any]) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:  # TensorFlow's own word for: it already runs
         if tf.config.get_visible_devices("GPU") != gpus:
-            logger.warning("TensorFlow already runs; it goes on with the devices it has.")
+            logger.warning("TensorFlow is already running; it keeps its devices.")

@@ -130,8 +130,8 @@ class Trainer:
         variables = self._variables
         if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
             raise TrainingError(
-                "The checkpoint is of another network than the configuration describes.",
-                next_step="Train anew, under another name.",
+                "The checkpoint belongs to a different network than the configuration describes.",
+                next_step="Start a new training under another name.",
             )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
@@ -147,7 +147,7 @@ class Trainer:
         arrays: list[NDArray[np.float32]] = self.model.get_weights()
         if not all(np.isfinite(array).all() for array in arrays):
             raise TrainingError(
-                f"The network's weights are no longer numbers, after step {self.steps_done} of {self.total_steps}.",
+                f"The network's weights are no longer finite, after step {self.steps_done} of {self.total_steps}.",
                 next_step="Train again with a lower learning rate.",
             )
         return arrays
@@ -155,7 +155,7 @@ class Trainer:
     def _checked(self, loss: float, step: int) -> float:
         if not math.isfinite(loss):
             raise TrainingError(
-                f"The loss is no longer a number, at step {step + 1} of {self.total_steps}.",
+                f"The loss is no longer finite, at step {step + 1} of {self.total_steps}.",
                 next_step="Train again with a lower learning rate.",
             )
         return loss

@@ -80,7 +80,7 @@ def check_alive(vectors: NDArray[np.float32]) -> None:
     """
     if not np.isfinite(vectors).all():
         raise TrainingError(
-            "The network gives embeddings that are not numbers.", next_step="Train again with a lower learning rate."
+            "The network produces embeddings that are not finite.", next_step="Train again with a lower learning rate."
         )
     if float(np.linalg.norm(vectors.mean(axis=0, dtype=np.float64))) >= COLLAPSED:
         raise TrainingError(

@@ -41,17 +41,17 @@ class Clock:
     @property
     def sentence(self) -> str:
         """Say that it has."""
-        return f"The {self._minutes:g} minutes are over."
+        return f"The time limit of {self._minutes:g} minutes is reached."
 
 
 def ending_of(budget: Budget, number: int, records: Sequence[TrialRecord], clock: Clock) -> str:
     """Say why the trial of that number is not begun; nothing where it is."""
     if number > budget.trials:
-        return f"All {budget.trials} trials were run."
+        return f"All {budget.trials} trials have run."
     if clock.is_over:
         return clock.sentence
     if budget.patience and since_best(records) >= budget.patience:
-        return f"The last {budget.patience} trials were no better than the best one before."
+        return f"The last {budget.patience} trials brought no improvement."
     return ""
 
 

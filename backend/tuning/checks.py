@@ -111,7 +111,7 @@ def examples(plan: SweepPlan, count: int) -> list[dict[str, Any]]:
 def _check_slots(plan: SweepPlan, slots: int) -> None:
     if plan.engine == "spark" and slots and plan.budget.parallelism > slots:
         raise ConfigurationError(
-            f"{plan.budget.parallelism} trials at a time were asked for, and there are {slots} slots.",
+            f"{plan.budget.parallelism} trials at a time were requested, but there are {slots} slots.",
             next_step=f"Use a parallelism of 1 to {slots}, or a larger Spark master.",
         )
 
@@ -120,9 +120,8 @@ def _check_memory(needs: list[Estimate], machine: Machine, at_a_time: int) -> No
     largest = max((found.memory_bytes for found in needs), default=0) * at_a_time
     if machine.memory_bytes and largest > machine.memory_bytes:
         raise ConfigurationError(
-            f"{at_a_time} trials at a time need up to {largest / _GB:.1f} GB of memory, and this machine has "
-            f"{machine.memory_bytes / _GB:.1f} GB.",
-            next_step="Run fewer at a time, or take large batches, pictures or networks out of the space.",
+            f"{at_a_time} trials at a time need up to {largest / _GB:.1f} GB of memory, but this machine has {machine.memory_bytes / _GB:.1f} GB.",
+            next_step="Run fewer at a time, or remove large batches, pictures or networks from the space.",
         )
 
 
@@ -134,10 +133,10 @@ def _check_combinations(plan: SweepPlan, by_label: Counts, machine: Machine) -> 
         if found.problems:
             first = found.problems[0]
             said = ", ".join(f"{name} {value}" for name, value in changed.items())
-            among = f"Among the space's trials are some with {said}. " if changed else ""
+            among = f"Some trials of this space would fail: {said}. " if changed else ""
             raise ConfigurationError(
                 among + first.message,
-                next_step=f"{first.next_step} Or take one of these values out of the space."
+                next_step=f"{first.next_step} Or remove one of these values from the space."
                 if changed
                 else first.next_step,
             )
@@ -171,14 +170,13 @@ def _typed(name: str, value: Any) -> Any:
 def _notes(plan: SweepPlan, unseen: tuple[str, ...]) -> Iterator[str]:
     if unseen:
         named = ", ".join(unseen[:_NAMED]) + (f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else "")
-        yield f"No trial learns {named}; a final training with the values found learns all labels."
+        yield f"{named} are held out from every trial; a final training with the values found uses all labels."
     dimensions = plan.space.dimensions.values()
     if all(dimension.kind == "choice" for dimension in dimensions):
         held = math.prod(len(dimension.values) for dimension in dimensions)
         if held < plan.budget.trials:
-            yield f"The space holds {held} combinations, and {plan.budget.trials} trials will try some of them twice."
+            yield f"The space has {held} combinations, so {plan.budget.trials} trials will try some of them twice."
     if plan.budget.halving and plan.config.schedule == "one-cycle":
         yield (
-            "Trials are compared after their first epochs, and the schedule keeps the learning rate high until the last: "
-            "early figures are rough."
+            "Trials are compared after their first epochs, but the schedule keeps the learning rate high until the last: early figures are unreliable."
         )

@@ -139,7 +139,7 @@ class SparkEngine:
 
     def trouble(self) -> str:
         """Say that the session has stopped or its JVM is dead, and what has not happened for longer than the patience."""
-        executors, gone = self._executors(), f"{self.where} went away in the middle of the sweep"
+        executors, gone = self._executors(), f"{self.where} became unavailable during the sweep"
         if executors is None:
             return gone
         if self._silent.is_for(_WITHOUT_MASTER_S, now_so=self._is_master_silent()):
@@ -147,7 +147,7 @@ class SparkEngine:
         if self._alone.is_for(self.patience_s, now_so=not executors and not self._is_local):
             return gone
         if self._idle.is_for(self.patience_s, now_so=self._has_work_and_slots()):
-            return "Hyperopt hands out no trials any more, although there are slots"
+            return "Hyperopt starts no more trials although there are free slots"
         return ""
 
     def end(self) -> None:
@@ -160,7 +160,7 @@ class SparkEngine:
         try:
             self.spark.sparkContext.cancelAllJobs()
         except (Py4JError, OSError) as error:
-            logger.info("Spark could not be asked to end the trials: %s", type(error).__name__)
+            logger.info("Spark could not be told to end the trials: %s", type(error).__name__)
 
     def _has_work_and_slots(self) -> bool:
         """Whether a trial waits that could run: the thread that starts trials is gone, if that stays so."""
@@ -209,7 +209,7 @@ def parallelism_of(asked: int, engine: TrialEngine, progress: Progress) -> int:
     found = engine.wait_for_slots(asked, progress)
     if asked > found:
         raise ConfigurationError(
-            f"{asked} trials at a time were asked for, and {engine.where} has {found} slots.",
+            f"{asked} trials at a time were requested, but {engine.where} has {found} slots.",
             next_step=f"Use a parallelism of 1 to {found}, or a larger Spark master.",
         )
     return asked or min(found, MOST_AT_A_TIME)

@@ -92,7 +92,7 @@ class SweepFolder:
         path = self.path / _PLAN
         if not self.exists:
             raise ConfigurationError(
-                f"There is no sweep {self.name!r}.", next_step="`python -m backend tune list` names those there are."
+                f"There is no sweep {self.name!r}.", next_step="`python -m backend tune list` lists them."
             )
         try:
             return SweepPlan.from_dict(json.loads(path.read_text("utf-8")))
@@ -173,10 +173,10 @@ class SweepFolder:
     def check_stopped(self) -> None:
         """Raise ``Cancelled`` if trials should end."""
         if self.is_to_stop:
-            raise Cancelled("The sweep was ended.", next_step="Resume it; this trial then runs again.")
+            raise Cancelled("The sweep was stopped.", next_step="Resume it; this trial then runs again.")
 
     @contextmanager
-    def held(self, progress: Progress | None = None, doing: str = "is already being run") -> Iterator[None]:
+    def held(self, progress: Progress | None = None, doing: str = "is already running") -> Iterator[None]:
         """Be the one process that runs this sweep, or does something else with all of it; ``doing`` is told to others.
 
         Raises:

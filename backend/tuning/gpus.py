@@ -40,7 +40,7 @@ def own_gpu(gpus: int, preferred: Sequence[int] = (), *, folder: Path | None = N
             return number
         os.close(handle)
     raise EnvironmentUnready(
-        f"All {gpus} GPUs of {socket.gethostname()} are taken by other trials.",
+        f"All {gpus} GPUs of {socket.gethostname()} are in use by other trials.",
         next_step="Run as many trials at a time as there are GPUs, or set TWINSET_DEVICE to cpu.",
     )
 

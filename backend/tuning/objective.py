@@ -56,8 +56,8 @@ def held_out(objective: Objective, by_label: Mapping[str, Mapping[str, int]], *,
     count = max(1, round(objective.unseen_share * len(both)))
     if len(both) - count < MIN_CLASSES:
         raise ConfigurationError(
-            f"{len(both)} labels have train and validation products, which is too few to keep {count} from learning.",
-            next_step="Tune for labels that are seen, or lower the share of unseen ones.",
+            f"{len(both)} labels have train and validation products, which is too few to hold out {count}.",
+            next_step="Tune for seen labels, or lower the share of held-out labels.",
         )
     chosen = np.random.default_rng(seed).permutation(len(both))[:count]
     return tuple(sorted(both[place] for place in chosen))
@@ -161,8 +161,8 @@ class ObjectiveValidator(Validator):
         wanted = {SEEN, UNSEEN} if labels == "mean" else {labels}
         if not wanted <= scores.keys():
             raise ConfigurationError(
-                f"No validation product of {min(wanted - scores.keys())} labels can be read, and the sweep asks about them.",
-                next_step="Load the catalogue again, or tune for labels that are seen.",
+                f"No validation product of {min(wanted - scores.keys())} labels can be read, but the sweep needs them as queries.",
+                next_step="Load the catalogue again, or tune for seen labels.",
             )
         if labels != "mean":
             return scores[labels]

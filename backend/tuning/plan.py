@@ -52,10 +52,10 @@ class Objective:
         """Say what is maximised."""
         asked = {
             "seen": "validation products",
-            "unseen": f"validation products of the {self.unseen_share:.0%} of labels that no trial learns",
-            "mean": f"validation products, averaged over labels that are learnt and the {self.unseen_share:.0%} that are not",
+            "unseen": f"validation products of the {self.unseen_share:.0%} of labels held out from every trial",
+            "mean": f"validation products, averaged over seen labels and the {self.unseen_share:.0%} held out",
         }[self.labels]
-        return f"{METRIC_WORDS[self.metric]} of {asked}, asked against all train products; larger is better."
+        return f"{METRIC_WORDS[self.metric]} of {asked}, searched among all train products; larger is better."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,13 @@ class SweepPlan:
         """
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(
-                f"{self.name!r} cannot be the name of a sweep.",
-                next_step="Use up to 80 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+                f"{self.name!r} is not a valid sweep name.",
+                next_step="Use up to 80 letters, digits, dots, hyphens and underscores, starting with a letter or digit.",
             )
         if self.algorithm == "adaptive-tpe":
             raise ConfigurationError(
                 "Adaptive TPE is no longer offered: it takes no seed, and found no better values than a random search.",
-                next_step="Start a new sweep with tpe or random. The trials of this one can still be read and trained.",
+                next_step="Start a new sweep with tpe or random. The trials of this one can still be viewed and trained.",
             )
         offered = {"algorithm": ALGORITHMS, "engine": ENGINES}
         for name, choices in offered.items():
@@ -166,11 +166,11 @@ class SweepPlan:
     def _check_budget(self) -> None:
         if self.budget.halving == 1:
             raise ConfigurationError(
-                "Halving by 1 would end no trial.", next_step="Use 2 or more, or 0 to let every trial go on."
+                "Halving by 1 would stop no trial.", next_step="Use 2 or more, or 0 to run every trial to its end."
             )
         if self.engine == "serial" and self.budget.parallelism > 1:
             raise ConfigurationError(
-                f"{self.budget.parallelism} trials at a time were asked for, and without Spark there is one.",
+                f"{self.budget.parallelism} trials at a time were requested, but without Spark only one is possible.",
                 next_step="Use the engine spark, or a parallelism of 1.",
             )
 

@@ -132,7 +132,7 @@ def comparison(first: SweepSummary, second: SweepSummary) -> dict[str, Any]:
     """Set two sweeps side by side, and say what stands in the way of comparing their figures."""
     notes = []
     if (first.plan.catalogue, first.plan.version) != (second.plan.catalogue, second.plan.version):
-        notes.append("They ran on different catalogue versions, so that their figures do not compare.")
+        notes.append("They ran on different catalogue versions, so their figures cannot be compared.")
     if first.plan.objective != second.plan.objective:
         notes.append("They maximised different figures.")
     values = [summary.best.value if summary.best else None for summary in (first, second)]

@@ -59,7 +59,7 @@ def delete_space(spaces_dir: Path, name: str) -> None:
 def _path(spaces_dir: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} cannot be the name of a space.",
-            next_step="Use up to 60 letters, digits, blanks, dots, dashes and underscores.",
+            f"{name!r} is not a valid space name.",
+            next_step="Use up to 60 letters, digits, spaces, dots, hyphens and underscores.",
         )
     return spaces_dir / f"{name}.json"

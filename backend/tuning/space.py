@@ -64,7 +64,7 @@ class Dimension:
         known = {item.name for item in fields(cls)}
         if raw.get("kind") not in KINDS or raw.keys() - known:
             raise ConfigurationError(
-                f"{dict(raw)} describes no values to try.", next_step=f"A kind is one of {', '.join(KINDS)}."
+                f"{dict(raw)} is not a set of values to try.", next_step=f"The kind must be one of {', '.join(KINDS)}."
             )
         return cls(**{**raw, "values": tuple(raw.get("values", ()))})
 
@@ -172,9 +172,9 @@ def offered(name: str) -> tuple[Any, ...]:
 
 def _check_choice(name: str, dimension: Dimension) -> None:
     if not dimension.values:
-        raise ConfigurationError(f"{name} has no values to choose from.", next_step="Name two or more.")
+        raise ConfigurationError(f"{name} has no values to choose from.", next_step="List two or more.")
     if len(set(map(repr, dimension.values))) != len(dimension.values):
-        raise ConfigurationError(f"{name} names a value twice.", next_step="Name each once.")
+        raise ConfigurationError(f"{name} has a value twice.", next_step="List each once.")
     known = offered(name)
     for value in dimension.values:
         if known and not any(value is one or (type(value) is type(one) and value == one) for one in known):
@@ -194,8 +194,8 @@ def _check_range(name: str, dimension: Dimension) -> None:
         _check_bound(name, end, whole=False)
     if dimension.kind in LOGARITHMIC and dimension.low <= 0:
         raise ConfigurationError(
-            f"The range of {name} begins at {dimension.low:g}, which has no logarithm.",
-            next_step="Begin above 0, or use uniform.",
+            f"The range of {name} starts at {dimension.low:g}, which has no logarithm.",
+            next_step="Start above 0, or use uniform.",
         )
     if dimension.low >= dimension.high:
         raise ConfigurationError(
@@ -210,12 +210,12 @@ def _check_step(name: str, dimension: Dimension) -> None:
     is_within = 0 < dimension.step <= dimension.high - dimension.low
     if not is_within or dimension.high / dimension.step > _MOST_STEPS:
         raise ConfigurationError(
-            f"The step of {name} is {dimension.step:g}, and its range {dimension.high - dimension.low:g} wide.",
+            f"The step of {name} is {dimension.step:g}, but its range is {dimension.high - dimension.low:g} wide.",
             next_step="Use a step above 0 and within the range.",
         )
     if is_whole(name) and not all(float(n).is_integer() for n in (dimension.low, dimension.high, dimension.step)):
         raise ConfigurationError(
-            f"{name} holds whole numbers, and its range or step does not.", next_step="Use whole numbers."
+            f"{name} takes whole numbers, but its range or step is not whole.", next_step="Use whole numbers."
         )
 
 

@@ -194,7 +194,7 @@ class _Run:
             if is_last:
                 raise
             self._is_store_resting = True
-            logger.warning("Trials are kept for the end of the sweep to be recorded: %s", error)
+            logger.warning("Trials are recorded at the end of the sweep instead: %s", error)
         finally:
             self.folder.update_status(child_runs=runs)
 
@@ -208,7 +208,7 @@ class _Run:
             return
         said = error if isinstance(error, WorkbenchError) else None
         reason = said.message if said else shown(f"The sweep ended with {type(error).__name__}: {error}")
-        self._close("failed", reason, said.next_step if said else "The end of the job's log tells the details.")
+        self._close("failed", reason, said.next_step if said else "See the end of the job's log.")
 
     def _close(self, phase: Phase, reason: str, next_step: str = "") -> SweepStatus:
         records = self.folder.trials()

@@ -161,7 +161,7 @@ def reason_of(error: BaseException, record: TrialRecord) -> tuple[str, str]:
         return "The trial ran out of memory.", _MEMORY_NEXT
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     said = shown(f"The trial ended with {type(error).__name__}: {first}")
-    return said, f"The log tells the details; `tune trial SWEEP {record.number}` runs it alone."
+    return said, f"See the log; `tune trial SWEEP {record.number}` runs it alone."
 
 
 def killed(tries: int = 1) -> tuple[str, str]:

@@ -272,7 +272,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
     parser.add_argument("--rows", type=int, default=10_000, help="rows that both paths load")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--photos", default="", help="folder of photos, one sub-folder a label; drawn when left out")
+    parser.add_argument("--photos", default="", help="folder of photos, one subfolder per label; drawn when left out")
     options = parser.parse_args()
     print(told(run(load_settings(), options), as_json=options.json))
     return 0

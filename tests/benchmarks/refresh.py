@@ -72,7 +72,7 @@ def same(one: Path, other: Path) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--model", default="", help="name of the model; the newest when left out")
+    parser.add_argument("--model", default="", help="name of the model; default: the newest")
     parser.add_argument("--kind", choices=("exact", "approximate"), default="exact")
     parser.add_argument("--rows", type=int, default=60_000, help="products, default 60,000")
     parser.add_argument("--changed", type=int, default=600, help="products that change, default 600")

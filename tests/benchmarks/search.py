@@ -159,7 +159,7 @@ def _median_us(seconds: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--model", default="", help="name of the model; the newest when left out")
+    parser.add_argument("--model", default="", help="name of the model; default: the newest")
     parser.add_argument("--rounds", type=int, default=30, help="turns of a hundred queries, default 30")
     parser.add_argument("--lookups", type=int, default=20, help="lookups of the original's index, default 20")
     options = parser.parse_args()

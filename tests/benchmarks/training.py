@@ -5,7 +5,7 @@
    the same wall-clock as ours, and its best epoch by validation counts. Beside them raw pixels and PCA 128.
 2. Unseen: four splits that leave every class out once. Test pictures of the classes that were kept out are looked for
    among themselves and among those of all ten: what no choice has looked at, neither a training nor ``detail_share``.
-3. Photos, where ``--photos`` names a folder with one sub-folder a label: five folds of the preset ``resnet-photos``.
+3. Photos, where ``--photos`` names a folder with one subfolder per label: five folds of the preset ``resnet-photos``.
 
 ``ratio`` is the error (1 - precision@1) of the original's network over ours, of part 1. Correct means that every training
 gave the embeddings that its bundle gives again when it is loaded anew.
@@ -319,7 +319,7 @@ def main() -> int:
         "--epochs", type=int, default=preset("resnet").epochs, help="of ours; the original has the time"
     )
     parser.add_argument("--splits", type=int, default=4, help="how many of the four splits by class")
-    parser.add_argument("--photos", default="", help="folder of photos, one sub-folder a label")
+    parser.add_argument("--photos", default="", help="folder of photos, one subfolder per label")
     options = parser.parse_args()
     print(told(run(load_settings(), options), as_json=options.json))
     return 0

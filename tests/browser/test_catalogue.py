@@ -59,7 +59,7 @@ def test_bytes_that_are_no_picture_are_a_placeholder(page, shop):
 def test_a_link_opens_a_version_and_its_banner_leads_back(page, shop):
     page.goto(f"{shop}/catalogue?catalogue=shop&version=4")
     page.get_by_text("You are viewing version 4 of 5").wait_for()
-    page.get_by_role("button", name="Back to the newest").click()
+    page.get_by_role("button", name="Back to the newest version").click()
     page.get_by_text("You are viewing version 4 of 5").wait_for(state="detached")
     expect(page).not_to_have_url(re.compile("version="))
 

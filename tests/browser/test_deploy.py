@@ -63,7 +63,7 @@ def test_every_view_fits_a_phone(phone, deployable, view):
 def test_a_token_is_made_and_shown_once(page, deployable, home):
     page.goto(f"{deployable}/deploy?view=Tokens")
     page.get_by_label("Name", exact=True).fill("web-shop")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create a token").click()
     page.get_by_text("it is not shown again").wait_for()
     token = page.get_by_test_id("stCode").inner_text().strip()
     assert token_store(home).verify(token) == "web-shop"
@@ -76,6 +76,6 @@ def test_a_reason_opens_the_gate(page, deployable):
     page.goto(f"{deployable}/deploy?view=Versions&registered=2")
     champion = page.get_by_role("button", name="Make it champion")
     expect(champion).to_be_disabled()
-    page.get_by_label("Reason to promote it all the same").fill("The photographer changed.")
-    page.get_by_label("Reason to promote it all the same").press("Enter")
+    page.get_by_label("Reason to promote it anyway").fill("The photographer changed.")
+    page.get_by_label("Reason to promote it anyway").press("Enter")
     expect(champion).to_be_enabled()

@@ -10,7 +10,7 @@ from tests.support.browsing import app_running
 from tests.support.pages import assert_settled_and_fits, expect_ids, expect_pictures
 
 pytestmark = pytest.mark.browser
-VIEWS = ("Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "New kinds", "Match or not", "Two models")
+VIEWS = ("Overview", "Labels", "Mistakes", "Worst", "Changed pictures", "Unseen classes", "Match or not", "Two models")
 
 
 @pytest.fixture(scope="module")

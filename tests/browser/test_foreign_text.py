@@ -148,11 +148,11 @@ def test_train(watched, address):
     watched.get_by_role("button", name="Train").first.wait_for()
 
 
-@pytest.mark.parametrize("view", ["Mistakes", "New kinds"])
+@pytest.mark.parametrize("view", ["Mistakes", "Unseen classes"])
 def test_evaluate(watched, address, view):
     watched.goto(f"{address}/evaluate?model=mine&view={view}")
     watched.get_by_role("tab", name=view, selected=True).wait_for()
-    if view == "New kinds":
+    if view == "Unseen classes":
         expect(watched.get_by_text(shown(sorted(LABELS)[2])).first).to_be_visible()
     if view == "Mistakes":
         marks = watched.locator(".js-plotly-plot .scatterlayer path.point")

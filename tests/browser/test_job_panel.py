@@ -38,7 +38,7 @@ def test_the_panel_follows_a_job_to_its_end_without_a_reload(page, home, tmp_pat
     badge(page, "Done").first.wait_for()
     page.locator("[data-stale=true]").first.wait_for(state="detached")
     expect(badge(page, "Done")).to_have_count(1)
-    expect(page.get_by_role("link", name="Next: have Twinset learn from it")).to_have_count(1)
+    expect(page.get_by_role("link", name="Next: learn from it")).to_have_count(1)
     assert page.evaluate("window.stillTheSamePage")
     assert runner.get(job.id).state is JobState.SUCCEEDED
 

@@ -146,7 +146,7 @@ def load(page: Page, address: str, shop: Shop, look: Callable[[str], None], *, h
 
 
 def train(page: Page, name: str, epochs: int, look: Callable[[str], None]) -> None:
-    page.get_by_role("link", name="Next: have Twinset learn from it").click()
+    page.get_by_role("link", name="Next: learn from it").click()
     page.get_by_role("heading", name="Train", exact=True).wait_for()
     expect(page.get_by_role("combobox", name="Catalogue")).to_have_value(name)
     if epochs:

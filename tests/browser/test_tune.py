@@ -23,7 +23,7 @@ def tuned(tmp_path_factory):
     assert open_snapshot(settings.catalogues_dir, "shop").version
     for name in ("winter", "autumn"):
         trials = [record(number, value=0.5 + 0.03 * number) for number in range(1, 9)]
-        stored_sweep(settings.sweeps_dir, *trials, plan=plan_for(name), reason="All 8 trials were run.")
+        stored_sweep(settings.sweeps_dir, *trials, plan=plan_for(name), reason="All 8 trials have run.")
     with app_running(settings) as (address, _):
         yield address
 
@@ -49,7 +49,7 @@ def test_a_box_in_the_history_picks_its_trials_in_the_table(page, tuned):
     marks.nth(7).wait_for()
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.get_by_text(
-        "Draw a box around marks"
+        "Draw a box around points"
     ).scroll_into_view_if_needed()  # the mouse reaches no further than the eye
     first, last = marks.nth(0).bounding_box(), marks.nth(1).bounding_box()
     page.mouse.move(first["x"] - 14, last["y"] - 20)

@@ -252,7 +252,7 @@ def test_petastorm_that_ends_before_its_last_row_group_is_asked_again(rows, tmp_
 def test_petastorm_says_when_it_would_misread_a_path(rows, tmp_path):
     folder = tmp_path / "no. #1"
     folder.mkdir()
-    with pytest.raises(CatalogueError, match="takes a part of the name for something else"):
+    with pytest.raises(CatalogueError, match="misinterprets part of the path"):
         decoded(store(folder, rows), tmp_path / "pixels", "petastorm")
 
 

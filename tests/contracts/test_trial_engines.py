@@ -96,7 +96,7 @@ def test_all_trials_are_run_recorded_and_told(engine, small_snapshot, tmp_path):
     records = folder.trials()
     assert [record.number for record in records] == [1, 2, 3, 4]
     assert {record.state for record in records} == {TrialState.DONE}
-    assert (status.phase, status.reason) == ("finished", "All 4 trials were run.")
+    assert (status.phase, status.reason) == ("finished", "All 4 trials have run.")
     for record in records:
         config = folder.plan().config_of(record.number, record.values)
         assert (record.seed, record.planned_epochs, len(record.epochs)) == (config.seed, 3, 3)

@@ -85,7 +85,7 @@ def test_a_trial_is_run_again_elsewhere_and_what_no_longer_fits_the_cluster_is_s
         refused = train("--workers", "2")
         assert refused.returncode != 0
         assert re.search(
-            r"2 workers were asked for, and Spark on \S+ has [01] slots|no worker with a free", refused.stderr
+            r"2 workers were requested, but Spark on \S+ has [01] slots|no worker with a free", refused.stderr
         )
         assert not list(home.models_dir.glob("*.checkpoints"))
     alone = train("--workers", "2")

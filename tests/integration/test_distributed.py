@@ -226,12 +226,12 @@ def test_cancel_ends_every_rank(spark, small_snapshot, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "count", "said"),
     [
-        ({}, 3, "3 workers were asked for, and Spark on local.2. has 2 slots"),
-        ({}, 0, "0 workers were asked for"),
+        ({}, 3, "3 workers were requested, but Spark on local.2. has 2 slots"),
+        ({}, 0, "0 workers were requested"),
         (
             {"backbone": "mobilenet-v2", "height": 32, "width": 32},
             2,
-            "mobilenet-v2 normalises by statistics of its batch",
+            "mobilenet-v2 uses batch statistics",
         ),
     ],
 )
@@ -245,7 +245,7 @@ def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, t
     from backend.errors import EnvironmentUnready
     from backend.training.ranks.distributed import train_on_spark
 
-    with pytest.raises(EnvironmentUnready, match=r"Rank \d on \S+: A GPU was asked for, and TensorFlow sees none"):
+    with pytest.raises(EnvironmentUnready, match=r"Rank \d on \S+: A GPU was requested, but TensorFlow finds none"):
         train_on_spark(
             spark,
             small_snapshot,

@@ -127,7 +127,7 @@ def test_an_uploaded_version_with_our_alias_is_not_served(unchanged, api, owned,
     number = register(
         api, owned, run, f"{run['artifact_uri']}/model", **{"twinset.signature": ours["twinset.signature"]}
     )
-    with pytest.raises(BundleError, match="signed with another key, or was tampered with"):
+    with pytest.raises(BundleError, match="signed with another key or was tampered with"):
         fetch_version(unchanged, number)
     with pytest.raises(BundleError, match="is not loaded"):
         promote(unchanged, number, reason="Please.", progress=NullProgress())

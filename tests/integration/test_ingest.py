@@ -401,7 +401,7 @@ def test_rejected_rows_are_kept_with_reason_and_bytes_and_stop_nothing(load, set
     rejected = {row.code: row for row in snapshot.rejected(limit=100)}
     assert snapshot.rejected_by_reason() == report.rejected
     assert rejected["damaged"].product_id == "broken"
-    assert "cannot be read to its end" in rejected["damaged"].sentence
+    assert "cannot be read completely" in rejected["damaged"].sentence
     assert rejected["duplicate_id"].label == "Coat"
     assert [row.code for row in snapshot.rejected(limit=2, offset=1)] == ["duplicate_id", "no_id"]
     assert (rejected["damaged"].image, rejected["no_picture"].image) == (PICTURES[0][:-30], None)

@@ -136,7 +136,7 @@ def test_what_was_rejected_is_downloaded_mended_and_loaded_again(load, settings,
     report = load(path)
     assert report.rejected == {"no_id": 1, "no_picture": 1, "not_an_image": 1}
     assert report.warnings == {"bad_price": 1}
-    assert "One product is loaded without a price: “cheap” cannot be read as one." in report.notes
+    assert "One product is loaded without a price: “cheap” is not a price." in report.notes
     assert open_snapshot(settings.catalogues_dir, "shop").product("a02").price is None
     packed = zipfile.ZipFile(io.BytesIO(export_quarantine(open_snapshot(settings.catalogues_dir, "shop"))))
     table = list(csv.DictReader(io.StringIO(packed.read(TABLE).decode())))
@@ -188,7 +188,7 @@ def test_a_shop_as_it_comes_is_checked_listed_and_committed_with_every_guess_cou
     report = check_source(spark, source, settings, catalogue="shop", progress=NullProgress())
     assert (report.kept, report.rejected) == (11, {"no_picture": 1})
     assert report.warnings == {"bad_price": 1, "several_pictures": 1}
-    assert "One product is loaded without a price: “auf Anfrage” cannot be read as one." in report.notes
+    assert "One product is loaded without a price: “auf Anfrage” is not a price." in report.notes
     assert set(report.by_label) == {"Bag", "Coat"}
     rejects = StagedRejects(settings, report.staged)
     assert rejects.rejected_by_reason() == report.rejected

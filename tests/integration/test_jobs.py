@@ -111,7 +111,7 @@ def test_an_expected_failure_speaks_for_itself(runner):
 def test_an_unexpected_failure_has_a_number_that_the_log_explains(runner, name, detail):
     job = runner.wait(runner.submit(work(name)).id, TIMEOUT_S)
     assert job.state is JobState.FAILED
-    incident = re.fullmatch(r"Something unexpected happened \(incident ([0-9a-f]{8})\)\.", job.error)[1]
+    incident = re.fullmatch(r"Something unexpected went wrong \(incident ([0-9a-f]{8})\)\.", job.error)[1]
     log = runner.log_tail(job.id, 100)
     assert f"incident {incident}" in log
     assert "Traceback" in log
@@ -167,7 +167,7 @@ def test_two_runners_share_their_jobs(runner, make_runner):
 
 @pytest.mark.parametrize(
     ("command", "message"),
-    [(("/no/such/python",), "could not be started"), ((sys.executable, "-c", "1/0"), "before its work began")],
+    [(("/no/such/python",), "could not be started"), ((sys.executable, "-c", "1/0"), "before it started its work")],
 )
 def test_a_worker_that_cannot_start_is_a_failed_job(make_runner, command, message):
     runner = make_runner(command)
@@ -345,7 +345,7 @@ def test_a_killed_worker_is_lost_with_its_log_and_without_orphans(runner):
     assert (lost.id, lost.state) == (job.id, JobState.LOST)
     assert "was killed unexpectedly" in lost.error
     assert "log" in lost.next_step
-    assert "begins" in runner.log_tail(job.id, 10)
+    assert "starts" in runner.log_tail(job.id, 10)
     assert all(is_gone(pid) for pid in born)
 
 
@@ -362,7 +362,7 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_ended(make_runner):
     os.kill(job.pid, signal.SIGSTOP)
     lost = until(lambda: (now := runner.list()[0]).state.is_finished and now)
     assert lost.state is JobState.LOST
-    assert "no sign of life" in lost.error
+    assert "did not respond" in lost.error
     assert all(is_gone(int(pid)) for pid in [job.pid, *job.progress.note.split()])
 
 

@@ -341,7 +341,7 @@ def test_what_cannot_be_restored_is_said_so_and_changes_nothing(shop):
             restore_preview(shop.catalogues, "shop", version)
     for path in files_of(open_table(shop.path, 1)):
         path.unlink()
-    with pytest.raises(CatalogueNotFound, match=r"Version 1 .* cannot be read any more"):
+    with pytest.raises(CatalogueNotFound, match=r"Version 1 .* can no longer be read"):
         restore(shop.spark, shop.folder, 1, progress=QUIET)
     assert shop.version == last
     with pytest.raises(CatalogueNotFound, match="no catalogue nowhere"):
@@ -429,9 +429,9 @@ def test_a_vacuum_keeps_what_is_named_and_removes_the_rest(eventful):
     assert {version: shop.content(version) for version in left} == {version: before[version] for version in left}
     assert shop.version == versions[-1]  # a vacuum makes no version
     for version in report["versions_removed"]:
-        with pytest.raises(CatalogueNotFound, match=f"Version {version} .* cannot be read any more"):
+        with pytest.raises(CatalogueNotFound, match=f"Version {version} .* can no longer be read"):
             changes_between(shop.catalogues, "shop", version, versions[-1])
-        with pytest.raises(CatalogueNotFound, match="cannot be read any more"):
+        with pytest.raises(CatalogueNotFound, match="can no longer be read"):
             restore(shop.spark, shop.folder, version, progress=QUIET)
     assert {entry.version for entry in history(shop.folder) if not entry.is_readable} == {*report["versions_removed"]}
     assert not [path for path in shop.path.glob(".*.crc") if not (shop.path / path.name[1:-4]).exists()]

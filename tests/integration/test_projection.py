@@ -228,7 +228,7 @@ def test_a_model_deleted_meanwhile_leaves_no_map(wardrobe_home, monkeypatch):
         return real(*arguments, **options)
 
     monkeypatch.setattr(build, "worth_of", deleting)
-    with pytest.raises(BundleError, match="deleted meanwhile"):
+    with pytest.raises(BundleError, match="deleted in the meantime"):
         project_step(ProjectRequest("mine"), wardrobe_home, NullProgress())
     assert list_maps(wardrobe_home.maps_dir / "mine") == []
 

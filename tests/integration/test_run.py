@@ -192,7 +192,7 @@ def test_whichever_is_killed_comes_back_and_the_others_go_on(everything):
     for name in NAMES:
         before = {each: everything.service(each).pid for each in NAMES}
         os.kill(before[name], signal.SIGKILL)
-        until(lambda name=name: f"The {name} was ended by signal 9" in everything.said())
+        until(lambda name=name: f"The {name} was stopped by signal 9" in everything.said())
         until(lambda name=name: f"The {name} is running again." in everything.said())
         after = {each: everything.service(each).pid for each in NAMES}
         assert {each for each in NAMES if before[each] != after[each]} == {name}

@@ -213,7 +213,7 @@ def test_a_name_that_is_taken_or_leads_elsewhere_is_refused(finished, small_snap
     models, _, _, _ = finished
     with pytest.raises(ConfigurationError, match="already a model"):
         trained(small_snapshot, models)
-    with pytest.raises(ConfigurationError, match="cannot be the name"):
+    with pytest.raises(ConfigurationError, match="is not a valid"):
         trained(small_snapshot, models, name="../elsewhere")
 
 

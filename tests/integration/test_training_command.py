@@ -86,7 +86,7 @@ def test_sigterm_stops_a_training_that_keeps_its_name_to_itself_and_goes_on_in_i
     status, told, errors = ended(first)
     assert (status, told["error"]["code"]) == (130, "cancelled")
     (left,) = unfinished_trainings(home.models_dir)
-    assert told["error"]["message"] == "Stopped, as you asked."
+    assert told["error"]["message"] == "Stopped at your request."
     assert f"{left.epochs_done} of 200 epochs are kept" in told["error"]["next_step"]
     assert "python -m backend train --resume autumn" in told["error"]["next_step"]
     assert "Stopping …" in errors

@@ -168,7 +168,7 @@ def test_a_sweep_ends_when_its_minutes_are_over_and_goes_on_with_more(tmp_path, 
     plan = replace(LONG, budget=Budget(3, minutes=0.05, halving=0))
     folder = here(small_snapshot, tmp_path, plan)
     status = folder.status()
-    assert (status.phase, status.reason) == ("finished", "The 0.05 minutes are over.")
+    assert (status.phase, status.reason) == ("finished", "The time limit of 0.05 minutes is reached.")
     assert {record.state for record in folder.trials()} <= {TrialState.INTERRUPTED, TrialState.WAITING}
 
 
@@ -304,7 +304,7 @@ def test_a_master_whose_workers_go_away_ends_the_sweep_with_a_sentence_and_keeps
         java[0].kill()
         _, errors = process.communicate(timeout=LONG_S)
     assert process.returncode == 1
-    assert "went away in the middle of the sweep; finished trials are kept" in errors
+    assert "became unavailable during the sweep; finished trials are kept" in errors
     assert any(record.state.is_finished for record in folder.trials())
     assert (folder.status().phase, folder.status().next_step) == ("failed", "Start it again, then resume the sweep.")
     assert not any(record.state is TrialState.FAILED for record in folder.trials())
@@ -315,7 +315,7 @@ def test_a_cluster_without_executors_is_given_up_after_a_while(spark, monkeypatc
     engine = SparkEngine(spark, "cpu", patience_s=0.0)
     monkeypatch.setattr(SparkEngine, "_is_local", property(lambda _: False))
     monkeypatch.setattr(SparkEngine, "_executors", lambda _: 0)
-    assert "went away in the middle of the sweep" in engine.trouble()
+    assert "became unavailable during the sweep" in engine.trouble()
     engine.patience_s = 3600.0
     assert engine.trouble() == ""
 
@@ -329,7 +329,7 @@ def test_a_master_that_no_longer_answers_is_given_up_although_executors_go_on(sp
     monkeypatch.setattr(engines, "_KNOCK_EVERY_S", 0.0)
     assert engine.trouble() == ""
     monkeypatch.setattr(engines, "_WITHOUT_MASTER_S", 0.0)
-    assert "went away in the middle of the sweep" in engine.trouble()
+    assert "became unavailable during the sweep" in engine.trouble()
     said[0] = ""
     assert engine.trouble() == ""
 
@@ -343,14 +343,14 @@ def test_trials_that_nobody_starts_are_noticed(spark):
     assert engine.trouble() == ""
     engine._trials._dynamic_trials = [{"state": 0}]
     until(engine.trouble)
-    assert "Hyperopt hands out no trials any more" in engine.trouble()
+    assert "Hyperopt starts no more trials" in engine.trouble()
     engine._trials._dynamic_trials = [{"state": 0}, {"state": 1}]
     assert engine.trouble() == ""
 
 
 def test_more_trials_at_a_time_than_slots_are_refused_before_spark_starts(home):
     plan = replace(PLAN, budget=Budget(2, parallelism=9))
-    with pytest.raises(ConfigurationError, match="9 trials at a time were asked for, and there are 2 slots"):
+    with pytest.raises(ConfigurationError, match="9 trials at a time were requested, but there are 2 slots"):
         run_request(TuneRequest(plan), home, NullProgress())
     assert list_sweeps(home.sweeps_dir) == []
 

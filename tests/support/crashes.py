@@ -183,7 +183,7 @@ class Campaign:
         """Read everything; what the job may not change must be there as it was."""
         try:
             after = home_of.contents(self.settings)
-        except Exception as error:  # noqa: BLE001 - whatever it is, something cannot be read any more
+        except Exception as error:  # noqa: BLE001 - whatever it is, something can no longer be read
             self.found.lost.append(f"{what}: {type(error).__name__}: {error}")
             return None
         names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}

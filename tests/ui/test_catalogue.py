@@ -43,7 +43,7 @@ def test_filters_narrow_the_pictures_and_start_at_the_first_page(screen, shop_ca
     test.selectbox(key="browse_split").select("test").run()
     assert "2 products" in texts(test)
     test.text_input(key="browse_search").set_value("no such thing").run()
-    assert "No product matches" in texts(test)
+    assert "No matching products" in texts(test)
 
 
 def test_withdrawn_products_are_counted_marked_and_found(screen, shop_catalogue):
@@ -85,7 +85,7 @@ def test_an_older_version_is_shown_as_it_was_and_leads_back_to_the_newest(screen
     assert_calm(test)
     assert figures(test)["Products"] == "60"
     assert "You are viewing version 4 of 5" in texts(test)
-    press(test, "Back to the newest")
+    press(test, "Back to the newest version")
     assert figures(test)["Products"] == "59"
     assert "You are viewing version" not in texts(test)
 
@@ -95,7 +95,7 @@ def test_whoever_looks_at_the_newest_goes_on_to_the_next(screen, shop_catalogue)
     add_version(screen.settings, "shop", gone=("b001",))
     catalogue.look_again()  # as is done every few seconds, and when a job ends
     assert figures(test.run())["Products"] == "59"
-    assert "Version 5, of" in texts(test)
+    assert "Version 5 (" in texts(test)
 
 
 def test_another_catalogue_starts_at_its_newest_version(screen, shop_catalogue):
@@ -124,7 +124,7 @@ def test_a_load_that_ends_turns_to_its_catalogue_at_its_newest_version(screen, s
 
 def test_a_version_that_is_not_there_is_said_to_be_none(screen, shop_catalogue):
     test = screen.open("catalogue", catalogue="shop", version="9")
-    assert "Version 9 of shop cannot be read" in test.warning[0].value
+    assert "Version 9 of shop does not exist" in test.warning[0].value
     assert figures(test)["Products"] == "60"
     assert not screen.open("catalogue", catalogue="shop", version="4").warning
 
@@ -138,7 +138,7 @@ def test_a_version_whose_files_are_gone_cannot_be_chosen(screen, shop_catalogue)
     test = screen.open("catalogue")
     assert test.selectbox(key="version").options == ["Newest", "3", "1"]
     history = screen.open("catalogue", view="History").dataframe[0].value
-    assert dict(zip(history["Version"], history["Can be opened"], strict=True))[2] == "No, tidied away"
+    assert dict(zip(history["Version"], history["Can be opened"], strict=True))[2] == "No, files removed"
 
 
 # ------------------------------------------------------------------------------------------------- labels
@@ -155,7 +155,7 @@ def test_splits_are_drawn_anew_by_a_job(screen, shop_catalogue):
     test.number_input(key="redraw_test").set_value(0.3)
     test.number_input(key="redraw_seed").set_value(5)
     test.multiselect(key="redraw_unseen").set_value(["blob"])
-    press(test, "Choose again what products are used for")
+    press(test, "Reassign product uses")
     (job,) = screen.runner.list()
     assert job.kind == "splits"
     expected = {"catalogue": "shop", "action": "redraw", "test_share": 0.3, "seed": 5, "unseen": ["blob"]}
@@ -164,5 +164,5 @@ def test_splits_are_drawn_anew_by_a_job(screen, shop_catalogue):
 
 def test_splits_are_not_drawn_on_an_older_version(screen, shop_catalogue):
     test = screen.open("catalogue", view="Labels", version="2")
-    assert "What products are used for can be changed in the newest version" in texts(test)
-    assert not [found for found in test.button if found.label == "Choose again what products are used for"]
+    assert "Product uses can only be changed in the newest version" in texts(test)
+    assert not [found for found in test.button if found.label == "Reassign product uses"]

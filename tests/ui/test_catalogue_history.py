@@ -49,7 +49,7 @@ def test_changes_are_shown_with_what_differs_in_words(moved):
         "s001": ["Gone"],
     }
     assert found["b001"]["lines"] == ["b001", "Colour: grey → none", f"Price: {shop_row('b001')['price']:.2f} → 99.00"]
-    assert found["b002"]["lines"] == ["b002", "Another picture"]
+    assert found["b002"]["lines"] == ["b002", "New picture"]
 
 
 def test_a_changed_picture_is_shown_before_and_after(moved):
@@ -82,7 +82,7 @@ def test_a_single_version_has_no_changes_yet(screen, shop_catalogue, monkeypatch
     from app.services import catalogue
 
     monkeypatch.setattr(catalogue, "readable_versions", lambda _name: [4])
-    assert "one version of this catalogue so far" in texts(screen.open("catalogue", view="Changes"))
+    assert "only one version so far" in texts(screen.open("catalogue", view="Changes"))
 
 
 def test_changes_since_a_model_was_built(moved, shop_model):
@@ -92,8 +92,8 @@ def test_changes_since_a_model_was_built(moved, shop_model):
     test = moved.open("catalogue", view="Changes")
     since = test.selectbox(key="changes_since")
     assert since.options == [
-        f"Since {shop_model.name} was learned (version 2)",
-        f"Since {shop_model.name} was brought up to date (version 3)",
+        f"Learned as {shop_model.name} (version 2)",
+        f"Last update of {shop_model.name} (version 3)",
     ]
     since.select_index(0).run()
     assert_calm(test)
@@ -103,7 +103,7 @@ def test_changes_since_a_model_was_built(moved, shop_model):
 
 def test_changes_since_what_the_endpoint_serves(moved, shop_endpoint):
     options = moved.open("catalogue", view="Changes").selectbox(key="changes_since").options
-    assert options == ["Since what is searched now (version 4)"]
+    assert options == ["Products searched now (version 4)"]
 
 
 def test_an_endpoint_that_does_not_answer_is_not_offered(moved, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_restore_shows_what_it_would_undo_and_asks_first(moved):
     press(test, "Restore this version")
     assert_calm(test)
     assert [heading.value for heading in test.subheader] == ["Restore version 4?"]
-    assert "would become of 4 products" in texts(test)
+    assert "would happen to 4 products" in texts(test)
     found = cards(test)
     assert {name: card["badges"][0] for name, card in found.items()} == {
         "b001": "Changed",
@@ -185,7 +185,7 @@ def test_a_confirmed_restore_is_a_job(moved):
 
 def test_tidying_is_a_job_and_says_what_stays(screen, shop_catalogue):
     test = screen.open("catalogue", view="History")
-    assert "versions that Twinset has learned from, always stay" in texts(test)
+    assert "versions that Twinset has learned from are always kept" in texts(test)
     test.checkbox(key="tidy_vacuum").set_value(True)
     test.number_input(key="tidy_days").set_value(7)
     press(test, "Tidy up")
@@ -200,7 +200,7 @@ def test_tidying_nothing_is_no_job(screen, shop_catalogue):
     test = screen.open("catalogue", view="History")
     test.checkbox(key="tidy_compact").set_value(False)
     press(test, "Tidy up")
-    assert "Tick what is to be tidied" in texts(test)
+    assert "Select at least one option" in texts(test)
     assert not screen.runner.list()
 
 
@@ -219,7 +219,7 @@ def test_rejected_rows_are_shown_with_reason_and_picture_or_a_placeholder(screen
 def test_rejected_rows_are_filtered_by_reason(screen, shop_catalogue):
     test = screen.open("catalogue", view="Rejected")
     (why,) = test.pills
-    assert why.options == ["Damaged picture · 1", "Id used twice · 1"]
+    assert why.options == ["Damaged picture · 1", "Duplicate id · 1"]
     why.select("duplicate_id").run()
     assert [card["id"] for card in grid(test)] == ["x2"]
 
@@ -241,7 +241,7 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
     folder = screen.settings.catalogues_dir / "shop" / "products" / "_delta_log"
     for path in folder.glob("*.json"):
         path.write_text(path.read_text().replace('\\"quarantine_version\\": 1', '\\"quarantine_version\\": 0'))
-    assert "Every row of the source was taken in" in texts(screen.open("catalogue", view="Rejected"))
+    assert "No rows were rejected" in texts(screen.open("catalogue", view="Rejected"))
 
 
 # ------------------------------------------------------------------------------------------------- results
@@ -251,11 +251,11 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
     ("kind", "result", "told"),
     [
         ("quality", {"catalogue": "shop", "measured": 60}, ["60 pictures were measured."]),
-        ("quality", {"catalogue": "shop", "measured": 0}, ["Every picture of shop had been measured before."]),
+        ("quality", {"catalogue": "shop", "measured": 0}, ["All pictures of shop were already measured."]),
         (
             "splits",
             {"catalogue": "shop", "version": 6, "leaks": 1, "moved": 2},
-            ["2 products were given another use: 1 group has one use each now, in version 6."],
+            ["2 products were given another use: 1 group has a single use now, in version 6."],
         ),
         (
             "splits",
@@ -265,14 +265,14 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
         (
             "splits",
             {"catalogue": "shop", "version": 5, "moved": 0, "leaks": 0},
-            ["Every product of shop is used as it should be already."],
+            ["All products of shop already have the right use."],
         ),
         (
             "restore",
             {"catalogue": "shop", "restored": 4, "version": 6},
-            ["shop is as it was at version 4; this is version 6."],
+            ["shop was restored to version 4; this is now version 6."],
         ),
-        ("tidy", {"catalogue": "shop", "files_before": 9, "files_after": 2}, ["9 files of shop became 2."]),
+        ("tidy", {"catalogue": "shop", "files_before": 9, "files_after": 2}, ["9 files of shop were combined into 2."]),
         (
             "tidy",
             {"catalogue": "shop", "files_removed": 3, "bytes_freed": 2_000_000, "oldest_readable": 4},
@@ -281,7 +281,7 @@ def test_a_catalogue_without_rejected_rows_says_so(screen, shop_catalogue):
         (
             "tidy",
             {"catalogue": "shop", "files_removed": 0, "bytes_freed": 0, "oldest_readable": 1},
-            ["There was no old file to remove. The oldest version of shop that can be opened is 1."],
+            ["There were no old files to remove. The oldest version of shop that can be opened is 1."],
         ),
         ("train", {"model": "m"}, []),
         ("catalogue", {"argument": ""}, []),

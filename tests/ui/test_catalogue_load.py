@@ -38,7 +38,7 @@ REPORT = IngestReport(
     by_label={"blob": 30, "checks": 27, "": 1},
     duplicates=2,
     leaks=1,
-    notes=("1 products have no label: they can be found, but not learnt from.",),
+    notes=("1 products have no label: they appear in results, but Twinset does not learn from them.",),
     seconds=3.0,
 )
 
@@ -106,8 +106,8 @@ def load_form(test):
 
 def test_without_roots_the_server_is_not_offered_and_the_page_says_how(screen):
     test = choose(screen, "upload")
-    assert "Take a folder or file on the server" not in test.radio(key="ingest_source").options
-    assert "once whoever runs Twinset allows their folder" in texts(test)
+    assert "Use a folder or file on the server" not in test.radio(key="ingest_source").options
+    assert "ask your Twinset administrator to allow their folder" in texts(test)
 
 
 def test_a_folder_on_the_server_is_looked_at(screen, tmp_path):
@@ -123,7 +123,7 @@ def test_a_folder_on_the_server_is_looked_at(screen, tmp_path):
     assert (job.request["source"], job.request["path"]) == ("folder", str(tmp_path / "photos"))
 
 
-@pytest.mark.parametrize(("path", "said"), [("..", "is not in a folder"), ("nothing", "There is no")])
+@pytest.mark.parametrize(("path", "said"), [("..", "is not in a folder"), ("nothing", "does not exist")])
 def test_a_wrong_path_on_the_server_is_a_sentence(screen, tmp_path, path, said):
     (tmp_path / "roots").mkdir()
     screen.settings = replace(screen.settings, source_roots=str(tmp_path / "roots"))
@@ -152,7 +152,7 @@ def test_an_upload_is_dropped_for_another(uploaded):
 def test_a_file_that_is_none_of_products_is_a_sentence(screen):
     test = upload(screen, "broken.zip", b"this is no zip")
     assert not test.exception
-    assert "broken.zip is no zip file" in test.error[0].value
+    assert "broken.zip is not a zip file" in test.error[0].value
     assert len(test.file_uploader) == 1
 
 
@@ -176,7 +176,7 @@ def test_a_table_that_takes_too_much_is_a_sentence_and_the_next_one_is_shown(scr
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"), [({"wall_s": 0.05}, "takes longer to look at"), ({"answer_bytes": 9}, "says more about itself")]
+    ("limits", "said"), [({"wall_s": 0.05}, "takes longer than"), ({"answer_bytes": 9}, "has more metadata")]
 )
 def test_a_look_that_is_ended_says_why_and_is_not_tried_at_every_click(screen, monkeypatch, limits, said):
     begun = []
@@ -287,7 +287,7 @@ def two_tables() -> bytes:
 def test_of_two_tables_the_page_asks_which(screen):
     test = upload(screen, "archive.zip", two_tables())
     assert_calm(test)
-    assert "archive.zip holds 2 tables. Choose the one to load." in texts(test)
+    assert "archive.zip contains 2 tables. Choose the one to load." in texts(test)
     assert not [button for button in test.button if button.label == "Check"]
     choice = next(box for box in test.selectbox if box.label == "Table that describes the products")
     assert choice.value is None
@@ -359,14 +359,14 @@ def name_field(test):
 
 def test_a_name_that_no_catalogue_can_have_is_said_and_nothing_is_sent(uploaded):
     name_field(uploaded).set_value("../x").run()
-    assert "cannot be the name of a catalogue" in uploaded.error[0].value
+    assert "is not a valid catalogue name" in uploaded.error[0].value
     assert next(button for button in uploaded.button if button.label == "Check").disabled
 
 
 def test_an_existing_catalogue_can_be_chosen_and_is_told_from_a_new_one(screen, shop_catalogue):
     test = upload(screen, "other.zip", zipped(bag__one=encoded(1)))
     name_field(test).set_value("shop").run()
-    assert "There is a catalogue shop: the products go into that one." in texts(test)
+    assert "The catalogue shop already exists; the products are added to it." in texts(test)
     next(box for box in test.selectbox if box.label == "Load into").select("shop").run()
     press(test, "Check")
     assert screen.runner.list()[0].request["catalogue"] == "shop"
@@ -417,7 +417,7 @@ def test_a_finished_check_is_reported_in_full(screen, shop_catalogue):
     assert "not stored yet: autumn" in " ".join(expander.label for expander in test.expander)
     assert "- Damaged picture: 2\n- No product id: 1" in said
     assert "- Learning: 50\n- Final check: 8" in said
-    assert "2 products have a picture that another one has, too" in said
+    assert "2 products have the same picture as another product" in said
     assert "1 picture is used both for learning and for a check" in said
     assert "no label" in said
     assert len(test.get("plotly_chart")) == 1
@@ -452,7 +452,7 @@ def test_a_check_with_nothing_to_use_lists_the_rows_and_offers_no_commit(screen)
     assert_calm(test)
     said = texts(test).replace("\\", "")
     assert nothing in said
-    assert "This would make the new catalogue shop." in said
+    assert "This would create the new catalogue shop." in said
     assert "- Damaged picture: 2\n- No product id: 1" in said
     assert [card["id"] for card in grid(test)] == ["x0", "x1", "x2"]
     assert [button.label for button in test.get("download_button")] == ["Download all rejected rows"]
@@ -465,7 +465,7 @@ def test_nothing_is_committed_before_the_button_and_the_choice_about_gone_produc
     checked(screen)
     test = screen.open("catalogue")
     choice = test.radio(key=f"gone-{STAGED}")
-    assert choice.label == "4 products of the catalogue are not in this source. What becomes of them?"
+    assert choice.label == "4 products of the catalogue are not in this source. What should happen to them?"
     assert choice.value == "keep"
     choice.set_value("mark").run()
     assert [job.kind for job in screen.runner.list()] == ["catalogue"]
@@ -496,7 +496,7 @@ def test_a_check_whose_catalogue_moved_on_is_checked_again(screen, shop_catalogu
 def test_a_check_that_found_no_difference_has_nothing_to_commit(screen, shop_catalogue):
     checked(screen, counts=LoadCounts(unchanged=58), rejected={})
     test = screen.open("catalogue")
-    assert "Nothing differs from version 4" in texts(test)
+    assert "No changes since version 4" in texts(test)
     assert "Every product can be used" in texts(test)
     assert f"commit-{STAGED}" not in [button.key for button in test.button]
 
@@ -505,7 +505,7 @@ def test_a_check_of_a_new_catalogue_waits_on_an_otherwise_empty_page(screen):
     checked(screen, base_version=None, counts=LoadCounts(new=58))
     test = screen.open("catalogue")
     assert_calm(test)
-    assert "This would make the new catalogue shop." in texts(test)
+    assert "This would create the new catalogue shop." in texts(test)
     assert f"gone-{STAGED}" not in [radio.key for radio in test.radio]
     assert test.button(key=f"commit-{STAGED}").label == "Commit to shop"
 
@@ -535,13 +535,13 @@ def test_the_result_of_a_check_leads_from_the_jobs_to_the_decision(screen):
         (
             {"version": 5, "gone_policy": "mark", "notes": ()},
             (
-                "The catalogue shop is at version 5: 3 new, 2 changed, 53 unchanged, "
+                "The catalogue shop is now at version 5: 3 new, 2 changed, 53 unchanged, "
                 "4 no longer in the source (marked as withdrawn), 3 rejected."
             ),
         ),
         (
             {"version": 4, "rejected": {}, "notes": ()},
-            "58 products of autumn.zip can be used. Nothing differs from version 4 of shop.",
+            "58 products of autumn.zip can be used. Nothing has changed since version 4 of shop.",
         ),
     ],
 )

@@ -44,7 +44,7 @@ def duplicates(screen, **address: str):
 def test_pictures_that_are_not_measured_are_measured_by_a_job(screen, shop_catalogue):
     test = quality(screen)
     assert_calm(test)
-    assert "The pictures of this version are not measured yet" in texts(test)
+    assert "The pictures of this version have not been measured yet" in texts(test)
     press(test, "Measure the pictures")
     (job,) = screen.runner.list()
     assert (job.kind, job.request) == ("quality", {"catalogue": "shop"})
@@ -65,7 +65,7 @@ def test_what_is_missing_is_counted(screen, shop_catalogue):
 
 def test_an_older_version_is_not_measured(screen, shop_catalogue):
     test = quality(screen, version="2")
-    assert "Pictures are measured on the newest version" in texts(test)
+    assert "Pictures can only be measured in the newest version" in texts(test)
     assert "Measure the pictures" not in [button.label for button in test.button]
 
 
@@ -107,7 +107,7 @@ def test_ranges_that_no_product_lies_in_say_so(judged):
     brightness.set_range(brightness.min, brightness.min + brightness.step)
     contrast.set_range(contrast.max - contrast.step, contrast.max).run()
     assert_calm(test)
-    assert "No product is within all of these ranges" in texts(test)
+    assert "No product fits all of these ranges" in texts(test)
 
 
 def test_flags_are_counted_filter_and_are_marked(judged):
@@ -151,7 +151,7 @@ def test_equal_pictures_are_shown_side_by_side_with_their_splits(judged):
 def test_leaks_are_a_warning_and_are_mended_by_a_job(judged):
     test = duplicates(judged)
     assert "1 group is used both for learning and for a check" in test.warning[0].value
-    press(test, "Settle on one use for each group")
+    press(test, "Give each group a single use")
     (job,) = judged.runner.list()
     assert job.kind == "splits"
     assert {"catalogue": "shop", "action": "mend", "near": True}.items() <= job.request.items()
@@ -160,7 +160,7 @@ def test_leaks_are_a_warning_and_are_mended_by_a_job(judged):
 def test_groups_are_told_apart_by_how_they_are_alike(judged):
     test = duplicates(judged)
     (kinds,) = test.pills
-    assert kinds.options[:2] == ["Used in several ways · 1", "The same picture · 1"]
+    assert kinds.options[:2] == ["Used in several ways · 1", "Same picture · 1"]
     kinds.select("exact").run()
     assert {card["id"] for card in grid(test)} == {"b001", "twin"}
 
@@ -169,7 +169,7 @@ def test_without_measures_equal_pictures_are_found_all_the_same(screen, shop_cat
     add_version(screen.settings, "shop", shop_row("b001", product_id="twin"))
     test = duplicates(screen)
     assert_calm(test)
-    assert "found once the pictures are measured" in texts(test)
+    assert "appear here once they are measured" in texts(test)
     assert {card["id"] for card in grid(test)} == {"b001", "twin"}
     assert not test.warning
 
@@ -179,12 +179,12 @@ def test_large_groups_are_shown_in_part(screen, shop_catalogue):
     add_version(screen.settings, "shop", *copies)
     cards = grid(duplicates(screen))
     assert len(cards) == 12
-    assert cards[0]["group"] == "Group 1: 21 products, 12 of them shown"
+    assert cards[0]["group"] == "Group 1: 21 products, first 12 shown"
 
 
 def test_a_catalogue_without_duplicates_says_so(screen, shop_catalogue):
-    assert "No two products show the same picture" in texts(duplicates(screen))
+    assert "No duplicate pictures found" in texts(duplicates(screen))
 
 
 def test_duplicates_are_not_looked_for_in_an_older_version(judged):
-    assert "Duplicates are looked for in the newest version" in texts(duplicates(judged, version="4"))
+    assert "Duplicates are only shown for the newest version" in texts(duplicates(judged, version="4"))

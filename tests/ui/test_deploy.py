@@ -56,16 +56,16 @@ def only_job(screen):
 def test_before_anything_is_registered_it_says_what_to_do(screen, shop_model):
     test = screen.open("deploy")
     assert_calm(test)
-    assert "No registered version is known here yet" in texts(test)
+    assert "There are no registered versions here yet" in texts(test)
 
 
 def test_the_newest_version_is_shown_with_what_the_gate_said(screen, registry):
     test = screen.open("deploy")
     assert_calm(test)
     assert "**Metrics**: Worse than the champion." in texts(test)
-    table = next(frame.value for frame in test.dataframe if "Stands as" in frame.value)
-    assert table["Gate"].tolist() == ["refused", "passed, overruled", "not asked"]
-    assert table["Stands as"].tolist() == ["challenger", "champion", ""]
+    table = next(frame.value for frame in test.dataframe if "Alias" in frame.value)
+    assert table["Gate"].tolist() == ["refused", "passed, overridden", "not run"]
+    assert table["Alias"].tolist() == ["challenger", "champion", ""]
 
 
 def test_a_refused_version_is_promoted_with_a_written_reason_only(screen, registry):
@@ -121,7 +121,7 @@ def test_deploying_waits_for_an_index_that_is_being_built(screen, shop_model):
 
 
 def test_one_click_goes_back(screen, registry):
-    press(screen.open("deploy"), "Back to version 1")
+    press(screen.open("deploy"), "Roll back to version 1")
     assert only_job(screen) == ("rollback", {"alias": "champion"})
 
 
@@ -133,8 +133,8 @@ def test_a_card_is_replayed_by_a_click(screen, registry):
 def test_the_champion_shows_its_reason_card_and_history(screen, registry):
     test = screen.open("deploy", registered="2")
     assert_calm(test)
-    assert "The gate was overruled: It was asked." in texts(test)
-    assert "This version answers now." in texts(test)
+    assert "The gate was overridden: It was asked." in texts(test)
+    assert "This version is being served." in texts(test)
     assert "Make it champion" not in [one.label for one in test.button]
     lineage = next(frame.value for frame in test.dataframe if "What" in frame.value and "Is" in frame.value)
     told = dict(zip(lineage["What"], lineage["Is"], strict=True))
@@ -148,7 +148,7 @@ def test_the_champion_shows_its_reason_card_and_history(screen, registry):
 def test_a_version_without_a_card_says_so(screen, registry):
     test = screen.open("deploy", registered="1")
     assert_calm(test)
-    assert "has no card" in texts(test)
+    assert "has no readable card" in texts(test)
     assert button(test, "Rebuild").disabled
 
 
@@ -160,8 +160,8 @@ def test_a_version_that_is_not_ours_is_listed_and_cannot_be_promoted(screen, reg
     test = screen.open("deploy")
     assert_calm(test)
     assert "was not registered by Twinset, and is not loaded" in texts(test)
-    table = next(frame.value for frame in test.dataframe if "Stands as" in frame.value)
-    assert table["Gate"].tolist()[0] == "not ours, not served"
+    table = next(frame.value for frame in test.dataframe if "Alias" in frame.value)
+    assert table["Gate"].tolist()[0] == "not trusted, not served"
     assert not [one for one in test.button if one.label in {"Make it champion", "Make it challenger", "Rebuild"}]
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_model_is_said_and_the_others_are_there(screen, shop_model):
     (bad / bundle.MANIFEST).write_text("{")
     test = screen.open("deploy")
     assert_calm(test)
-    assert "is left out of the models. The manifest is not valid JSON" in texts(test)
+    assert "cannot be used as a model. The manifest is not valid JSON" in texts(test)
     assert test.selectbox(key="model").options == [shop_model.name]
 
 
@@ -192,8 +192,8 @@ def test_health_shows_how_it_answers(screen, shop_endpoint, shop_model):
     shown = texts(screen.open("deploy"))
     assert "Questions 1" in shown
     assert "Refused or failed 0" in shown
-    assert "Answer time, p50 " in shown
-    assert "Answer time, p50 –" not in shown
+    assert "Latency, p50 " in shown
+    assert "Latency, p50 –" not in shown
 
 
 def test_a_picture_is_tried_and_answered(screen, shop_endpoint, shop_model):
@@ -225,9 +225,9 @@ def test_a_plain_mlflow_server_gets_its_own_recipe_and_no_figures(screen, shop_m
     screen.settings = replace(screen.settings, endpoint_url="http://127.0.0.1:9/invocations")
     test = screen.open("deploy", view="From your program")
     assert_calm(test)
-    assert "A plain MLflow server answers" in texts(test)
+    assert "A plain MLflow server is answering" in texts(test)
     assert [code.value.count("http://127.0.0.1:9/invocations") for code in test.code] == [1]
-    assert "tokens are made where it runs" in texts(screen.open("deploy", view="Tokens"))
+    assert "tokens are issued there" in texts(screen.open("deploy", view="Tokens"))
 
 
 @pytest.mark.mlflow
@@ -250,7 +250,7 @@ def test_a_token_is_shown_once_and_listed_without_itself(screen, shop_model):
     test = screen.open("deploy", view="Tokens")
     test.text_input(key="token_name").set_value("web-shop")
     test.number_input(key="token_days").set_value(30)
-    press(test, "Make a token")
+    press(test, "Create a token")
     assert_calm(test)
     (token,) = [code.value for code in test.code]
     entry = token_store(screen.settings).find(token)
@@ -272,9 +272,12 @@ def test_the_widest_scope_is_left_to_the_command_line_and_tokens_that_have_it_st
     store = token_store(screen.settings)
     earlier = store.issue("till", scope="all").reveal()
     test = screen.open("deploy", view="Tokens")
-    assert test.selectbox(key="token_scope").options == ["Look: health, version, counts", "Ask for products"]
+    assert test.selectbox(key="token_scope").options == [
+        "Read: health, version, metrics",
+        "Search: find similar products",
+    ]
     assert "tokens issue NAME --scope all" in texts(test)
-    with pytest.raises(SettingsError, match="cannot be made here"):
+    with pytest.raises(SettingsError, match="cannot be created here"):
         deploy.issue_token("web-shop", "all", None)
     assert store.find(earlier).may("all")
     assert "web-shop" not in store.names()
@@ -286,7 +289,7 @@ def test_the_widest_scope_is_left_to_the_command_line_and_tokens_that_have_it_st
 def test_a_name_that_cannot_be_is_said(screen, shop_model, name, says):
     test = screen.open("deploy", view="Tokens")
     test.text_input(key="token_name").set_value(name)
-    press(test, "Make a token")
+    press(test, "Create a token")
     assert not test.exception
     assert says in texts(test)
     assert token_store(screen.settings).names() == ("app",)
@@ -311,9 +314,9 @@ def test_an_answer_is_approved_where_it_is_shown_and_given_up_on_the_deploy_page
     test = screen.open("deploy", view="Golden queries")
     assert_calm(test)
     assert grid(test)[0]["title"] == "The checked one"
-    press(test, "Give it up")
+    press(test, "Remove it")
     assert golden_queries(screen.settings.home) == []
-    assert "No answer is approved yet" in texts(screen.open("deploy", view="Golden queries"))
+    assert "No answer has been approved yet" in texts(screen.open("deploy", view="Golden queries"))
 
 
 def test_an_approval_that_expects_nothing_is_refused_with_a_sentence(screen, shop_endpoint, shop_model):

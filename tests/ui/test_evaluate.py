@@ -62,7 +62,7 @@ def test_figures_come_with_their_intervals_and_what_stands_beside(judged, report
     (table,) = tables(test)
     assert list(table["Who"]) == ["large", "Raw pixels", "PCA 47"]
     assert evaluate_tables.span(rate) in table["Precision@1"][0]
-    assert "25 test products asked about, 126 products searched" in texts(test)
+    assert "25 test products as queries, 126 products searched" in texts(test)
 
 
 def test_the_verdict_counts_overlapping_intervals_as_even(report):
@@ -219,7 +219,7 @@ def test_very_many_labels_are_drawn_in_part(report):
 def test_the_worst_queries_are_shown_with_what_was_answered(judged, report):
     test = opened(judged, "Worst")
     cards = grid(test)
-    asked = [card["id"] for card in cards if "Asked about" in card["badges"]]
+    asked = [card["id"] for card in cards if "Query" in card["badges"]]
     assert asked == list(report.worst[:4])
     answered = cards[1:5]
     assert [card["rank"] for card in answered] == ["1", "2", "3", "4"]
@@ -235,7 +235,7 @@ def test_the_worst_queries_are_shown_with_what_was_answered(judged, report):
 
 def test_changed_pictures_are_compared_with_the_unchanged(judged):
     (table,) = tables(opened(judged, "Changed pictures"))
-    assert list(table["Pictures"])[:2] == ["As they are", "Turned left by 15 degrees"]
+    assert list(table["Pictures"])[:2] == ["Unchanged", "Rotated left by 15 degrees"]
     assert len(table) == 6
     assert "Raw pixels: MAP@R" in table
 
@@ -245,13 +245,13 @@ def test_what_was_not_measured_says_how_to_measure_it(judged, report):
     bare = replace(report, robustness=(), unseen=None, calibration=None)
     (folder / REPORT).write_text(bare.to_json(), encoding="utf-8")
     _change(judged, "large")
-    assert "Ask with changed pictures" in texts(opened(judged, "Changed pictures"))
-    assert "choose some under “Labels that Twinset does not learn”" in texts(opened(judged, "New kinds"))
+    assert "Also test changed pictures" in texts(opened(judged, "Changed pictures"))
+    assert "choose some labels under “Labels that Twinset does not learn”" in texts(opened(judged, "Unseen classes"))
     assert "too few validation products" in texts(opened(judged, "Match or not"))
 
 
 def test_new_kinds_are_scored_among_themselves_and_in_the_mixed_gallery(judged, report):
-    test = opened(judged, "New kinds")
+    test = opened(judged, "Unseen classes")
     among, mixed = tables(test)
     assert list(among["Who"]) == list(mixed["Who"]) == ["large", "Raw pixels", "PCA 47"]
     assert ", ".join(UNSEEN) in texts(test)
@@ -267,12 +267,12 @@ def test_the_threshold_is_said_in_words(judged, report):
         assert f"{found.threshold:.3f}" in said.replace("\\", "")
         assert "nothing close" in said
     assert "Calibration error" in said
-    assert "Known or new kind" in said
+    assert "Seen or unseen class" in said
 
 
 @pytest.mark.parametrize(
     ("measured", "says"),
-    [(0.87, "87.0% of these are right, fewer than was aimed at."), (0.93, "93.0% of these are right.")],
+    [(0.87, "87.0% of these are correct, below the target."), (0.93, "93.0% of these are correct.")],
 )
 def test_what_is_said_of_the_threshold_is_what_was_measured(report, measured, says):
     found = replace(report.calibration, threshold=0.8, precision_target=0.9, test_precision=measured)
@@ -288,7 +288,7 @@ def test_two_models_are_compared_on_the_same_products(judged):
     test = opened(judged, "Two models")
     (table,) = tables(test)
     assert list(table.columns) == ["", "small", "large", "Difference in points"]
-    assert "gains" in texts(test)
+    assert "gets 15 products right" in texts(test)
     cards = grid(test)
     headings = list(dict.fromkeys(card["group"] for card in cards))
     assert headings[0].endswith("answered by small")
@@ -300,13 +300,13 @@ def test_any_product_can_be_looked_up(judged):
     test = opened(judged, "Two models")
     asked_about(test).set_value("zz-twin").run()
     assert_calm(test)
-    assert {card["id"] for card in grid(test) if "Asked about" in card["badges"]} == {"zz-twin"}
+    assert {card["id"] for card in grid(test) if "Query" in card["badges"]} == {"zz-twin"}
     asked_about(test).set_value("nobody").run()
-    assert "not asked about a product with this id" in texts(test)
+    assert "No product with this id was a query" in texts(test)
 
 
 def asked_about(test):
-    return next(one for one in test.text_input if one.label == "Product asked about")
+    return next(one for one in test.text_input if one.label == "Query")
 
 
 def test_a_single_model_has_nothing_to_be_compared_with(judged):

@@ -1,4 +1,4 @@
-"""The Explore page on a wardrobe with a map: empty, typical, changed meanwhile, and failing."""
+"""The Explore page on a wardrobe with a map: empty, typical, changed in the meantime, and failing."""
 
 from __future__ import annotations
 
@@ -146,15 +146,15 @@ def test_it_says_what_the_map_is_worth(mapped, info):
     assert f"Trustworthiness {info.worth['2'].trustworthiness:.3f}" in said
     sampled = replace(info.worth["2"], asked=50, trustworthiness=0.5)
     told = form.worth_sentence(replace(info, options=replace(info.options, supervised=True)), sampled)
-    assert "trust the neighbours, not the picture" in told
-    assert "Labels helped" in told
-    assert "Measured on 50 products" in told
+    assert "trust the neighbours, not the map" in told
+    assert "The labels were used" in told
+    assert "Measured on an even sample of 50 products" in told
     assert "Drawn with" not in told
     theirs = replace(info, options=replace(info.options, engine="umap-learn"))
     assert "Drawn with umap-learn." in form.worth_sentence(theirs, sampled)
     few = replace(sampled, trustworthiness=None, accuracy=None, full_accuracy=None)
     told = form.worth_sentence(info, few)
-    assert told.startswith("There are too few products to say how far this map can be trusted.")
+    assert told.startswith("There are too few products to assess how faithful this map is.")
     assert "Ten neighbours" not in told
     assert "Trustworthiness" not in told
 
@@ -198,7 +198,7 @@ def test_the_link_brings_selection_point_and_camera_back(mapped, ids):
 def test_a_selection_that_is_not_kept_any_more_is_a_sentence(mapped):
     test = mapped.open("explore", model="mine", selection="0123456789ab")
     assert not test.exception
-    assert "not kept any more" in test.error[0].value
+    assert "no longer stored" in test.error[0].value
     assert map_data(test)[0]["selected"] == []
 
 
@@ -245,7 +245,7 @@ def test_new_products_look_different_until_the_map_is_drawn_again(mapped, ids):
     marks = pa.ipc.open_stream(blob.data).read_all()["mark"].to_numpy()
     assert marks[-1] >= payload.PLACED
     assert (marks[:-1] < payload.PLACED).all()
-    assert "1 product came since, 1 went" in texts(test).replace("\\", "")
+    assert "1 product added, 1 removed" in texts(test).replace("\\", "")
     assert gallery.size == len(marks)
 
 
@@ -305,7 +305,7 @@ def test_without_an_endpoint_a_photo_says_how_to_start_it(mapped):
 
 def test_outliers_overlap_hubs_and_duplicates(mapped):
     assert cards(opened(mapped, "Outliers"), "explore_outliers")
-    assert "share of the 10 nearest neighbours" in texts(opened(mapped, "Overlap"))
+    assert "10 nearest neighbours" in texts(opened(mapped, "Overlap"))
     hubs = opened(mapped, "Hubs")
     assert "never appear among another product's" in texts(hubs)
     assert cards(hubs, "explore_hubs_most")
@@ -334,7 +334,7 @@ def test_a_list_of_an_unseen_class_keeps_its_labels_out_of_training(mapped):
     lists.save_list(mapped.settings.lists_dir, SavedList("new kinds", "unseen", "mine", WARDROBE, 1, products))
     test = opened(mapped, "Lists")
     assert "Box, Ring" in texts(test)
-    press(test, "Keep 2 labels out of training")
+    press(test, "Exclude 2 labels from training")
     (job,) = mapped.runner.list()
     wanted = SplitsRequest(WARDROBE, "redraw", unseen=("Box", "Ring"))
     assert job.request == json.loads(json.dumps(to_json(wanted)))

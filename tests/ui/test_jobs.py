@@ -49,7 +49,7 @@ def test_a_finished_job_shows_its_result_curves_log_and_what_comes_next(screen):
     assert "Done" in texts(test)
     assert "precision 0.5" in texts(test)
     assert "hello from the work" in test.code[0].value
-    assert [link.label for link in test.page_link] == [words.plain("Next: have Twinset learn from it")]
+    assert [link.label for link in test.page_link] == [words.plain("Next: learn from it")]
     assert len(test.get("plotly_chart")) == 2
 
 
@@ -189,22 +189,22 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
         (
             "project",
             {"products": 1152, "was_there": True},
-            ["A map of 1,152 products, in two and in three dimensions. It had been drawn before."],
+            ["A map of 1,152 products, in two and in three dimensions. It already existed."],
         ),
         (
             "deploy",
             {"version": 2, "model": "m-2", "alias": "champion", "before": 1, "reason": ""},
-            ["Version 2, the model m-2, is champion now, in place of version 1."],
+            ["Version 2, the model m-2, is now champion, replacing version 1."],
         ),
         (
             "promote",
             {"version": 3, "model": "m-3", "alias": "champion", "before": None, "reason": "It was asked."},
-            ["Version 3, the model m-3, is champion now.", "The gate was overruled: It was asked."],
+            ["Version 3, the model m-3, is now champion.", "The gate was overridden: It was asked."],
         ),
         (
             "rebuild",
             {"model": "m-2", "original": "m-1", "same_network": True, "differs": []},
-            ["m-2 was made as the card of m-1 says; it is the same network, to the last bit.", "Nothing differs."],
+            ["m-2 was rebuilt from the card of m-1; it is the same network, bit for bit.", "Nothing differs."],
         ),
         (
             "rebuild",
@@ -214,7 +214,7 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
                 "same_network": False,
                 "differs": [{"what": "network", "original": "aa", "rebuilt": "bb"}],
             },
-            ["m-2 was made as the card of m-1 says; it is another network.", "What differs: network aa → bb."],
+            ["m-2 was rebuilt from the card of m-1; it is a different network.", "What differs: network aa → bb."],
         ),
         (
             "rebuild",
@@ -226,7 +226,7 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
                 "differs": [{"what": "threads", "original": "2", "rebuilt": "4"}],
             },
             [
-                "m-2 was made as the card of m-1 says; it is another network, whose weights differ by 3e-07 at most.",
+                "m-2 was rebuilt from the card of m-1; it is a different network, whose weights differ by 3e-07 at most.",
                 "What differs: threads 2 → 4.",
             ],
         ),
@@ -244,28 +244,28 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
         (
             "index",
             {"model": "m-1", "gallery_size": 1152, "index": "exact", "catalogue": "sample", "version": 1},
-            ["m-1 finds 1,152 products of sample, version 1. Its index is exact."],
+            ["m-1 now searches 1,152 products of sample, version 1. Its index is exact."],
         ),
         (
             "refresh",
             REFRESHED | {"version": 6, "embedded": 12, "removed": 1, "registered_version": 3, "alias": "champion"},
             [
                 (
-                    "The index of m is at version 6 of shop now, from version 4; 12 products were embedded, "
-                    "1 product was taken out."
+                    "The index of m covers version 6 of shop, up from version 4; 12 products were embedded, "
+                    "1 product was removed."
                 ),
-                "It is registered as version 3, which is champion now.",
+                "It is registered as version 3, now the champion.",
             ],
         ),
         (
             "refresh",
             REFRESHED,
-            ["The index of m is at version 5 of shop now, from version 4; nothing in it had changed."],
+            ["The index of m covers version 5 of shop, up from version 4; nothing had changed."],
         ),
         (
             "refresh",
             REFRESHED | {"from_version": 5},
-            ["The index of m is at version 5 of shop, as it was before."],
+            ["The index of m covers version 5 of shop, as before."],
         ),
         (
             "fidelity",
@@ -305,7 +305,7 @@ def test_progress_is_said_as_far_as_it_is_known(tmp_path, progress, said):
                 "note": "The sample was taken.",
             },
             [
-                "1,440 products were loaded in 14 s, m was trained in 35 s, and finds 1,152 of them.",
+                "1,440 products were loaded in 14 s, m was trained in 35 s, and its index holds 1,152 of them.",
                 "For 97.9% of the test products the nearest product has the same label (precision@1); MAP@R is 93.1%.",
                 "It is version 1 of the registered model, and the endpoint answers with it.",
                 "The sample was taken.",

@@ -33,13 +33,13 @@ EMPTY = {
     "explore": "There is no model yet",
     "deploy": "There is no model yet",
     "jobs": "Nothing has run yet",
-    "system": "What this Twinset runs with",
+    "system": "Versions, settings and addresses",
 }
 TYPICAL = {
     "recommend": "Or start from the catalogue",
     "catalogue": "60 products; click one",
     "train": "Version 4 of shop",
-    "tune": "Version 4 of shop, the newest, is what all trials train on",
+    "tune": "All trials train on version 4 of shop, the newest",
     "evaluate": "Precision@1 91.2%",
     "explore": "A first look by principal components",
     "deploy": "Products searched 60",
@@ -79,7 +79,7 @@ def test_an_expected_failure_is_a_sentence_with_a_next_step(screen, shop_catalog
     test = screen.open(name)
     assert not test.exception
     is_for_shop = next(page.is_for_shop for page in PAGES if page.name == name)
-    step = "Ask whoever runs Twinset." if is_for_shop else "Fill it with `make shelf`."
+    step = "Ask your Twinset administrator." if is_for_shop else "Fill it with `make shelf`."
     assert [error.value for error in test.error] == [f"The \\*shelf\\* is empty.\n\n{step}"]
 
 

@@ -118,10 +118,10 @@ def test_pictures_that_cannot_be_measured_are_counted():
     found = {"catalogue": "shop", "measured": 2, "left_out": 1}
     assert job_result.sentences("quality", found) == [
         "2 pictures were measured.",
-        "1 picture cannot be read and cannot be measured.",
+        "1 picture could not be read, so no measurement is possible.",
     ]
     nothing = {**found, "measured": 0, "left_out": 0}
-    assert job_result.sentences("quality", nothing) == ["Every picture of shop had been measured before."]
+    assert job_result.sentences("quality", nothing) == ["All pictures of shop were already measured."]
 
 
 def test_products_without_a_readable_picture_are_counted_by_every_kind_of_work():

@@ -44,7 +44,7 @@ def test_the_catalogue_can_be_searched_for_a_question(ready):
     ready.text_input(key="search").set_value("no. 3").run()
     assert [card["title"] for card in grid(ready)] == ["Blob no. 3", "Checks no. 3", "Stripes no. 3"]
     ready.text_input(key="search").set_value("nothing of the kind").run()
-    assert "Nothing in the catalogue matches" in texts(ready)
+    assert "No matching products" in texts(ready)
 
 
 def test_an_upload_is_answered_with_ranked_neighbours_and_their_figures(ready):
@@ -117,7 +117,7 @@ def test_what_was_done_to_a_picture_is_said(ready):
     exif = Image.Exif()
     exif[0x0112] = 6
     test = upload(ready, encoded(sideways, "JPEG", exif=exif), "photo.jpg")
-    assert "It was turned upright" in texts(test)
+    assert "It was rotated upright" in texts(test)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_was_done_to_a_picture_is_said(ready):
         (b"this is no picture", "This is not a PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF picture."),
         (encoded(picture("blob", 1))[:60], "damaged or incomplete"),
         (encoded(Image.new("L", (1, 1))), "only 1 x 1 pixels"),
-        (encoded(Image.new("L", (9000, 9000))), "more than the 16 million allowed"),
+        (encoded(Image.new("L", (9000, 9000))), "at most 16 million are allowed"),
     ],
     ids=["text", "truncated", "tiny", "bomb"],
 )
@@ -202,7 +202,7 @@ def test_an_endpoint_without_a_usable_model_is_a_plain_sentence_here_and_a_reaso
     assert_calm(test)
     (told,) = [info.value for info in test.info]
     assert told.startswith("Similar products cannot be found at the moment.")
-    assert "ask whoever runs Twinset" in told
+    assert "ask your Twinset administrator" in told
     assert [link.label for link in test.page_link] == ["See why on Deploy"]
     assert "of shop-four is damaged: expected" in deploy.info[0].value.replace("\\", "")
     assert "`python -m backend deploy`" in deploy.info[0].value
@@ -231,7 +231,7 @@ def test_where_nobody_answers_the_workbench_tells_how_to_start_and_the_shop_is_t
 ):
     test = screen.open()
     assert_calm(test)
-    assert "Whoever runs Twinset can start it" in test.info[0].value
+    assert "Ask your Twinset administrator to start it" in test.info[0].value
     assert "`" not in texts(test)
     assert "`make run`" in screen.open("deploy").info[0].value
 

@@ -96,7 +96,7 @@ def test_what_is_looked_through_is_found(screen, shop_endpoint, shop_model):
     assert WORD.findall(" ".join(said(screen.open("deploy"))))
     catalogue = said(screen.open("catalogue"))
     assert {"Search", "Title or product id", "Blob no. 1"} <= catalogue
-    assert any("tell how it comes along" in text for text in catalogue)  # the help of a figure
+    assert any("measure how it is doing" in text for text in catalogue)  # the help of a figure
     assert {"Version", "Loaded"} <= said(screen.open("catalogue", view="History"))  # a table's heading and a cell
 
 

@@ -89,7 +89,7 @@ def test_what_a_training_would_take_is_said_and_follows_the_fields(screen, shop)
 
 def test_what_differs_from_what_was_asked_is_said_before_anything_starts(screen, shop):
     test = screen.open("train")
-    assert "A batch holds 3 classes instead of 10" in texts(test)
+    assert "A batch has 3 classes instead of 10" in texts(test)
     test.number_input(key="resnet_classes_per_batch").set_value(3).run()
     assert "instead of 10" not in texts(test)
 
@@ -97,7 +97,7 @@ def test_what_differs_from_what_was_asked_is_said_before_anything_starts(screen,
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("resnet_backbone", "mobilenet-v2", "sees colour pictures only"),
+        ("resnet_backbone", "mobilenet-v2", "accepts only colour pictures"),
         ("resnet_pretrained", "imagenet", "no imagenet weights for the network resnet"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_catalogue_without_validation_products_cannot_be_trained_on_and_says_w
 def test_more_workers_than_the_labels_have_pairs_for_are_refused(screen, shop):
     test = screen.open("train")
     test.number_input(key="workers").set_value(20).run()
-    assert "With 20 workers every label needs 40 products" in texts(test)
+    assert "With 20 workers, every label needs 40 products" in texts(test)
     assert button(test).disabled
 
 
@@ -140,9 +140,9 @@ def test_the_preview_shows_real_products_as_the_network_sees_them(screen, shop):
     test = screen.open("train")
     (image,) = test.get("image")
     assert "From the top: blob, checks, stripes" in image.proto.imgs[0].caption
-    assert "28 x 28 pixels to the network" in texts(test)
+    assert "at 28 x 28 pixels" in texts(test)
     test.selectbox(key="resnet_augmentation").select("none").run()
-    assert "Pictures are learnt from as they are" in texts(test)
+    assert "Pictures are not changed during training" in texts(test)
 
 
 def test_the_sheet_holds_each_picture_and_its_changed_versions():
@@ -204,7 +204,7 @@ def test_a_killed_worker_is_a_sentence_its_log_stands_below_and_the_training_can
     assert [error.value for error in test.error] == [sentence]
     assert "Its last lines:\nepoch 1 of 4: loss 3.0" in [code.value for code in test.code]
     assert [frame.value["Is"].tolist() for frame in test.dataframe] == [["failed", "gone"]]
-    press(test, "Go on")
+    press(test, "Resume")
     job = screen.runner.list()[0]
     assert (job.request["name"], job.request["resume"], job.request["workers"]) == ("pair", True, 2)
     assert job.request["config"] == TWO.config.as_dict()
@@ -216,7 +216,7 @@ def test_a_training_can_be_resumed_for_longer_and_a_failed_job_says_that_it_resu
     test = screen.open("train")
     assert "Try again" not in [button.label for button in test.button]
     test.number_input(key="resume-epochs-pair").set_value(9).run()
-    press(test, "Go on")
+    press(test, "Resume")
     assert screen.runner.list()[0].request["changes"] == {"epochs": 9}
 
 
@@ -226,7 +226,7 @@ def test_without_a_checkpoint_a_failed_job_starts_from_the_beginning(screen, sho
     test = screen.open("train")
     labels = [button.label for button in test.button]
     assert "Try again" in labels
-    assert not {"Go on", "Resume"} & set(labels)
+    assert "Resume" not in labels
 
 
 def test_a_training_that_a_command_goes_on_with_is_not_offered(screen, shop):
@@ -238,7 +238,7 @@ def test_a_training_that_a_command_goes_on_with_is_not_offered(screen, shop):
 def test_an_unfinished_training_is_deleted_after_one_question(screen, shop):
     ended_early(screen)
     test = open_popover(screen.open("train"), "delete-pair")
-    assert "Delete the unfinished training **pair** for good? It takes" in texts(test)
+    assert "Delete the unfinished training **pair** for good? This frees" in texts(test)
     press(test, "Delete for good")
     job = screen.runner.list()[0]
     assert (job.kind, job.request) == ("delete", {"model": "pair", "sweep": ""})
@@ -248,8 +248,8 @@ def test_what_a_deletion_freed_is_said(screen, shop):
     result = {"deleted": "model 'autumn'", "freed_bytes": 537_000_000, "runs": 0, "is_sweep": False}
     finished(screen, DeleteRequest(model="autumn"), result)
     said = texts(screen.open("train"))
-    assert "The model 'autumn' is deleted; 537 MB of disk space are free again." in said
-    assert "Its run in MLflow stays." in said
+    assert "The model 'autumn' was deleted, freeing 537 MB of disk space." in said
+    assert "Its MLflow run was kept." in said
 
 
 def test_the_card_says_what_holds_and_what_does_not(screen, shop):

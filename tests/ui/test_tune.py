@@ -41,13 +41,13 @@ def shop(screen):
 
 @pytest.fixture
 def autumn(screen, shop):
-    """A sweep that has ended: six trials with a figure, one that failed, one that was ended early."""
+    """A sweep that has ended: six trials with a figure, one that failed, one that was stopped early."""
     good = [record(n, value=0.5 + 0.05 * n) for n in range(1, 7)]
-    failed = record(7, state=TrialState.FAILED, reason="The loss is no longer a number.")
+    failed = record(7, state=TrialState.FAILED, reason="The loss is no longer finite.")
     halted = replace(
         record(8, value=0.4, epochs=1), state=TrialState.HALTED, reason="After epoch 1, 3 of 7 were better."
     )
-    return stored_sweep(screen.settings.sweeps_dir, *good, failed, halted, reason="All 8 trials were run.")
+    return stored_sweep(screen.settings.sweeps_dir, *good, failed, halted, reason="All 8 trials have run.")
 
 
 def texts(test) -> str:
@@ -106,7 +106,7 @@ def test_values_that_it_might_try_are_shown_before_anything_starts(screen, shop)
         ("vary_resnet_Suggested_learning_rate_low", 0.9, "The range of learning_rate is reversed"),
         ("vary_resnet_Suggested_learning_rate_low", 0.0, "learning_rate must be between"),
         ("tune_parallelism", 9, "there are 2 slots"),
-        ("tune_halving", 1, "Halving by 1 would end no trial"),
+        ("tune_halving", 1, "Halving by 1 would stop no trial"),
     ],
 )
 def test_bad_input_is_a_sentence_and_nothing_can_be_started(screen, shop, key, value, said):
@@ -129,7 +129,7 @@ def test_impossible_combinations_are_said(screen, shop):
     test = screen.open("tune")
     test.multiselect(key="vary_resnet_Suggested_fields").set_value(["backbone"]).run()
     test.multiselect(key="vary_resnet_Suggested_backbone_values").set_value(["resnet", "mobilenet-v2"]).run()
-    assert "sees colour pictures only" in texts(test)
+    assert "accepts only colour pictures" in texts(test)
     assert start_button(test).disabled
 
 
@@ -171,11 +171,11 @@ def test_a_finished_sweep_shows_its_best_trial_its_table_and_its_reasons(screen,
     said = texts(test)
     assert "**Trial 6** is the best" in said
     assert "Best so far 80.00%" in said
-    assert "All 8 trials were run." in said
+    assert "All 8 trials have run." in said
     table = test.dataframe[0].value
     assert table["Trial"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert table["State"].tolist()[-2:] == ["Failed", "Ended early"]
-    assert table["Why"].tolist()[6] == "The loss is no longer a number."
+    assert table["State"].tolist()[-2:] == ["Failed", "Stopped early"]
+    assert table["Why"].tolist()[6] == "The loss is no longer finite."
     assert len(test.get("plotly_chart")) == 2  # history and importance
 
 
@@ -193,7 +193,7 @@ def test_picked_trials_are_the_ones_in_the_table_until_all_are_asked_for(screen,
     test.run()
     assert test.dataframe[0].value["Trial"].tolist() == [2, 7]
     assert "2 trials picked" in texts(test)
-    assert "The loss is no longer a number." in texts(test)
+    assert "The loss is no longer finite." in texts(test)
     assert "python -m backend tune trial autumn 7" in texts(test)
     press(test, "Show all")
     assert len(test.dataframe[0].value) == 8
@@ -212,7 +212,7 @@ def test_a_mark_carries_its_trial_and_chosen_ones_stand_out(autumn):
 
 def test_final_training_starts_from_the_best_trial_and_names_it(screen, autumn):
     test = trials_view(screen)
-    press(test, "Train final with these values")
+    press(test, "Train a final model with these values")
     (job,) = screen.runner.list(kind="train")
     assert job.request["origin"] == {"sweep": "autumn", "trial": 6}
     assert job.request["config"] == plan_for().config_of(6, autumn.trial(6).values).as_dict()
@@ -242,7 +242,7 @@ def test_a_running_sweep_shows_slots_and_end_and_can_be_paused(screen, shop):
         said = texts(test)
         assert "Running 1" in said
         assert "1 of 2 slots free" in str([metric.delta for metric in test.metric])
-        assert "Probably done in 15 s" in said
+        assert "Estimated end in 15 s" in said
         press(test, "Pause")
         assert folder.is_to_pause
         assert "Pausing" in texts(trials_view(screen))
@@ -268,7 +268,7 @@ def test_a_sweep_whose_process_was_killed_is_interrupted_and_can_be_resumed(scre
     assert "Its process was killed or crashed" in texts(test)
     assert test.dataframe[0].value["State"].tolist() == ["Done", "Interrupted"]
     test.number_input(key="resume_trials_autumn").set_value(12).run()
-    press(test, "Go on")
+    press(test, "Resume")
     (job,) = screen.runner.list(kind="tune")
     assert job.request["resume"]
     assert Budget(**job.request["plan"]["budget"]) == replace(plan_for().budget, trials=12)
@@ -276,7 +276,7 @@ def test_a_sweep_whose_process_was_killed_is_interrupted_and_can_be_resumed(scre
 
 def test_a_sweep_is_deleted_after_one_question_and_not_while_it_runs(screen, autumn):
     test = open_popover(trials_view(screen), "delete-autumn")
-    assert "Delete the sweep **autumn** for good? It takes" in texts(test)
+    assert "Delete the sweep **autumn** for good? This frees" in texts(test)
     press(test, "Delete for good")
     job = screen.runner.list()[0]
     assert (job.kind, job.request) == ("delete", {"model": "", "sweep": "autumn"})
@@ -290,20 +290,20 @@ def test_a_name_that_another_sweep_has_is_said_before_it_starts(screen, autumn):
     test.text_input(key="tune_name").set_value("autumn").run()
     assert "There is already a sweep 'autumn'." in texts(test)
     assert next(button for button in test.button if button.label == "Start the sweep").disabled
-    with held_elsewhere(lock_of(screen.settings.sweeps_dir / "winter"), "is already being run", job="j-1"):
+    with held_elsewhere(lock_of(screen.settings.sweeps_dir / "winter"), "is already running", job="j-1"):
         test.text_input(key="tune_name").set_value("winter").run()
-        assert "The sweep 'winter' is already being run by job j-1" in texts(test)
+        assert "The sweep 'winter' is already running by job j-1" in texts(test)
     test.text_input(key="tune_name").set_value("winter").run()
     assert not next(button for button in test.button if button.label == "Start the sweep").disabled
 
 
 def test_a_failed_sweep_says_why_and_what_to_do(screen, shop):
-    reason = "Spark on spark://far:7077 went away in the middle of the sweep; finished trials are kept."
+    reason = "Spark on spark://far:7077 became unavailable during the sweep; finished trials are kept."
     stored_sweep(
         screen.settings.sweeps_dir, record(1, value=0.5), phase="failed", reason=reason, next_step="Start it again."
     )
     test = trials_view(screen)
-    assert "went away in the middle of the sweep" in test.error[0].value
+    assert "became unavailable during the sweep" in test.error[0].value
     assert "Start it again" in test.error[0].value
 
 
@@ -319,8 +319,8 @@ def test_what_a_finished_sweep_brought_is_said_beside_the_form(screen, autumn):
 
     conftest.finished(screen, TuneRequest(plan_for()), result_of(autumn, autumn.status()))
     said = texts(screen.open("tune"))
-    assert "8 trials: 6 done, 1 ended early, 1 failed." in said
-    assert "Trial 6 came to 80.00%: Embedding size 16 · Learning rate 0.0006 · Loss Triplet." in said
+    assert "8 trials: 6 done, 1 stopped early, 1 failed." in said
+    assert "Trial 6 reached 80.00%: Embedding size 16 · Learning rate 0.0006 · Loss Triplet." in said
 
 
 def test_a_job_that_failed_is_shown_beside_the_form(screen, shop):
@@ -345,14 +345,14 @@ def test_two_sweeps_are_compared(screen, autumn):
 
 
 def test_one_sweep_cannot_be_compared(screen, autumn):
-    assert "takes two sweeps" in texts(screen.open("tune", view="Two sweeps"))
+    assert "needs two sweeps" in texts(screen.open("tune", view="Two sweeps"))
 
 
 def test_the_better_one_is_named():
     side = {"best_value": 0.5, "sweep": "a"}
     assert compare.sentence({"first": side, "second": side, "difference": None}) == "One of them has no figure yet."
     other = {"best_value": 0.25, "sweep": "b"}
-    assert "a found 50.00%, 25.00 points more than b" in compare.sentence(
+    assert "a reached 50.00%, 25.00 points more than b" in compare.sentence(
         {"first": side, "second": other, "difference": -0.25}
     )
 

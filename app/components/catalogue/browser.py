@@ -40,7 +40,7 @@ def show_products(summary: CatalogueSummary) -> None:
     page_key = f"page-{summary.name}-{summary.version}-{hash(wanted)}"
     found, total = _found(summary, wanted, offset=(state.page(page_key) - 1) * PAGE_SIZE)
     if not found:
-        st.info("No product matches. Try fewer letters or another label.", icon=":material/search_off:")
+        st.info("No matching products. Try a shorter search or another label.", icon=":material/search_off:")
         return
     st.caption(f"{words.count(total, 'product')}; click one to find similar products")
     find_similar(map(product_grid.product_card, found), key="catalogue_grid")
@@ -58,9 +58,9 @@ def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
     """Show how many products each label has, by split, and let the user draw the splits anew."""
     st.markdown("**Products by label**")  # not in the figure: on a phone its legend needs the room
     figure = charts.class_counts(summary)
-    charts.show(figure, key="labels", alt="How many products each label has, by what they are used for")
+    charts.show(figure, key="labels", alt="Products per label, by use")
     if not is_newest:
-        st.caption("What products are used for can be changed in the newest version.")
+        st.caption("Product uses can only be changed in the newest version.")
         return
     with st.expander(options.REDRAW, icon=":material/shuffle:", key="redraw"):
         request = _redraw(summary)
@@ -105,8 +105,7 @@ def _found(summary: CatalogueSummary, wanted: _Wanted, *, offset: int) -> tuple[
 
 def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
     st.markdown(
-        "What every labelled product is used for is chosen again: the same shares of every label. "
-        "This makes a new version; what Twinset has learned so far stays as it is."
+        "Chooses a new use for every labelled product, in the same shares for every label. This creates a new version; what Twinset has already learned does not change."
     )
     with st.form("redraw_form", border=False):
         with st.grid(min_column_width=230):

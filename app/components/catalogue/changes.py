@@ -34,7 +34,7 @@ def show(summary: CatalogueSummary) -> None:
     readable = catalogue.readable_versions(summary.name)
     if len(readable) < 2:
         st.info(
-            "There is one version of this catalogue so far. What the next load changes is shown here.",
+            "This catalogue has only one version so far. Changes appear here after the next load.",
             icon=":material/difference:",
         )
         return
@@ -53,7 +53,7 @@ def show_set(found: ChangeSet, *, key: str) -> None:
     """Show changes by kind, a page at a time."""
     kinds = [kind for kind in KIND_TITLES if found.counts.get(kind)]
     kind = st.pills(
-        "What happened",
+        "Kind of change",
         kinds,
         format_func=lambda one: f"{KIND_TITLES[one]} · {found.counts[one]:,}",
         key=f"{key}-kind",
@@ -61,7 +61,7 @@ def show_set(found: ChangeSet, *, key: str) -> None:
     )
     if found.by_column:
         columns = ", ".join(f"{column_title(name).lower()} {count:,}" for name, count in found.by_column.items())
-        st.caption(f"What differs in products that stayed: {words.plain(columns)}")
+        st.caption(f"Details that changed in existing products: {words.plain(columns)}")
     page_key = f"{key}-page-{kind}"
     versions = (found.from_version, found.to_version)
     offset = (state.page(page_key) - 1) * PAGE_SIZE
@@ -83,7 +83,7 @@ def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]
     start_key, end_key = (f"changes_{which}-{summary.name}-{end}" for which in ("from", "to"))
     before = max((version for version in readable if version < end), default=end)
     choices = {
-        f"Since {since.title} (version {since.version})": since
+        f"{since.title} (version {since.version})": since
         for since in catalogue.built_on(summary.name)
         if since.version in readable
     }
@@ -92,14 +92,14 @@ def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]
         to = st.selectbox("To version", newest_first, newest_first.index(end), key=end_key, width=140)
         if choices:
             st.selectbox(
-                "Or since Twinset learned",
+                "Or compare with",
                 list(choices),
                 index=None,
                 placeholder="Choose one",
                 key=SINCE,
                 on_change=_choose,
                 args=(choices, start_key, end_key, newest_first[0]),
-                help="Shows what Twinset does not know yet.",
+                help="Shows what has changed since then.",
                 width=420,
             )
     return start, to
@@ -137,9 +137,7 @@ def _differences(change: Change) -> list[str]:
     if before is None or after is None:
         return []
     return [
-        "Another picture"
-        if name == "image"
-        else f"{column_title(name)}: {_value(before, name)} → {_value(after, name)}"
+        "New picture" if name == "image" else f"{column_title(name)}: {_value(before, name)} → {_value(after, name)}"
         for name in change.changed_columns
     ]
 

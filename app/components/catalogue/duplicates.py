@@ -27,23 +27,23 @@ SHOWN_OF_GROUP = 12
 Kind = Literal["leaks", "exact", "near"]
 KIND_TITLES: dict[Kind, str] = {
     "leaks": "Used in several ways",
-    "exact": "The same picture",
-    "near": "Looking alike",
+    "exact": "Same picture",
+    "near": "Look alike",
 }
 
 
 def show(summary: CatalogueSummary, measured: int, *, is_newest: bool) -> None:
     """Show groups of products that show the same, and offer to bring each into one split."""
     if not is_newest:
-        st.info("Duplicates are looked for in the newest version.", icon=":material/content_copy:")
+        st.info("Duplicates are only shown for the newest version.", icon=":material/content_copy:")
         return
     found = quality.repeats(summary.name, summary.version, measured)
     if not measured:
-        st.caption("Pictures that look alike are found once the pictures are measured.")
+        st.caption("Pictures that look alike appear here once they are measured.")
     groups: dict[Kind, list[Group]] = {"leaks": found.leaks, "exact": found.exact, "near": found.near}
     kinds = [kind for kind in KIND_TITLES if groups[kind]]
     if not kinds:
-        st.success("No two products show the same picture.", icon=":material/check:")
+        st.success("No duplicate pictures found.", icon=":material/check:")
         return
     if found.leaks:
         _leaks(summary, found)
@@ -61,14 +61,12 @@ def show(summary: CatalogueSummary, measured: int, *, is_newest: bool) -> None:
 def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
     groups = words.count(len(found.leaks), "group is", "groups are")
     st.warning(
-        f"{groups} used both for learning and for a check, or for both checks. Twinset knows a picture again that it has "
-        "learned: it then looks better than it is.",
+        f"{groups} used both for learning and for a check, or for both checks. Twinset recognises pictures that it has learned from, so its results look better than they are.",
         icon=":material/call_split:",
     )
-    mend = st.button("Settle on one use for each group", type="primary", icon=":material/merge:")
+    mend = st.button("Give each group a single use", type="primary", icon=":material/merge:")
     st.caption(
-        "Every group is used as most of its products are, for learning if they are even. "
-        "This makes a new version; no product and no picture changes."
+        "Each group takes the use that most of its products have, or learning if there is a tie. This creates a new version; products and pictures do not change."
     )
     if mend:
         panel.submit(SplitsRequest(catalogue=summary.name, action="mend", near=True))
@@ -90,7 +88,7 @@ def _groups(summary: CatalogueSummary, kind: Kind, groups: Sequence[Group]) -> N
 
 
 def _heading(number: int, group: Group) -> str:
-    more = f", {SHOWN_OF_GROUP} of them shown" if len(group) > SHOWN_OF_GROUP else ""
+    more = f", first {SHOWN_OF_GROUP} shown" if len(group) > SHOWN_OF_GROUP else ""
     return f"Group {number + 1}: {words.count(len(group), 'product')}{more}"
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from backend.catalogue.items import CatalogueSummary
 
-VERSION_HELP = "Every load and every change makes a new version, and the older ones stay. Choose one to see the catalogue as it was."
+VERSION_HELP = (
+    "Every load and every change creates a new version. Choose an older one to see the catalogue as it was then."
+)
 
 
 def choose(names: Sequence[str]) -> CatalogueSummary:
@@ -42,11 +44,10 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
     if version != newest:
         _say_older(summary, newest)
     else:
-        st.caption(f"Version {version:d}, of {words.plain(words.moment(summary.committed_at))}")
+        st.caption(f"Version {version:d} ({words.plain(words.moment(summary.committed_at))})")
     if version == newest and asked.isdecimal() and int(asked) != newest:
         st.warning(
-            f"Version {int(asked):d} of {words.plain(name)} cannot be read: there is none, or its files were tidied away. "
-            "This is the newest.",
+            f"Version {int(asked):d} of {words.plain(name)} does not exist, or its files were removed. Showing the newest version.",
             icon=":material/history:",
         )
     return summary
@@ -66,7 +67,7 @@ def show_figures(summary: CatalogueSummary) -> None:
                 "Withdrawn",
                 words.count(summary.withdrawn),
                 border=True,
-                help="Products that left their source. They stay here, but are no longer offered as answers once the search is up to date.",
+                help="Products that are no longer in their source. They stay in the catalogue, but no longer appear in results once the search is up to date.",
             )
         st.metric("Rejected", words.count(summary.quarantined), border=True)
 
@@ -77,4 +78,4 @@ def _say_older(summary: CatalogueSummary, newest: int) -> None:
             f"You are viewing version {summary.version:d} of {newest:d} ({words.plain(words.moment(summary.committed_at))}).",
             icon=":material/history:",
         )
-        st.button("Back to the newest", icon=":material/last_page:", on_click=state.open_version)
+        st.button("Back to the newest version", icon=":material/last_page:", on_click=state.open_version)

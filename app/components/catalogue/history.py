@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def show(summary: CatalogueSummary, *, newest: int) -> None:
     """Show the versions, newest first, and what can be done with the one that is ticked."""
     entries = [entry for entry in catalogue.history(summary.name) if entry.version]
-    st.caption("Tick a version to open it or to bring it back.")
+    st.caption("Select a version to open or restore it.")
     entry = _ticked(summary.name, entries)
     if entry is not None:
         _one(summary.name, entry, newest)
@@ -66,7 +66,7 @@ def _row(entry: HistoryEntry) -> dict[str, Any]:
         "Changed": entry.changed,
         "Gone": entry.gone,
         "Used by": ", ".join(entry.used_by),
-        "Can be opened": "Yes" if entry.is_readable else "No, tidied away",
+        "Can be opened": "Yes" if entry.is_readable else "No, files removed",
         "Job": entry.job,
     }
 
@@ -78,7 +78,7 @@ def _one(name: str, entry: HistoryEntry, newest: int) -> None:
         if entry.used_by:
             st.caption(f"Used by {plain(', '.join(entry.used_by))}")
         if not entry.is_readable:
-            st.info("Its files were tidied away: it can be neither opened nor brought back.", icon=":material/block:")
+            st.info("Its files were removed, so it cannot be opened or restored.", icon=":material/block:")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Open this version",
@@ -91,7 +91,7 @@ def _one(name: str, entry: HistoryEntry, newest: int) -> None:
                 "Restore this version",
                 icon=":material/restore:",
                 disabled=is_newest or not entry.is_readable,
-                help="This is the newest." if is_newest else "First shows what that would change.",
+                help="This is the newest." if is_newest else "First shows what would change.",
                 on_click=state.note,
                 args=(f"restore-{name}", entry.version),
             )
@@ -109,8 +109,7 @@ def _restore(name: str, version: int, newest: int) -> None:
         st.subheader(f"Restore version {version}?")
         found = catalogue.changes(name, newest, version)
         st.markdown(
-            f"The catalogue {plain(name)} would become as it was at version {version}, as the new version {newest + 1}. "
-            f"Version {newest} stays in the history."
+            f"This creates version {newest + 1} of the catalogue {plain(name)}, with the products of version {version}. Version {newest} stays in the history."
         )
         with st.container(horizontal=True):
             if st.button(f"Restore version {version}", type="primary", icon=":material/restore:", key="restore_now"):
@@ -119,7 +118,7 @@ def _restore(name: str, version: int, newest: int) -> None:
                 st.rerun()
             st.button("Leave it as it is", on_click=state.forget, args=(topic,))
         if found.total:
-            st.markdown(f"This is what would become of {words.count(found.total, 'product')}:")
+            st.markdown(f"What would happen to {words.count(found.total, 'product')}:")
             changes.show_set(found, key=f"restore-{name}-{version}-{newest}")
         else:
             st.info("No product would change.", icon=":material/check:")
@@ -128,22 +127,22 @@ def _restore(name: str, version: int, newest: int) -> None:
 def _tidy(name: str) -> TidyRequest | None:
     with st.form("tidy_form", border=False):
         compact = st.checkbox(
-            "Write small files together",
+            "Combine small files",
             value=True,
             key="tidy_compact",
-            help="Many small loads leave many small files, which are slower to read. No product changes.",
+            help="Many small loads leave many small files, which are slower to read. Products do not change.",
         )
         vacuum = st.checkbox(
             "Remove the files of old versions",
             key="tidy_vacuum",
-            help="Frees disk space. Versions whose files are removed can be neither opened nor brought back.",
+            help="Frees disk space. Versions whose files are removed can no longer be opened or restored.",
         )
         days = st.number_input(
-            "Keep versions of the last days", min_value=0, max_value=3650, value=30, key="tidy_days", width=220
+            "Days of history to keep", min_value=0, max_value=3650, value=30, key="tidy_days", width=220
         )
-        st.caption("The newest version, and versions that Twinset has learned from, always stay.")
+        st.caption("The newest version and versions that Twinset has learned from are always kept.")
         if st.form_submit_button("Tidy up", icon=":material/cleaning_services:"):
             if compact or vacuum:
                 return TidyRequest(catalogue=name, compact=compact, vacuum=vacuum, keep_days=float(days))
-            st.warning("Tick what is to be tidied.", icon=":material/check_box:")
+            st.warning("Select at least one option.", icon=":material/check_box:")
     return None

@@ -34,10 +34,10 @@ MEASURE_TITLES: dict[Measure, str] = {
     "megapixels": "Size",
 }
 MEASURE_HELP: dict[Measure, str] = {
-    "brightness": "0 is black, 1 is white. Products on a white ground are bright as a whole, and that is fine.",
-    "contrast": "How far light and dark parts are apart. Close to 0, a picture is one even grey.",
-    "sharpness": "How crisp edges are. Blurred photos are at the left end.",
-    "entropy": "How much there is to see, in bits a pixel (entropy). Close to 0, a picture shows hardly anything.",
+    "brightness": "0 is black, 1 is white. Products on a white background are bright overall, which is fine.",
+    "contrast": "The difference between light and dark areas. Near 0, a picture is a uniform grey.",
+    "sharpness": "How crisp the edges are. Blurred photos are at the left.",
+    "entropy": "How much detail a picture has, in bits per pixel (entropy). Near 0, it shows almost nothing.",
     "aspect": "The longer side divided by the shorter one: 1 is a square.",
     "megapixels": "Width times height, in millions of pixels.",
 }
@@ -45,9 +45,9 @@ FLAG_TITLES: dict[Flag, str] = {
     "blurred": "Blurred",
     "dark": "Dark",
     "bright": "Too bright",
-    "low_information": "Hardly anything to see",
-    "odd_aspect": "Odd shape",
-    "odd_size": "Odd size",
+    "low_information": "Almost nothing visible",
+    "odd_aspect": "Unusual shape",
+    "odd_size": "Unusual size",
 }
 
 
@@ -75,15 +75,15 @@ def _measure(summary: CatalogueSummary, table: QualityTable, *, is_newest: bool)
     if not table.missing:
         return
     what = (
-        "The pictures of this version are not measured yet."
+        "The pictures of this version have not been measured yet."
         if not table.measured
         else f"{words.count(table.missing, 'picture is', 'pictures are')} not measured yet."
     )
     if not is_newest:
-        st.info(f"{what} Pictures are measured on the newest version.", icon=":material/straighten:")
+        st.info(f"{what} Pictures can only be measured in the newest version.", icon=":material/straighten:")
         return
     st.info(
-        f"{what} Measuring finds blurred, dark and empty pictures, and those that look alike.",
+        f"{what} Measure them to find pictures that are blurred, dark, empty or duplicated.",
         icon=":material/straighten:",
     )
     if st.button("Measure the pictures", type="primary", icon=":material/straighten:"):
@@ -107,7 +107,7 @@ def _pictures(summary: CatalogueSummary, table: QualityTable, measured: int) -> 
         summary.name, summary.version, measured, ranges=ranges, flags=flags, offset=offset, limit=PAGE_SIZE
     )
     if not found:
-        st.info("No product is within all of these ranges. Widen one of them.", icon=":material/search_off:")
+        st.info("No product fits all of these ranges. Widen one of them.", icon=":material/search_off:")
         return
     st.caption(f"{words.count(total, 'product')}; click one to find similar products")
     browser.find_similar([_card(product, table) for product in found], key="quality_grid")
@@ -119,15 +119,15 @@ def _flags(table: QualityTable, prefix: str) -> tuple[Flag, ...]:
     known = [flag for flag in FLAG_TITLES if counts[flag]]
     if not known:
         if table.measured:
-            st.success("Nothing is odd about the pictures.", icon=":material/check:")
+            st.success("No picture looks unusual.", icon=":material/check:")
         return ()
     chosen: list[Flag] = st.pills(
-        "What is odd",
+        "Possible problems",
         known,
         selection_mode="multi",
         format_func=lambda flag: f"{FLAG_TITLES[flag]} · {counts[flag]:,}",
         key=f"{prefix}-flags",
-        help="Choose one to see these products. Whether they are a problem is for you to say.",
+        help="Choose one to see its products. You decide whether it is a problem.",
     )
     return tuple(chosen)
 
@@ -154,7 +154,7 @@ def _range(table: QualityTable, measure: Measure, prefix: str) -> tuple[float, f
         )
         with place:
             figure = quality_charts.histogram(edges.tolist(), counts.tolist(), chosen=chosen)
-            charts.show(figure, key=f"{key}-chart", alt=f"How many pictures have which {title.lower()}")
+            charts.show(figure, key=f"{key}-chart", alt=f"Number of pictures by {title.lower()}")
     if chosen == (low, high):
         return None
     # An end that was not moved holds everything beyond it, however the slider rounds it.

@@ -24,7 +24,7 @@ PAGE_SIZE = 24
 def show(summary: CatalogueSummary) -> None:
     """Show the rejected rows of a catalogue version, by reason."""
     if not summary.quarantined:
-        st.success("Every row of the source was taken in.", icon=":material/check:")
+        st.success("No rows were rejected.", icon=":material/check:")
         return
     name, version = summary.name, summary.version
     counts = catalogue.rejected_by_reason(name, version)
@@ -55,10 +55,9 @@ def show_rows(counts: dict[str, int], fetch: Callable[..., list[Rejected]], *, k
 
 def mend(packed: Callable[[], bytes], name: str, *, key: str) -> None:
     """Offer the rejected rows of a catalogue or a load for download, and say how they are mended."""
-    st.markdown("**Mend them**")
+    st.markdown("**Correct them**")
     st.markdown(
-        "Download the rows with their pictures, correct what is wrong in `quarantine.csv` or in the folder `images`, "
-        "zip both again, and load that zip into this catalogue. A row that can be used then leaves this list."
+        "Download the rows with their pictures, correct `quarantine.csv` or the pictures in the folder `images`, zip both again, and load the zip into this catalogue. Corrected rows disappear from this list."
     )
     st.download_button(
         "Download all rejected rows",

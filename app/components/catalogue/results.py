@@ -19,7 +19,10 @@ def loaded(result: dict[str, Any]) -> list[str]:
     if report.staged:
         return [f"{_found(report)} Nothing is stored in {report.catalogue} yet."]
     if report.version == report.base_version:
-        return [f"{_found(report)} Nothing differs from version {report.version} of {report.catalogue}.", *report.notes]
+        return [
+            f"{_found(report)} Nothing has changed since version {report.version} of {report.catalogue}.",
+            *report.notes,
+        ]
     return [_stored(report), *_measured(result), *report.notes]
 
 
@@ -36,36 +39,42 @@ def _stored(report: IngestReport) -> str:
         told.append(f"{counts.gone:,} no longer in the source ({_GONE[report.gone_policy]})")
     if rejected := sum(report.rejected.values()):
         told.append(f"{rejected:,} rejected")
-    return f"The catalogue {report.catalogue} is at version {report.version}: {', '.join(told)}."
+    return f"The catalogue {report.catalogue} is now at version {report.version}: {', '.join(told)}."
 
 
 def _measured(result: dict[str, Any]) -> list[str]:
     measured, left_out = result.get("measured"), result.get("left_out", 0)
     told = [] if measured is None else [f"{words.count(measured, 'picture was', 'pictures were')} measured."]
-    return [*told, f"{words.count(left_out, 'picture')} cannot be read and cannot be measured."] if left_out else told
+    return (
+        [*told, f"{words.count(left_out, 'picture')} could not be read, so no measurement is possible."]
+        if left_out
+        else told
+    )
 
 
 def measured(result: dict[str, Any]) -> list[str]:
     """Say what came of measured pictures."""
     if not result["measured"] and not result.get("left_out"):
-        return [f"Every picture of {result['catalogue']} had been measured before."]
+        return [f"All pictures of {result['catalogue']} were already measured."]
     return _measured(result)
 
 
 def resplit(result: dict[str, Any]) -> list[str]:
     """Say what came of products given other uses."""
     if not result["moved"]:
-        return [f"Every product of {result['catalogue']} is used as it should be already."]
+        return [f"All products of {result['catalogue']} already have the right use."]
     moved = words.count(result["moved"], "product was", "products were")
     if "leaks" in result:
         groups = words.count(result["leaks"], "group has", "groups have")
-        return [f"{moved} given another use: {groups} one use each now, in version {result['version']}."]
+        return [f"{moved} given another use: {groups} a single use now, in version {result['version']}."]
     return [f"{moved} given another use, in version {result['version']}."]
 
 
 def restored(result: dict[str, Any]) -> list[str]:
     """Say what came of a restored version."""
-    return [f"{result['catalogue']} is as it was at version {result['restored']}; this is version {result['version']}."]
+    return [
+        f"{result['catalogue']} was restored to version {result['restored']}; this is now version {result['version']}."
+    ]
 
 
 def tidied(result: dict[str, Any]) -> list[str]:
@@ -74,15 +83,15 @@ def tidied(result: dict[str, Any]) -> list[str]:
     if "files_before" in result:
         before, after = result["files_before"], result["files_after"]
         found.append(
-            f"{words.count(before, 'file')} of {result['catalogue']} became {after:,}."
+            f"{words.count(before, 'file')} of {result['catalogue']} were combined into {after:,}."
             if after != before
-            else f"There was nothing to compact in {result['catalogue']}: {words.count(before, 'file')}."
+            else f"There were no small files to combine in {result['catalogue']}: {words.count(before, 'file')}."
         )
     if "files_removed" in result:
         files = words.count(result["files_removed"], "old file was", "old files were")
         removed = f"{files} removed, {words.size(result['bytes_freed'])} freed."
         found.append(
-            f"{removed if result['files_removed'] else 'There was no old file to remove.'} "
+            f"{removed if result['files_removed'] else 'There were no old files to remove.'} "
             f"The oldest version of {result['catalogue']} that can be opened is {result['oldest_readable']}."
         )
     return found

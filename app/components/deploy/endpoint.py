@@ -20,7 +20,7 @@ TRY_K = 5
 def show_health() -> None:
     """Show how long it runs, how much it answered, and how fast; nothing where the endpoint does not say."""
     if deploy.is_plain_mlflow():
-        st.caption("A plain MLflow server answers; it says nothing about itself. Ask it a question below.")
+        st.caption("A plain MLflow server is answering; it reports no details about itself. Send it a query below.")
         return
     with notices.guarded():
         found = deploy.health()
@@ -28,16 +28,16 @@ def show_health() -> None:
             return
         with st.container(horizontal=True):
             st.metric("Running for", words.duration(found.uptime_s), border=True)
-            st.metric("Questions", words.count(found.requests), border=True, help="Since it was started")
-            st.metric("Refused or failed", words.count(found.errors), border=True, help="Since it was started")
+            st.metric("Questions", words.count(found.requests), border=True, help="Since the endpoint started")
+            st.metric("Refused or failed", words.count(found.errors), border=True, help="Since the endpoint started")
             st.metric(
-                "Answer time, p50",
+                "Latency, p50",
                 _time(found.p50_ms),
                 border=True,
                 help="Median of the newest 1,000 answers",
             )
             st.metric(
-                "Answer time, p95",
+                "Latency, p95",
                 _time(found.p95_ms),
                 border=True,
                 help="95 % of the newest 1,000 answers were at least as fast",

@@ -20,11 +20,11 @@ EXPECTED = 3  # products expected again unless the user chooses others
 
 def show() -> None:
     """Show the golden queries, and let the user give one up."""
-    st.caption("Before a version becomes champion, it must answer these pictures as approved.")
+    st.caption("Before a version becomes champion, it must give the approved answers to these pictures.")
     queries = deploy.golden_queries()
     if not queries:
         st.info(
-            "No answer is approved yet. Ask about a photo on the page Find similar, and approve its answer there.",
+            "No answer has been approved yet. Search for a photo on the Find similar page and approve its answer there.",
             icon=":material/workspace_premium:",
         )
         navigation.link("recommend", "Find similar products")
@@ -35,14 +35,14 @@ def show() -> None:
         chosen = st.selectbox(
             "Golden query", list(by_id), key="golden", format_func=lambda one: by_id[one].name, width=360
         )
-        if st.button("Give it up", icon=":material/delete:"):
+        if st.button("Remove it", icon=":material/delete:"):
             deploy.give_up(chosen)
             st.rerun()
 
 
 def _card(query: GoldenQuery) -> Card:
     expected = f"Among the first {query.k}: {', '.join(query.products)}" if query.products else ""
-    nearest = f"Nearest is {' or '.join(query.labels)}" if query.labels else ""
+    nearest = f"Nearest product: {' or '.join(query.labels)}" if query.labels else ""
     approved = f"{query.catalogue} · approved {words.moment(query.approved_at)}"
     return Card(query.id, query.image, query.name, tuple(line for line in (expected, nearest, approved) if line))
 
@@ -59,15 +59,15 @@ def show_approval(name: str, image: bytes, answer: Answer) -> None:
         ids = [one.product_id for one in answer.neighbours]
         titles = {one.product_id: f"{one.rank}. {one.title or one.product_id}" for one in answer.neighbours}
         expected = st.multiselect(
-            "Products that must be among them",
+            "Products that must appear",
             ids,
             default=ids[:EXPECTED],
             format_func=titles.__getitem__,
             key="golden_products",
         )
         labels = sorted({one.label for one in answer.neighbours if one.label})
-        wanted = st.multiselect("Kinds that the nearest may be", labels, key="golden_labels", placeholder="Any")
+        wanted = st.multiselect("Allowed kinds of the nearest product", labels, key="golden_labels", placeholder="Any")
         called = st.text_input("Name", value=name, key="golden_name", max_chars=80).strip()
         if st.button("Approve this answer", type="primary", key="golden_approve"):
             deploy.approve(called or name, image, answer, expected, wanted, len(ids))
-            st.toast("Approved. Twinset must answer it like this after every change.", icon=":material/check:")
+            st.toast("Approved. Twinset must give this answer after every change.", icon=":material/check:")

@@ -38,20 +38,20 @@ def _buttons(model: Manifest, *, is_building: bool) -> None:
             type="secondary" if has_index or is_building else "primary",
             icon=":material/account_tree:",
             disabled=is_building,
-            help="Computes what the model sees in every product of its catalogue, so that they can be searched.",
+            help="Embeds every product of the model's catalogue and makes them searchable.",
         )
         deploy = st.button(
             "Deploy as champion",
             type="primary" if has_index or is_building else "secondary",
             icon=":material/rocket_launch:",
             disabled=not (has_index or is_building),
-            help="Registers the model; if it is no worse than the champion, the endpoint takes it up without a pause.",
+            help="Registers the model. If it is no worse than the champion, the endpoint switches to it without downtime.",
         )
         removal.offer(DeleteRequest(model=model.name))
     if is_building:
         st.caption(f"The index of {words.plain(model.name)} is being built. Deploying waits for it.")
     elif not has_index:
-        st.caption("Build the index first: it takes every product in, so that they can be found.")
+        st.caption("Build the index first; only indexed products can be found.")
     if build:
         panel.submit(IndexRequest(model=model.name))
         st.rerun()

@@ -13,9 +13,9 @@ from backend.serving.tokens import APP, MAX_DAYS, Scope
 
 OFFERED: tuple[Scope, ...] = ("watch", "ask")  # nobody logs in here; whoever has a shell may have more
 SCOPE_TITLES: dict[Scope, str] = {
-    "watch": "Look: health, version, counts",
-    "ask": "Ask for products",
-    "all": "Everything, also change what answers",
+    "watch": "Read: health, version, metrics",
+    "ask": "Search: find similar products",
+    "all": "Everything, including changing the served model",
 }
 USUAL_DAYS = 90
 
@@ -23,7 +23,7 @@ USUAL_DAYS = 90
 def show() -> None:
     """Show the tokens, make new ones and void old ones."""
     if not deploy.is_local():
-        st.info("The endpoint runs elsewhere; its tokens are made where it runs.", icon=":material/cloud:")
+        st.info("The endpoint runs on another machine; its tokens are issued there.", icon=":material/cloud:")
         return
     with st.form("new_token", border=True), notices.guarded():
         _issue()
@@ -31,12 +31,12 @@ def show() -> None:
     if rows:
         charts.table([_row(row) for row in rows], key="tokens")
     else:
-        st.info("There is no token yet; the app makes its own when it first asks.", icon=":material/key:")
+        st.info("There are no tokens yet; the app creates its own with its first query.", icon=":material/key:")
     names = [row.entry.name for row in rows if row.entry.name != APP]
     if names:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.selectbox("Token", names, key="token_revoke", width=300)
-            if st.button("Revoke", icon=":material/block:", help="Void at once."):
+            if st.button("Revoke", icon=":material/block:", help="Revoke immediately."):
                 deploy.revoke_token(name)
                 st.rerun()
 
@@ -47,28 +47,30 @@ def _row(row: deploy.TokenRow) -> dict[str, Any]:
         "Name": entry.name,
         "May": SCOPE_TITLES[entry.scope],
         "Made": words.moment(entry.created_at),
-        "Good until": words.moment(entry.expires_at) if entry.expires_at else "no end",
+        "Expires": words.moment(entry.expires_at) if entry.expires_at else "never",
         "Last used": words.moment(row.last_used_at) if row.last_used_at else "never",
         "State": "good" if row.is_good else "over",
     }
 
 
 def _issue() -> None:
-    """Make a token; it is shown in this run of the page and in no other, and is kept nowhere."""
+    """Create a token; it is shown in this run of the page and in no other, and is kept nowhere."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", placeholder="web-shop", key="token_name", max_chars=60, width=220)
         scope = st.selectbox(
             "May", OFFERED, index=1, format_func=SCOPE_TITLES.__getitem__, key="token_scope", width=300
         )
-        days = st.number_input("Days; 0 means no end", 0, MAX_DAYS, USUAL_DAYS, key="token_days", width=180)
-        made = st.form_submit_button("Make a token", icon=":material/key:")
+        days = st.number_input(
+            "Days until it expires; 0 means never", 0, MAX_DAYS, USUAL_DAYS, key="token_days", width=180
+        )
+        made = st.form_submit_button("Create a token", icon=":material/key:")
     st.caption(
-        "A token that may also change what answers comes from `python -m backend tokens issue NAME --scope all`."
+        "To issue a token that may also change the served model, run `python -m backend tokens issue NAME --scope all`."
     )
     if not made:
         return
     if name.strip() == APP:
-        st.info("The app makes its own token. Choose another name.", icon=":material/info:")
+        st.info("The app creates its own token. Choose another name.", icon=":material/info:")
         return
     token = deploy.issue_token(name.strip(), scope, float(days) or None)
     st.success("This is the token. Copy it now: it is not shown again.", icon=":material/key:")

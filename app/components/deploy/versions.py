@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backend.registry.ledger import Ledger, RegisteredVersion
 
 _MOVES_SHOWN = 100
-_VERDICTS = {True: "passed", False: "refused", None: "not asked"}
+_VERDICTS = {True: "passed", False: "refused", None: "not run"}
 
 
 def show() -> None:
@@ -28,8 +28,7 @@ def show() -> None:
     ledger = deploy.ledger()
     if not ledger.versions:
         st.info(
-            "No registered version is known here yet. Deploy a model above; if others have registered some, "
-            "`python -m backend models` reads them.",
+            "There are no registered versions here yet. Deploy a model above; to load versions that others registered, run `python -m backend models`.",
             icon=":material/rocket_launch:",
         )
         return
@@ -50,8 +49,8 @@ def _verdict(version: RegisteredVersion) -> bool | None:
 
 def _gate(version: RegisteredVersion) -> str:
     if version.refused:
-        return "not ours, not served"
-    return _VERDICTS[_verdict(version)] + (", overruled" if version.reason else "")
+        return "not trusted, not served"
+    return _VERDICTS[_verdict(version)] + (", overridden" if version.reason else "")
 
 
 def _row(version: RegisteredVersion) -> dict[str, str]:
@@ -59,7 +58,7 @@ def _row(version: RegisteredVersion) -> dict[str, str]:
     titles = {"test.precision_at_1": "Precision@1", "test.map_at_r": "MAP@R"}
     return {
         "Version": str(version.version),
-        "Stands as": ", ".join(version.aliases),
+        "Alias": ", ".join(version.aliases),
         "Gate": _gate(version),
         **{title: words.percent(metrics[name], digits=1) for name, title in titles.items() if name in metrics},
         "Model": version.model,
@@ -70,10 +69,10 @@ def _row(version: RegisteredVersion) -> dict[str, str]:
 def _show_rollback(ledger: Ledger) -> None:
     earlier = ledger.previous(CHAMPION)
     pressed = st.button(
-        f"Back to version {earlier:d}" if earlier else "Back to the one before",
+        f"Roll back to version {earlier:d}" if earlier else "Roll back",
         icon=":material/undo:",
         disabled=earlier is None,
-        help="The champion before this one answers again, at once and without questions.",
+        help="Serves the previous champion again, immediately and without the gate.",
     )
     if pressed:
         panel.submit(RollbackRequest())
@@ -86,12 +85,12 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
         st.warning(words.prose(version.refused), icon=":material/gpp_bad:")
         return
     if version.reason:
-        st.caption(f":material/gavel: The gate was overruled: {words.plain(version.reason)}")
+        st.caption(f":material/gavel: The gate was overridden: {words.plain(version.reason)}")
     for check in version.checks:
         icon = ":material/check:" if check.passed else ":material/block:"
         st.markdown(f"{icon} **{words.plain(check.name.capitalize())}**: {words.prose(check.says)}")
     if CHAMPION in version.aliases:
-        st.caption("This version answers now.")
+        st.caption("This version is being served.")
         again, _ = st.columns([1, 3])
         with again:
             _rebuild(version)
@@ -104,13 +103,13 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
             type="primary",
             icon=":material/rocket_launch:",
             disabled=is_refused and not reason,
-            help="The gate is checked again; only a written reason overrules it.",
+            help="The gate runs again; overriding it requires a written reason.",
         )
         challenge = st.button(
             "Make it challenger",
             icon=":material/swords:",
             disabled=version is ledger.at(CHALLENGER),
-            help="It does not answer; it is marked as the one to try next.",
+            help="It is not served; it is marked as the next candidate.",
         )
         _rebuild(version)
     topic = f"promote-{version.version}"
@@ -125,7 +124,7 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
 
 def _reason(version: RegisteredVersion) -> str:
     return st.text_input(
-        "Reason to promote it all the same",
+        "Reason to promote it anyway",
         key=f"reason-{version.version}",
         placeholder="Kept with the version and in the history",
         max_chars=1000,
@@ -137,7 +136,7 @@ def _rebuild(version: RegisteredVersion) -> None:
         "Rebuild",
         icon=":material/replay:",
         disabled=version.card is None,
-        help="Trains and indexes it anew from its card, under a new name, and says what differs.",
+        help="Retrains and re-indexes it from its card under a new name, and lists the differences.",
     )
     if pressed:
         panel.submit(RebuildRequest(version=version.version))
@@ -148,7 +147,7 @@ def _show_card(ledger: Ledger, version: RegisteredVersion) -> None:
     card = version.card
     if card is None:
         if not version.refused:
-            st.info("This version has no card that can be read.", icon=":material/help:")
+            st.info("This version has no readable card.", icon=":material/help:")
         return
     endpoint = shown(common.settings().effective_endpoint_url) if CHAMPION in version.aliases else ""
     with st.expander("Card", icon=":material/badge:", key="card"):

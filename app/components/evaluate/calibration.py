@@ -19,7 +19,7 @@ def show(report: Evaluation) -> None:
     found = report.calibration
     if found is None:
         st.info(
-            "The similarity could not be turned into a probability: the catalogue has too few validation products.",
+            "The similarity could not be calibrated: the catalogue has too few validation products.",
             icon=":material/straighten:",
         )
         return
@@ -31,27 +31,24 @@ def show(report: Evaluation) -> None:
         charts.show(figure, key="probability", alt="Probability of the same label by similarity")
     with right:
         figure = evaluate_charts.reliability(found.reliability)
-        charts.show(figure, key="reliability", alt="Promised probability against the share that came true")
-    st.caption(
-        f"Fitted on {words.count(found.validation_queries, 'validation product')}; the test products only say how well it holds."
-    )
+        charts.show(
+            figure, key="reliability", alt="Reliability diagram: predicted probability against observed frequency"
+        )
+    st.caption(f"Fitted on {words.count(found.validation_queries, 'validation product')}; tested on the test products.")
 
 
 def sentence(found: CalibrationReport) -> str:
     """Say from where on an answer is a match."""
     target = words.percent(found.precision_target)
     if found.threshold is None:
-        return f"No similarity is high enough for {target} right answers, so nothing is called a match."
-    aim = f"An answer is called a match from a similarity of {found.threshold:.3f} on, chosen on validation products"
+        return f"No similarity reaches a precision of {target}, so nothing is called a match."
+    aim = f"The match threshold is a similarity of {found.threshold:.3f}, chosen on the validation products"
     asked = f"{words.percent(found.test_answered)} of the test products get a match"
-    told = (
-        f"{aim} so that {target} of the matches would be right; below it an answer is called related, or nothing close. "
-        f"{asked}"
-    )
+    told = f"{aim} for a precision of {target}; answers below it are called related, or nothing close. {asked}"
     if found.test_precision is None:
         return f"{told}."
-    short = ", fewer than was aimed at" if found.test_precision < found.precision_target else ""
-    return f"{told}, and {words.percent(found.test_precision, digits=1)} of these are right{short}."
+    short = ", below the target" if found.test_precision < found.precision_target else ""
+    return f"{told}, and {words.percent(found.test_precision, digits=1)} of these are correct{short}."
 
 
 def _figures(found: CalibrationReport) -> None:
@@ -60,20 +57,19 @@ def _figures(found: CalibrationReport) -> None:
             "Calibration error",
             words.percent(found.ece, digits=1),
             border=True,
-            help="How far promised probabilities are from what comes true, on average (ECE). Less is better.",
+            help="Average gap between predicted probability and observed frequency (ECE). Lower is better.",
         )
         if found.auroc_unknown is not None:
             st.metric(
-                "Known or new kind",
+                "Seen or unseen class",
                 words.percent(found.auroc_unknown, digits=1),
                 border=True,
-                help="How often a product of a known kind comes nearer to its neighbour than one of a kind that the "
-                "model never saw (AUROC). 50 % is guessing.",
+                help="How often a product of a seen class is closer to its nearest neighbour than one of an unseen class (AUROC). 50 % is chance.",
             )
         if found.unknown_refused is not None:
             st.metric(
-                "New kinds refused",
+                "Unseen classes rejected",
                 words.percent(found.unknown_refused, digits=1),
                 border=True,
-                help="The share of products of kinds the model never saw that are rightly called no good match.",
+                help="The share of products of unseen classes that are correctly reported as no match.",
             )

@@ -93,7 +93,7 @@ def confusion(cells: Sequence[ConfusionCell]) -> go.Figure:
     )
     charts.layout(figure, height=150 + _CELL_PIXELS * len(asked), title="")
     figure.update_xaxes(title="Label of the nearest product", side="top", tickangle=-45)
-    figure.update_yaxes(title="Label of the product asked about", autorange="reversed")
+    figure.update_yaxes(title="Label of the query", autorange="reversed")
     figure.update_layout(showlegend=False)
     return figure
 
@@ -103,7 +103,9 @@ def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    figure.add_scatter(name="As promised", x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot"}, hoverinfo="skip")
+    figure.add_scatter(
+        name="Perfect calibration", x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot"}, hoverinfo="skip"
+    )
     most = max(found.queries for found in bins)
     figure.add_scatter(
         name="Test products",
@@ -112,11 +114,11 @@ def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:
         mode="lines+markers",
         marker={"size": [8 + 16 * (found.queries / most) ** 0.5 for found in bins]},
         customdata=[found.queries for found in bins],
-        hovertemplate="promised %{x:.1%}, came true %{y:.1%}: %{customdata:,} products<extra></extra>",
+        hovertemplate="predicted %{x:.1%}, observed %{y:.1%}: %{customdata:,} products<extra></extra>",
     )
-    charts.layout(figure, height=320, title="Does the promised probability come true?")
-    figure.update_xaxes(title="Promised", tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(title="Came true", tickformat=".0%", range=[0, 1.02])
+    charts.layout(figure, height=320, title="Reliability diagram")
+    figure.update_xaxes(title="Predicted", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(title="Observed", tickformat=".0%", range=[0, 1.02])
     figure.update_layout(showlegend=False)
     return figure
 
@@ -134,9 +136,9 @@ def probability(curve: Sequence[tuple[float, float]], threshold: float | None) -
     )
     if threshold is not None:
         figure.add_vline(
-            x=threshold, line_dash="dot", annotation_text="a match from here on", annotation_position="bottom left"
+            x=threshold, line_dash="dot", annotation_text="match threshold", annotation_position="bottom left"
         )
-    charts.layout(figure, height=320, title="What a similarity is worth")
+    charts.layout(figure, height=320, title="Calibration curve")
     figure.update_xaxes(title="Similarity of the nearest product")
     figure.update_yaxes(title="Probability of the same label", tickformat=".0%", range=[0, 1.02])
     return figure

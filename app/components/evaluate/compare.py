@@ -66,9 +66,12 @@ def _points(found: Comparison, name: str) -> str:
 def sentence(found: Comparison) -> str:
     """Say which of the two is better by precision@1, as far as the queries tell."""
     apart = found.rates["precision_at_1"].difference
-    changed = f"It gains {words.count(len(found.gained), 'product')} and loses {len(found.lost):,}."
+    changed = (
+        f"{found.second} gets {words.count(len(found.gained), 'product')} right that {found.first} does not, and misses "
+        f"{len(found.lost):,} that {found.first} gets right."
+    )
     if not apart.excludes_zero:
-        return f"The nearest product does not tell {found.second} from {found.first}: it may be chance. {changed}"
+        return f"The difference in precision@1 between {found.second} and {found.first} may be chance. {changed}"
     better = "more" if apart.value > 0 else "less"
     return f"{found.second} finds the right nearest product {better} often than {found.first}. {changed}"
 
@@ -81,7 +84,7 @@ def _queries(found: Comparison, first: Manifest, second: Manifest, report: Evalu
     }
     kinds = [kind for kind in titles if getattr(found, kind)]
     key = f"{found.first}-{found.second}"
-    asked = st.text_input("Product asked about", key=f"compare-id-{key}", placeholder="Its id, or choose a list below")
+    asked = st.text_input("Query", key=f"compare-id-{key}", placeholder="Product id, or choose a list below")
     if asked.strip():
         ids: tuple[str, ...] = (asked.strip(),)
         page_key = ""
@@ -107,7 +110,7 @@ def _queries(found: Comparison, first: Manifest, second: Manifest, report: Evalu
 def _show_queries(ids: tuple[str, ...], first: Manifest, second: Manifest, report: Evaluation) -> None:
     sides = [(model, evaluation.answers(model).queries(ids)) for model in (first, second)]
     if not all(queries for _, queries in sides):
-        st.info("Both models were not asked about a product with this id.", icon=":material/search_off:")
+        st.info("No product with this id was a query for both models.", icon=":material/search_off:")
         return
     shown = evaluate_queries.ids_of([query for _, queries in sides for query in queries])
     pictures = evaluation.pictures(report.catalogue, shown)

@@ -14,25 +14,22 @@ if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
 
 HELP = {
-    "baselines": "Also asks the bare pixels, their 128 main directions (PCA) and, where there is one, the original's "
-    "network. A model that does not beat them has learnt nothing of use. Takes longer.",
-    "robustness": "Also asks with the same pictures turned by 15 degrees, cut off by a tenth, darkened, and saved as a "
-    "poor JPEG. Takes longer.",
-    "without_duplicates": "Leaves out test products whose picture, or nearly the same one, is also in the gallery: "
-    "finding those is no achievement.",
-    "against": "Models that are scored beside this one, in every table.",
-    "k": "How many of the nearest products Precision@k and Hit rate@k look at.",
-    "bootstrap": "How often the test products are drawn anew to find out how sure a figure is.",
-    "precision_target": "Which share of the answers that are called a match must be right.",
-    "seed": "The same seed draws the same products.",
+    "baselines": "Also evaluates raw pixels, PCA with 128 components and, where it exists, the original's network. A model that does not beat these baselines has learnt nothing useful. Takes longer.",
+    "robustness": "Also evaluates on the same pictures rotated by 15 degrees, cropped by a tenth, darkened, and saved as low-quality JPEG. Takes longer.",
+    "without_duplicates": "Excludes test products whose picture, or a near duplicate of it, is also in the gallery; finding those proves nothing.",
+    "against": "Models to score beside this one in every table.",
+    "k": "How many nearest products Precision@k and Hit rate@k consider.",
+    "bootstrap": "How often the test products are resampled for the confidence intervals.",
+    "precision_target": "The share of matches that must be correct.",
+    "seed": "The same seed draws the same samples.",
 }
 TITLES = {
     "baselines": "Compare with simple methods",
-    "robustness": "Ask with changed pictures, too",
+    "robustness": "Also test changed pictures",
     "without_duplicates": "Leave out near duplicates",
     "against": "Compare with models",
     "k": "Nearest products (k)",
-    "bootstrap": "Redraws for intervals",
+    "bootstrap": "Bootstrap resamples",
     "precision_target": "Precision of a match",
     "seed": "Seed",
 }

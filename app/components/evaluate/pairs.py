@@ -28,10 +28,9 @@ def show(model: Manifest, report: Evaluation) -> None:
     labels = evaluate_charts.drawn_labels(cells)
     asked_key, nearest_key = f"asked-{model.name}", f"nearest-{model.name}"
     st.caption(
-        "A row is the label of the products asked about, a column that of the nearest product found; the diagonal is right. "
-        "Click a cell to see its products, or choose below."
+        "Rows are labels of queries, columns labels of their nearest products; the diagonal is correct. Click a cell to see its products, or choose below."
         + (
-            f" The {len(labels)} labels with most mistakes are drawn."
+            f" Only the {len(labels)} labels with the most errors are shown."
             if len(labels) == evaluate_charts.LABELS_DRAWN
             else ""
         )
@@ -45,7 +44,12 @@ def show(model: Manifest, report: Evaluation) -> None:
             state.choose(nearest_key, chosen[1])
 
     figure = evaluate_charts.confusion(cells)
-    charts.show(figure, key=chart_key, alt="Label asked about against label of the nearest product", on_select=clicked)
+    charts.show(
+        figure,
+        key=chart_key,
+        alt="Confusion matrix: label of the query against label of the nearest product",
+        on_select=clicked,
+    )
     cell = _choose(cells, asked_key, nearest_key)
     if cell is not None:
         _pairs(model, report, cell)
@@ -97,6 +101,6 @@ def _card(query: AnsweredQuery, pictures: dict[str, Product]) -> Card:
             f"{words.label(query.label)}, nearest is {words.label(nearest.label)}",
             f"similarity {nearest.similarity:.3f}",
         ),
-        pair=(("Asked about", images[query.product_id]), ("Nearest", images[nearest.product_id])),
+        pair=(("Query", images[query.product_id]), ("Nearest", images[nearest.product_id])),
         badges=() if query.is_right else ("Wrong",),
     )

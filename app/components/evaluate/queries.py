@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 QUERIES_A_PAGE = 4
 NEIGHBOURS_SHOWN = 4  # with the product asked about, a row
 Kind = Literal["worst", "confident"]
-KIND_TITLES: dict[Kind, str] = {"worst": "Found worst", "confident": "Wrong and sure of it"}
+KIND_TITLES: dict[Kind, str] = {"worst": "Worst queries", "confident": "Confidently wrong"}
 KIND_HELP: dict[Kind, str] = {
-    "worst": "Products of their label stand far down the list (lowest average precision).",
+    "worst": "Products of their label rank low (lowest average precision).",
     "confident": "The nearest product has another label and is very similar. Often the label itself is wrong.",
 }
 
@@ -73,7 +73,7 @@ def query_card(query: AnsweredQuery, pictures: Mapping[str, Product], heading: s
         image=_image(query.product_id, pictures),
         title=words.label(query.label),
         lines=(query.product_id,),
-        badges=("Asked about",),
+        badges=("Query",),
         group=heading,
     )
 

@@ -33,7 +33,7 @@ def report(model: Manifest) -> Evaluation | None:
         _show_figures(model)
     elif evaluation.is_of_another_model(model, found):
         st.warning(
-            "These figures are of an earlier index of this model. Evaluate it again to see those of the present one.",
+            "These figures are for an earlier index of this model. Evaluate it again for current ones.",
             icon=":material/history:",
         )
     return found
@@ -47,4 +47,4 @@ def _show_figures(model: Manifest) -> None:
     with st.container(horizontal=True):
         for title, value in scores.items():
             st.metric(title, words.percent(value, digits=1), border=True, help=model_picker.METRIC_HELP[title])
-    st.caption("Evaluate this model again to see how sure these figures are, and where it goes wrong.")
+    st.caption("Evaluate this model again for confidence intervals and an error analysis.")

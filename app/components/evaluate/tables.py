@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from backend.evaluation.report import Changed, Evaluation, ScoreRow
 
 CHANGE_TITLES = {
-    "": "As they are",
-    "turned-left": "Turned left by 15 degrees",
-    "turned-right": "Turned right by 15 degrees",
-    "cropped": "A tenth cut off",
+    "": "Unchanged",
+    "turned-left": "Rotated left by 15 degrees",
+    "turned-right": "Rotated right by 15 degrees",
+    "cropped": "Cropped by a tenth",
     "darker": "Darker (0.6 times as bright)",
-    "jpeg": "Poor JPEG (quality 30)",
+    "jpeg": "Low-quality JPEG (quality 30)",
 }
 _SURE = "95 % confidence interval, by resampling the test products."
 
@@ -43,16 +43,16 @@ def show_overview(report: Evaluation) -> None:
                 )
                 st.caption(span(row.rates[name]), help=_SURE)
     st.caption(
-        f"{words.count(row.queries, 'test product')} asked about, {words.count(row.gallery, 'product')} searched."
+        f"{words.count(row.queries, 'test product')} as queries, {words.count(row.gallery, 'product')} searched."
         + (f" {words.count(report.left_out, 'near duplicate')} left out." if report.left_out else "")
     )
     for note in report.notes:
         st.caption(f":material/info: {words.prose(note)}")
     if len(report.seen) > 1:
-        st.subheader("Beside it")
+        st.subheader("Baselines and other models")
         show_rows(report.seen, report.options.k, key="seen")
         figure = evaluate_charts.intervals(report.seen, titles)
-        charts.show(figure, key="seen-chart", alt="Scores of the model and of what stands beside it, with intervals")
+        charts.show(figure, key="seen-chart", alt="Scores of the model and its baselines, with confidence intervals")
         st.markdown(verdict(report.seen))
 
 
@@ -85,7 +85,7 @@ def _cell(rate: Estimate) -> str:
 
 def show_labels(report: Evaluation) -> None:
     """Show the scores of every label, the worst first."""
-    st.caption("Which labels the model finds least well; the worst stand first.")
+    st.caption("Retrieval quality by label, worst first.")
     charts.table(
         [
             {
@@ -107,11 +107,13 @@ def show_robustness(report: Evaluation) -> None:
     """Show how well changed pictures are answered, or how to find out."""
     if not report.robustness:
         st.info(
-            "Not measured yet. Tick *Ask with changed pictures, too* above and evaluate again.",
+            "Not measured yet. Select *Also test changed pictures* above and evaluate again.",
             icon=":material/rotate_right:",
         )
         return
-    st.caption("The same test products, their pictures changed as customers' photos differ from a shop's.")
+    st.caption(
+        "The same test products, with their pictures changed in the ways customers' photos differ from a shop's."
+    )
     titles = {name: words.rate_titles(report.options.k)[name] for name in ("precision_at_1", "map_at_r")}
     charts.table(_robustness_rows(report.robustness, titles), key="robustness")
 
@@ -133,13 +135,14 @@ def show_unseen(report: Evaluation) -> None:
     unseen = report.unseen
     if unseen is None:
         st.info(
-            "The model was trained on every label of its catalogue. To see how it treats new kinds of products, choose some "
-            "under “Labels that Twinset does not learn” on the Catalogue page, and train again.",
+            "The model was trained on every label of its catalogue. To see how it handles unseen classes, choose some labels under “Labels that Twinset does not learn” on the Catalogue page, and train again.",
             icon=":material/visibility_off:",
         )
         return
     names = ", ".join(words.plain(label) for label in unseen.classes)
-    st.markdown(f"Kept out of training: **{names}**. Half of their products ask, the other half are to be found.")
+    st.markdown(
+        f"Kept out of training: **{names}**. Half of their products are queries; the other half are in the gallery."
+    )
     st.subheader("Among themselves", help="Only products of these labels are searched.")
     if unseen.among:
         show_rows(unseen.among, report.options.k, key="unseen-among")
@@ -148,7 +151,7 @@ def show_unseen(report: Evaluation) -> None:
         st.caption("A single label has nothing to be confused with.")
     st.subheader(
         "In the mixed gallery",
-        help="All products are searched. A model that pulls new kinds onto the ones it knows shows it here.",
+        help="All products are searched. This exposes a model that confuses unseen classes with those it knows.",
     )
     show_rows(unseen.mixed, report.options.k, key="unseen-mixed")
     st.markdown(verdict(unseen.mixed))

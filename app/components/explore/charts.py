@@ -58,7 +58,7 @@ def occurrences(found: Hubs) -> go.Figure:
         hovertemplate="in %{customdata} lists: %{y:,}<extra></extra>",
     )
     charts.layout(figure, height=240, title="")
-    figure.update_xaxes(title=f"Lists of the {found.k} nearest in which a product stands")
+    figure.update_xaxes(title=f"Number of {found.k}-nearest lists that contain a product")
     figure.update_yaxes(title="Products", tickformat=",d")
     return figure
 

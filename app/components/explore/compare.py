@@ -43,7 +43,7 @@ def show(model: Manifest) -> None:
 
 
 def _both(model: Manifest, other: Manifest) -> None:
-    st.caption("What is selected on one map is selected on the other; click a product to see its neighbours on both.")
+    st.caption("Both maps share the selection; click a product to see its neighbours on both.")
     sides = st.columns(2)
     shown = []
     for side, one in zip(sides, (model, other), strict=True):
@@ -53,7 +53,7 @@ def _both(model: Manifest, other: Manifest) -> None:
             drawn = explore.drawn(one, first_look=info is None, dimensions=2)
             _draw(drawn, one)
             if info is None:
-                st.caption("No map of this model is drawn yet; this is its first look.")
+                st.caption("No map of this model has been drawn yet; this is its first look.")
             else:
                 st.caption(words.plain(form.worth_sentence(info, info.worth["2"])))
             shown.append(drawn)

@@ -21,7 +21,7 @@ GOOD, FAIR = 0.95, 0.85
 ENGINE_NAMES: dict[Engine, str] = {"twinset": "Twinset", "umap-learn": "umap-learn"}
 ENGINE_COSTS: dict[Engine, str] = {
     "twinset": "UMAP on all cores. The faster one, with trustworthiness within 1 % of umap-learn.",
-    "umap-learn": "The reference implementation of UMAP, on one core. Takes about twice as long.",
+    "umap-learn": "The reference implementation of UMAP, on one core. Takes 1.2 to 2.4 times as long.",
 }
 
 
@@ -39,10 +39,10 @@ def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
                 max(min(high, size - 1), low + 1),
                 min(usual.neighbours, max(size - 1, low)),
                 key="project_neighbours",
-                help="Products that each is held together with. Few show detail, many show the whole.",
+                help="Nearest neighbours per product. Low values show detail, high values the overall structure.",
             )
             distance = middle.slider(
-                "Smallest distance",
+                "Minimum distance",
                 0.0,
                 0.99,
                 usual.min_distance,
@@ -51,16 +51,15 @@ def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
                 help="0 packs similar products together, 0.99 spreads them out.",
             )
             supervised = right.toggle(
-                "Labels pull together",
+                "Use the labels",
                 usual.supervised,
                 key="project_supervised",
-                help="The map gets tidier, but then it shows what the labels say, not only what the model sees.",
+                help="Groups products by label. The map is tidier, but no longer shows only what the model sees.",
             )
             engine = _engine(usual.engine)
             asked = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
         st.caption(
-            "The same choice gives the same map every time; one that was drawn before is there at once. "
-            f"{words.count(size, 'product')} will be drawn in two and in three dimensions."
+            f"The same settings always give the same map; a map drawn before opens at once. {words.count(size, 'product')} will be drawn in 2-D and 3-D."
         )
     return ProjectRequest(model.name, neighbours, distance, supervised, usual.seed, engine) if asked else None
 
@@ -74,7 +73,7 @@ def _engine(usual: Engine) -> Engine:
         captions=[ENGINE_COSTS[name] for name in ENGINES],
         horizontal=True,
         key="project_engine",
-        help="Both draw UMAP from the same neighbours and the same start, so their maps can be compared.",
+        help="Both run UMAP on the same neighbours from the same starting layout, so their maps can be compared.",
     )
     return chosen
 
@@ -92,25 +91,24 @@ def worth_sentence(info: MapInfo, worth: Worth) -> str:
     if worth.accuracy is not None and worth.full_accuracy is not None:
         some = "" if worth.voted in {None, worth.asked} else " whose label has more than ten products"
         parts.append(
-            f"Ten neighbours on the map name the right label for {words.percent(worth.accuracy, digits=1)} of the "
-            f"products{some}, the model's own for {words.percent(worth.full_accuracy, digits=1)}."
+            f"Ten neighbours on the map give the right label for {words.percent(worth.accuracy, digits=1)} of the products{some}; ten neighbours in the index, for {words.percent(worth.full_accuracy, digits=1)}."
         )
     if info.options.supervised:
-        parts.append("Labels helped to draw it, so that kinds look further apart than they are.")
+        parts.append("The labels were used to draw it, so classes look further apart than they are.")
     if worth.asked < info.size:
-        parts.append(f"Measured on {words.count(worth.asked)} products, drawn evenly.")
+        parts.append(f"Measured on an even sample of {words.count(worth.asked)} products.")
     if info.options.engine != ENGINES[0]:
         parts.append(f"Drawn with {ENGINE_NAMES[info.options.engine]}.")
-    parts.append("Distances between groups, and how large they look, mean little.")
+    parts.append("Distances between clusters and their sizes mean little.")
     return " ".join(parts)
 
 
 def _trust(trust: float) -> str:
     meaning = (
-        "products that stand together here nearly always are alike for the model, too"
+        "products that are close together here are nearly always similar for the model too"
         if trust >= GOOD
-        else "most products that stand together here are alike for the model, but not all"
+        else "most products that are close together here are similar for the model, but not all"
         if trust >= FAIR
-        else "what stands together here often is not alike for the model: trust the neighbours, not the picture"
+        else "products that are close together here are often not similar for the model: trust the neighbours, not the map"
     )
     return f"Trustworthiness {trust:.3f}: {meaning}."

@@ -30,16 +30,15 @@ CROWDED = 1.5
 def show_outliers(model: Manifest) -> None:
     """Show the products far from the centre of their label."""
     st.caption(
-        "Products that lie unusually far from the centre of their label: odd ones, or with a wrong label. The figure says "
-        "how many usual spreads farther than usual they lie."
+        "Products unusually far from the centroid of their label: unusual ones, or mislabelled. The figure is how many median absolute deviations they are beyond the median."
     )
     found = explore.outliers(model.name, _hash(model))
     if not found:
-        st.info("No product has a label, so that there are no centres to lie far from.", icon=":material/label_off:")
+        st.info("No product has a label, so there are no centroids to measure from.", icon=":material/label_off:")
         return
     reading, points = explore.opened(model, "")
     page = found[:SHOWN]
-    notes = [(f"{one.strength:.1f} spreads away", f"distance {one.distance:.3f}") for one in page]
+    notes = [(f"{one.strength:.1f} deviations away", f"distance {one.distance:.3f}") for one in page]
     _grid(reading, points, [one.position for one in page], notes, key="explore_outliers")
 
 
@@ -50,12 +49,11 @@ def show_overlap(model: Manifest) -> None:
         st.info("There are fewer than two labels to compare.", icon=":material/label_off:")
         return
     st.caption(
-        f"A row is a label; a cell, the share of the {HUB_NEIGHBOURS} nearest neighbours of its products that have the "
-        "label of the column. What stands off the diagonal is what the model confuses."
+        f"Each row is a label; each cell is the share of its products' {HUB_NEIGHBOURS} nearest neighbours that have the column's label. Values off the diagonal show what the model confuses."
     )
     charts.show(explore_charts.overlap(found), key="explore_overlap", alt="Share of neighbours by label and label")
-    st.caption("How far the centres of the labels are apart, as cosine distance; the smaller, the more alike.")
-    charts.show(explore_charts.distances(found), key="explore_distances", alt="Distance between labels' centres")
+    st.caption("Cosine distance between the centroids of the labels; the smaller, the more similar.")
+    charts.show(explore_charts.distances(found), key="explore_distances", alt="Distance between label centroids")
 
 
 def show_hubs(model: Manifest) -> None:
@@ -90,13 +88,15 @@ def hubs_sentence(k: int, never: int, size: int, skewness: float) -> str:
 def show_duplicates(model: Manifest) -> None:
     """Show groups of products with nearly the same embedding."""
     distance = st.slider(
-        "Cosine distance at most", 0.0, 0.02, DUPLICATE_DISTANCE, 0.0005, format="%.4f", key="explore_distance"
+        "Maximum cosine distance", 0.0, 0.02, DUPLICATE_DISTANCE, 0.0005, format="%.4f", key="explore_distance"
     )
     groups = explore.near_duplicates(model.name, _hash(model), _map_key(model), distance)
     if not groups:
         st.info("No two products are that close. A larger distance finds more.", icon=":material/check:")
         return
-    st.caption(f"{words.count(len(groups), 'group')}, the largest first; the model hardly tells their products apart.")
+    st.caption(
+        f"{words.count(len(groups), 'group')}, largest first; the model barely distinguishes the products within each."
+    )
     reading, points = explore.opened(model, "")
     shown = [(number, at) for number, group in enumerate(groups[:GROUPS_SHOWN], 1) for at in group[:6]]
     sizes = {number: len(group) for number, group in enumerate(groups, 1)}

@@ -80,14 +80,15 @@ def _keep_out(found: SavedList) -> None:
     """Whole labels are kept out of training; say so before it is done."""
     labels = ", ".join(found.labels)
     if not found.labels:
-        st.info("These products have no label: they are kept out of training already.", icon=":material/label_off:")
+        st.info(
+            "These products have no label, so they are already excluded from training.", icon=":material/label_off:"
+        )
         return
     st.caption(
-        f"Training leaves out whole labels. This redraws the splits of {words.plain(found.catalogue)}, as a new version, "
-        f"with all products of these labels kept out: {words.plain(labels)}. Models trained after that are judged on them."
+        f"Training can only exclude whole labels. This redraws the splits of {words.plain(found.catalogue)} as a new version and excludes all products of these labels: {words.plain(labels)}. Models trained afterwards are evaluated on them."
     )
     st.button(
-        f"Keep {words.count(len(found.labels), 'label')} out of training",
+        f"Exclude {words.count(len(found.labels), 'label')} from training",
         icon=":material/visibility_off:",
         key="explore_keep_out",
         on_click=selection.submit_unseen,

@@ -48,7 +48,9 @@ def show(found: Drawn) -> None:
         )
         landed = explore_state.landed()
         if uploaded is None or landed is None:
-            st.caption("The endpoint finds its neighbours; it lands among them, and the map stays as it is.")
+            st.caption(
+                "The endpoint finds its neighbours, and the photo is placed among them. The map itself does not change."
+            )
             return
         if isinstance(landed, WorkbenchError):
             notices.show(landed)

@@ -30,7 +30,7 @@ KINDS: dict[ListKind, str] = {"list": "A list", "suspects": "Label suspects", "u
 KIND_HELP = {
     "list": "Kept under its name, to be exported or selected again.",
     "suspects": "Products whose label may be wrong. Correct the exported CSV and load it on the Catalogue page.",
-    "unseen": "A class that models are to be judged on without having learnt it.",
+    "unseen": "A class to evaluate models on without training on it.",
 }
 
 
@@ -146,7 +146,7 @@ def _ask(found: Drawn, places: list[int]) -> None:
         chosen = set(places)
         typical = next((at for at, _ in near if at in chosen), places[0])
         others = [str(found.points.ids[at]) for at, _ in near if at not in chosen][:MEAN_NEIGHBOURS]
-        st.caption("What lies nearest to the mean of the selection, and is not in it:")
+        st.caption("Nearest to the mean of the selection, outside it:")
         pictures = evaluation.pictures(explore.catalogue_of(found.reading), tuple(others))
         cards = [product_grid.product_card(pictures[name]) for name in others if name in pictures]
         product_grid.show(cards, key="explore_mean", action="Show its neighbours", on_pick=explore_state.show_point)

@@ -108,8 +108,7 @@ def first_match(found: Drawn, text: str) -> int | None:
 def _say_state(found: Drawn, model: Manifest, dimensions: int) -> None:
     if found.info is None:
         st.caption(
-            "A first look by principal components, with no waiting. It shows the broad directions only; "
-            "draw a map to see which products stand together."
+            "A first look by principal components, available at once. It shows only the broad directions; draw a map to see clusters."
         )
         return
     form.show_worth(found.info, dimensions)
@@ -117,13 +116,12 @@ def _say_state(found: Drawn, model: Manifest, dimensions: int) -> None:
     if found.info.is_of(model):
         return
     told = [
-        f"{words.count(placed, 'product')} came since" if placed else "",
-        f"{words.count(gone)} went" if gone else "",
+        f"{words.count(placed, 'product')} added" if placed else "",
+        f"{words.count(gone)} removed" if gone else "",
     ]
     what = ", ".join(part for part in told if part) or "products changed"
     st.info(
-        f"The index was built anew after this map was drawn: {what}. New ones are placed among the others and drawn "
-        "as stars; draw the map again to have them take part.",
+        f"The index was rebuilt after this map was drawn: {what}. New products are placed among the others and shown as stars; draw the map again to include them.",
         icon=":material/star:",
     )
 

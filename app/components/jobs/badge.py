@@ -30,6 +30,6 @@ def _line(job_id: str, says: str, *, is_live: bool) -> None:
             far = f", {words.percent(job.progress.fraction)}" if is_live and job.progress.total > 0 else ""
             icon = ":material/sync:" if is_live else ":material/error:"
             st.badge(words.plain(says) + far, icon=icon, color="blue" if is_live else "red")
-            navigation.link("jobs", "See how it goes" if is_live else "See why", {state.JOB: job_id})
+            navigation.link("jobs", "See progress" if is_live else "See why", {state.JOB: job_id})
             if not is_live:
                 panel.show_dismiss(job)

@@ -39,7 +39,7 @@ class JobWords(NamedTuple):
 
 CHECKING = "Checking products"  # what loading does until somebody decides
 REVIEW = Next("catalogue", "Review it and decide", "catalogue")
-_LEARN = Next("train", "Next: have Twinset learn from it", "catalogue")
+_LEARN = Next("train", "Next: learn from it", "catalogue")
 _FIND = Next("recommend", "Next: find similar products")
 KINDS = {
     "catalogue": JobWords("Loading products", results.loaded, "counts", _LEARN),
@@ -51,10 +51,10 @@ KINDS = {
         Next("catalogue", "See what was found", "catalogue", "Quality"),
     ),
     "splits": JobWords(
-        "Changing what products are used for",
+        "Reassigning product uses",
         results.resplit,
         "moved",
-        Next("catalogue", "See what they are used for", "catalogue", "Labels"),
+        Next("catalogue", "See the new uses", "catalogue", "Labels"),
     ),
     "restore": JobWords(
         "Restoring a version", results.restored, "restored", Next("catalogue", "See the catalogue", "catalogue")
@@ -79,13 +79,13 @@ KINDS = {
         Next("recommend", "Find similar products"),
     ),
     "fidelity": JobWords(
-        "Measuring the search", model_results.measured, "fidelity", Next("deploy", "See what was measured", "model")
+        "Measuring the search", model_results.measured, "fidelity", Next("deploy", "See the figures", "model")
     ),
     "evaluate": JobWords("Evaluating", model_results.evaluated, "metrics", Next("deploy", "Next: deploy it", "model")),
     "project": JobWords("Drawing a map", model_results.drawn, "products", Next("explore", "See the map", "model")),
     "deploy": JobWords("Deploying", model_results.moved, "alias", _FIND),
     "promote": JobWords("Moving an alias", model_results.moved, "alias", _FIND),
-    "rollback": JobWords("Going back", model_results.moved, "alias", _FIND),
+    "rollback": JobWords("Rolling back", model_results.moved, "alias", _FIND),
     "rebuild": JobWords(
         "Rebuilding", model_results.rebuilt, "same_network", Next("evaluate", "See how good its answers are", "model")
     ),

@@ -58,7 +58,7 @@ def _table(jobs: Sequence[Job], shown: str) -> None:
         hide_index=True,
         column_config={
             "Progress": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%d %%"),
-            "Asked for": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
+            "Submitted": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
         },
         key=key,
         on_select=selected,
@@ -76,7 +76,7 @@ def _row(job: Job) -> dict[str, Any]:
         "State": "Stopping" if job.is_stopping else title,
         "Progress": 100.0 if job.state is JobState.SUCCEEDED else job.progress.fraction * 100,
         "Step": "" if job.state.is_finished else job.progress.note,
-        "Asked for": words.local(job.created_at),
+        "Submitted": words.local(job.created_at),
         "Took": words.duration(spent) if spent is not None else "",
         "Id": job.id,
     }

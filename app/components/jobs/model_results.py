@@ -18,30 +18,28 @@ def indexed(result: dict[str, Any]) -> list[str]:
     """Say what came of a built index."""
     products = words.count(result["gallery_size"], "product")
     source = f"{result['catalogue']}, version {result['version']}"
-    told = f"{result['model']} finds {products} of {source}. Its index is {result['index']}."
+    told = f"{result['model']} now searches {products} of {source}. Its index is {result['index']}."
     return [told, *words.left_out(result.get("left_out", 0))]
 
 
 def refreshed(result: dict[str, Any]) -> list[str]:
     """Say what came of an index brought up to date."""
     before, version = result["from_version"], result["version"]
-    where = f"The index of {result['model']} is at version {version} of {result['catalogue']}"
-    told = [
-        f"{where}, as it was before." if before == version else f"{where} now, from version {before}; {_done(result)}."
-    ]
+    where = f"The index of {result['model']} covers version {version} of {result['catalogue']}"
+    told = [f"{where}, as before." if before == version else f"{where}, up from version {before}; {_done(result)}."]
     told += words.left_out(result.get("left_out", 0))
     if "registered_version" in result:
-        told.append(f"It is registered as version {result['registered_version']}, which is {result['alias']} now.")
+        told.append(f"It is registered as version {result['registered_version']}, now the {result['alias']}.")
     return told
 
 
 def _done(result: dict[str, Any]) -> str:
     changes = {
         f"{words.count(result['embedded'], 'product was', 'products were')} embedded": result["embedded"],
-        f"{words.count(result['details'], 'product')} got new details": result["details"],
-        f"{words.count(result['removed'], 'product was', 'products were')} taken out": result["removed"],
+        f"{words.count(result['details'], 'product')} had new details": result["details"],
+        f"{words.count(result['removed'], 'product was', 'products were')} removed": result["removed"],
     }
-    return ", ".join(said for said, number in changes.items() if number) or "nothing in it had changed"
+    return ", ".join(said for said, number in changes.items() if number) or "nothing had changed"
 
 
 def measured(result: dict[str, Any]) -> list[str]:
@@ -66,8 +64,7 @@ def whole_path(result: dict[str, Any]) -> list[str]:
     told = [
         (
             f"{products} were loaded in {words.duration(result['ingest_seconds'])}, "
-            f"{result['model']} was trained in {words.duration(result['training_seconds'])}, "
-            f"and finds {result['gallery_size']:,} of them."
+            f"{result['model']} was trained in {words.duration(result['training_seconds'])}, and its index holds {result['gallery_size']:,} of them."
         ),
         *_scores(scores, "test", "test"),
         f"It is version {result['model_version']} of the registered model, and the endpoint answers with it.",
@@ -87,33 +84,33 @@ def _scores(metrics: dict[str, float], prefix: str, split: str) -> list[str]:
 
 def drawn(result: dict[str, Any]) -> list[str]:
     """Say what came of a drawn map."""
-    there = " It had been drawn before." if result["was_there"] else ""
+    there = " It already existed." if result["was_there"] else ""
     told = f"A map of {words.count(result['products'], 'product')}, in two and in three dimensions.{there}"
     return [told, *words.left_out(result.get("left_out", 0))]
 
 
 def moved(result: dict[str, Any]) -> list[str]:
     """Say what came of an alias that moved."""
-    before = f", in place of version {result['before']}" if result["before"] else ""
-    told = [f"Version {result['version']}, the model {result['model']}, is {result['alias']} now{before}."]
-    return [*told, f"The gate was overruled: {result['reason']}"] if result["reason"] else told
+    before = f", replacing version {result['before']}" if result["before"] else ""
+    told = [f"Version {result['version']}, the model {result['model']}, is now {result['alias']}{before}."]
+    return [*told, f"The gate was overridden: {result['reason']}"] if result["reason"] else told
 
 
 def rebuilt(result: dict[str, Any]) -> list[str]:
     """Say what came of a model made anew from its card."""
     gap = result.get("largest_weight_difference")
-    other = "another network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
-    same = "the same network, to the last bit" if result["same_network"] else other
-    told = [f"{result['model']} was made as the card of {result['original']} says; it is {same}."]
+    other = "a different network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
+    same = "the same network, bit for bit" if result["same_network"] else other
+    told = [f"{result['model']} was rebuilt from the card of {result['original']}; it is {same}."]
     changed = [f"{one['what']} {one['original'] or '–'} → {one['rebuilt'] or '–'}" for one in result["differs"]]
     return [*told, f"What differs: {'; '.join(changed)}." if changed else "Nothing differs."]
 
 
 def deleted(result: dict[str, Any]) -> list[str]:
     """Say what came of a deletion."""
-    told = [f"The {result['deleted']} is deleted; {words.size(result['freed_bytes'])} of disk space are free again."]
+    told = [f"The {result['deleted']} was deleted, freeing {words.size(result['freed_bytes'])} of disk space."]
     if not result["is_sweep"]:
-        return [*told, "Its run in MLflow stays."]
+        return [*told, "Its MLflow run was kept."]
     if not result["runs"]:
         return told
-    return [*told, f"{words.count(result['runs'], 'run')} went to MLflow's trash; `mlflow gc` empties it."]
+    return [*told, f"{words.count(result['runs'], 'run')} moved to MLflow's trash; run `mlflow gc` to empty it."]

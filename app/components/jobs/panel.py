@@ -46,9 +46,9 @@ def submit(request: Request) -> None:
     earlier = {job.id for job in common.jobs().list(active=True)}
     job = common.jobs().submit(request)
     if job.id in earlier:
-        st.toast("The same job is already running; here it is.", icon=":material/info:")
+        st.toast("The same job is already running.", icon=":material/info:")
     elif not job.state.is_finished:
-        st.toast("Started. It goes on even if you close this page.", icon=":material/check:")
+        st.toast("Started. It keeps running if you close this page.", icon=":material/check:")
 
 
 def show_latest(*kinds: str, page: str = "") -> None:
@@ -147,7 +147,7 @@ def _heading(job: Job, *, may_dismiss: bool) -> None:
 
 def show_dismiss(job: Job) -> None:
     """Show the button that puts a finished job away."""
-    away = "Puts this away; the Jobs page keeps it."
+    away = "Hides this notice; the job stays on the Jobs page."
     if st.button("Dismiss", key=f"dismiss-{job.id}", icon=":material/close:", type="tertiary", help=away):
         state.note(_dismissed(job), about=True)
         st.rerun()
@@ -155,7 +155,7 @@ def show_dismiss(job: Job) -> None:
 
 def _times(job: Job) -> str:
     if job.started_at is None:
-        return f"asked for {words.ago(job.created_at)}"
+        return f"submitted {words.ago(job.created_at)}"
     spent = (job.finished_at or time.time()) - job.started_at
     took = "took" if job.state.is_finished else "for"
     return f"started {words.ago(job.started_at)}, {took} {words.duration(spent)}"

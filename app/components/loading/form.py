@@ -14,7 +14,7 @@ from backend.flow.requests import IngestRequest
 Choice = Literal["sample", "fashion-mnist", "upload", "server"]
 TITLES: dict[Choice, str] = {
     "upload": "Upload a file",
-    "server": "Take a folder or file on the server",
+    "server": "Use a folder or file on the server",
     "sample": "Sample shop",
     "fashion-mnist": "Fashion-MNIST",
 }
@@ -58,7 +58,7 @@ def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | Non
             checks = st.form_submit_button(
                 "Check first",
                 icon=":material/fact_check:",
-                help="Says what a load would do, before anything is stored.",
+                help="Shows what a load would change before anything is stored.",
             )
     if not loads and not checks:
         return None

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 NEW = "A new catalogue"
 _LONGEST = 64
 VALIDATION_HELP = (
-    "The part of each label's other products that is set aside to see how well Twinset learns while it learns."
+    "The share of each label's remaining products that is set aside to check progress while Twinset learns."
 )
-TEST_HELP = "The part of each label that Twinset never learns from, to see in the end how good it is."
-UNSEEN_HELP = "Products with these labels are shown and found, but Twinset learns nothing from them."
+TEST_HELP = "The share of each label that Twinset never learns from, used to check the finished result."
+UNSEEN_HELP = "Products with these labels appear in results, but Twinset does not learn from them."
 SHARES_PLACE = "Shares are set under Options."
-SEED_HELP = "The same number sets the same products aside."
+SEED_HELP = "The same number always sets the same products aside."
 UNSEEN = "Labels that Twinset does not learn"
-REDRAW = "Choose again what products are used for"
+REDRAW = "Reassign product uses"
 
 
 def show(source: Source, reading: Reading) -> IngestRequest | None:
@@ -48,7 +48,7 @@ def show(source: Source, reading: Reading) -> IngestRequest | None:
         type="primary",
         icon=":material/fact_check:",
         disabled=not (name and reading.has_pictures),
-        help="Reads every picture and says what a load would do. Nothing is stored in the catalogue yet.",
+        help="Reads every picture and shows what a load would change. Nothing is stored in the catalogue yet.",
     )
     if not checks:
         return None
@@ -78,9 +78,9 @@ def _plan(reading: Reading) -> SplitPlan:
             drawn = seed("source_seed")
         unseen = st.multiselect(UNSEEN, list(reading.labels), key="source_unseen", help=UNSEEN_HELP)
         redraw = st.checkbox(
-            "Choose again what known products are used for",
+            "Also reassign existing products",
             key="source_redraw",
-            help="Otherwise a product that the catalogue holds already is used as before.",
+            help="Otherwise products that are already in the catalogue keep their use.",
         )
     return SplitPlan(validation, test, drawn, tuple(unseen), redraw)
 
@@ -139,14 +139,13 @@ def _name(source: Source) -> str:
         index=choices.index(suggested) if suggested in choices else 0,
         key=f"source_into_{source.path}",
         width=320,
-        help="In a catalogue that is there already, new products are added and known ones brought up to date, told "
-        "apart by their product id.",
+        help="Loading into an existing catalogue adds new products and updates known ones, matched by product id.",
     )
     if chosen != NEW:
         return chosen
     name = place.text_input("Its name", suggested, key=f"source_name_{source.path}", width=320).strip()
     if name in names:
-        st.caption(f"There is a catalogue {words.plain(name)}: the products go into that one.")
+        st.caption(f"The catalogue {words.plain(name)} already exists; the products are added to it.")
     try:
         catalogue_folder(common.settings().catalogues_dir, name)
     except CatalogueError as error:

@@ -98,7 +98,7 @@ def show(source: Source) -> Reading | None:
 def _seen(question: Question) -> Preview:
     found = looks.look(question).preview
     if found is None:
-        raise CatalogueError("The tables in it have changed meanwhile.", next_step="Choose the file again.")
+        raise CatalogueError("Its tables have changed in the meantime.", next_step="Choose the file again.")
     return found
 
 
@@ -116,11 +116,11 @@ def _table(source: Source, tables: Tables) -> str | None:
         placeholder="Choose a table",
         key=f"source_table_{source.path}",
         width=480,
-        help="A table has a row for each product: labels, titles and prices are read from it. The others are not read.",
+        help="The table has one row per product; labels, titles and prices are read from it. Other tables are ignored.",
     )
     if chosen is None:
         st.info(
-            f"{plain(source.name)} holds {len(tables.top)} tables. Choose the one to load.", icon=":material/table:"
+            f"{plain(source.name)} contains {len(tables.top)} tables. Choose the one to load.", icon=":material/table:"
         )
     return chosen
 
@@ -131,10 +131,10 @@ def _merges_labels(labels: dict[str, int]) -> bool:
     if not groups:
         return False
     merges = st.checkbox(
-        "Treat labels that differ only by case or blanks as one",
+        "Merge labels that differ only in case or spaces",
         value=True,
         key="source_merge_labels",
-        help="Otherwise each spelling is a label of its own, and Twinset learns to tell them apart.",
+        help="Otherwise each spelling is a separate label, and Twinset learns to distinguish them.",
     )
     become = "become" if merges else "would become"
     shown = [
@@ -156,7 +156,7 @@ def _version(source: Source) -> int | None:
         placeholder="The newest",
         key="source_version",
         width=320,
-        help="A Delta table keeps its older versions. Leave this empty for the newest.",
+        help="A Delta table keeps older versions. Leave this empty to load the newest.",
     )
     return version
 
@@ -168,15 +168,14 @@ def _label_from() -> LabelFrom:
         format_func=LABEL_FROM.__getitem__,
         key="source_label_from",
         horizontal=True,
-        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one can "
-        "only be found.",
+        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one only appear in results.",
     )
     return chosen
 
 
 def _mapping(source: Source, guessed: Preview) -> dict[str, str]:
     """Let the user choose the column of each field; the guess is what is chosen at first."""
-    st.markdown("**Which column is what**")
+    st.markdown("**What each column contains**")
     st.caption("This was guessed from the table. Correct any wrong guesses; leave a field empty if no column matches.")
     # Another file brings other widgets, so that its own guess counts.
     prefix = hashlib.sha256(f"{source.path} {guessed.columns}".encode()).hexdigest()[:8]
@@ -198,7 +197,7 @@ def _mapping(source: Source, guessed: Preview) -> dict[str, str]:
 
 
 def _show(found: Preview) -> None:
-    st.markdown(f"**{words.count(found.total, 'product')}**, of which these are some:")
+    st.markdown(f"**{words.count(found.total, 'product')}**, for example:")
     product_grid.show(map(_card, found.rows), key="source_preview")
     for note in found.notes:
         st.warning(prose(note), icon=":material/info:")

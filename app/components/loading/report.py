@@ -27,9 +27,9 @@ GONE_TITLES: dict[GonePolicy, str] = {
     "delete": "Delete them",
 }
 GONE_CAPTIONS: dict[GonePolicy, str] = {
-    "keep": "They stay in the catalogue as they are.",
-    "mark": "They stay in the catalogue, but are no longer offered as answers once the search is up to date.",
-    "delete": "They leave the catalogue; its older versions still have them.",
+    "keep": "They stay in the catalogue unchanged.",
+    "mark": "They stay in the catalogue, but no longer appear in results once the search is up to date.",
+    "delete": "They are removed from the catalogue; older versions still contain them.",
 }
 
 
@@ -52,7 +52,7 @@ def _show(load: CheckedLoad) -> None:
     left, right = st.columns([3, 2])
     with left:
         figure = quality_charts.label_bars(report.by_label)
-        charts.show(figure, key=f"report-labels-{report.staged}", alt="How many usable products each label has")
+        charts.show(figure, key=f"report-labels-{report.staged}", alt="Usable products per label")
     with right:
         _splits(report)
         _rejected(report)
@@ -63,14 +63,16 @@ def _show(load: CheckedLoad) -> None:
 def _figures(report: IngestReport) -> None:
     name, version = plain(report.catalogue), report.base_version
     st.caption(
-        f"Compared with version {version} of {name}." if version else f"This would make the new catalogue {name}."
+        f"Compared with version {version} of {name}." if version else f"This would create the new catalogue {name}."
     )
     counts = report.counts
     with st.container(horizontal=True):
         st.metric("Usable", words.count(report.kept), border=True, help="Products that can be loaded.")
-        st.metric("New", words.count(counts.new), border=True, help="The catalogue does not have them yet.")
-        st.metric("Changed", words.count(counts.changed), border=True, help="Picture or details are others now.")
-        st.metric("Unchanged", words.count(counts.unchanged), border=True, help="Nothing of them is written again.")
+        st.metric("New", words.count(counts.new), border=True, help="Not in the catalogue yet.")
+        st.metric("Changed", words.count(counts.changed), border=True, help="The picture or details have changed.")
+        st.metric(
+            "Unchanged", words.count(counts.unchanged), border=True, help="Already in the catalogue; not stored again."
+        )
         st.metric("Gone", words.count(counts.gone), border=True, help="In the catalogue, but not in this source.")
         st.metric("Rejected", words.count(sum(report.rejected.values())), border=True, help="Cannot be used.")
 
@@ -80,12 +82,11 @@ def _findings(report: IngestReport) -> None:
         st.info(prose(note), icon=":material/info:")
     if report.duplicates:
         what = words.count(report.duplicates, "product has", "products have")
-        st.info(f"{what} a picture that another one has, too.", icon=":material/content_copy:")
+        st.info(f"{what} the same picture as another product.", icon=":material/content_copy:")
     if report.leaks:
         what = words.count(report.leaks, "picture is", "pictures are")
         st.warning(
-            f"{what} used both for learning and for a check, or for both checks, which makes Twinset look better than it is. "
-            "Once the products are loaded, the view Quality can settle on one use for each.",
+            f"{what} used both for learning and for a check, or for both checks, which makes results look better than they are. After loading, the Quality view can give each picture a single use.",
             icon=":material/call_split:",
         )
 
@@ -100,7 +101,7 @@ def _rejected(report: IngestReport) -> None:
     if not report.rejected:
         st.success("Every product can be used.", icon=":material/check:")
         return
-    st.markdown("**Rejected**", help="These are kept aside with their reason, to be mended and loaded again.")
+    st.markdown("**Rejected**", help="These are set aside with the reason, so that you can correct and reload them.")
     ordered = sorted(report.rejected.items(), key=lambda item: -item[1])
     st.markdown("\n".join(f"- {plain(words.reason(code))}: {count:,}" for code, count in ordered))
 
@@ -126,7 +127,7 @@ def _decision(load: CheckedLoad) -> None:
     gone = _gone(report)
     if report.kept and not _does_anything(report):
         st.info(
-            f"Nothing differs from version {report.base_version}: there is nothing to store.", icon=":material/check:"
+            f"No changes since version {report.base_version}, so there is nothing to store.", icon=":material/check:"
         )
     with st.container(horizontal=True):
         if _moved(report):
@@ -153,9 +154,9 @@ def _gone(report: IngestReport) -> GonePolicy:
         return "keep"
     policies = list(GONE_TITLES)
     chosen: GonePolicy = st.radio(
-        f"{words.count(report.counts.gone, 'product')} of the catalogue are not in this source. What becomes of them?"
+        f"{words.count(report.counts.gone, 'product')} of the catalogue are not in this source. What should happen to them?"
         if report.counts.gone > 1
-        else "One product of the catalogue is not in this source. What becomes of it?",
+        else "One product of the catalogue is not in this source. What should happen to it?",
         policies,
         format_func=GONE_TITLES.__getitem__,
         captions=[GONE_CAPTIONS[policy] for policy in policies],

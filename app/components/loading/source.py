@@ -22,11 +22,7 @@ KIND_TITLES = {
     "parquet": "Parquet table",
     "delta": "Delta table",
 }
-HOW = (
-    "Put pictures into one folder for each label and zip them: `bag/1.jpg`, `hat/2.jpg`. "
-    "A table has a row for each product and a column with the picture, or with the path of its file: zip the table "
-    "together with the files."
-)
+HOW = "For pictures, use one folder per label and zip them: `bag/1.jpg`, `hat/2.jpg`. A table has one row per product and a column with the picture or its file path: zip the table together with the files."
 
 
 def upload() -> Source | None:
@@ -59,7 +55,7 @@ def on_server() -> Source | None:
         key="source_path",
         help="A folder of pictures, a zip, a CSV or Parquet file, or a Delta table.",
     ).strip()
-    st.caption(f"It has to be below {' or '.join(words.plain(str(root)) for root in roots)}.")
+    st.caption(f"It must be inside {' or '.join(words.plain(str(root)) for root in roots)}.")
     if not path:
         return None
     found = None
@@ -78,4 +74,6 @@ def _head(source: Source) -> None:
 
 def _say_server() -> None:
     if not catalogue.source_roots():
-        st.caption("Files on the server can be loaded without an upload once whoever runs Twinset allows their folder.")
+        st.caption(
+            "To load files from the server without an upload, ask your Twinset administrator to allow their folder."
+        )

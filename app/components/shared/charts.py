@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from backend.catalogue.items import CatalogueSummary
 
 SPLIT_TITLES = {"train": "Train", "validation": "Validation", "test": "Test", "gallery-only": "Gallery only"}
-USE_HELP = (
-    "Twinset learns from the products under Learning. Those under Progress check tell how it comes along, and those under "
-    "Final check how good it is at the end. Answers only products appear in answers and are used for nothing else."
-)
+USE_HELP = "Twinset learns from the products under Learning. Products under Progress check measure how it is doing along the way, and those under Final check how good the result is. Products under Answers only appear in results and are used for nothing else."
 WHOLE_STEPS = 12  # so few that each gets its own tick
 _CONFIG = {"displayModeBar": False, "responsive": True}
 _MARGIN = {"l": 8, "r": 8, "t": 36, "b": 8}

@@ -71,22 +71,21 @@ def current() -> Serving | None:
 def _show_missing() -> None:
     if not common.catalogues() and not common.models():
         st.info(
-            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; every step then leads "
-            "on to the next.",
+            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; each step leads to the next.",
             icon=":material/waving_hand:",
         )
         navigation.link("catalogue", "Load the products")
     elif not common.models():
         st.info(
-            "Your products are here. Twinset has to learn from them before it can search.",
+            "Your products are loaded. Twinset must learn from them before it can search.",
             icon=":material/model_training:",
         )
-        navigation.link("train", "Go on: learn from the products")
+        navigation.link("train", "Continue: learn from the products")
     else:
         st.info(
             "The service that finds similar products is not running. "
             + (
-                "Whoever runs Twinset can start it."
+                "Ask your Twinset administrator to start it."
                 if state.is_for_shop()
                 else "Start it with `make run`, or with `python -m backend serve`."
             ),
@@ -101,7 +100,7 @@ def show_figures(served: Serving) -> None:
             "Model",
             words.plain(f"{served.model_name} {served.model_version or ''}"),
             border=True,
-            help=f"Made of {words.plain(served.model)}" if served.model else None,
+            help=f"Built from {words.plain(served.model)}" if served.model else None,
         )
         if not served.gallery_size:
             return

@@ -29,10 +29,10 @@ def show(catalogue: CatalogueRef) -> None:
             found = _spread(catalogue, search.strip())
         except CatalogueNotFound:
             # The endpoint may be another machine's: its catalogue need not be here, and photos work all the same.
-            st.caption("The catalogue that is searched is not on this machine; upload a photo instead.")
+            st.caption("The searched catalogue is not on this machine; upload a photo instead.")
             return
         if not found:
-            st.info("Nothing in the catalogue matches. Try fewer letters.", icon=":material/search_off:")
+            st.info("No matching products. Try a shorter search.", icon=":material/search_off:")
             return
         cards = map(product_grid.product_card, found)
         product_grid.show(cards, key="examples", action="Find similar", on_pick=state.ask_about_product)

@@ -35,7 +35,7 @@ def show(served: Serving, *, page: str = "") -> None:
                 "Refresh",
                 icon=":material/sync:",
                 type="tertiary",
-                help="Looks at the new and changed products only, and answers with them from then on.",
+                help="Adds the new and changed products to the search; nothing else is redone.",
             ):
                 panel.submit(RefreshRequest(model=served.model))
         if page:

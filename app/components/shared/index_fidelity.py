@@ -21,12 +21,12 @@ def render(model_name: str) -> None:
     with notices.guarded():
         report = retrieval.fidelity(model)
         if report is None:
-            st.caption("Not measured yet: how many of the truly nearest products the index finds, and how fast.")
+            st.caption("Not measured yet: the share of true nearest neighbours that the index finds, and its latency.")
         else:
             rows = [
                 {
                     "Kind": KINDS[arm.kind] + (" (in use)" if arm.is_served else ""),
-                    f"Found of the nearest {report.k}": words.percent(arm.fidelity, digits=2),
+                    f"True neighbours found of {report.k}": words.percent(arm.fidelity, digits=2),
                     "Median latency": f"{arm.p50_ms:.2f} ms",
                     "p95 latency": f"{arm.p95_ms:.2f} ms",
                 }
@@ -44,7 +44,7 @@ def _show_buttons(model_name: str, kind: str) -> None:
         if st.button("Measure the search", icon=":material/speed:"):
             panel.submit(FidelityRequest(model=model_name))
         if st.button(
-            f"Build it as {other}",
+            f"Rebuild as {other}",
             icon=":material/account_tree:",
             help="Approximate search pays off from about 100,000 products on; it misses about one neighbour in 300.",
         ):

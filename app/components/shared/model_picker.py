@@ -58,9 +58,9 @@ def choose() -> Manifest | None:
 def _show_damaged() -> None:
     """Say which folders are left out, and why; the others are chosen from as ever."""
     for one in common.damaged_models()[:_SHOWN]:
-        said = f"**{words.plain(one.name)}** is left out of the models. {words.prose(one.reason)}"
+        said = f"**{words.plain(one.name)}** cannot be used as a model. {words.prose(one.reason)}"
         st.warning(said, icon=":material/folder_off:")
     if more := len(common.damaged_models()[_SHOWN:]):
         st.caption(
-            f"{words.count(more, 'more folder')} among the models cannot be read; `python -m backend models` lists them."
+            f"{words.count(more, 'more folder')} in the models folder cannot be read; `python -m backend models` lists them."
         )

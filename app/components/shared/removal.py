@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 HEIGHT = 200  # pixels; the question on a phone, with a long name
 _GOES = {
-    "model": "Its index, its maps and its evaluation go with it. Its run in MLflow stays, and so do registered versions.",
-    "unfinished training": "Its checkpoints are deleted, and it cannot be resumed. Its run in MLflow stays.",
-    "sweep": "Its trials go with it, and their runs go to MLflow's trash. Models that were trained from it stay.",
+    "model": "This also deletes its index, maps and evaluation. Its MLflow run and its registered versions are kept.",
+    "unfinished training": "Its checkpoints are deleted, so it cannot be resumed. Its MLflow run is kept.",
+    "sweep": "This also deletes its trials and moves their runs to MLflow's trash. Models trained from it are kept.",
 }
 
 
@@ -34,10 +34,10 @@ def offer(request: DeleteRequest) -> None:
         if found.protected:
             st.markdown(f"**{words.plain(name)}** cannot be deleted:")
             st.markdown("\n".join(f"- {words.prose(reason)}" for reason in found.protected))
-            st.caption("Change that first, then delete it.")
+            st.caption("Resolve this first, then delete it.")
             return
         st.markdown(
-            f"Delete the {words.plain(kind)} **{words.plain(name)}** for good? It takes {words.size(found.n_bytes)}."
+            f"Delete the {words.plain(kind)} **{words.plain(name)}** for good? This frees {words.size(found.n_bytes)}."
         )
         st.caption(_GOES[kind])
         if st.button("Delete for good", type="primary", icon=":material/delete:", key=f"delete-{name}-now"):

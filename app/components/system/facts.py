@@ -38,7 +38,7 @@ def settings_rows(settings: Settings) -> list[dict[str, str]]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         is_secret = isinstance(value, SecretStr)
-        text = ("set, not shown" if value else "made locally") if is_secret else shown(str(value))
+        text = ("set, not shown" if value else "generated locally") if is_secret else shown(str(value))
         rows.append({"Setting": PREFIX + item.name.upper(), "Value": text, "Meaning": item.metadata["help"]})
     return rows
 
@@ -59,7 +59,7 @@ def show_troubles(found: list[Trouble]) -> None:
     """Show the servers that died and are started again."""
     for one in found:
         times = "once" if one.deaths == 1 else f"{one.deaths:d} times in a row"
-        text = f"**{plain(one.title)}** stopped {times}, and will be started again within a minute. Its log says why."
+        text = f"**{plain(one.title)}** stopped {times} and will restart within a minute. Its log shows the reason."
         st.warning(text, icon=":material/restart_alt:")
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _PRESET_WORDS = {
     "resnet": "Small grey pictures, as in Fashion-MNIST: a small residual network.",
     "resnet-colour": "Photos in colour: the same network on larger pictures.",
-    "resnet-photos": "A few hundred photos: more passes, and pictures cut and mirrored as they are learnt from.",
-    "seed-cnn": "The original design: a network of one convolution.",
+    "resnet-photos": "A few hundred photos: more epochs, with pictures cropped and flipped.",
+    "seed-cnn": "The original design: a network with one convolution.",
 }
 
 
@@ -53,11 +53,10 @@ def estimated(needs: Estimate, *, cores: int) -> str:
     if needs.seconds is None:
         time = "Time is not estimated for GPUs"
     else:
-        time = f"About {words.duration(needs.seconds)} on {words.count(cores, 'processor core')}"
+        time = f"About {words.duration(needs.seconds)} on {words.count(cores, 'CPU core')}"
     return (
-        f"{time} · {words.count(needs.steps, 'batch', 'batches')} an epoch · about {words.size(needs.memory_bytes)} of "
-        f"memory · {words.size(needs.disk_bytes)} on disk while it runs. Estimated from costs measured on another "
-        "machine; it may take half or twice that."
+        f"{time} · {words.count(needs.steps, 'batch', 'batches')} per epoch · about {words.size(needs.memory_bytes)} of "
+        f"memory · {words.size(needs.disk_bytes)} of disk space while it runs. Estimated from measurements on another machine; it may take half or twice as long."
     )
 
 

@@ -37,7 +37,7 @@ def show(catalogue: str, version: int, config: TrainConfig) -> None:
                 continue
             shown.append(words.plain(words.label(product.label)))
         if not pictures:
-            st.caption("None of the products that were looked at has a picture that can be read.")
+            st.caption("None of the sampled products has a readable picture.")
             return
         sheet = contact_sheet(np.stack(pictures), config)
         st.image(imaging.encode_png(sheet), caption=f"From the top: {', '.join(shown)}")
@@ -59,7 +59,7 @@ def contact_sheet(pixels: NDArray[np.uint8], config: TrainConfig) -> NDArray[np.
 
 
 def _explained(config: TrainConfig) -> str:
-    seen = f"Each is {config.width} x {config.height} pixels to the network."
+    seen = f"The network sees each at {config.width} x {config.height} pixels."
     if config.augmentation == "none":
-        return f"{seen} Pictures are learnt from as they are."
-    return f"{seen} The first of each row is the product as it is; the others are examples of what it is changed to."
+        return f"{seen} Pictures are not changed during training."
+    return f"{seen} The first of each row is the original; the others are examples of how it is changed."

@@ -34,10 +34,10 @@ def _one(training: Unfinished) -> None:
         st.markdown(f"**{words.plain(training.name)}** · {done:d} of {planned:d} epochs done{by}", width="stretch")
         with st.popover("Resume", icon=":material/play_arrow:", key=f"resume-{training.name}"):
             epochs = st.number_input(
-                "Epochs in all", done, int(RANGES["epochs"][1]), planned, key=f"resume-epochs-{training.name}"
+                "Total epochs", done, int(RANGES["epochs"][1]), planned, key=f"resume-epochs-{training.name}"
             )
-            st.caption("All other settings stay as they were.")
-            if st.button("Go on", type="primary", key=f"resume-{training.name}-now"):
+            st.caption("All other settings stay unchanged.")
+            if st.button("Resume", type="primary", key=f"resume-{training.name}-now"):
                 panel.submit(training_services.resumption(training, epochs=int(epochs)))
                 st.rerun()
         removal.offer(DeleteRequest(model=training.name))

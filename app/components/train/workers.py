@@ -17,9 +17,9 @@ MOST = 64
 _CLAIMS = (
     ("ranks_equal", "Weights equal on all workers, bit for bit"),
     ("disjoint", "No product on two workers"),
-    ("covering", "Every product on one"),
+    ("covering", "Every product on one worker"),
     ("every_class_everywhere", "Every label on every worker"),
-    ("shards_as_planned", "Each read exactly its part"),
+    ("shards_as_planned", "Each worker read exactly its part"),
 )
 
 
@@ -34,8 +34,7 @@ def choose() -> int:
             value=1,
             key="workers",
             width=320,
-            help="With more than one, each trains in a Spark task on its own part of the products, and all learn the "
-            f"same model. Spark runs on {words.plain(master)}.",
+            help=f"With more than one, each worker trains in its own Spark task on its own part of the products, and all train the same model. Spark runs on {words.plain(master)}.",
         )
     )
 
@@ -83,7 +82,7 @@ def _proof(proof: dict[str, Any]) -> None:
             {
                 "Worker": rank,
                 "Products": rows,
-                "Pictures a second": round(rate),
+                "Pictures per second": round(rate),
                 "Waiting for data": words.percent(wait),
             }
             for rank, (rows, rate, wait) in enumerate(
@@ -92,7 +91,5 @@ def _proof(proof: dict[str, Any]) -> None:
         ]
         charts.table(rows, key=None)
         st.caption(
-            f"Every step compares {proof['global_batch']:,} pictures; the first one was done "
-            f"{words.duration(proof['first_step_s'])} after the launch. Products were dealt out by {words.plain(proof['shard_mode'])}, "
-            f"and read by {words.plain(proof['reader'])}."
+            f"Each step processes {proof['global_batch']:,} pictures; the first one finished {words.duration(proof['first_step_s'])} after the launch. Products were sharded by {words.plain(proof['shard_mode'])} and read with {words.plain(proof['reader'])}."
         )

@@ -101,7 +101,7 @@ def importance(shares: Mapping[str, float]) -> go.Figure:
         textposition="outside",
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    charts.layout(figure, height=90 + 34 * len(names), title="What matters")
+    charts.layout(figure, height=90 + 34 * len(names), title="Parameter importance")
     figure.update_xaxes(tickformat=".0%", range=[0, 1.12])
     return figure
 
@@ -122,11 +122,11 @@ def history(trials: Sequence[TrialRecord], chosen: Collection[int] = ()) -> go.F
         hoverinfo="skip",
     )
     _points(figure, "Trials", places, [trial for trial, _ in ended], chosen)
-    charts.layout(figure, height=300, title="How it went")
+    charts.layout(figure, height=300, title="Progress")
     if len(ended) == 1:  # by itself, a lone mark gets an axis up to 150 %
         figure.update_yaxes(range=[_share(ended[0][1]) - _ROOM, _share(ended[0][1]) + _ROOM])
     few = {"dtick": 1, "range": [0.5, max(len(ended), 2) + 0.5]} if len(ended) <= _FEW else {}
-    figure.update_xaxes(title="Trials that have ended", tickformat=",d", **few)
+    figure.update_xaxes(title="Finished trials", tickformat=",d", **few)
     return _selectable(figure)
 
 
@@ -196,7 +196,7 @@ def timeline(trials: Sequence[TrialRecord], *, now: float) -> go.Figure:
                 customdata=[[trial.number, span] for trial, span in zip(mine, spans, strict=True)],
                 hovertemplate="trial %{customdata[0]}: %{customdata[1]:.1f} s<extra></extra>",
             )
-    charts.layout(figure, height=min(120 + 16 * len(begun), 420), title="When they ran")
+    charts.layout(figure, height=min(120 + 16 * len(begun), 420), title="Timeline")
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(type="date")
     last = max((trial.number for trial in begun), default=1)
@@ -228,7 +228,7 @@ def curves(trials: Sequence[TrialRecord], chosen: Collection[int] = ()) -> go.Fi
 
 
 def growth(sweeps: Mapping[str, Sequence[TrialRecord]]) -> go.Figure:
-    """The best figure so far over the minutes of trials, one line a sweep."""
+    """Best figure so far over the minutes of trials, one line a sweep."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -237,7 +237,7 @@ def growth(sweeps: Mapping[str, Sequence[TrialRecord]]) -> go.Figure:
         first = min((trial.started_at for trial, _ in ended), default=0.0)
         minutes = [(trial.finished_at - first) / 60 for trial, _ in ended]
         figure.add_scatter(name=name, x=minutes, y=[b for _, b in ended], mode="lines+markers", line={"shape": "hv"})
-    charts.layout(figure, height=320, title="The best figure so far")
+    charts.layout(figure, height=320, title="Best figure so far")
     figure.update_xaxes(title="Minutes since the first trial")
     figure.update_yaxes(tickformat=".1%")
     return figure

@@ -21,7 +21,7 @@ def show() -> None:
     """Let two sweeps be chosen and show what each found, and how soon."""
     names = tuning.names()
     if len(names) < 2:
-        st.info("There is nothing to compare yet: that takes two sweeps.", icon=":material/compare_arrows:")
+        st.info("There is nothing to compare yet: a comparison needs two sweeps.", icon=":material/compare_arrows:")
         return
     with st.grid(min_column_width=240):
         first = st.selectbox("Sweep", names, index=1, key="compare_first")
@@ -35,7 +35,7 @@ def show() -> None:
     st.markdown(words.plain(sentence(found)))
     charts.table(rows(found), key="compared_sweeps")
     trials = {name: tuning.sweep(name).trials for name in (first, second)}
-    charts.show(tune_charts.growth(trials), key="growth", alt="The best figure so far of both sweeps, over minutes")
+    charts.show(tune_charts.growth(trials), key="growth", alt="Best figure so far of both sweeps, over minutes")
 
 
 def sentence(found: Mapping[str, Any]) -> str:
@@ -44,12 +44,9 @@ def sentence(found: Mapping[str, Any]) -> str:
     if apart is None:
         return "One of them has no figure yet."
     if apart == 0:
-        return f"Both found {tune_words.figure(first['best_value'])}."
+        return f"Both reached {tune_words.figure(first['best_value'])}."
     better, other = (second, first) if apart > 0 else (first, second)
-    return (
-        f"{better['sweep']} found {tune_words.figure(better['best_value'])}, {abs(apart) * 100:.2f} points more than "
-        f"{other['sweep']}."
-    )
+    return f"{better['sweep']} reached {tune_words.figure(better['best_value'])}, {abs(apart) * 100:.2f} points more than {other['sweep']}."
 
 
 def rows(found: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ def show(catalogue: str, version: int, *, default_preset: str) -> SweepPlan | No
         version: Its version.
         default_preset: The preset that fits it.
     """
-    st.subheader("What varies", anchor=False)
+    st.subheader("Search space", anchor=False)
     names = list(PRESETS)
     preset = st.selectbox(
         "Preset",
@@ -35,13 +35,13 @@ def show(catalogue: str, version: int, *, default_preset: str) -> SweepPlan | No
         index=names.index(default_preset),
         key=f"tune_preset_for_{default_preset}",
         width=240,
-        help="Gives every field that does not vary its value.",
+        help="Sets every field that does not vary.",
     )
     base = PRESETS[preset]
     space = tune_space.edit(base)
-    st.subheader("What counts", anchor=False)
+    st.subheader("Objective", anchor=False)
     objective = _objective()
-    st.subheader("What it may spend", anchor=False)
+    st.subheader("Budget", anchor=False)
     budget = _budget()
     further = _further()
     plan = SweepPlan(further.pop("name"), catalogue, version, base, space, objective, budget, **further)
@@ -71,11 +71,11 @@ def _objective() -> Objective:
             list(tune_words.LABELS),
             format_func=tune_words.LABELS.__getitem__,
             key="tune_labels",
-            help="Labels that no trial learns tell how a model will do with kinds of products that come later.",
+            help="Held-out labels show how a model will do with classes that are added later.",
         )
         share = _USUAL.objective.unseen_share
         if labels != "seen":
-            share = st.number_input("Share of labels not learnt", 0.05, 0.75, share, 0.05, key="tune_unseen_share")
+            share = st.number_input("Share of held-out labels", 0.05, 0.75, share, 0.05, key="tune_unseen_share")
     objective = Objective(metric, labels, share)
     st.caption(
         f"Larger is better: {words.plain(objective.sentence().removesuffix('; larger is better.'))}. The test split is not used."
@@ -90,7 +90,7 @@ def _budget() -> Budget:
     with st.grid(min_column_width=150):
         trials = st.number_input("Trials", 1, MOST_TRIALS, _USUAL.budget.trials, key="tune_trials")
         minutes = st.number_input(
-            "Minutes at most", 0.0, 100_000.0, 0.0, 5.0, format="%g", key="tune_minutes", help="0 means no limit."
+            "Time limit in minutes", 0.0, 100_000.0, 0.0, 5.0, format="%g", key="tune_minutes", help="0 means no limit."
         )
         parallelism = st.number_input(
             "Trials at a time",
@@ -98,7 +98,7 @@ def _budget() -> Budget:
             MOST_AT_A_TIME,
             0,
             key="tune_parallelism",
-            help=f"0 means all slots: {has}. Each takes one processor core, or a GPU where there are any.",
+            help=f"0 means all slots: {has}. Each trial uses one CPU core, or one GPU if there are any.",
         )
         halving = st.number_input(
             "Halving",
@@ -106,8 +106,7 @@ def _budget() -> Budget:
             10,
             _USUAL.budget.halving,
             key="tune_halving",
-            help="With 3, a trial goes on after 1, 3, 9 … epochs only if it is among the best third of those that came so "
-            "far. 0 lets every trial go on to its end.",
+            help="With 3, a trial continues after 1, 3, 9 … epochs only if it is among the best third so far. 0 lets every trial run to its end.",
         )
         patience = st.number_input(
             "Patience",
@@ -115,7 +114,7 @@ def _budget() -> Budget:
             MOST_TRIALS,
             0,
             key="tune_patience",
-            help="Trials without a better one, after which it ends; 0: never.",
+            help="Trials without improvement after which the sweep ends; 0 means never.",
         )
     return Budget(int(trials), float(minutes), int(parallelism), int(patience), int(halving))
 
@@ -123,15 +122,17 @@ def _budget() -> Budget:
 def _further() -> dict[str, Any]:
     with st.expander("More options", icon=":material/settings:"), st.grid(min_column_width=190):
         return {
-            "name": st.text_input("Name of the sweep", key="tune_name", placeholder="Made from the time").strip(),
+            "name": st.text_input(
+                "Name of the sweep", key="tune_name", placeholder="Generated from the current time"
+            ).strip(),
             "algorithm": st.selectbox(
-                "Values are chosen",
+                "Search algorithm",
                 ALGORITHMS,
                 format_func=tune_words.ALGORITHMS.__getitem__,
                 key="tune_algorithm",
             ),
             "engine": st.selectbox(
-                "Trials run in",
+                "Run trials in",
                 list(tune_words.ENGINES),
                 format_func=tune_words.ENGINES.__getitem__,
                 key="tune_engine",
@@ -153,5 +154,5 @@ def _estimated(found: SweepCheck, plan: SweepPlan) -> str:
     at_a_time = plan.budget.parallelism or tuning.slots() or 1
     return (
         f"About {words.duration(found.seconds)} for {words.count(plan.budget.trials, 'trial')}, {at_a_time} at a time. "
-        "Estimated from costs measured on another machine; it may take half or twice that."
+        "Estimated from measurements on another machine; it may take half or twice as long."
     )

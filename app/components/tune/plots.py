@@ -39,14 +39,16 @@ def _history(found: Sweep) -> None:
     charts.show(
         tune_charts.importance(shares),
         key=f"importance_{found.name}",
-        alt="How much each field explains of the figures",
+        alt="Share of the variance of the figures that each field explains",
     )
-    st.caption("The share of the differences between trials that a field explains alone. A few trials tell little.")
+    st.caption(
+        "The share of the variance between trials that each field explains alone. With few trials it is unreliable."
+    )
 
 
 def _together(found: Sweep) -> None:
     if not any(trial.value is not None for trial in found.trials):
-        st.caption("No trial has ended yet.")
+        st.caption("No trial has finished yet.")
         return
     figure = tune_charts.parallel(found.plan, found.trials, state.picked_trials(found.name))
     charts.show(figure, key=f"parallel_{found.name}", alt="A line for each trial through its values to its figure")
@@ -71,9 +73,11 @@ def _timeline(found: Sweep) -> None:
     charts.show(figure, key=f"timeline_{found.name}", alt="When each trial ran")
 
 
-def _selectable(found: Sweep, figure: Any, part: str, *, alt: str = "Figures of trials as they ended") -> None:
+def _selectable(
+    found: Sweep, figure: Any, part: str, *, alt: str = "Figures of trials in the order they finished"
+) -> None:
     key = f"{part}_{found.name}"
     picked = partial(state.pick_trials_in_chart, found.name, key)
     charts.show(figure, key=key, alt=alt, on_select=picked, mode=("points", "box", "lasso"))
     if part == "history":  # once is enough
-        st.caption(words.plain("Draw a box around marks to see their trials in the table below, and in all plots."))
+        st.caption(words.plain("Draw a box around points to select their trials in the table below and in all plots."))

@@ -41,7 +41,7 @@ def edit(base: TrainConfig) -> Space:
         default=list(start.dimensions),
         format_func=fields.title,
         key=f"{prefix}_fields",
-        help="All others stay as the preset has them.",
+        help="All others keep the preset's values.",
     )
     return Space({name: _dimension(name, start.dimensions.get(name) or usual(name, base), prefix) for name in names})
 

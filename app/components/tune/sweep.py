@@ -69,8 +69,8 @@ def _heading(found: Sweep) -> None:
         if status.phase == "failed":
             st.error(notices.sentence(status.reason, status.next_step), icon=":material/error:")
         elif status.phase == "running":
-            said = "Its process was killed or crashed. All trials that had ended are kept."
-            st.warning(f"{said}\n\nResume it; trials that ran then run again.", icon=":material/link_off:")
+            said = "Its process was killed or crashed. All finished trials are kept."
+            st.warning(f"{said}\n\nResume it; trials that were running start again.", icon=":material/link_off:")
         elif status.reason:
             st.caption(words.prose(status.reason))
 
@@ -82,7 +82,7 @@ def _controls(found: Sweep) -> None:
             key="sweep_pause",
             icon=":material/pause:",
             disabled=found.is_pausing,
-            help="Trials that run go on.",
+            help="Running trials continue.",
         )
         if pausing:
             tuning.pause(found)
@@ -96,12 +96,12 @@ def _controls(found: Sweep) -> None:
         budget = found.plan.budget
         least = max(found.done, 1)
         trials = st.number_input(
-            "Trials in all", least, MOST_TRIALS, max(budget.trials, least), key=f"resume_trials_{found.name}"
+            "Total trials", least, MOST_TRIALS, max(budget.trials, least), key=f"resume_trials_{found.name}"
         )
         minutes = st.number_input(
-            "Minutes in all, 0 for no limit", 0.0, value=budget.minutes, format="%g", key=f"resume_minutes_{found.name}"
+            "Total minutes, 0 for no limit", 0.0, value=budget.minutes, format="%g", key=f"resume_minutes_{found.name}"
         )
-        if st.button("Go on", type="primary", key="sweep_resume"):
+        if st.button("Resume", type="primary", key="sweep_resume"):
             asked = replace(budget, trials=int(trials), minutes=float(minutes))
             panel.submit(tuning.resumption(found, asked))
             st.rerun()
@@ -118,7 +118,7 @@ def _figures(found: Sweep) -> None:
             st.metric("Running", f"{found.running}", f"{free} of {status.slots} slots free", "off", border=True)
             left = found.remaining_s
             ends = "not known yet" if left is None else f"in {words.duration(max(left, 1.0))}"
-            st.metric("Probably done", ends, border=True)
+            st.metric("Estimated end", ends, border=True)
         st.metric("Ran for", words.duration(status.spent_s), border=True)
 
 

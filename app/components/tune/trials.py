@@ -26,7 +26,7 @@ SHOWN_IN_FULL = 3
 def show(found: Sweep) -> None:
     """Show all trials, or those that were picked in a plot."""
     if not found.trials:
-        st.caption("The first trials are about to begin.")
+        st.caption("The first trials are about to start.")
         return
     chosen = tune_state.picked_trials(found.name)
     shown = [trial for trial in found.trials if not chosen or trial.number in chosen]
@@ -92,7 +92,9 @@ def _one(found: Sweep, trial: TrialRecord) -> None:
         st.caption(f"{words.plain(tune_words.values(trial.values))} · seed {trial.seed:d}")
         if trial.reason:
             st.markdown(words.prose(f"{trial.reason} {trial.next_step}".strip()))
-        st.caption(words.prose(f"Run it again alone with `python -m backend tune trial {found.name} {trial.number}`"))
+        st.caption(
+            words.prose(f"Run it again on its own with `python -m backend tune trial {found.name} {trial.number}`")
+        )
         is_best = found.best is not None and trial.number == found.best.number
         if trial.state.has_value and not is_best:
             final(found, trial.number)
@@ -100,9 +102,9 @@ def _one(found: Sweep, trial: TrialRecord) -> None:
 
 def final(found: Sweep, number: int) -> None:
     """Offer to train a model with the values of a trial."""
-    if st.button("Train final with these values", key=f"final_{number}", icon=":material/model_training:"):
+    if st.button("Train a final model with these values", key=f"final_{number}", icon=":material/model_training:"):
         panel.submit(tuning.final(found, number))
-        navigation.link("train", "See it train", {"catalogue": found.plan.catalogue})
+        navigation.link("train", "View the training", {"catalogue": found.plan.catalogue})
 
 
 def _export(found: Sweep) -> None:

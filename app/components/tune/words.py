@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from backend.tuning.space import Kind
 
 KINDS: dict[Kind, str] = {
-    "choice": "One of",
-    "uniform": "In a range",
-    "loguniform": "By magnitude",
-    "quniform": "In steps",
-    "qloguniform": "Steps by magnitude",
+    "choice": "Choice",
+    "uniform": "Uniform",
+    "loguniform": "Log-uniform",
+    "quniform": "Uniform, in steps",
+    "qloguniform": "Log-uniform, in steps",
 }
 METRICS: dict[Metric, str] = {"precision_at_1": "Precision@1", "map_at_r": "MAP@R"}
 LABELS: dict[Labels, str] = {
-    "seen": "Labels that are learnt",
-    "unseen": "Labels that no trial learns",
-    "mean": "The mean of both",
+    "seen": "Seen labels",
+    "unseen": "Held-out labels",
+    "mean": "Mean of both",
 }
 ALGORITHMS: dict[Algorithm, str] = {
-    "tpe": "Learns from trials (TPE)",
-    "random": "At random",
-    "adaptive-tpe": "Learns, and tunes itself (adaptive TPE)",
+    "tpe": "Tree-structured Parzen estimator (TPE)",
+    "random": "Random search",
+    "adaptive-tpe": "Adaptive TPE",
 }
-ENGINES: dict[Engine, str] = {"spark": "Spark, several at a time", "serial": "One process, one after the other"}
+ENGINES: dict[Engine, str] = {"spark": "Spark, several at a time", "serial": "One process, one at a time"}
 STATES: dict[TrialState, str] = {
     TrialState.WAITING: "Waiting",
     TrialState.RUNNING: "Running",
     TrialState.DONE: "Done",
-    TrialState.HALTED: "Ended early",
+    TrialState.HALTED: "Stopped early",
     TrialState.FAILED: "Failed",
     TrialState.INTERRUPTED: "Interrupted",
 }
@@ -87,5 +87,5 @@ def result(told: dict[str, Any]) -> list[str]:
     left_out = words.left_out(told.get("left_out", 0))
     if not told["best_trial"]:
         return [told["reason"], trials, *left_out]
-    best = f"Trial {told['best_trial']} came to {figure(told['best_value'])}: {values(told['best_values'])}."
+    best = f"Trial {told['best_trial']} reached {figure(told['best_value'])}: {values(told['best_values'])}."
     return [told["reason"], trials, best, *left_out]

@@ -42,8 +42,8 @@ def catalogue_folder(catalogues_dir: Path, name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise CatalogueError(
-            f"{name!r} cannot be the name of a catalogue.",
-            next_step="Use up to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.",
+            f"{name!r} is not a valid catalogue name.",
+            next_step="Use up to 64 letters, digits, dots, hyphens and underscores, starting with a letter or digit.",
         )
     return catalogues_dir / name
 
@@ -147,7 +147,7 @@ def commit_of(path: Path, version: int) -> dict[str, Any]:
         actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError as error:
         raise CatalogueNotFound(
-            f"Version {version} of {path} has been tidied away.", next_step="Choose a newer version."
+            f"Version {version} of {path} no longer exists.", next_step="Choose a newer version."
         ) from error
     return next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
 

@@ -141,8 +141,8 @@ def spark_errors(catalogue: str, progress: Progress) -> Iterator[None]:
 def _translated(text: str, catalogue: str) -> WorkbenchError:
     if _CONFLICT.search(text):
         return CatalogueBusy(
-            f"Another writer changed the catalogue {catalogue} while it was loaded; nothing of this load was kept.",
-            next_step="Wait for the other load to end, then start this one again.",
+            f"Another writer changed the catalogue {catalogue} during this load; nothing from this load was kept.",
+            next_step="Wait for the other load to finish, then start this one again.",
         )
     return CatalogueError(f"The catalogue {catalogue} could not be loaded: {_first_words(text)}")
 
@@ -153,7 +153,7 @@ def _text(error: BaseException) -> str:
     try:
         return str(error)  # a Java error asks its JVM for its text
     except (Py4JError, OSError):
-        return "the process that loads it ended, perhaps for lack of memory"
+        return "the loading process ended, possibly because it ran out of memory"
 
 
 def _first_words(text: str) -> str:

@@ -122,13 +122,13 @@ class _Commit:
         if is_reviewed and self.held.version != self.load.meta["base_version"]:
             raise CatalogueBusy(
                 f"The catalogue {self.folder.name} was changed by {winner(self.folder, None)} since this source was "
-                "checked; nothing of it was committed.",
-                next_step="Check the source again: the counts may be others now.",
+                "checked; nothing from it was committed.",
+                next_step="Check the source again: the counts may have changed.",
             )
         plan = plan_load(self.load.rows, self.held.rows, gone=self.gone)
         if plan.lacking:
             raise CatalogueBusy(
-                f"The load lost to {winner(self.folder, None)}, and {len(plan.lacking)} pictures have to be read again.",
+                f"The load lost to {winner(self.folder, None)}, and {len(plan.lacking)} pictures must be read again.",
                 next_step="Check the source again.",
             )
         try:

@@ -88,7 +88,7 @@ def _reasons(entries: pa.Table) -> list[str | None]:
     for product_id, split, known in zip(*columns, strict=True):
         reason = known or _reason(product_id, split)
         if reason is None and product_id in seen:
-            reason = "duplicate_id: Another product of the source has this id."
+            reason = "duplicate_id: Another product in the source has this id."
         if reason is None:
             seen.add(product_id)
         reasons.append(reason)
@@ -99,7 +99,7 @@ def _reason(product_id: str | None, split: str | None) -> str | None:
     if not product_id:
         return "no_id: It has no product_id."
     if len(product_id) > LONGEST_ID:
-        return f"long_id: Its product_id has {len(product_id):,} letters, and at most {LONGEST_ID} are allowed."
+        return f"long_id: Its product_id has {len(product_id):,} characters; at most {LONGEST_ID} are allowed."
     if split is not None and split not in SPLITS:
         return f"unknown_split: Its split is {split!r}, not one of {', '.join(SPLITS)}."
     return None

@@ -234,7 +234,9 @@ def _report(
     if not usable.num_rows:
         notes.append("No product can be used, so there is nothing to load. Correct the rejected rows first.")
     if unlabelled:
-        notes.append(f"{unlabelled:,} products have no label: they can be found, but not learnt from.")
+        notes.append(
+            f"{unlabelled:,} products have no label: they appear in results, but Twinset does not learn from them."
+        )
     return IngestReport(
         catalogue=load.meta["catalogue"],
         source=load.meta["source"],

@@ -20,24 +20,24 @@ _SHOWN = 40  # letters of a value
 # The sentence of each kind, for one product and for several; {value} is the first of those values.
 _SENTENCES = {
     "bad_price": (
-        "One product is loaded without a price: “{value}” cannot be read as one.",
-        "{count} products are loaded without a price: theirs cannot be read, for example “{value}”.",
+        "One product is loaded without a price: “{value}” is not a price.",
+        "{count} products are loaded without a price: their prices cannot be read, for example “{value}”.",
     ),
     "bad_stock": (
-        "One product is loaded without a stock figure: “{value}” is no whole number of 0 or more.",
-        "{count} products are loaded without a stock figure: theirs is no whole number, for example “{value}”.",
+        "One product is loaded without a stock figure: “{value}” is not a whole number of 0 or more.",
+        "{count} products are loaded without a stock figure: their figures are not whole numbers, for example “{value}”.",
     ),
     "long_label": (
-        "One label is cut to 200 letters: “{value}…”. Is the right column the label?",
-        "{count} labels are cut to 200 letters, for example “{value}…”. Is the right column the label?",
+        "One label is cut to 200 characters: “{value}…”. Is the right column the label?",
+        "{count} labels are cut to 200 characters, for example “{value}…”. Is the right column the label?",
     ),
     "unknown_split": (
         "Twinset chooses what one product is used for: “{value}” is not a known use.",
-        "Twinset chooses what {count} products are used for: theirs are not known uses, for example “{value}”.",
+        "Twinset chooses what {count} products are used for: the source names uses that do not exist, for example “{value}”.",
     ),
     "several_pictures": (
-        "One product names several pictures; its first is taken.",
-        "{count} products name several pictures; the first of each is taken.",
+        "One product names several pictures; the first one is used.",
+        "{count} products name several pictures; the first of each is used.",
     ),
     "found_by_name": (
         "One picture was found by its file name alone, in another folder than the table says.",

@@ -142,10 +142,10 @@ def _codes(phashes: Sequence[str]) -> NDArray[np.uint8]:
         flat = bytes.fromhex("".join(phashes))
     except ValueError as error:
         raise CatalogueError(
-            f"A perceptual hash is damaged: {error}.", next_step="Measure the pictures anew."
+            f"A perceptual hash is damaged: {error}.", next_step="Measure the pictures again."
         ) from error
     if len(phashes[0]) % 2:
-        raise CatalogueError(f"{phashes[0]!r} is no perceptual hash.", next_step="Measure the pictures anew.")
+        raise CatalogueError(f"{phashes[0]!r} is not a perceptual hash.", next_step="Measure the pictures again.")
     return np.frombuffer(flat, dtype=np.uint8).reshape(len(phashes), -1)
 
 

@@ -65,7 +65,7 @@ def download(
         SettingsError: The address is neither http nor https.
     """
     if not url.startswith(("http://", "https://")):
-        raise SettingsError(f"{url} is no http or https address.", next_step="Correct TWINSET_FASHION_MNIST_URL.")
+        raise SettingsError(f"{url} is not an http or https address.", next_step="Correct TWINSET_FASHION_MNIST_URL.")
     patience = patience or Patience()
     part = target.with_name(target.name + ".part")
     resumed = _fetch_all(url, part, on_bytes, patience)
@@ -77,8 +77,8 @@ def download(
     if found != md5:
         part.unlink()
         raise DatasetDamaged(
-            f"{target.name} from {url} is damaged: its MD5 should be {md5} and is {found}.",
-            next_step="Try again later, or take the file from elsewhere and set TWINSET_FASHION_MNIST_DIR.",
+            f"{target.name} from {url} is damaged: its MD5 is {found}, not {md5}.",
+            next_step="Try again later, or get the file from elsewhere and set TWINSET_FASHION_MNIST_DIR.",
         )
     return part.replace(target)
 
@@ -104,8 +104,8 @@ def _fetch_all(url: str, part: Path, on_bytes: Callable[[int, int], None], patie
         else:
             return resumed
     raise DatasetUnavailable(
-        f"{url} broke off {patience.attempts} times: {reason}.",
-        next_step="Try again: the download goes on where it stopped.",
+        f"The download from {url} was interrupted {patience.attempts} times: {reason}.",
+        next_step="Try again: the download resumes where it stopped.",
     ) from reason
 
 
@@ -149,7 +149,7 @@ def _refusal(response: requests.Response, url: str, part: Path) -> Exception:
     status = response.status_code
     if status == _RANGE_NOT_SATISFIABLE:
         part.unlink(missing_ok=True)  # more is here than there is to have: it is not this file
-        return _Interrupted("what was here did not fit")
+        return _Interrupted("the partial download did not match")
     if status in _TRY_AGAIN:
         return _Interrupted(f"the server answered {status}")
     return DatasetUnavailable(
@@ -165,7 +165,7 @@ def _extent(response: requests.Response, have: int) -> tuple[int, int]:
         return 0, length
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != have:
-        raise _Interrupted("the server sent another part than was asked for")
+        raise _Interrupted("the server sent a different range than requested")
     return have, int(match[2])
 
 

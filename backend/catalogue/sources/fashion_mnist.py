@@ -126,8 +126,8 @@ def verify(folder: Path, checksums: Mapping[str, str] = CHECKSUMS) -> None:
             raise DatasetUnavailable(f"{name} is not in {folder}.", next_step="Copy all four files there.")
         if (found := md5_of(path)) != expected:
             raise DatasetDamaged(
-                f"{path} is damaged: its MD5 should be {expected} and is {found}.",
-                next_step="Delete the file and get it again.",
+                f"{path} is damaged: its MD5 is {found}, not {expected}.",
+                next_step="Delete the file and download it again.",
             )
 
 
@@ -150,7 +150,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
     """
     labels = _read_idx(path, _LABELS_MAGIC, dimensions=1)
     if labels.size and int(labels.max()) >= len(LABELS):
-        raise DatasetDamaged(f"{path} has the label {int(labels.max())}, the largest is {len(LABELS) - 1}.")
+        raise DatasetDamaged(f"{path} has the label {int(labels.max())}; the largest valid one is {len(LABELS) - 1}.")
     return labels
 
 
@@ -160,19 +160,19 @@ def _read_idx(path: Path, magic: int, *, dimensions: int) -> NDArray[np.uint8]:
     except FileNotFoundError as error:
         raise DatasetUnavailable(f"{path} does not exist.", next_step="Copy the file there.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DatasetDamaged(f"{path} cannot be unpacked: {error}.", next_step="Get the file again.") from error
+        raise DatasetDamaged(f"{path} cannot be unpacked: {error}.", next_step="Download the file again.") from error
     offset = 4 * (1 + dimensions)
     header = np.frombuffer(raw[:offset], dtype=">i4") if len(raw) >= offset else np.zeros(1, dtype=">i4")
     if header[0] != magic:
         raise DatasetDamaged(
-            f"{path} is no IDX file of this kind: it starts with {int(header[0]):#010x}, not {magic:#010x}.",
-            next_step="Check which of the four files this is.",
+            f"{path} is not an IDX file of this kind: it starts with {int(header[0]):#010x}, not {magic:#010x}.",
+            next_step="Check that this is the right one of the four files.",
         )
     shape = tuple(int(size) for size in header[1:])
     if len(raw) - offset != int(np.prod(shape)):
         raise DatasetDamaged(
-            f"{path} holds {len(raw) - offset:,} bytes, its header says {int(np.prod(shape)):,}.",
-            next_step="Get the file again.",
+            f"{path} has {len(raw) - offset:,} bytes, but its header says {int(np.prod(shape)):,}.",
+            next_step="Download the file again.",
         )
     return np.frombuffer(raw, dtype=np.uint8, offset=offset).reshape(shape)
 

@@ -49,7 +49,7 @@ def guess_mapping(source: TableSource) -> tuple[dict[str, str], tuple[str, ...]]
         notes.append(_passed_over(rows, ids[0], mapping.get("product_id")))
     if "image" not in mapping and (named := _naming_pictures(source, rows, ids)):
         mapping = {**mapping, "image": named}
-        notes.append(f"No column has the paths of the pictures; they are found by “{named}”, which is their file name.")
+        notes.append(f"No column contains picture paths; pictures are matched by “{named}”, which is their file name.")
     return {field: mapping[field] for field in FIELDS if field in mapping}, tuple(notes)
 
 
@@ -73,9 +73,9 @@ def _passed_over(rows: Sequence[Row], column: str, taken: str | None) -> str:
     if repeated:
         values = f"{len(repeated):,} values" if len(repeated) > 1 else "one value"
         often = "more than once" if max(counts.values()) > 2 else "twice"
-        why = f"it holds {values} {often}, for example “{repeated[0][:_SHOWN]}”"
-    instead = f"“{taken}” is taken instead" if taken else "the picture's path or the row number is taken instead"
-    return f"“{column}” is not taken as the product id, as {why}; {instead}."
+        why = f"it contains {values} {often}, for example “{repeated[0][:_SHOWN]}”"
+    instead = f"“{taken}” is used instead" if taken else "the picture's path or the row number is used instead"
+    return f"“{column}” is not used as the product id because {why}; {instead}."
 
 
 def _is_unique(texts: Iterable[str]) -> bool:

@@ -42,7 +42,7 @@ _ADVICE = {
     ".7z": "Unpack it first, or pack a zip.",
     ".json": "Save the products as CSV or Parquet.",
     ".jsonl": "Save the products as CSV or Parquet.",
-    **dict.fromkeys(PICTURE_SUFFIXES | FOREIGN_SUFFIXES, "Choose the folder that the pictures are in, or zip it."),
+    **dict.fromkeys(PICTURE_SUFFIXES | FOREIGN_SUFFIXES, "Choose the folder that contains the pictures, or zip it."),
 }
 _SAFE_LENGTH, _SAFE_SUFFIX = 60, 10  # letters of up to four bytes, where a name may have 255 bytes
 _CHUNK_BYTES = 1 << 20
@@ -65,8 +65,8 @@ def require_allowed(path: Path, settings: Settings) -> Path:
     if any(resolved.is_relative_to(root) for root in allowed):
         return resolved
     raise CatalogueError(
-        f"{path} is not in a folder that products may be loaded from.",
-        next_step="Upload it. Or have its folder added to the setting TWINSET_SOURCE_ROOTS.",
+        f"{path} is not in a folder from which products may be loaded.",
+        next_step="Upload it, or add its folder to the setting TWINSET_SOURCE_ROOTS.",
     )
 
 
@@ -84,7 +84,7 @@ def detect(path: Path) -> Kind:
             start = file.read(4)
         return _file_kind(path, start)
     except FileNotFoundError:
-        raise DatasetUnavailable(f"There is no {path}.", next_step="Check the path.") from None
+        raise DatasetUnavailable(f"{path} does not exist.", next_step="Check the path.") from None
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}.", next_step="Check its permissions.") from error
 
@@ -149,9 +149,11 @@ def keep_upload(settings: Settings, name: str, data: BinaryIO | bytes) -> Path:
         settings.uploads_dir.mkdir(parents=True, exist_ok=True)
         return _stored(settings.uploads_dir, _safe(name), stream, most=settings.max_source_upload_mb)
     except OSError as error:
-        if (known := disk_error(error, "try again", so=f", so the upload {name} cannot be kept")) is not None:
+        if (known := disk_error(error, "try again", so=f", so the upload {name} cannot be stored")) is not None:
             raise known from error
-        raise CatalogueError(f"The upload {name} cannot be kept: {error.strerror}.", next_step="Try again.") from error
+        raise CatalogueError(
+            f"The upload {name} cannot be stored: {error.strerror}.", next_step="Try again."
+        ) from error
 
 
 def _folder_kind(path: Path) -> Kind:
@@ -173,7 +175,7 @@ def _counts(path: Path) -> bool:
 def _file_kind(path: Path, start: bytes) -> Kind:
     suffix = path.suffix.lower()
     if suffix in _ADVICE:
-        raise CatalogueError(f"Products are not loaded from a {suffix[1:]} file.", next_step=_ADVICE[suffix])
+        raise CatalogueError(f"Products cannot be loaded from a {suffix[1:]} file.", next_step=_ADVICE[suffix])
     if start == PARQUET_MAGIC:
         return "parquet"
     if is_zip(path):
@@ -182,7 +184,7 @@ def _file_kind(path: Path, start: bytes) -> Kind:
         return "csv"
     if suffix in {".zip", ".parquet"}:
         raise CatalogueError(
-            f"{path.name} is no {suffix[1:]} file, or it is damaged.", next_step="Save or download it again."
+            f"{path.name} is not a {suffix[1:]} file, or it is damaged.", next_step="Save or download it again."
         )
     raise CatalogueError(f"Unsupported file type: {path.name}.", next_step=_TAKEN)
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 LIMITS = Limits(memory_bytes=2_500_000_000, cpu_s=60, wall_s=90)
 _FUNCTION = "backend.catalogue.sources.looking:answer"
 _SENTENCES = {
-    "memory": "needs more memory to look at than a preview may take.",
-    "time": f"takes longer to look at than the {LIMITS.wall_s:.0f} s that a preview may take.",
-    "answer": "says more about itself than a preview can show.",
-    "damage": "breaks the program that looks at it: it is damaged, or made to do harm.",
+    "memory": "needs more memory than a preview may use.",
+    "time": f"takes longer than the {LIMITS.wall_s:.0f} s that a preview may take.",
+    "answer": "has more metadata than a preview can show.",
+    "damage": "crashes the program that reads it: it is damaged or malicious.",
 }
 _NEXT = {
     "memory": "Split it into several smaller files, with pictures as files of their own rather than in the table.",

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 # The fields that a column can be mapped to, and what each means to whoever maps.
 FIELDS: dict[str, str] = {
-    "product_id": "Unique name of the product; without it, the path of its picture or its row number is taken.",
-    "image": "The picture: a path from the table's folder on, or the encoded picture itself. It is needed.",
-    "label": "What kind of product it is; products without one can be found, but nothing is learnt from them.",
-    "split": "What it is used for: train, validation, test or gallery-only. Where it is left out, Twinset chooses.",
+    "product_id": "Unique id of the product; without it, the path of its picture or its row number is used.",
+    "image": "The picture: a path relative to the table's folder, or the encoded picture itself. Required.",
+    "label": "The kind of product; products without one appear in results, but Twinset does not learn from them.",
+    "split": "Its use: train, validation, test or gallery-only. If empty, Twinset chooses.",
     **{one.name: one.meaning for one in PRODUCT_FIELDS},
 }
 

@@ -142,7 +142,7 @@ def _shown(picture: Picture, locator: str | None) -> tuple[bytes | None, str | N
 def _notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
     notes = []
     if mapping is not None and "image" not in mapping:
-        notes.append("No column was recognised as the one with the pictures: choose it.")
+        notes.append("No column was recognised as the pictures: choose one.")
     notes += [*_label_notes(entries, mapping), *_split_notes(entries), *sentences(entries)]
     reasons = Counter(reason.partition(":")[0] for reason in entries["reason"].drop_null().to_pylist())
     for code, count in sorted(reasons.items()):
@@ -156,8 +156,8 @@ def _split_notes(entries: pa.Table) -> list[str]:
     if not counts:
         return []
     told_splits = ", ".join(f"{USES[split].lower()} {counts[split]:,}" for split in SPLITS if counts[split])
-    open_ones = f"; {entries['split'].null_count:,} more are chosen by Twinset" if entries["split"].null_count else ""
-    return [f"The source says what products are used for, and that is kept: {told_splits}{open_ones}."]
+    open_ones = f"; Twinset chooses {entries['split'].null_count:,} more" if entries["split"].null_count else ""
+    return [f"The source states how products are used, and that is kept: {told_splits}{open_ones}."]
 
 
 def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
@@ -165,8 +165,10 @@ def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[s
     if missing == 0:
         return []
     if missing == 1 < entries.num_rows:
-        return ["One product has no label: it can be found, not learnt from."]
+        return ["One product has no label: it appears in results, but Twinset does not learn from it."]
     if missing < entries.num_rows:
-        return [f"{missing:,} of {entries.num_rows:,} products have no label: they can be found, not learnt from."]
-    how = "put the pictures into one sub-folder a label" if mapping is None else "choose a column for them"
-    return [f"No labels were found: {how}, or load the products to be found only."]
+        return [
+            f"{missing:,} of {entries.num_rows:,} products have no label: they appear in results, but Twinset does not learn from them."
+        ]
+    how = "put the pictures into one subfolder per label" if mapping is None else "choose a column for them"
+    return [f"No labels were found: {how}, or load the products without labels, for results only."]

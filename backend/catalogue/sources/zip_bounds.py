@@ -56,9 +56,8 @@ def open_bounded(path: Path) -> ZipFile:
         end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 - as ZipFile reads it, not otherwise
     if end and end[_SIZE_FIELD] > MAX_LIST_BYTES:
         raise CatalogueError(
-            f"{path.name} holds too many files: their list has {end[_SIZE_FIELD] / 1e6:,.0f} MB, and "
-            f"{MAX_LIST_BYTES // 1_000_000} MB are allowed.",
-            next_step="Unpack it on the server and load the folder, or make several zips of it.",
+            f"{path.name} contains too many files: their list has {end[_SIZE_FIELD] / 1e6:,.0f} MB; at most {MAX_LIST_BYTES // 1_000_000} MB are allowed.",
+            next_step="Unpack it on the server and load the folder, or split it into several zips.",
         )
     handle = ZipFile(path)
     try:
@@ -72,7 +71,7 @@ def open_bounded(path: Path) -> ZipFile:
 def _require_sound(path: Path, handle: ZipFile) -> None:
     infos = sorted(handle.infolist(), key=lambda info: info.header_offset)
     if any(_end_of(one) > other.header_offset for one, other in pairwise(infos)):
-        raise CatalogueError(f"The files in {path.name} overlap, as in a zip made to do harm.", next_step=_MAKE_AGAIN)
+        raise CatalogueError(f"The files in {path.name} overlap, as in a malicious zip.", next_step=_MAKE_AGAIN)
     packed, unpacked = path.stat().st_size, sum(info.file_size for info in infos)
     if unpacked > max(FREE_BYTES, MAX_RATIO * packed):
         raise CatalogueError(
@@ -133,7 +132,7 @@ class _Bounded(io.RawIOBase):
         self._at += len(piece)
         self._checksum = zlib.crc32(piece, self._checksum)
         if piece and self._at == self._info.file_size and self._checksum != self._info.CRC:
-            raise BadZipFile("its checksum is another")
+            raise BadZipFile("its checksum does not match")
         return len(piece)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ _OPERATIONS = {
     "DELETE": "Products deleted",
     "OPTIMIZE": "Compacted",
     "REORG": "Compacted",
-    "VACUUM START": "Vacuum begun",
+    "VACUUM START": "Vacuum started",
     "VACUUM END": "Vacuumed",
     "SET TBLPROPERTIES": "Settings of the table changed",
     "UNSET TBLPROPERTIES": "Settings of the table changed",
@@ -150,9 +150,9 @@ def require_readable(folder: Path, *versions: int) -> None:
                 f"The catalogue {folder.name} has no version {version}.", next_step=f"Its versions are 1 to {newest}."
             )
         if version not in readable:
-            oldest = f"The oldest version that can still be read is {readable[0]}." if readable else ""
+            oldest = f"The oldest readable version is {readable[0]}." if readable else ""
             raise CatalogueNotFound(
-                f"Version {version} of the catalogue {folder.name} cannot be read any more: its files were removed.",
+                f"Version {version} of the catalogue {folder.name} can no longer be read: its files were removed.",
                 next_step=oldest or "Load the catalogue again.",
             )
 

@@ -84,7 +84,7 @@ def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -
         CatalogueError: ``keep_days`` is out of range, or a log does not tell which files are in use.
     """
     if not keep_days >= 0:
-        raise CatalogueError(f"Old versions cannot be kept for {keep_days:g} days.", next_step="Use 0 or more.")
+        raise CatalogueError(f"Versions cannot be kept for {keep_days:g} days.", next_step="Use 0 or more.")
     now_s = time.time()
     products = catalogue_states(folder)
     present = files_present(folder / PRODUCTS)
@@ -159,8 +159,8 @@ def _removable(table: Path, kept: Collection[int], *, keep_days: float, now_s: f
         return []
     if history[-1].files is None:
         raise CatalogueError(
-            f"The log of {table} does not tell which files are in use, so none can be removed.",
-            next_step="Load the catalogue anew under another name.",
+            f"The log of {table} does not show which files are in use, so none can be removed.",
+            next_step="Load the catalogue again under another name.",
         )
     cutoff_s = now_s - keep_days * DAY_S
     kept = {*kept, *_recent(history, cutoff_s)}

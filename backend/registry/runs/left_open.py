@@ -43,5 +43,5 @@ def _close_all(client: MlflowClient, settings: Settings, names: list[str]) -> No
         folder = settings.open_runs_dir / name
         finish(client, settings, folder)
         end(client, name)
-        logger.warning("The work %s was left open by a process that was killed; it is closed now.", name)
+        logger.warning("The run %s was left open by a killed process; it is now closed.", name)
         shutil.rmtree(folder, ignore_errors=True)

@@ -128,7 +128,7 @@ class Gallery:
         if found < 0:
             raise RetrievalError(
                 f"There is no product {product_id[:_SHOWN]!r} in the gallery.",
-                next_step="Name one that was answered before.",
+                next_step="Use an id from an earlier answer.",
             )
         return found
 
@@ -221,6 +221,6 @@ def _embed(
     if not found.ids:
         raise RetrievalError(
             f"{snapshot.name} has no readable picture in {', '.join(splits)}.",
-            next_step="Look at the catalogue page: is the catalogue loaded, and are its splits what you expect?",
+            next_step="Check on the Catalogue page that the catalogue is loaded and that its splits are as expected.",
         )
     return found

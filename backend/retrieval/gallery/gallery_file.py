@@ -88,13 +88,13 @@ class GalleryFile:
         if schema.names != written:
             raise ValueError(f"it has the columns {schema.names!r:.200}")
         if other := [name for name in written if schema.field(name).type != SCHEMA.field(name).type]:
-            raise ValueError(f"{other[0]} is of another type")
+            raise ValueError(f"{other[0]} has the wrong type")
         groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
         # Every product has an id and a picture of its own, so that there cannot be more of them than bytes.
         if facts.num_rows != sum(group.num_rows for group in groups) or facts.num_rows > self._n_bytes:
-            raise ValueError("it has no room for so many products")
+            raise ValueError("it is too small for its number of products")
         if sizes_of(self._path, facts).unpacked > self._most_bytes:
-            raise ValueError("its columns are larger than they can be")
+            raise ValueError("its columns are larger than possible")
 
     @property
     def _most_bytes(self) -> int:
@@ -119,7 +119,7 @@ def _checked_size(path: Path) -> int:
         stream.seek(max(0, n_bytes - _TAIL))
         tail = stream.read(_TAIL)
     if tail[4:] != b"PAR1" or int.from_bytes(tail[:4], "little") > min(_LONGEST_FOOTER, n_bytes):
-        raise ValueError("it is no Parquet file of ours")
+        raise ValueError("it is not a gallery file")
     return n_bytes
 
 
@@ -132,7 +132,7 @@ def _written_out(column: pa.ChunkedArray, most: int) -> pa.ChunkedArray:
         lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
         total += pc.sum(lengths.cast(pa.int64())).as_py() or 0
     if total > most:
-        raise ValueError("a column is larger than it can be")
+        raise ValueError("a column is larger than possible")
     return pa.chunked_array(
         [chunk.dictionary.take(chunk.indices) for chunk in column.chunks], type=column.type.value_type
     )
@@ -147,12 +147,12 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     """
     lacking = [name for name in (bundle.VECTORS, bundle.GALLERY) if not os.path.lexists(folder / name)]
     if lacking and manifest.index is not None:
-        raise BundleError(f"{folder.name} lacks its file {lacking[0]}.", next_step=REBUILD)
+        raise BundleError(f"{folder.name} is missing its file {lacking[0]}.", next_step=REBUILD)
     shape, rows = load_vectors(folder).shape, GalleryFile(folder).rows
     expected = (manifest.index.size if manifest.index else 0, manifest.embedding_size)
     if not shape == expected == (rows, shape[1]):
         raise BundleError(
-            f"{folder.name} does not hold together: its manifest names {expected[0]} items of {expected[1]} dimensions, the index "
+            f"{folder.name} is inconsistent: its manifest has {expected[0]} items of {expected[1]} dimensions, the index "
             f"has {shape[0]} of {shape[1]}, the gallery {rows}.",
             next_step=REBUILD,
         )

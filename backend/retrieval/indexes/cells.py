@@ -72,9 +72,9 @@ class Cells:
         if cells.centres.ndim != 2 or cells.centres.shape[1] != dimensions or cells.probes < 1:
             raise _unfit(path, f"does not belong to embeddings of {dimensions} dimensions")
         if size and not 0 <= int(cells.owners.min()) <= int(cells.owners.max()) < len(cells.centres):
-            raise _unfit(path, "names cells that are not there")
+            raise _unfit(path, "refers to cells that do not exist")
         if not np.isfinite(cells.centres).all():
-            raise _unfit(path, "has centres that are nowhere")
+            raise _unfit(path, "has invalid centroids")
         return cells
 
 

@@ -69,15 +69,15 @@ def check_search(index: Index, queries: NDArray[np.float32], *, k: int, allowed:
         RetrievalError: k is below 1, a shape does not fit, or a query is not L2-normalised.
     """
     if k < 1:
-        raise RetrievalError(f"k must be at least 1, got {k}.", next_step="Ask for one neighbour or more.")
+        raise RetrievalError(f"k must be at least 1, got {k}.", next_step="Use k of 1 or more.")
     if queries.ndim != 2 or queries.shape[1] != index.dimensions:
         raise RetrievalError(f"Queries must be (Q, {index.dimensions}), got {queries.shape}.")
     if allowed is not None and (allowed.shape != (index.size,) or allowed.dtype != np.bool_):
         raise RetrievalError(f"The mask must be bool ({index.size},), got {allowed.dtype} {allowed.shape}.")
     if not all(_SQUARES[0] <= float(query @ query) <= _SQUARES[1] for query in queries):
         raise RetrievalError(
-            "The network made nothing of the picture: its embedding does not have length 1.",
-            next_step="Use a picture that shows something.",
+            "The network produced no valid embedding for the picture: its length is not 1.",
+            next_step="Use another picture.",
         )
 
 

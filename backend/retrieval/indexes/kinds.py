@@ -59,7 +59,7 @@ def check_kind(kind: str) -> Kind:
     for known in KINDS:
         if kind == known:
             return known
-    raise RetrievalError(f"There is no index of the kind {kind!r}.", next_step=f"Kinds are {' and '.join(KINDS)}.")
+    raise RetrievalError(f"There is no index kind {kind!r}.", next_step=f"Kinds are {' and '.join(KINDS)}.")
 
 
 def open_index(folder: Path, manifest: Manifest) -> Index:
@@ -72,9 +72,11 @@ def open_index(folder: Path, manifest: Manifest) -> Index:
     vectors = load_vectors(folder)
     kind = manifest.index.kind if manifest.index else EXACT
     if kind not in KINDS:
-        raise BundleError(f"{folder.name} has an index of the kind {kind!r:.40}.", next_step=_REBUILD)
+        raise BundleError(f"{folder.name} has an index of the unknown kind {kind!r:.40}.", next_step=_REBUILD)
     if not has_no_long_vector(vectors):
-        raise BundleError(f"{bundle.VECTORS} of {folder.name} holds what is no unit vector.", next_step=_REBUILD)
+        raise BundleError(
+            f"{bundle.VECTORS} of {folder.name} contains vectors that are not unit vectors.", next_step=_REBUILD
+        )
     if kind == EXACT:
         return ExactIndex(vectors)
     cells = Cells.load(folder / bundle.CELLS, size=len(vectors), dimensions=vectors.shape[1])

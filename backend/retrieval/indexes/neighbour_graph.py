@@ -73,13 +73,13 @@ def build_graph(
     if not 1 <= k < len(vectors):
         raise RetrievalError(
             f"{len(vectors):,} products cannot have {k} neighbours each.",
-            next_step=f"Ask for {max(len(vectors) - 1, 1)} neighbours at most, or load more products.",
+            next_step=f"Use at most {max(len(vectors) - 1, 1)} neighbours, or load more products.",
         )
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(rows).all():
         raise RetrievalError(
-            "The index holds embeddings that are no numbers.",
-            next_step="Train the model anew, with a lower learning rate, and build its index.",
+            "The index contains embeddings that are not finite.",
+            next_step="Retrain the model with a lower learning rate and rebuild its index.",
         )
     index = _filled(rows, threads, seed)
     wanted = min(k + 1, len(rows))  # one of them is the product itself

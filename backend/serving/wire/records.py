@@ -48,7 +48,7 @@ _INVOKED = (
     Field("label", TEXT, "Its kind."),
     Field("distance", optional(NUMBER), "Cosine distance."),
     Field("similarity", optional(NUMBER), "Cosine similarity."),
-    Field("image", TEXT, "Its picture, as asked for.", is_required=False),
+    Field("image", TEXT, "Its picture, in the requested form.", is_required=False),
     Field("error", TEXT, "Why the picture cannot be used.", is_required=False),
 )
 
@@ -70,12 +70,12 @@ RECORDS = (
     ),
     Record(
         "Health",
-        "Whether there is a model to answer with.",
+        "Whether a model is loaded.",
         (
             Field("status", {**TEXT, "const": "ok"}, "Always `ok`; without a model the answer is `no_model`."),
-            Field("model", named("Model"), "What answers."),
+            Field("model", named("Model"), "What is served."),
             Field("uptime_s", NUMBER, "Seconds since the start."),
-            Field("answers", named("Answers"), "How questions have been answered."),
+            Field("answers", named("Answers"), "Statistics of the answers."),
         ),
     ),
     Record(
@@ -84,32 +84,32 @@ RECORDS = (
         (
             Field("requests", WHOLE, "Requests since the start."),
             Field("errors", WHOLE, "Those that were refused or failed."),
-            Field("recent", WHOLE, "Newest good answers that the times are of."),
+            Field("recent", WHOLE, "Number of recent successful answers that the latencies are based on."),
             Field("p50_ms", optional(NUMBER), "Median latency, milliseconds; null before the first answer."),
             Field("p95_ms", optional(NUMBER), "95th percentile of the latency, milliseconds."),
         ),
     ),
     Record(
         "Version",
-        "What answers: model, catalogue, libraries.",
+        "What is served: model, catalogue, libraries.",
         (
-            Field("model", named("Model"), "What answers."),
+            Field("model", named("Model"), "What is served."),
             *_SEARCHED,
             Field("libraries", by_name(TEXT), "Versions of the main libraries, by name."),
         ),
     ),
-    Record("Reloaded", "What was loaded.", (Field("model", named("Model"), "What answers from now on."), *_SEARCHED)),
+    Record("Reloaded", "What was loaded.", (Field("model", named("Model"), "What is served from now on."), *_SEARCHED)),
     NEIGHBOUR,
     Record(
         "Answer",
-        "The answer to one question.",
+        "The answer to one query.",
         (
-            Field("neighbours", listed(named(NEIGHBOUR.name)), "Most similar first, unless variety was wanted."),
+            Field("neighbours", listed(named(NEIGHBOUR.name)), "Most similar first, unless diversity was requested."),
             Field("seen", PNG, "The picture as the network saw it; the first of several."),
             Field("seen_others", listed(PNG), "The further pictures, as the network saw them."),
             Field("notes", listed(TEXT), "Sentences for the user about the picture or the filters."),
             Field("match", optional(FLAG), "Whether any product is a match; null where that is not known."),
-            Field("model", named("Model"), "What answered."),
+            Field("model", named("Model"), "The model that answered."),
             *_SEARCHED,
             Field("timings_ms", by_name(NUMBER), "decode, embed, search, and total, in milliseconds."),
         ),

@@ -55,12 +55,14 @@ def _choice(choices: Any) -> Schema:
 
 
 _SERVED: tuple[Group, ...] = ("all", "closed", "model")
-_NAMED = f"At most {MAX_PRODUCTS} products are named in one question."
+_NAMED = f"At most {MAX_PRODUCTS} products can be named in one query."
 _REGION = "left,top,right,bottom as fractions of its width and height once upright, such as 0.1,0.2,0.9,0.8."
 _ENDS = {"min": "this or more", "max": "this or less"}
-PING = Route("/ping", "GET", None, "Whether the process lives.", media_type=TEXT_PLAIN, refuses=("all",))
-HEALTH = Route("/health", "GET", "watch", "Whether there is a model to answer with.", "Health", refuses=_SERVED)
-VERSION = Route("/version", "GET", "watch", "Which model, catalogue and libraries answer.", "Version", refuses=_SERVED)
+PING = Route("/ping", "GET", None, "Whether the process is running.", media_type=TEXT_PLAIN, refuses=("all",))
+HEALTH = Route("/health", "GET", "watch", "Whether a model is loaded.", "Health", refuses=_SERVED)
+VERSION = Route(
+    "/version", "GET", "watch", "Which model, catalogue and libraries are in use.", "Version", refuses=_SERVED
+)
 METRICS = Route("/metrics", "GET", "watch", "Counts, in the text format of Prometheus.", media_type=TEXT_PLAIN)
 DOCUMENT = Route("/openapi.json", "GET", "watch", "This document.")
 INVOCATIONS = Route(
@@ -94,8 +96,8 @@ NEEDS: dict[str, Scope] = {route.path: route.scope for route in ROUTES if route.
 OPEN = frozenset(route.path for route in ROUTES if route.scope is None)
 
 QUESTION = (
-    Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Products wanted."),
-    Field("include_images", {**FLAG, "default": True}, "Whether the products come with their pictures."),
+    Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Number of products to return."),
+    Field("include_images", {**FLAG, "default": True}, "Whether to include the products' pictures."),
     Field("region", TEXT, f"Part of the first picture to use. {_REGION}"),
     *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
     *(
@@ -109,7 +111,7 @@ QUESTION = (
     Field(
         "weight",
         {**NUMBER, "exclusiveMinimum": 0, "maximum": MAX_WEIGHT},
-        "Weight of each picture, in their order; equal when left out.",
+        "Weight of each picture, in their order; default: equal.",
         several=True,
     ),
     Field("like", TEXT, f"Product that counts as a further picture. {_NAMED}", several=True),

@@ -26,6 +26,6 @@ def check_precision(config: TrainConfig, gpu: Mapping[str, Any]) -> None:
     """
     if config.mixed_precision and tuple(gpu.get("compute_capability", (0, 0))) < CAPABILITY:
         raise ConfigurationError(
-            f"Mixed precision needs a GPU that computes in bfloat16, and {gpu.get('device_name', 'this one')} does not.",
+            f"Mixed precision needs a GPU with bfloat16, which {gpu.get('device_name', 'this one')} does not have.",
             next_step="Switch mixed_precision off, or train on an NVIDIA GPU of the Ampere series or newer.",
         )

@@ -58,10 +58,12 @@ def check_fit(arrays: Arrays, shapes: Sequence[tuple[int, ...]]) -> None:
         BundleError: Their number or a shape differs, or a value is not finite; the message says which.
     """
     if len(arrays) != len(shapes):
-        raise BundleError(f"The weights hold {len(arrays)} arrays, the network needs {len(shapes)}.", next_step=_NEXT)
+        raise BundleError(
+            f"The weights contain {len(arrays)} arrays, but the network needs {len(shapes)}.", next_step=_NEXT
+        )
     for number, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
         if array.shape != shape or array.dtype != np.float32:
             found = f"{array.dtype} {array.shape}"
-            raise BundleError(f"Array {number} is {found}, the network needs float32 {shape}.", next_step=_NEXT)
+            raise BundleError(f"Array {number} is {found}, but the network needs float32 {shape}.", next_step=_NEXT)
         if not np.isfinite(array).all():
-            raise BundleError(f"Array {number} holds values that are not finite.", next_step=_NEXT)
+            raise BundleError(f"Array {number} contains values that are not finite.", next_step=_NEXT)

@@ -120,7 +120,7 @@ def _order(snapshot: Snapshot, config: TrainConfig, place: ModelPlace, workers: 
 
 def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers, progress: Progress) -> None:
     if workers.count < 1:
-        raise ConfigurationError(f"{workers.count} workers were asked for.", next_step="Use 1 worker or more.")
+        raise ConfigurationError(f"{workers.count} workers were requested.", next_step="Use 1 worker or more.")
     if not starts_on_demand(spark):
         found = wait_for_slots(spark, workers.count, progress)
         if found < workers.count:
@@ -134,9 +134,8 @@ def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers, p
 
 def _too_few_slots(spark: SparkSession, workers: int, found: int) -> ConfigurationError:
     return ConfigurationError(
-        f"{workers} workers were asked for, and Spark on {spark.sparkContext.master} has {found} slots.",
-        next_step="Use a larger Spark master or start more Spark workers; a training is resumed with as many workers as "
-        "it began with.",
+        f"{workers} workers were requested, but Spark on {spark.sparkContext.master} has {found} slots.",
+        next_step="Use a larger Spark master or start more Spark workers; a training must be resumed with the number of workers it started with.",
     )
 
 
@@ -239,7 +238,7 @@ class _Run:
         broken = sorted((s for s in states if s.phase == "failed"), key=lambda state: state.error == _LOST_PEER)
         if not silent and not broken:
             return EnvironmentUnready(
-                f"Horovod could not run on Spark: {error}", next_step="See the job's log; run `make doctor`."
+                f"Horovod could not run on Spark: {error}", next_step="See the job's log and run `make doctor`."
             )
         first = (silent or broken)[0]
         how = "was killed or crashed" if silent else f"failed with {first.error}: {first.message.splitlines()[0]}"
@@ -247,7 +246,7 @@ class _Run:
         at = f" at step {first.done:g} of {first.total:g}" if first.unit == "steps" else ""
         return TrainingError(
             f"Rank {first.rank} of {self.ranks}{on} {how}{at}.{self._last_words(first.rank)}",
-            next_step="Resume the training; it goes on from its last checkpoint."
+            next_step="Resume the training; it continues from its last checkpoint."
             if any(self.folder.path.parent.glob("state-*.npz"))
             else "Start the training again; it had no checkpoint to resume from yet.",
         )

@@ -138,7 +138,7 @@ def _workers(
 ) -> Iterator[ConfigurationError]:
     if workers < 1:
         yield ConfigurationError(
-            f"{workers} workers were asked for, and a training needs one.", next_step="Use 1 worker or more."
+            f"{workers} workers were requested, but a training needs at least one.", next_step="Use 1 worker or more."
         )
     if workers > 1 and machine.is_shared and 0 < machine.gpus < workers:
         yield too_few_cards(workers, machine.gpus)
@@ -150,8 +150,7 @@ def _workers(
     scarce = sorted(label for label, count in counts.items() if count < needed)
     if workers > 1 and scarce:
         yield ConfigurationError(
-            f"With {workers} workers every label needs {needed} products in the train split, so that each worker has a "
-            f"pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
+            f"With {workers} workers, every label needs {needed} products in the train split so that each worker has a pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
             next_step="Train with fewer workers, or add products.",
         )
 
@@ -161,8 +160,7 @@ def unsynchronisable(config: TrainConfig) -> ConfigurationError | None:
     if not has_batch_statistics(config) or can_synchronise(config):
         return None
     return ConfigurationError(
-        f"The network {config.backbone} normalises by statistics of its batch, which cannot be kept equal over "
-        "several workers.",
+        f"The network {config.backbone} uses batch statistics, which cannot be synchronised across workers.",
         next_step="Use the network resnet, whose statistics are synchronised, or train it with one worker.",
     )
 
@@ -171,8 +169,7 @@ def too_few_cards(workers: int, cards: int) -> ConfigurationError:
     """Say that workers would have to share a card, which what they speak by cannot."""
     has = "one graphics card" if cards == 1 else f"{cards} graphics cards"
     return ConfigurationError(
-        f"{workers} workers on one machine were asked for, and it has {has} that TensorFlow can use; each worker needs "
-        "its own.",
+        f"{workers} workers were requested on one machine, but it has {has} that TensorFlow can use; each worker needs its own.",
         next_step=f"Use {cards} worker{'s' if cards > 1 else ''}, or set TWINSET_DEVICE to cpu.",
     )
 
@@ -180,7 +177,7 @@ def too_few_cards(workers: int, cards: int) -> ConfigurationError:
 def _precision(config: TrainConfig, machine: Machine) -> Iterator[ConfigurationError]:
     if config.mixed_precision and not machine.gpus:
         yield ConfigurationError(
-            "Mixed precision needs a GPU, and this machine has none that TensorFlow could use.",
+            "Mixed precision needs a GPU, but this machine has none that TensorFlow can use.",
             next_step="Switch mixed precision off, or train on a machine with an NVIDIA GPU.",
         )
 
@@ -188,14 +185,12 @@ def _precision(config: TrainConfig, machine: Machine) -> Iterator[ConfigurationE
 def _room(needs: Estimate, machine: Machine) -> Iterator[ConfigurationError]:
     if machine.memory_bytes and needs.memory_bytes > machine.memory_bytes:
         yield ConfigurationError(
-            f"A batch needs about {needs.memory_bytes / _GB:.1f} GB of memory, and this machine has "
-            f"{machine.memory_bytes / _GB:.1f} GB.",
+            f"A batch needs about {needs.memory_bytes / _GB:.1f} GB of memory, but this machine has {machine.memory_bytes / _GB:.1f} GB.",
             next_step="Lower classes_per_batch, examples_per_class, height or width.",
         )
     if machine.disk_free_bytes and needs.disk_bytes > machine.disk_free_bytes:
         yield ConfigurationError(
-            f"The decoded pictures need about {needs.disk_bytes / _GB:.1f} GB on disk, and "
-            f"{machine.disk_free_bytes / _GB:.1f} GB are free.",
+            f"The decoded pictures need about {needs.disk_bytes / _GB:.1f} GB on disk, but only {machine.disk_free_bytes / _GB:.1f} GB are free.",
             next_step="Free some space, or lower height and width.",
         )
 
@@ -206,13 +201,12 @@ def _notes(
     scarce = sorted(label for label, count in counts.items() if count < config.examples_per_class)
     if scarce:
         yield (
-            f"{_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer products than the "
-            f"{config.examples_per_class} of a batch: some are drawn twice."
+            f"{_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer products than the {config.examples_per_class} per batch: some are drawn twice."
         )
     if machine.idle_cards:
         yield machine.idle_cards
     if queries < FEW_QUERIES:
-        yield f"Only {queries} validation products judge the epochs, so that their scores will jump."
+        yield f"Only {queries} validation products score the epochs, so the scores will fluctuate."
     if machine.memory_bytes and needs.memory_bytes > TIGHT_SHARE * machine.memory_bytes:
         yield "A batch takes most of this machine's memory; other programs may make it fail."
     if config.optimizer == "sgd" and config.learning_rate < SGD_RATE:

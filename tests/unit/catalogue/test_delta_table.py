@@ -24,7 +24,7 @@ PYTHON = (
     [
         (JAVA.format("Job aborted: java.io.IOException: No space left on device"), StorageFull, "disk is full"),
         (JAVA.format("[DELTA_CONCURRENT_APPEND] Files were added"), CatalogueBusy, "Another writer changed"),
-        (JAVA.format("io.delta.exceptions.MetadataChangedException: changed"), CatalogueBusy, "nothing of this load"),
+        (JAVA.format("io.delta.exceptions.MetadataChangedException: changed"), CatalogueBusy, "nothing from this load"),
         (JAVA.format("Job 3 failed"), CatalogueError, "The catalogue shop could not be loaded: Job 3 failed"),
         (
             PYTHON.format("backend.errors.DatasetDamaged: x.gz is cut."),
@@ -68,7 +68,7 @@ class Unspeakable(OSError):
 
 
 def test_an_error_whose_jvm_is_gone_is_said_so():
-    with pytest.raises(CatalogueError, match="the process that loads it ended"), spark_errors("shop", NullProgress()):
+    with pytest.raises(CatalogueError, match="the loading process ended"), spark_errors("shop", NullProgress()):
         raise Unspeakable
 
 

@@ -43,7 +43,7 @@ WHOLE = gzip.compress(HEADER + bytes(2 * 28 * 28))
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(HEADER + bytes(1000)), "holds 1,000 bytes, its header says 1,568"),
+        (gzip.compress(HEADER + bytes(1000)), "has 1,000 bytes, but its header says 1,568"),
         (gzip.compress(struct.pack(">ii", 0x801, 2) + bytes(1000)), "starts with 0x00000801, not 0x00000803"),
         (gzip.compress(b"\0\0"), "starts with 0x00000000"),
         (WHOLE[:-20], "cannot be unpacked"),
@@ -63,7 +63,7 @@ def test_a_damaged_file_is_named_with_its_damage(tmp_path, content, said):
 def test_a_label_without_a_name_is_damage(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(struct.pack(">ii", 0x801, 3) + bytes([1, 10, 2])))
-    with pytest.raises(DatasetDamaged, match="label 10, the largest is 9"):
+    with pytest.raises(DatasetDamaged, match="label 10; the largest valid one is 9"):
         fashion_mnist.read_labels(path)
 
 

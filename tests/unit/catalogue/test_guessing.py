@@ -29,9 +29,9 @@ def test_of_an_article_and_the_style_it_shares_the_article_is_the_product(tmp_pa
     ("values", "found", "why"),
     [
         (["1", "2", "3"], "product_id", ""),
-        (["1", "2", "2"], "id", "it holds one value twice, for example “2”"),
-        (["1", "2", "2", "4", "1"], "id", "it holds 2 values twice, for example “1”"),
-        (["1", "1", "1", "2", "2"], "id", "it holds 2 values more than once, for example “1”"),
+        (["1", "2", "2"], "id", "it contains one value twice, for example “2”"),
+        (["1", "2", "2", "4", "1"], "id", "it contains 2 values twice, for example “1”"),
+        (["1", "1", "1", "2", "2"], "id", "it contains 2 values more than once, for example “1”"),
         (["1", "", "3"], "id", "1 of its 3 values are missing"),
     ],
 )
@@ -41,7 +41,7 @@ def test_a_column_whose_values_repeat_or_lack_is_no_id_where_another_is_whole_an
     rows = [f"{value},{number},{number}.png" for number, value in enumerate(values)]
     mapping, notes = guess(tmp_path, "product_id,id,image", *rows)
     assert mapping["product_id"] == found
-    said = (f"“product_id” is not taken as the product id, as {why}; “id” is taken instead.",)
+    said = (f"“product_id” is not used as the product id because {why}; “id” is used instead.",)
     assert notes == (said if why else ())
     assert preview("csv", tmp_path / "t.csv").notes[: len(notes)] == notes
 
@@ -51,8 +51,8 @@ def test_without_a_unique_column_the_picture_is_the_id_and_that_is_said(tmp_path
     assert "product_id" not in mapping
     assert notes == (
         (
-            "“sku” is not taken as the product id, as it holds one value twice, for example “A”; "
-            "the picture's path or the row number is taken instead."
+            "“sku” is not used as the product id because it contains one value twice, for example “A”; "
+            "the picture's path or the row number is used instead."
         ),
     )
 
@@ -99,7 +99,7 @@ def test_a_shop_export_with_several_pictures_in_a_cell_is_understood(tmp_path):
         "stock": "Stock",
     }
     assert [row.reason for row in seen.rows] == [None, None]
-    assert "2 products name several pictures; the first of each is taken." in seen.notes
+    assert "2 products name several pictures; the first of each is used." in seen.notes
 
 
 def test_pictures_that_are_called_as_their_product_are_found_without_a_column(tmp_path):

@@ -77,9 +77,9 @@ def test_only_whole_versions_are_readable(shop):
     assert readable_versions(shop) == [1, 3]
     assert [state.version for state in catalogue_states(shop)] == [0, 1, 2, 3]
     require_readable(shop, 1, 3)
-    with pytest.raises(CatalogueNotFound, match=r"Version 2 .* shop cannot be read any more") as caught:
+    with pytest.raises(CatalogueNotFound, match=r"Version 2 .* shop can no longer be read") as caught:
         require_readable(shop, 1, 2)
-    assert "oldest version that can still be read is 1" in caught.value.next_step
+    assert "oldest readable version is 1" in caught.value.next_step
     for version in (0, 4):
         with pytest.raises(CatalogueNotFound, match=f"no version {version}") as caught:
             require_readable(shop, version)

@@ -30,7 +30,7 @@ def test_labels_that_differ_by_case_or_blanks_are_one_group():
         "Mütze": ("Mu\u0308tze", "Mütze"),
     }
     assert listed(("Bag", "bag", "bag ")) == "Bag, bag and 'bag '"
-    assert apart(labels)[0] == "Bag, bag and 'bag ' differ by case or blanks only, and stay labels of their own."
+    assert apart(labels)[0] == "Bag, bag and 'bag ' differ only in case or spaces, and stay separate labels."
     assert alike({"bag": 1, "bags": 2}) == {}
 
 

@@ -41,7 +41,7 @@ def test_no_roots_allow_the_uploads_only(settings, tmp_path):
     assert source_roots(settings) == []
     inside = settings.uploads_dir / "0123" / "x.csv"
     assert require_allowed(inside, settings) == inside.resolve()
-    with pytest.raises(CatalogueError, match="not in a folder that products may be loaded from") as caught:
+    with pytest.raises(CatalogueError, match="not in a folder from which products may be loaded") as caught:
         require_allowed(tmp_path, settings)
     assert "TWINSET_SOURCE_ROOTS" in caught.value.next_step
 
@@ -95,11 +95,11 @@ def test_kinds_are_found_by_looking(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words", "step"),
     [
-        ("sheet.xlsx", "not loaded from a xlsx file", "CSV"),
-        ("one.jpg", "not loaded from a jpg file", "folder that the pictures are in"),
-        ("x.tar.gz", "not loaded from a gz file", "Unpack"),
-        ("x.zip", "is no zip file", "again"),
-        ("x.parquet", "is no parquet file", "again"),
+        ("sheet.xlsx", "cannot be loaded from a xlsx file", "CSV"),
+        ("one.jpg", "cannot be loaded from a jpg file", "folder that contains the pictures"),
+        ("x.tar.gz", "cannot be loaded from a gz file", "Unpack"),
+        ("x.zip", "is not a zip file", "again"),
+        ("x.parquet", "is not a parquet file", "again"),
         ("x.bin", "Unsupported file type: x.bin", "Choose a folder"),
     ],
 )
@@ -111,7 +111,7 @@ def test_what_is_none_gets_a_sentence_and_a_way_out(tmp_path, name, words, step)
 
 
 def test_nothing_there_and_nothing_readable_are_told_apart(tmp_path, monkeypatch):
-    with pytest.raises(DatasetUnavailable, match="There is no"):
+    with pytest.raises(DatasetUnavailable, match="does not exist"):
         detect(tmp_path / "none")
     (tmp_path / "x.csv").write_text("x")
 
@@ -212,9 +212,9 @@ def test_a_disk_that_fails_leaves_nothing(settings, monkeypatch, number, error):
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "products.csv")
-    with pytest.raises(CatalogueError, match="Not a plain file"):
+    with pytest.raises(CatalogueError, match="Not a regular file"):
         detect(tmp_path / "products.csv")
-    with pytest.raises(CatalogueError, match="Not a plain file"):
+    with pytest.raises(CatalogueError, match="Not a regular file"):
         open_source("folder", tmp_path, columns=None, label_from="folder", version=None)
     os.mkfifo(tmp_path / "products.zip")
     with pytest.raises(CatalogueError):

@@ -57,15 +57,15 @@ def test_refusals_are_those_of_a_preview(tmp_path):
     with pytest.raises(DatasetUnavailable):
         seen("csv", tmp_path / "none.csv")
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(CatalogueError, match=r"a\.parquet is no Parquet file, or it is damaged"):
+    with pytest.raises(CatalogueError, match=r"a\.parquet is not a Parquet file, or it is damaged"):
         seen("parquet", tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (replace(LIMITS, wall_s=0.05), "takes longer to look at"),
-        (replace(LIMITS, answer_bytes=100), "says more about itself"),
+        (replace(LIMITS, wall_s=0.05), "takes longer than"),
+        (replace(LIMITS, answer_bytes=100), "has more metadata"),
         (replace(LIMITS, memory_bytes=700_000_000), "needs more memory"),
     ],
 )

@@ -68,7 +68,7 @@ def test_stated_splits_are_kept_in_folder_and_zip(tmp_path, top):
         assert Counter(checked["label"].to_pylist()) == {"bag": 8, "hat": 8}
     notes = preview("zip", tmp_path / "shop.zip").notes
     assert (
-        "The source says what products are used for, and that is kept: learning 8, progress check 4, final check 4."
+        "The source states how products are used, and that is kept: learning 8, progress check 4, final check 4."
         in notes
     )
     assert set(FolderSource(tmp_path / "shop", "none").entries()["split"].to_pylist()) == {

@@ -155,7 +155,7 @@ def test_a_folder_that_vanished_is_said(shop):
     source = FolderSource(shop)
     batch = source.entries().to_batches()[0]
     shop.rename(shop.with_name("moved"))
-    with pytest.raises(DatasetUnavailable, match="is not there"):
+    with pytest.raises(DatasetUnavailable, match="does not exist"):
         source.read(batch)
 
 
@@ -171,8 +171,8 @@ def test_sources_without_pictures_are_refused(tmp_path):
     for source, error, words in (
         (FolderSource(tmp_path / "empty"), CatalogueError, "no picture"),
         (FolderSource(tmp_path / "none"), DatasetUnavailable, "no folder"),
-        (ZipSource(tmp_path / "none.zip"), DatasetUnavailable, "not there"),
-        (ZipSource(tmp_path / "no.zip"), CatalogueError, "no zip"),
+        (ZipSource(tmp_path / "none.zip"), DatasetUnavailable, "does not exist"),
+        (ZipSource(tmp_path / "no.zip"), CatalogueError, "not a zip"),
         (ZipSource(tmp_path / "empty.zip"), CatalogueError, "no picture"),
     ):
         with pytest.raises(error, match=words) as caught:
@@ -186,7 +186,7 @@ def test_a_folder_that_may_not_be_looked_into_is_not_passed_over(shop, monkeypat
         return iter(())
 
     monkeypatch.setattr(os, "walk", refusing)
-    with pytest.raises(CatalogueError, match="bag cannot be looked into: Permission denied"):
+    with pytest.raises(CatalogueError, match="bag cannot be read: Permission denied"):
         FolderSource(shop).entries()
 
 

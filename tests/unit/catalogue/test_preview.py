@@ -78,7 +78,7 @@ def test_a_small_source_is_shown_whole(tmp_path):
     seen = preview("folder", tmp_path / "shop")
     assert [row.product_id for row in seen.rows] == ["a", "b"]
     assert seen.notes == (
-        "No labels were found: put the pictures into one sub-folder a label, or load the products to be found only.",
+        "No labels were found: put the pictures into one subfolder per label, or load the products without labels, for results only.",
     )
 
 
@@ -87,7 +87,7 @@ def test_what_is_amiss_is_said(shop):
     (shop / "bag" / "000.jpg").write_bytes(b"\xff\xd8\xff broken")
     seen = preview("folder", shop, limit=200)
     assert seen.notes == (
-        "One product has no label: it can be found, not learnt from.",
+        "One product has no label: it appears in results, but Twinset does not learn from it.",
         "3 of 104 products will be rejected: unsupported format.",
     )
     reasons = {row.product_id: row.reason and row.reason.partition(":")[0] for row in seen.rows if row.reason}
@@ -105,7 +105,9 @@ def test_a_table_shows_its_columns_and_the_guess(tmp_path):
         assert seen.mapping == {"product_id": "sku", "image": "raw", "title": "Name"}
         assert [(row.product_id, row.title, row.split) for row in seen.rows[:1]] == [("A", "a", None)]
         assert [row.thumbnail for row in seen.rows] == images.to_pylist()
-        assert seen.notes == ("No labels were found: choose a column for them, or load the products to be found only.",)
+        assert seen.notes == (
+            "No labels were found: choose a column for them, or load the products without labels, for results only.",
+        )
     by_hand = preview("parquet", tmp_path / "t.parquet", columns={"image": "raw", "split": "part", "label": "sku"})
     assert {row.split for row in by_hand.rows} == {"validation"}
     assert by_hand.labels == dict.fromkeys("ABCD", 1)
@@ -115,7 +117,7 @@ def test_a_table_is_shown_while_no_column_is_known_to_have_the_pictures(tmp_path
     (tmp_path / "t.csv").write_text("sku,what\nA,a.png\nB,b.png\n")
     seen = preview("csv", tmp_path / "t.csv")
     assert (seen.total, seen.columns, seen.mapping) == (2, ("sku", "what"), {"product_id": "sku"})
-    assert seen.notes[0] == "No column was recognised as the one with the pictures: choose it."
+    assert seen.notes[0] == "No column was recognised as the pictures: choose one."
     assert [row.product_id for row in seen.rows] == ["A", "B"]
     with pytest.raises(CatalogueError, match="no column 'x'"):
         preview("csv", tmp_path / "t.csv", columns={"title": "x"})

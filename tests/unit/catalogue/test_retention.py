@@ -142,7 +142,7 @@ def test_days_out_of_range_are_refused(shop, days):
 
 def test_a_log_that_does_not_tell_what_is_in_use_stops_the_vacuum(shop):
     (shop / PRODUCTS / "_delta_log" / f"{0:020d}.json").unlink()
-    with pytest.raises(CatalogueError, match="does not tell which files are in use"):
+    with pytest.raises(CatalogueError, match="does not show which files are in use"):
         plan_vacuum(shop, keep_days=0, protected=())
 
 

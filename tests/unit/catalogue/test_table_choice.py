@@ -61,7 +61,7 @@ def test_the_only_table_at_the_top_is_usual(packed, names, top, usual):
 
 def test_of_two_tables_one_has_to_be_named(packed):
     kind, path = packed(DATA_SET)
-    with pytest.raises(CatalogueError, match=r"holds 2 tables: images.csv and styles.csv\.") as caught:
+    with pytest.raises(CatalogueError, match=r"contains 2 tables: images.csv and styles.csv\.") as caught:
         opened(kind, path)
     assert "--table images.csv" in caught.value.next_step
     assert "--table none" in caught.value.next_step
@@ -81,7 +81,7 @@ def test_the_table_that_is_named_is_read_with_the_pictures_beside_it(packed):
     assert seen.mapping["image"] == seen.mapping["product_id"] == "id"
     assert seen.notes == (
         "One table is not read: images.csv.",
-        "No column has the paths of the pictures; they are found by “id”, which is their file name.",
+        "No column contains picture paths; pictures are matched by “id”, which is their file name.",
     )
     assert set(pictures_of(opened(kind, path, "images.csv"))) == {"images/1163", "images/1164"}
 

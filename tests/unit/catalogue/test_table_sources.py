@@ -121,7 +121,7 @@ def test_rows_that_are_off_are_listed_with_a_reason(tmp_path):
     assert [row["product_id"] for row in rows] == ["A1", "B2", None, "C3", None]
     codes = [row["reason"] and row["reason"].partition(":")[0] for row in rows]
     assert codes == ["bad_row", "bad_row", "empty_row", None, None]
-    assert "5 values, and there are 3 columns" in rows[1]["reason"]
+    assert "5 values, but there are 3 columns" in rows[1]["reason"]
     assert json.loads(rows[1]["source_row"]) == {"sku": "B2", "image": "b.png", "name": "x", "more values": "y z"}
     assert [row["position"] for row in rows] == [0, 1, 2, 3, 4]
 
@@ -143,7 +143,7 @@ def test_columns_without_a_name_or_with_the_same_get_one(tmp_path):
         (b"", "is empty"),
         (b"\xef\xbb\xbf\n\n", "is empty"),
         (b"sku,image\n", "has no rows"),
-        (b"A1,photos/a.jpg\nB2,photos/b.jpg\n", "does not name the columns"),
+        (b"A1,photos/a.jpg\nB2,photos/b.jpg\n", "does not contain the column names"),
         ("sku,image\nA1,a.png\n".encode("utf-16"), "UTF-16"),
     ],
 )
@@ -154,10 +154,10 @@ def test_files_that_are_no_table_are_refused(tmp_path, content, words):
 
 
 def test_more_columns_or_rows_than_products_have_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(CatalogueError, match="has 2,001 columns; 2,000 are allowed"):
+    with pytest.raises(CatalogueError, match="has 2,001 columns; at most 2,000 are allowed"):
         csv_source(tmp_path, ",".join(f"c{number}" for number in range(2_001)) + "\n").available()
     monkeypatch.setattr(table_files, "MAX_ROWS", 10_000)
-    with pytest.raises(CatalogueError, match=r"has 16,384 rows or more; 10,000 are loaded at once"):
+    with pytest.raises(CatalogueError, match=r"has 16,384 rows or more; at most 10,000 can be loaded at once"):
         csv_source(tmp_path, "sku,image\n" + "A,a.png\n" * 20_000).entries()
 
 
@@ -179,7 +179,7 @@ def test_cells_of_any_length_take_time_by_their_length_only(tmp_path):
 
 
 def test_a_missing_table_and_a_wrong_mapping_are_refused(tmp_path):
-    with pytest.raises(DatasetUnavailable, match="There is no"):
+    with pytest.raises(DatasetUnavailable, match="does not exist"):
         TableSource(tmp_path / "none.csv", PLAIN, "csv").entries()
     source = csv_source(tmp_path, "sku,image\nA1,a.png\n", (("image", "picture"),))
     with pytest.raises(CatalogueError, match="no column 'picture'"):
@@ -222,7 +222,7 @@ def test_paths_may_not_leave_the_folder_and_addresses_are_not_fetched(tmp_path):
         **dict.fromkeys(["lost", "blank"], "no_picture"),
     }
     assert by_id(source.entries())["lost"]["reason"] == "no_picture: There is no file lost.png."
-    assert "put the files beside the table" in by_id(source.entries())["web"]["reason"]
+    assert "put the files next to the table" in by_id(source.entries())["web"]["reason"]
     pictures = pictures_of(source)
     assert all(pictures[name] is None for name in (*outside, "web", "bucket", "lost", "blank"))
     assert pictures["own"] == pictures["dots"] == (shop / "a.png").read_bytes()
@@ -300,8 +300,8 @@ def test_what_is_amiss_in_an_optional_column_empties_it_and_the_product_stays(tm
     assert entries["split"].to_pylist() == ["test", None, None, None, "validation", None]
     assert counted(entries) == {"bad_price": 2, "bad_stock": 2, "unknown_split": 1}
     assert sentences(entries) == [
-        "2 products are loaded without a price: theirs cannot be read, for example “cheap”.",
-        "2 products are loaded without a stock figure: theirs is no whole number, for example “2.5”.",
+        "2 products are loaded without a price: their prices cannot be read, for example “cheap”.",
+        "2 products are loaded without a stock figure: their figures are not whole numbers, for example “2.5”.",
         "Twinset chooses what one product is used for: “tset” is not a known use.",
     ]
 
@@ -483,7 +483,7 @@ def test_a_damaged_page_costs_its_pictures_only(tmp_path):
 def test_what_is_no_parquet_is_refused(tmp_path):
     path = tmp_path / "p.parquet"
     path.write_bytes(b"PAR1 but not really")
-    with pytest.raises(CatalogueError, match="no Parquet file"):
+    with pytest.raises(CatalogueError, match="not a Parquet file"):
         TableSource(path, PLAIN, "parquet").entries()
     (tmp_path / "empty").mkdir()
     with pytest.raises(CatalogueError, match="no rows"):
@@ -636,12 +636,12 @@ def test_parquet_and_base64_in_a_zip_are_read(tmp_path):
 
 def test_a_table_in_a_zip_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     path = zipped(tmp_path / "x.zip", {"p.csv": "sku,image\n" + "A,a.png\n" * 100})
-    with pytest.raises(CatalogueError, match="holds no q"):
+    with pytest.raises(CatalogueError, match="no longer contains q"):
         TableSource(path, PLAIN, "csv", member="q.csv").entries()
     monkeypatch.setattr(table_files, "MAX_MEMBER_BYTES", 100)
-    with pytest.raises(CatalogueError, match="too much inside a zip"):
+    with pytest.raises(CatalogueError, match="too large inside a zip"):
         TableSource(path, PLAIN, "csv", member="p.csv").entries()
-    with pytest.raises(CatalogueError, match="too much inside a zip"):
+    with pytest.raises(CatalogueError, match="too large inside a zip"):
         TableFile(path, "p.csv").parquet()
 
 

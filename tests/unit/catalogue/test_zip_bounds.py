@@ -90,14 +90,14 @@ def test_many_files_are_refused_before_they_are_held_in_memory(tmp_path, monkeyp
 
 def test_zips_in_zips_are_never_unpacked(tmp_path):
     (tmp_path / "42.zip").write_bytes(zip_bombs.nested(4))
-    with little_memory(), pytest.raises(CatalogueError, match="holds no picture"):
+    with little_memory(), pytest.raises(CatalogueError, match="contains no picture"):
         preview("zip", tmp_path / "42.zip")
 
 
 @pytest.mark.slow
 def test_a_table_in_a_zip_that_is_none_is_given_up_at_its_first_bytes(tmp_path):
     path = zip_bombs.write(tmp_path / "a.zip", [zeros("products.parquet", 200_000_000)])
-    with little_memory(), pytest.raises(CatalogueError, match="no Parquet file, or it is damaged"):
+    with little_memory(), pytest.raises(CatalogueError, match="not a Parquet file, or it is damaged"):
         open_source("zip", path, columns=None, label_from="folder", version=None)
 
 

@@ -28,7 +28,7 @@ def answer(capfd, *words):
 def test_of_two_tables_the_command_asks_for_one(shop, capfd):
     status, said = answer(capfd, "preview", "--path", str(shop))
     assert status == 1
-    assert said["error"]["message"] == "shop holds 2 tables: images.csv and styles.csv."
+    assert said["error"]["message"] == "shop contains 2 tables: images.csv and styles.csv."
     assert "--table images.csv" in said["error"]["next_step"]
 
 
@@ -37,10 +37,10 @@ def test_a_preview_says_what_will_be_emptied_and_what_stays_apart(shop, capfd):
     assert status == 0
     assert said["mapping"] == {"product_id": "id", "image": "id", "label": "articleType", "price": "price"}
     assert said["notes"][-4:] == [
-        "One product is loaded without a price: “cheap” cannot be read as one.",
-        "Bag and bag differ by case or blanks only, and stay labels of their own.",
-        "No product would be set aside for the final check, since no label has two products to draw from.",
-        "No product would be set aside for the progress check, since no label has two products to draw from.",
+        "One product is loaded without a price: “cheap” is not a price.",
+        "Bag and bag differ only in case or spaces, and stay separate labels.",
+        "No product would be set aside for the final check, because no label has two products to draw from.",
+        "No product would be set aside for the progress check, because no label has two products to draw from.",
     ]
     status, said = answer(capfd, "preview", "--path", str(shop), "--table", "none")
     assert (said["total"], said["columns"]) == (3, [])

@@ -34,7 +34,7 @@ def test_the_first_signal_is_a_wish_and_the_handlers_are_put_back(number, capfd)
     with ConsoleProgress().cancelled_by_signals() as progress:
         progress.check_cancelled()
         os.kill(os.getpid(), number)
-        with pytest.raises(Cancelled, match="Stopped, as you asked"):
+        with pytest.raises(Cancelled, match="Stopped at your request"):
             progress.check_cancelled()
     assert [signal.getsignal(one) for one in SIGNALS] == before
     assert "Stopping …" in capfd.readouterr().err

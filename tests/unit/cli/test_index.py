@@ -43,7 +43,7 @@ def test_fidelity_is_measured_from_the_command_line(home, capsys):
     told = result(capsys)
     assert (told["kind"], told["k"], told["queries"], told["fidelity"]) == ("exact", 3, 20, 1.0)
     assert main.main(["index", "fidelity", "--queries", "20"]) == 0
-    assert "(what it has)" in capsys.readouterr().out
+    assert "(in use)" in capsys.readouterr().out
 
 
 def test_a_refresh_of_details_needs_neither_network_nor_registry(home, capsys):

@@ -68,10 +68,10 @@ def test_a_job_is_shown_with_what_was_asked_what_came_of_it_and_its_log(store, c
     store.finish(job, JobState.SUCCEEDED, result={"model": "m", "gallery_size": 7})
     lines = printed(capfd, "show", job)
     assert lines[:3] == [f"id: {job}", "job: index", "state: succeeded"]
-    asked, result = lines.index("asked for:"), lines.index("result:")
+    asked, result = lines.index("request:"), lines.index("result:")
     assert set(lines[asked + 1 : asked + 3]) == {"  model: m", "  kind: exact"}
     assert set(lines[result + 1 : result + 3]) == {"  model: m", "  gallery_size: 7"}
-    assert lines[-3:] == [f"log, whole in {store.get(job).log_path}:", "  first", "  last"]
+    assert lines[-3:] == [f"log, complete in {store.get(job).log_path}:", "  first", "  last"]
 
 
 def test_a_program_gets_every_field(store, capfd):

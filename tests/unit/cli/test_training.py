@@ -37,11 +37,11 @@ def test_truth_values_are_words(text, meant):
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ("epochs", "names no field"),
-        ("epoch=3", "names no field"),
-        ("preset=resnet", "names no field"),
+        ("epochs", "has no field"),
+        ("epoch=3", "has no field"),
+        ("preset=resnet", "has no field"),
         ("epochs=many", "must be a whole number, got 'many'"),
-        ("deterministic=perhaps", "must be a truth value"),
+        ("deterministic=perhaps", "must be true or false"),
     ],
 )
 def test_a_change_that_does_not_fit_is_said(pair, message):
@@ -102,7 +102,7 @@ def test_a_resumed_training_may_have_more_epochs_and_more_patience(settings, lef
     ],
 )
 def test_what_cannot_change_in_a_resumed_training_is_refused_by_name(settings, left, arguments, named):
-    with pytest.raises(ConfigurationError, match=f"and {named} would change that") as refused:
+    with pytest.raises(ConfigurationError, match=f"but {named} would change them") as refused:
         asked(settings, *arguments)
     assert "only epochs and patience can be changed" in refused.value.next_step
 
@@ -116,7 +116,7 @@ def test_a_request_of_an_earlier_version_is_still_read():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"epochs": 2}, "3 epochs of 'autumn' are done, and 2 in all were asked for"),
+        ({"epochs": 2}, "3 epochs of 'autumn' are done, but only 2 in total were requested"),
         ({"dropout": 0.9}, "keeps its dropout"),
         ({"epochs": 0}, "epochs"),
     ],
@@ -132,7 +132,7 @@ def test_changes_that_do_not_fit_end_before_anything_starts(settings, left, chan
 def test_without_a_checkpoint_there_is_nothing_to_resume_and_a_finished_model_is_named(settings, left, name):
     (settings.models_dir / "autumn").mkdir()
     (settings.models_dir / "autumn" / "manifest.json").touch()
-    said = "it has finished, and its model is there" if name == "autumn" else "no training 'winter' with a checkpoint"
+    said = "it has finished, and its model exists" if name == "autumn" else "no training 'winter' with a checkpoint"
     with pytest.raises(ConfigurationError, match=said):
         resumption(main.parser().parse_args(["train", "--resume", name]), settings)
     with pytest.raises(ConfigurationError, match=said):
@@ -195,7 +195,7 @@ def test_a_catalogue_version_that_is_gone_is_said_before_a_training_is_resumed(s
     (place.checkpoints / "state-003.npz").touch()
     for file in (settings.catalogues_dir / "small" / "products").glob("*.parquet"):
         file.unlink()
-    with pytest.raises(CatalogueNotFound, match="Version 1 of the catalogue small cannot be read any more"):
+    with pytest.raises(CatalogueNotFound, match="Version 1 of the catalogue small can no longer be read"):
         train_step(TrainRequest(name="autumn", resume=True), settings, NullProgress())
     assert (place.checkpoints / "state-003.npz").exists()
 
@@ -205,7 +205,7 @@ def test_what_is_kept_is_said_to_whoever_was_stopped_and_to_whoever_met_a_full_d
     first = "Free some space first. " if isinstance(error, StorageFull) else ""
     with pytest.raises(type(error)) as told, train._advised("autumn", settings):
         raise error
-    kept = "3 of 10 epochs are kept; resume on the page Train, or with `python -m backend train --resume autumn`."
+    kept = "3 of 10 epochs are kept; resume on the Train page, or with `python -m backend train --resume autumn`."
     assert told.value.next_step == first + kept
     with pytest.raises(type(error)) as told, train._advised("winter", settings):
         raise error
@@ -230,13 +230,13 @@ class Impatient(NullProgress):
 
 def test_a_folder_that_a_killed_process_left_half_made_is_named(settings):
     (settings.models_dir / "autumn").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="is in the way") as refused:
+    with pytest.raises(ConfigurationError, match="already exists but is not a model") as refused:
         train_step(TrainRequest("shop", name="autumn"), settings, NullProgress())
     assert "models delete --model autumn" in refused.value.next_step
 
 
 @pytest.mark.parametrize("name", ["../autumn", ".locks", "a/b", "a b", "-x", "x.checkpoints", "é" * 3, "x" * 101])
 def test_a_name_that_is_no_folders_leaves_nothing_behind(settings, name):
-    with pytest.raises(ConfigurationError, match="cannot be the name of a model"):
+    with pytest.raises(ConfigurationError, match="is not a valid model name"):
         train_step(TrainRequest("shop", name=name), settings, NullProgress())
     assert not settings.home.exists()

@@ -45,14 +45,14 @@ def test_fields_vary_as_they_are_written():
 @pytest.mark.parametrize(
     ("pair", "said"),
     [
-        ("learning_rate", "is not understood"),
-        ("learning_rate=normal:1..2", "is not understood"),
-        ("learning_rate=uniform:1", "range 1 of learning_rate is not understood"),
-        ("epochs=quniform:2..8", "range 2..8 of epochs is not understood"),
-        ("learning_rate=uniform:0.1..0.2/3", "is not understood"),
-        ("epochs=quniform:2..8/x", "step 'x' is no number"),
+        ("learning_rate", "cannot be read"),
+        ("learning_rate=normal:1..2", "cannot be read"),
+        ("learning_rate=uniform:1", "range 1 of learning_rate cannot be read"),
+        ("epochs=quniform:2..8", "range 2..8 of epochs cannot be read"),
+        ("learning_rate=uniform:0.1..0.2/3", "cannot be read"),
+        ("epochs=quniform:2..8/x", "step 'x' is not a number"),
         ("epochs=choice:2,many", "must be a whole number, got 'many'"),
-        ("speed=choice:2", "names no field"),
+        ("speed=choice:2", "has no field"),
     ],
 )
 def test_what_is_no_space_is_said(pair, said):
@@ -89,13 +89,13 @@ def told(settings, monkeypatch, capsys):
 
 
 def test_a_sweep_is_listed_shown_exported_and_compared(settings, told, tmp_path):
-    failed = record(3, state=TrialState.FAILED, reason="The loss is no longer a number.")
+    failed = record(3, state=TrialState.FAILED, reason="The loss is no longer finite.")
     stored_sweep(settings.sweeps_dir, record(1, value=0.5), record(2, value=0.7), failed)
     (listed,) = told("list")["sweeps"]
     assert (listed["sweep"], listed["best_trial"], listed["phase"]) == ("autumn", 2, "finished")
     shown = told("show", "autumn")
     assert [row["state"] for row in shown["trials"]] == ["done", "done", "failed"]
-    assert shown["trials"][2]["reason"] == "The loss is no longer a number."
+    assert shown["trials"][2]["reason"] == "The loss is no longer finite."
     told("export", "autumn", "--to", str(tmp_path / "a.csv"))
     assert (tmp_path / "a.csv").read_text("utf-8").startswith("trial,state,value,learning_rate")
     assert told("compare", "autumn", "autumn")["difference"] == 0.0
@@ -120,9 +120,9 @@ def test_spaces_are_kept_and_forgotten(told):
 
 def test_a_name_that_another_sweep_has_is_refused_from_the_start(settings):
     lock = lock_of(settings.sweeps_dir / "autumn")
-    with held_elsewhere(lock, "is already being run", job="j-1"), pytest.raises(InUse) as refused:
+    with held_elsewhere(lock, "is already running", job="j-1"), pytest.raises(InUse) as refused:
         tune_step(TuneRequest(plan_for()), settings, NullProgress())
-    assert refused.value.message.startswith("The sweep 'autumn' is already being run by job j-1")
+    assert refused.value.message.startswith("The sweep 'autumn' is already running by job j-1")
     assert "jobs cancel j-1" in refused.value.next_step
     assert not (settings.sweeps_dir / "autumn").exists()
 

@@ -49,7 +49,7 @@ def test_only_what_both_were_asked_is_compared_and_that_is_said(pair):
     found = compare(report, mine, newer, fewer)
     assert found.queries == len(mine) - 3
     assert "version 9" in found.notes[0]
-    assert "both were asked" in found.notes[1]
+    assert "queries that both have" in found.notes[1]
     assert "k is 10 and 5" in found.notes[2]
 
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_compared_is_said(pair, evaluated_home, tmp_path):
     report, mine, other_report, other = pair
     with pytest.raises(EvaluationError, match="evaluated on wardrobe and large on shop"):
         compare(report, mine, replace(other_report, catalogue=CatalogueRef("shop", 1)), other)
-    with pytest.raises(EvaluationError, match="no product in common"):
+    with pytest.raises(EvaluationError, match="no query in common"):
         compare(report, mine, other_report, AnswerTable(other.table.slice(0, 0)))
     with pytest.raises(EvaluationError, match="not been evaluated"):
         compare_bundles(evaluated_home.models_dir / "small", tmp_path)
@@ -104,7 +104,7 @@ def test_comparing_with_nothing_is_a_sentence(at_home, capfd):
     assert main.main(["compare", "small"]) == 2
     assert "required: --against" in capfd.readouterr().err
     assert main.main(["compare", "small", "--against", ""]) == 2
-    assert "--against names no model" in capfd.readouterr().err
+    assert "--against has no model name" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_it_reports_and_can_be_cancelled(monkeypatch):
         (unit_vectors(2, 0), list("a"), unit_vectors(2, 0), list("ab"), 1, "needs its label"),
         (unit_vectors(0, 0), [], unit_vectors(2, 0), list("ab"), 1, "no queries"),
         (unit_vectors(2, 0), list("ab"), unit_vectors(2, 0), list("ab"), 0, "at least 1"),
-        (unit_vectors(2, 0), list("xy"), unit_vectors(2, 0), list("ab"), 1, "None of the queries"),
+        (unit_vectors(2, 0), list("xy"), unit_vectors(2, 0), list("ab"), 1, "No query has a label"),
     ],
 )
 def test_what_cannot_be_scored_is_said(queries, labels, gallery, gallery_labels, k, message):

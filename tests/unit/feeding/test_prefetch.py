@@ -118,7 +118,7 @@ def test_waiting_is_counted_for_each_epoch_anew():
 
 
 def test_a_depth_of_none_is_refused():
-    with pytest.raises(ConfigurationError, match="At least 1"):
+    with pytest.raises(ConfigurationError, match="at least 1"):
         Prefetched(FEED, 0)
 
 

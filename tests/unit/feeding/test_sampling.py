@@ -60,7 +60,7 @@ def test_rows_with_a_negative_class_are_never_drawn():
 
 
 def test_too_few_classes_are_said():
-    with pytest.raises(ConfigurationError, match="needs 6 classes, and there are 5"):
+    with pytest.raises(ConfigurationError, match="needs 6 classes, but there are only 5"):
         plan(classes=6)
 
 

@@ -88,14 +88,14 @@ def test_one_rank_has_everything():
 
 
 def test_a_class_with_fewer_rows_than_ranks_is_told_as_a_sentence():
-    with pytest.raises(ConfigurationError, match="Every one of 5 processes must see every label, and 'hat' has only 4"):
+    with pytest.raises(ConfigurationError, match="Each of the 5 workers must have every label, but 'hat' has only 4"):
         cut(ROWS, 5)
     assert cut(ROWS, 5, classes=["bag", "coat", "shoe"]).facts.every_class_everywhere  # hats are not learnt
 
 
 @pytest.mark.parametrize(("rank", "ranks"), [(-1, 2), (2, 2), (0, 0)])
 def test_a_rank_that_cannot_be_is_refused(rank, ranks):
-    with pytest.raises(ConfigurationError, match="no rank"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         Shard(rank, ranks)
 
 
@@ -127,7 +127,7 @@ def test_any_cut_gives_each_row_to_one_rank_and_each_rank_every_class(rows, rank
     classes = sorted(large) if is_some else ()
     whole = index(labels, groups)
     if len(large) < len({*labels}) and not (is_some and large):
-        with pytest.raises(ConfigurationError, match="must see every label"):
+        with pytest.raises(ConfigurationError, match="must have every label"):
             cut(whole, ranks, seed=seed, classes=classes)
         return
     plan = cut(whole, ranks, seed=seed, classes=classes)

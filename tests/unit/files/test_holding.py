@@ -50,7 +50,7 @@ def test_who_holds_a_name_is_said_with_what_to_do(tmp_path):
     assert (
         refused.value.message == "The model 'autumn' is being trained by process 4711 on far, since 27 Nov 03:12 UTC."
     )
-    assert refused.value.next_step == "Wait until it has finished, or end it with `kill 4711`, or go home."
+    assert refused.value.next_step == "Wait until it has finished, or stop it with `kill 4711`, or go home."
     with (
         held_elsewhere(lock, job="j-1"),
         pytest.raises(InUse, match="by job j-1") as refused,

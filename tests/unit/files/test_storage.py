@@ -28,13 +28,13 @@ TOO_LARGE = 200_000
         (OSError(errno.ENOSPC, "No space"), StorageFull, "full"),
         (OSError(errno.EDQUOT, "Quota"), StorageFull, "quota"),
         (OSError(errno.EROFS, "Read-only"), StorageFailed, "read-only"),
-        (OSError(errno.EFBIG, "Too large"), StorageFailed, "so large"),
-        (OSError(errno.EIO, "Broken"), StorageFailed, "fails"),
+        (OSError(errno.EFBIG, "Too large"), StorageFailed, "limit on file size"),
+        (OSError(errno.EIO, "Broken"), StorageFailed, "has failed"),
         (RuntimeError("java.io.IOException: No space left on device"), StorageFull, "full"),
         (RuntimeError("External error: Read-only file system (os error 30)"), StorageFailed, "read-only"),
         (sqlite3.OperationalError("database or disk is full"), StorageFull, "full"),
         (sqlite3.OperationalError("attempt to write a readonly database"), StorageFailed, "read-only"),
-        (sqlite3.OperationalError("disk I/O error"), StorageFailed, "fails"),
+        (sqlite3.OperationalError("disk I/O error"), StorageFailed, "has failed"),
     ],
 )
 def test_what_a_disk_refuses_is_seen_through_causes(error, kind, said):
@@ -76,7 +76,7 @@ def test_a_file_that_may_not_become_so_large_leaves_the_old_one_whole(tmp_path):
         "try:\n    with disk_watched('retry'):\n        write_atomically(Path(sys.argv[1]), b'x' * 300_000)\n"
         "except StorageFailed as error:\n    print(error)"
     )
-    assert "does not let files become so large" in limited(code, path)
+    assert "limit on file size is exceeded" in limited(code, path)
     assert path.read_bytes() == b"old"
     assert [found.name for found in tmp_path.iterdir()] == ["kept.json"]
 
@@ -88,7 +88,7 @@ def test_a_failing_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, door):
 
     (tmp_path / "kept.json").write_bytes(b"old")
     monkeypatch.setattr(*{"fsync": (os, "fsync", fails), "replace": (Path, "replace", fails)}[door])
-    with pytest.raises(StorageFailed, match="fails"), disk_watched("retry"):
+    with pytest.raises(StorageFailed, match="has failed"), disk_watched("retry"):
         write_atomically(tmp_path / "kept.json", b"new")
     assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("kept.json", b"old")]
 

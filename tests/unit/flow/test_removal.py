@@ -70,8 +70,8 @@ def test_a_model_goes_with_all_that_is_its_own_and_says_what_it_freed(autumn):
     [
         ({"serving": "autumn"}, "The endpoint answers with it."),
         ({"ledger": ("champion", "challenger")}, "Version 3 of it is champion and challenger."),
-        ({"job": EvaluateRequest("winter", against=("autumn",))}, "(evaluate) works with it."),
-        ({"job": TrainRequest("shop", name="autumn")}, "(train) works with it."),
+        ({"job": EvaluateRequest("winter", against=("autumn",))}, "(evaluate) is using it."),
+        ({"job": TrainRequest("shop", name="autumn")}, "(train) is using it."),
         ({"golden": "twinset version 3"}, "The golden query 'coat' was approved with its answer."),
     ],
 )
@@ -136,8 +136,8 @@ def test_a_sweep_goes_unless_it_runs_or_made_a_model_that_an_alias_names(autumn)
     assert looked_at(autumn, rates, ledger).protected == ("Its trial 7 became autumn, which is champion.",)
     assert looked_at(autumn, rates, registered(autumn, sweep="rates", trial="7")).protected == ()
     for asked in (TuneRequest(plan_for("rates")), TrainRequest("shop", origin={"sweep": "rates", "trial": 1})):
-        assert "works with it" in looked_at(autumn, rates, jobs=[job(autumn, asked)]).protected[0]
-    with held_elsewhere(lock_of(folder.path), "is already being run"), pytest.raises(InUse, match="'rates' is already"):
+        assert "is using it" in looked_at(autumn, rates, jobs=[job(autumn, asked)]).protected[0]
+    with held_elsewhere(lock_of(folder.path), "is already running"), pytest.raises(InUse, match="'rates' is already"):
         delete_step(rates, autumn, QUIET)
     for one in JobStore(autumn.jobs_db, logs_dir=autumn.logs_dir).list(-1, active=True):
         JobStore(autumn.jobs_db, logs_dir=autumn.logs_dir).finish(one.id, "CANCELLED", source=one.state)
@@ -170,7 +170,7 @@ def test_commands_name_what_they_delete(autumn, monkeypatch, capfd):
     assert main.main(["models", "delete", "--model", "autumn"]) == 0
     assert "model 'autumn'" in capfd.readouterr().out
     assert main.main(["models", "delete"]) == 2
-    assert "No model is named" in capfd.readouterr().err
+    assert "No model is given" in capfd.readouterr().err
     assert bundle.verify(autumn.models_dir / "autumn-2")
     stored_sweep(autumn.sweeps_dir, plan=plan_for("rates"))
     assert main.main(["tune", "delete", "rates"]) == 0

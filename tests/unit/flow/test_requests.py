@@ -76,7 +76,7 @@ def test_kinds_are_the_words_of_the_flow():
 @pytest.mark.parametrize(
     ("kind", "raw", "error", "says"),
     [
-        ("bake", {}, JobError, "no job of kind 'bake'"),
+        ("bake", {}, JobError, "no job kind 'bake'"),
         ("index", {"modle": "m"}, JobError, "no field 'modle'"),
         ("train", {"config": {"epochs": 0}}, ConfigurationError, "epochs must be between"),
         ("train", {"config": {"epoch": 1}}, ConfigurationError, "no field 'epoch'"),

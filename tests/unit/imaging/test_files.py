@@ -63,7 +63,7 @@ def test_what_a_camera_says_about_turning_is_heard_in_every_format_that_can_say_
     says[0x0112] = 6
     data = encoded(SIDEWAYS.repeat(4, axis=0).repeat(4, axis=1), kind, exif=says)
     assert brightness_left_and_right(data) == TURNED
-    assert decode(data, COLOUR).notes == ("It was turned upright as its camera data say.",)
+    assert decode(data, COLOUR).notes == ("It was rotated upright according to its camera data.",)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
@@ -185,7 +185,7 @@ def test_grey_of_16_bits_with_a_transparent_level_is_put_on_white():
     answer = decode(data, COLOUR)
     assert answer.pixels[2, 2].tolist() == [255, 255, 255]
     assert answer.pixels[12, 2].tolist() == [20_000 >> 8] * 3
-    assert answer.notes == ("Its transparent parts were put on white.",)
+    assert answer.notes == ("Its transparent areas were filled with white.",)
     assert thumbnail(data, side=10)
 
 

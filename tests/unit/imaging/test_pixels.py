@@ -195,7 +195,7 @@ def test_a_bad_picture_in_a_batch_is_named_by_its_place():
 
 
 def test_the_limit_on_pixels_is_the_callers():
-    with pytest.raises(ImageRejected, match="more than"):
+    with pytest.raises(ImageRejected, match="at most"):
         decode(encode_png(quartered(64)), COLOUR, max_pixels=1000)
 
 

@@ -52,7 +52,7 @@ def test_one_that_is_killed_comes_back_and_the_others_keep_their_process(setting
         pids = killed.process.pid, other.process.pid
         os.kill(pids[0], signal.SIGKILL)
         said = dead(killed, 1.0)
-        assert "The app was ended by signal 9" in said
+        assert "The app was stopped by signal 9" in said
         assert "it is started again in 1 s" in said
         assert killed.look(1.0 + FIRST_PAUSE_S / 2) == ""
         assert killed.process is None
@@ -101,7 +101,7 @@ def test_what_a_dead_server_leaves_behind_does_not_keep_its_port(settings):
 def test_a_port_that_was_taken_meanwhile_is_one_more_death(settings):
     with kept(settings) as one, socket.create_server(("127.0.0.1", one.service.port)):
         said = one.look(0)
-        assert f"cannot be started (Port {one.service.port}, meant for the app, is in use." in said
+        assert f"cannot be started (Port {one.service.port} of the app is already in use." in said
         assert (one.process, one.deaths, one.due) == (None, 1, FIRST_PAUSE_S)
 
 

@@ -52,7 +52,7 @@ def test_one_that_ends_by_itself_is_told_with_the_end_of_its_log(settings, free_
 def test_a_taken_port_is_told_with_the_setting_that_moves_it(settings):
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = service(server.getsockname()[1], "pass")
-        with pytest.raises(EnvironmentUnready, match="is in use") as error, running(taken, settings):
+        with pytest.raises(EnvironmentUnready, match="is already in use") as error, running(taken, settings):
             pytest.fail("it was started beside another")
     assert "TWINSET_APP_PORT" in error.value.next_step
 

@@ -64,7 +64,7 @@ def test_a_damaged_file_stops_the_gate_instead_of_being_overlooked(tmp_path, dam
         ({"labels": ()}, True, "as approved"),
         ({"products": ("b005",)}, False, "b005 not among the first 5"),
         ({"labels": ("blob",)}, False, "the nearest product is checks instead of blob"),
-        ({"products": ("c017", "gone-for-good")}, True, "1 of its products left the gallery"),
+        ({"products": ("c017", "gone-for-good")}, True, "1 of its products are no longer in the gallery"),
         ({"products": ("b005",), "labels": ("blob", "stripes")}, False, "and the nearest product is checks instead of"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_card_tells_where_a_model_comes_from_and_how_good_it_is(card, evaluate
     earlier = json.loads(card.to_json())
     del earlier["threads"]
     assert ModelCard.from_json(json.dumps(earlier)) == ModelCard.from_json(card.to_json())
-    assert "It was not evaluated." in as_markdown(card)
+    assert "It has not been evaluated." in as_markdown(card)
 
     folder = evaluated_home.models_dir / "large"
     evaluated = card_of(folder, bundle.read_manifest(folder))

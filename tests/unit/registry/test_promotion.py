@@ -62,7 +62,7 @@ def test_a_version_that_passes_becomes_champion_and_that_is_noted(home):
 
 def test_a_worse_version_is_refused_with_its_figures_and_the_champion_stays(home):
     to(home, 1)
-    with pytest.raises(PromotionRefused, match=r"Version 2 does not become champion\. Metrics: Worse") as caught:
+    with pytest.raises(PromotionRefused, match=r"Version 2 was not made champion\. Metrics: Worse") as caught:
         to(home, 2)
     assert "models promote 2 --reason" in caught.value.next_step
     assert champion(home) == 1
@@ -153,7 +153,7 @@ def test_the_steps_say_what_moved_and_what_the_gate_said(home):
         "checks": [
             "metrics: There is no champion to compare with.",
             "fidelity: The index is exact.",
-            "golden queries: No golden query was approved for its catalogue.",
+            "golden queries: There are no golden queries for its catalogue.",
         ],
         "reason": "",
         "endpoint": "not running",
@@ -193,7 +193,7 @@ def test_another_catalogue_is_asked_about_before_anything_is_registered_and_is_n
     assert len(load_ledger(home).versions) == 3
     deployed = run_request(DeployRequest("small", replace_catalogue=True), home, NullProgress())
     assert (deployed["version"], deployed["before"], deployed["reason"]) == (4, 1, "")
-    assert deployed["checks"][0].startswith("metrics: It searches photos and the champion wardrobe")
+    assert deployed["checks"][0].startswith("metrics: It searches photos, the champion wardrobe")
     assert [check.name for check in load_ledger(home).version(4).checks] == ["metrics", "fidelity", "golden queries"]
     with pytest.raises(PromotionRefused, match="would replace the photos catalogue by wardrobe"):
         to(home, 1)
@@ -246,7 +246,7 @@ def test_whoever_holds_a_model_deploys_it_before_an_index_that_waits_for_it(home
 
 def test_a_deployment_that_the_gate_refuses_leaves_a_challenger(home, registering):
     to(home, 1)
-    with pytest.raises(PromotionRefused, match="is the challenger now"):
+    with pytest.raises(PromotionRefused, match="is now the challenger"):
         run_request(DeployRequest("small"), home, NullProgress())
     ledger = load_ledger(home)
     assert (ledger.at("champion").version, ledger.at("challenger").version) == (1, 4)

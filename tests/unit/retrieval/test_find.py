@@ -72,7 +72,7 @@ def test_turning_away_lowers_the_similarity_to_what_is_not_liked():
 
 
 def test_the_middle_of_opposites_is_no_direction():
-    with pytest.raises(RetrievalError, match="nothing lies between them"):
+    with pytest.raises(RetrievalError, match="too different to combine"):
         combined(unit([1.0, 0.0], [-1.0, 0.0]))
     with pytest.raises(RetrievalError, match="3 weights for 2 pictures"):
         combined(unit([1.0, 0.0], [0.0, 1.0]), (1.0, 2.0, 3.0))

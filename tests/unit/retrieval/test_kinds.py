@@ -67,7 +67,7 @@ def test_an_exact_index_needs_no_further_file(place, projection_bundle):
 
 
 def test_a_kind_nobody_knows_is_refused(place, projection_bundle):
-    with pytest.raises(BundleError, match="index of the kind 'guessed'"):
+    with pytest.raises(BundleError, match="unknown kind 'guessed'"):
         open_index(place, manifest_of(projection_bundle, "guessed", 5_000))
 
 
@@ -75,7 +75,7 @@ def test_a_kind_nobody_knows_is_refused(place, projection_bundle):
     ("change", "says"),
     [
         ({"owners": np.zeros(4_999, dtype=np.int32)}, "does not belong to 5000 items"),
-        ({"owners": np.full(5_000, 999_999, dtype=np.int32)}, "names cells that are not there"),
+        ({"owners": np.full(5_000, 999_999, dtype=np.int32)}, "refers to cells that do not exist"),
         ({"centres": np.zeros((3, 7), dtype=np.float32)}, "dimensions"),
         ({"probes": 0}, "dimensions"),
     ],
@@ -139,7 +139,7 @@ def test_fidelity_is_measured_of_both_kinds_and_survives_json(projection_bundle,
     assert FidelityReport.from_dict(report.as_dict()) == report
 
 
-@pytest.mark.parametrize(("k", "queries", "says"), [(0, 100, "k must be"), (999, 100, "k must be"), (5, 1, "Ask 10")])
+@pytest.mark.parametrize(("k", "queries", "says"), [(0, 100, "k must be"), (999, 100, "k must be"), (5, 1, "Use 10")])
 def test_what_cannot_be_measured_is_said(projection_bundle, k, queries, says):
     with pytest.raises(RetrievalError, match=says):
         measure_fidelity(projection_bundle, k=k, queries=queries, progress=NullProgress())

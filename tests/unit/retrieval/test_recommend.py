@@ -55,7 +55,7 @@ def test_what_was_done_to_the_picture_is_said(projection_recommender):
     see_through = picture("blob", 2).convert("RGBA")
     see_through.putalpha(100)
     (answer,) = projection_recommender.recommend([encoded(see_through)], k=1)
-    assert answer.notes == ("Its transparent parts were put on white.",)
+    assert answer.notes == ("Its transparent areas were filled with white.",)
 
 
 def test_filters_apply_before_ranking(projection_recommender):

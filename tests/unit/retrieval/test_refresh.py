@@ -190,7 +190,7 @@ def test_a_cancelled_refresh_leaves_the_bundle_as_it_was(shop, built):
 def test_what_cannot_be_refreshed_says_why(shop, built, tmp_path):
     folder, embedder = built
     other = ChangingShop(tmp_path / "catalogues", shop_rows(per_kind=1), name="other")
-    with pytest.raises(RetrievalError, match="made from shop version 1, and cannot be brought to other"):
+    with pytest.raises(RetrievalError, match="built from shop version 1 and cannot be updated to other"):
         refresh_gallery(other.snapshot, lambda: embedder, folder, progress=NullProgress())
     bare = tmp_path / "models" / "bare"
     write_projection_bundle(bare)
@@ -227,7 +227,7 @@ def test_an_index_whose_catalogue_is_elsewhere_or_whose_version_is_gone(shop, bu
         file.unlink()
     lost = behind(shop.folder, ref)
     assert (lost.versions, lost.products, lost.is_behind) == (1, None, True)
-    with pytest.raises(CatalogueNotFound, match="cannot be read any more"):
+    with pytest.raises(CatalogueNotFound, match="can no longer be read"):
         gallery_changes(shop.folder, ref, shop.snapshot.version)
 
 

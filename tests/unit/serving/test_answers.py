@@ -40,7 +40,7 @@ def test_a_square_needs_no_shape():
         ("", None, "neither"),
         ("not an image", None, "neither"),
         (base64.b64encode(b"GIF89a").decode(), None, "neither"),
-        (as_hex(random_pixels(5, 4, 1)), None, "no square"),
+        (as_hex(random_pixels(5, 4, 1)), None, "not form a square"),
         (as_hex(random_pixels(4, 4, 1)), (5, 5, 1), "16 values"),
         (np.full(16, 1.5, dtype=np.float32).tobytes().hex(), None, r"not in \[0, 1\]"),
         (np.full(16, np.nan, dtype=np.float32).tobytes().hex(), None, r"not in \[0, 1\]"),

@@ -160,7 +160,7 @@ def test_the_last_use_of_a_token_is_noted(settings, http):
 def test_an_answer_does_not_wait_for_a_note_that_cannot_be_made(settings, http, caplog):
     (settings.home / "tokens-used.json").write_text("damaged")
     assert http.get("/health").status_code == 200
-    assert "last use of the token app was not noted" in caplog.text
+    assert "last use of the token app was not recorded" in caplog.text
 
 
 def test_a_token_that_asks_too_often_is_told_when_to_come_back(settings, projection_recommender, headers):
@@ -403,11 +403,11 @@ def difficult_pictures():
         "1x1": (encoded(Image.new("L", (1, 1))), 422, "too_small"),
         "cmyk": (encoded(grey.convert("CMYK"), "JPEG"), 200, ""),
         "16 bit": (encoded(Image.fromarray(deep)), 200, ""),
-        "alpha": (encoded(see_through), 200, "Its transparent parts were put on white."),
+        "alpha": (encoded(see_through), 200, "Its transparent areas were filled with white."),
         "turned": (
             encoded(grey.convert("RGB"), "JPEG", exif=exif),
             200,
-            "It was turned upright as its camera data say.",
+            "It was rotated upright according to its camera data.",
         ),
         "animated": (
             encoded(animated[0], "WEBP", save_all=True, append_images=animated[1:]),

@@ -161,7 +161,7 @@ def test_an_answer_beyond_the_limit_is_not_computed():
     spec = PixelSpec(28, 28, 1)
     check_answer_size(Invocation(("QQ==",) * 128, InvocationParams(200, "")), spec)
     check_answer_size(Invocation(("QQ==",) * 10, InvocationParams(200, "png")), spec)
-    with pytest.raises(EndpointRejected, match="166 MB, more than the 64") as caught:
+    with pytest.raises(EndpointRejected, match="166 MB; at most 64") as caught:
         check_answer_size(Invocation(("QQ==",) * 128, InvocationParams(200, "hex")), spec)
     assert (caught.value.code, caught.value.status) == ("answer_too_large", 413)
 

@@ -75,7 +75,7 @@ def test_a_full_line_and_a_long_wait_are_told():
         assert [(one.code, one.status) for one in outcomes] == [("busy", 503)] * 2
         assert {one.message for one in outcomes} == {
             "The request waited too long for its turn.",
-            "Too many requests wait already.",
+            "Too many requests are already waiting.",
         }
         await room.let_out(1)
         await visits[0]

@@ -74,7 +74,7 @@ def test_one_that_swallows_every_knock_is_said(monkeypatch):
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", swallowed)
-    assert unanswered("spark://far:7077") == "nothing came back from far:7077 within 5 s"
+    assert unanswered("spark://far:7077") == "no response from far:7077 within 5 s"
 
 
 def test_an_own_name_without_an_address_is_said_by_doctor(settings, monkeypatch):

@@ -44,7 +44,7 @@ def test_a_java_home_without_java_is_named(monkeypatch, tmp_path):
 @pytest.mark.parametrize("text", ['openjdk version "11.0.2" 2019', 'java version "1.8.0_401"', "what?"])
 def test_an_old_java_is_refused(path, tmp_path, text):
     path(put_java(tmp_path / "bin", text))
-    with pytest.raises(EnvironmentUnready, match=r"needs Java 17, and .* is Java (11|1|of unknown version)"):
+    with pytest.raises(EnvironmentUnready, match=r"needs Java 17, but .* is Java (11|1|of unknown version)"):
         check_java()
 
 

@@ -68,7 +68,7 @@ def test_further_pairs_are_read(settings):
 
 @pytest.mark.parametrize("text", ["spark.a", "executor.memory=2g", "=", "spark.a=1;oops"])
 def test_a_part_that_is_no_pair_is_named_before_anything_starts(settings, text):
-    with pytest.raises(SettingsError, match="no pair"), open_spark(replace(settings, spark_conf=text), app_name="x"):
+    with pytest.raises(SettingsError, match="not a pair"), open_spark(replace(settings, spark_conf=text), app_name="x"):
         pass
 
 

@@ -13,7 +13,7 @@ from backend.training.config import TrainConfig
 from backend.training.ranks import preflight as before
 
 SHOP = {label: {"train": 600, "validation": 60} for label in ("hat", "shoe", "bag")}
-IDLE = Cards(0, 1, "it does not find libcudnn.so.9")
+IDLE = Cards(0, 1, "it cannot find libcudnn.so.9")
 
 
 def device_files(folder, *names):
@@ -33,23 +33,23 @@ def test_cards_that_are_hidden_do_not_count(tmp_path, monkeypatch, hidden):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     found = look_at_cards(device_files(tmp_path, "nvidia0", "nvidia1"))
     assert (found.usable, found.present) == (0, 2)
-    assert "2 graphics cards are there, and TensorFlow cannot use them: CUDA_VISIBLE_DEVICES is" in found.sentence
+    assert "There are 2 graphics cards, but TensorFlow cannot use them: CUDA_VISIBLE_DEVICES is" in found.sentence
 
 
 @pytest.mark.parametrize(
     ("said", "missing"),
     [
-        ("W Could not load dynamic library 'libcudnn.so.9'; dlerror: no such file", "it does not find libcudnn.so.9"),
-        ("W Cannot dlopen some GPU libraries. Please", "it does not find some of the CUDA and cuDNN libraries"),
+        ("W Could not load dynamic library 'libcudnn.so.9'; dlerror: no such file", "it cannot find libcudnn.so.9"),
+        ("W Cannot dlopen some GPU libraries. Please", "it cannot find some of the CUDA and cuDNN libraries"),
         (
             "E failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)",
-            "it does not find the NVIDIA driver (libcuda.so.1)",
+            "it cannot find the NVIDIA driver (libcuda.so.1)",
         ),
         (
             "E failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
             "the driver says CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected, with CUDA_VISIBLE_DEVICES=7",
         ),
-        ("", "it says nothing about it, with CUDA_VISIBLE_DEVICES=7"),
+        ("", "it gives no reason, with CUDA_VISIBLE_DEVICES=7"),
     ],
 )
 def test_what_tensorflow_says_becomes_what_is_missing(said, missing):
@@ -63,7 +63,7 @@ def test_tensorflow_itself_is_asked_about_a_card(tmp_path, monkeypatch):
     found = look_at_cards(device_files(tmp_path, "nvidia0"))
     assert found.present == 1
     assert bool(found.usable) != bool(found.missing)
-    assert not found.missing or "it does not find" in found.missing or "the driver says" in found.missing
+    assert not found.missing or "it cannot find" in found.missing or "the driver says" in found.missing
 
 
 def test_an_idle_card_is_said_by_doctor_and_before_a_training_unless_none_is_wanted(settings, monkeypatch):

@@ -82,7 +82,7 @@ def test_every_field_but_the_preset_has_a_range_choices_or_a_switch():
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_is_on_or_off(name):
-    with pytest.raises(ConfigurationError, match=f"{name} must be a truth value"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be true or false"):
         validate(replace(TrainConfig(), **{name: 1}))
 
 
@@ -108,7 +108,7 @@ def test_every_loss_says_which_distances_it_takes():
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_of_keras_needs_colour_and_a_least_size(name):
-    with pytest.raises(ConfigurationError, match="colour pictures only"):
+    with pytest.raises(ConfigurationError, match="only colour pictures"):
         preset("resnet", backbone=name, height=96, width=96, detail_share=0.0)
     with pytest.raises(ConfigurationError, match="at least 32 x 32"):
         preset("resnet-colour", backbone=name, height=31)

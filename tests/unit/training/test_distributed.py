@@ -64,7 +64,7 @@ def test_resume_is_advised_where_there_is_a_checkpoint_and_nowhere_else(failure,
     gone = {"phase": "working", "host": "here"}
     assert "no checkpoint to resume from" in failure(gone).next_step
     (tmp_path / "state-001.npz").touch()
-    assert failure(gone).next_step == "Resume the training; it goes on from its last checkpoint."
+    assert failure(gone).next_step == "Resume the training; it continues from its last checkpoint."
 
 
 def test_a_rank_that_printed_nothing_of_its_own_has_no_last_lines(tmp_path):
@@ -123,7 +123,7 @@ def test_ranks_that_never_get_a_slot_are_ended_and_the_number_is_told(tmp_path, 
     assert heard.reports[-1][3] == "waiting for Spark: 1 of 2 slots"
     waits_s[0] = 0
     with pytest.raises(
-        ConfigurationError, match=r"2 workers were asked for, and Spark on spark://far:7077 has 1 slots"
+        ConfigurationError, match=r"2 workers were requested, but Spark on spark://far:7077 has 1 slots"
     ):
         run._end_without_slots()
     offered[0] = 2

@@ -91,10 +91,10 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, content):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (ARRAYS[:1], "hold 1 arrays, the network needs 2"),
+        (ARRAYS[:1], "contain 1 arrays, but the network needs 2"),
         ([ARRAYS[0].T, ARRAYS[1]], r"Array 0 is float32 \(3, 2\)"),
         ([ARRAYS[0].astype(np.float64), ARRAYS[1]], "Array 0 is float64"),
-        ([ARRAYS[0], np.full(4, np.nan, dtype=np.float32)], "Array 1 holds values that are not finite"),
+        ([ARRAYS[0], np.full(4, np.nan, dtype=np.float32)], "Array 1 contains values that are not finite"),
     ],
 )
 def test_arrays_must_fit_the_network(arrays, message):
@@ -253,7 +253,7 @@ def test_a_large_split_is_sampled_with_its_shares_and_the_same_every_time():
 
 
 @pytest.mark.parametrize(
-    ("embedder", "message"), [(Lookup(constant=True), "collapsed"), (Lookup(broken=True), "not numbers")]
+    ("embedder", "message"), [(Lookup(constant=True), "collapsed"), (Lookup(broken=True), "not finite")]
 )
 def test_embeddings_that_say_nothing_are_an_error(embedder, message):
     with pytest.raises(TrainingError, match=message):

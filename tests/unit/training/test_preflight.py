@@ -67,9 +67,9 @@ def test_what_differs_from_what_was_asked_is_noted():
     found = preflight(TrainConfig(), shop(hat=30, shoe=3, belt=1), MACHINE)
     assert found.problems == ()
     assert found.notes == (
-        "A batch holds 2 classes instead of 10: the catalogue has no more.",
-        "1 labels with a single product are not trained on: belt.",
-        "shoe has fewer products than the 24 of a batch: some are drawn twice.",
+        "A batch has 2 classes instead of 10: the catalogue has no more.",
+        "1 labels with a single product are not used for training: belt.",
+        "shoe has fewer products than the 24 per batch: some are drawn twice.",
     )
 
 
@@ -89,7 +89,7 @@ def test_every_worker_needs_a_pair_of_every_label():
 def test_mixed_precision_without_a_gpu_is_refused():
     config = replace(TrainConfig(), mixed_precision=True)
     assert problems(config, FASHION) == [
-        "Mixed precision needs a GPU, and this machine has none that TensorFlow could use."
+        "Mixed precision needs a GPU, but this machine has none that TensorFlow can use."
     ]
     assert problems(config, FASHION, replace(MACHINE, gpus=1)) == []
 

@@ -29,21 +29,21 @@ def test_batches_shrink_to_what_the_catalogue_has_and_it_is_said():
     resolved = resolve(CONFIG, list("aaabb"), list("ab"))
     assert (resolved.config.classes_per_batch, resolved.config.examples_per_class) == (2, 3)
     assert resolved.notes == (
-        "A batch holds 2 classes instead of 3: the catalogue has no more.",
-        "A batch holds 3 products per class instead of 4: no class has more.",
+        "A batch has 2 classes instead of 3: the catalogue has no more.",
+        "A batch has 3 products per class instead of 4: no class has more.",
     )
 
 
 def test_a_label_with_a_single_product_is_left_out_and_named():
     resolved = resolve(CONFIG, list("aaaabbbbccccd"), list("ab"))
     assert resolved.classes == ("a", "b", "c")
-    assert resolved.notes == ("1 labels with a single product are not trained on: d.",)
+    assert resolved.notes == ("1 labels with a single product are not used for training: d.",)
 
 
 def test_products_without_a_label_are_left_out_and_counted():
     resolved = resolve(CONFIG, [*"aaaabbbbcccc", "", ""], ["a", ""])
     assert resolved.classes == ("a", "b", "c")
-    assert resolved.notes == ("2 products of the train split have no label and are not trained on.",)
+    assert resolved.notes == ("2 products of the train split have no label and are not used for training.",)
 
 
 def test_a_catalogue_without_labels_is_refused():
@@ -85,8 +85,8 @@ def test_a_batch_larger_than_the_catalogue_is_fitted_and_the_note_is_kept_with_t
     resolved = resolve_counts(TrainConfig(classes_per_batch=128, examples_per_class=128), counts, counts)
     assert (resolved.config.classes_per_batch, resolved.config.examples_per_class) == (18, 58)
     assert [note.split(":")[0] for note in resolved.notes] == [
-        "A batch holds 18 classes instead of 128",
-        "A batch holds 58 products per class instead of 128",
+        "A batch has 18 classes instead of 128",
+        "A batch has 58 products per class instead of 128",
     ]
     best = EpochResult(1, loss=0.5, precision_at_1=0.9, map_at_r=0.8)
     manifest = describe("m", resolved, best, catalogue=CatalogueRef("c", 1), run_id="", threads=1)

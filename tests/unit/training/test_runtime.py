@@ -64,11 +64,11 @@ def test_a_process_that_already_runs_goes_on_and_says_so_where_it_matters(caplog
     _choose(machine, ["card 0"])
     assert not caplog.records
     _choose(machine, [])
-    assert "goes on with the devices it has" in caplog.text
+    assert "keeps its devices" in caplog.text
 
 
 def test_a_wish_for_a_card_that_is_not_there_is_refused():
-    with pytest.raises(EnvironmentUnready, match="TensorFlow sees none"):
+    with pytest.raises(EnvironmentUnready, match="TensorFlow finds none"):
         use_device(Cards(0), "gpu", RESNET)
 
 
@@ -130,20 +130,20 @@ def test_more_workers_than_cards_on_one_machine_are_refused_with_the_number_that
 
 
 def test_a_rank_refuses_to_share_a_card_before_it_joins_the_others():
-    with pytest.raises(ConfigurationError, match="3 workers on one machine were asked for, and it has 2 graphics"):
+    with pytest.raises(ConfigurationError, match="3 workers were requested on one machine, but it has 2 graphics"):
         _own_card(1, 3, 2)
     assert _own_card(1, 2, 2) == 1
 
 
 @pytest.mark.parametrize("workers", [0, -2])
 def test_no_worker_trains_nothing(workers):
-    assert problems(Machine(), workers) == [f"{workers} workers were asked for, and a training needs one."]
+    assert problems(Machine(), workers) == [f"{workers} workers were requested, but a training needs at least one."]
 
 
 def test_a_network_whose_statistics_cannot_be_synchronised_is_refused_before_spark_starts():
     config = TrainConfig(backbone="mobilenet-v2", height=64, width=64, channels=3)
     (said,) = problems(Machine(), 2, config)
-    assert said.startswith("The network mobilenet-v2 normalises by statistics of its batch")
+    assert said.startswith("The network mobilenet-v2 uses batch statistics")
     assert problems(Machine(), 1, config) == []
 
 

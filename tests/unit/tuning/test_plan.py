@@ -48,14 +48,14 @@ def test_a_plan_survives_json():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": ""}, "cannot be the name of a sweep"),
-        ({"name": "../x"}, "cannot be the name of a sweep"),
+        ({"name": ""}, "is not a valid sweep name"),
+        ({"name": "../x"}, "is not a valid sweep name"),
         ({"algorithm": "grid"}, "algorithm must be one of tpe"),
         ({"objective": {"metric": "loss"}}, "metric must be one of precision_at_1"),
         ({"objective": {"unseen_share": 0.9}}, "unseen_share must be between"),
         ({"budget": {"trials": 0}}, "trials must be between 1"),
         ({"budget": {"halving": 1}}, "Halving by 1"),
-        ({"budget": {"parallelism": 2}, "engine": "serial"}, "without Spark there is one"),
+        ({"budget": {"parallelism": 2}, "engine": "serial"}, "without Spark only one is possible"),
         ({"space": Space()}, "The space is empty"),
     ],
 )
@@ -79,8 +79,8 @@ def test_seeds_are_fixed_by_sweep_and_number():
 def test_impossible_combinations_are_refused_with_what_makes_them():
     plan = vary(backbone=Dimension("choice", ("resnet", "mobilenet-v2")), learning_rate=RATE)
     (problem,) = check_sweep(plan, COUNTS, MACHINE).problems
-    assert "trials are some with backbone mobilenet-v2" in problem.message
-    assert "sees colour pictures only" in problem.message
+    assert "trials of this space would fail: backbone mobilenet-v2" in problem.message
+    assert "accepts only colour pictures" in problem.message
     losses = vary(
         loss=Dimension("choice", ("triplet", "circle")), distance=Dimension("choice", ("cosine", "squared-euclidean"))
     )
@@ -112,7 +112,7 @@ def test_labels_that_no_trial_learns_are_said_and_too_few_are_refused():
     assert found.unseen[0] in found.notes[0]
     few = {name: COUNTS[name] for name in "ab"}
     (problem,) = check_sweep(changed(objective={"labels": "unseen"}), few, MACHINE).problems
-    assert "too few to keep 1 from learning" in problem.message
+    assert "too few to hold out 1" in problem.message
 
 
 def test_adaptive_tpe_is_not_offered_and_a_sweep_that_had_it_is_read_but_not_gone_on_with(settings):
@@ -134,7 +134,7 @@ def test_adaptive_tpe_is_not_offered_and_a_sweep_that_had_it_is_read_but_not_gon
 
 def test_a_space_smaller_than_the_budget_is_said():
     found = check_sweep(vary(loss=Dimension("choice", ("triplet", "pn"))), COUNTS, MACHINE)
-    assert any("holds 2 combinations" in note for note in found.notes)
+    assert any("has 2 combinations" in note for note in found.notes)
 
 
 def test_what_a_sweep_will_take_shrinks_with_halving_and_with_slots():
@@ -168,8 +168,8 @@ def test_a_sweep_ends_by_trials_by_time_and_by_patience():
     records = [record(1, value=0.5), record(2, value=0.7), record(3, value=0.6), record(4, state=TrialState.FAILED)]
     still, over = Clock(Budget(minutes=1), 0.0), Clock(Budget(minutes=1), 61.0)
     assert ending_of(Budget(5), 5, records, still) == ""
-    assert ending_of(Budget(4), 5, records, still) == "All 4 trials were run."
-    assert ending_of(Budget(9), 5, records, over) == "The 1 minutes are over."
+    assert ending_of(Budget(4), 5, records, still) == "All 4 trials have run."
+    assert ending_of(Budget(9), 5, records, over) == "The time limit of 1 minutes is reached."
     assert since_best(records) == 2
     assert "last 2 trials" in ending_of(Budget(9, patience=2), 5, records, still)
     assert ending_of(Budget(9, patience=3), 5, records, still) == ""

@@ -157,7 +157,7 @@ def test_two_sweeps_are_set_side_by_side_and_what_cannot_be_compared_is_said(tmp
     told = comparison(summary_of(one), summary_of(other))
     assert told["difference"] == pytest.approx(0.1)
     assert told["first"]["best_trial"] == 2
-    assert told["notes"] == ["They ran on different catalogue versions, so that their figures do not compare."]
+    assert told["notes"] == ["They ran on different catalogue versions, so their figures cannot be compared."]
 
 
 def test_spaces_are_kept_by_name(tmp_path):
@@ -165,7 +165,7 @@ def test_spaces_are_kept_by_name(tmp_path):
     assert saved_spaces(tmp_path) == ["rates and losses"]
     assert load_space(tmp_path, "rates and losses") == SPACE
     for name in ("", "../x", ".x"):
-        with pytest.raises(ConfigurationError, match="cannot be the name of a space"):
+        with pytest.raises(ConfigurationError, match="is not a valid space name"):
             save_space(tmp_path, name, SPACE)
     with pytest.raises(ConfigurationError, match="The space is empty"):
         save_space(tmp_path, "none", Space())
@@ -221,7 +221,7 @@ def test_a_trial_whose_machine_died_is_begun_once_more_and_then_failed(tmp_path,
 
     def trained(_plan, number, *_, keep, progress):
         begun.append(number)
-        raise Cancelled("The sweep was ended.")
+        raise Cancelled("The sweep was stopped.")
 
     monkeypatch.setattr(task, "attempt", lambda: tries)
     monkeypatch.setattr("backend.tuning.trial.train_trial", trained)

@@ -48,7 +48,7 @@ def test_a_space_survives_json_and_makes_configurations():
 
 def test_values_that_do_not_go_together_make_no_configuration():
     space = Space({"backbone": Dimension("choice", ("mobilenet-v2",))})
-    with pytest.raises(ConfigurationError, match="sees colour pictures only"):
+    with pytest.raises(ConfigurationError, match="accepts only colour pictures"):
         space.config_of(TrainConfig(), {"backbone": "mobilenet-v2"})
 
 
@@ -63,17 +63,17 @@ def test_whole_numbers_vary_in_steps_and_words_by_choice_only():
     [
         ("learning_rate", Dimension("uniform", low=0.1, high=0.01), "reversed or empty: from 0.1 to 0.01"),
         ("learning_rate", Dimension("uniform", low=0.1, high=0.1), "reversed or empty"),
-        ("dropout", Dimension("loguniform", low=0.0, high=0.5), "begins at 0, which has no logarithm"),
+        ("dropout", Dimension("loguniform", low=0.0, high=0.5), "starts at 0, which has no logarithm"),
         ("dropout", Dimension("uniform", low=0.0, high=1.5), "between 0 and 0.9, got 1.5"),
         ("dropout", Dimension("quniform", low=0.0, high=0.5), "step of dropout is 0"),
         ("dropout", Dimension("quniform", low=0.0, high=0.5, step=0.7), "step of dropout is 0.7"),
         ("dropout", Dimension("quniform", low=0.0, high=0.5, step=5e-324), "step of dropout is 4.94066e-324"),
         ("epochs", Dimension("uniform", low=2, high=9), "cannot be sampled as uniform"),
-        ("epochs", Dimension("quniform", low=2, high=9, step=0.5), "holds whole numbers"),
+        ("epochs", Dimension("quniform", low=2, high=9, step=0.5), "takes whole numbers"),
         ("epochs", Dimension("choice", (2.5,)), "must be a whole number, got 2.5"),
         ("epochs", Dimension("choice", (0,)), "between 1 and 200, got 0"),
         ("loss", Dimension("choice", ()), "no values to choose from"),
-        ("loss", Dimension("choice", ("triplet", "triplet")), "names a value twice"),
+        ("loss", Dimension("choice", ("triplet", "triplet")), "has a value twice"),
         ("loss", Dimension("choice", ("square",)), "loss cannot be 'square'"),
         ("loss", Dimension("uniform", low=0, high=1), "loss cannot be sampled as uniform"),
         ("deterministic", Dimension("choice", (1,)), "deterministic cannot be 1"),
@@ -93,7 +93,7 @@ def test_an_empty_space_is_said():
 
 
 def test_a_dimension_of_an_unknown_kind_is_said():
-    with pytest.raises(ConfigurationError, match="describes no values to try"):
+    with pytest.raises(ConfigurationError, match="is not a set of values to try"):
         Space.from_dict({"epochs": {"kind": "normal", "low": 1, "high": 2}})
 
 

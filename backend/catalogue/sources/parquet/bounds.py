@@ -65,8 +65,8 @@ def require_short_end(file: pa.NativeFile) -> None:
     file.seek(max(size - 8, 0))
     if (length := int.from_bytes(file.read(4), "little")) > MAX_END_BYTES and length < size:
         raise CatalogueError(
-            f"The end of the Parquet file has {length / 1e6:,.0f} MB; {MAX_END_BYTES // 1_000_000} MB are allowed.",
-            next_step="Write the table anew with larger row groups.",
+            f"The footer of the Parquet file has {length / 1e6:,.0f} MB; {MAX_END_BYTES // 1_000_000} MB are allowed.",
+            next_step="Write the table again with larger row groups.",
         )
 
 
@@ -81,7 +81,7 @@ def require_modest(name: str, sizes: list[Sizes]) -> None:
     require_size(name, rows=rows)
     if rows > MANY_ROWS and rows > _ROWS_PER_BYTE * packed:
         raise CatalogueError(
-            f"{name} says that it has {rows:,} rows in {packed:,} bytes: they cannot be different products.",
+            f"{name} claims {rows:,} rows in {packed:,} bytes: they cannot be different products.",
             next_step=_EXPORT,
         )
     if unpacked > max(FREE_BYTES, MAX_RATIO * packed):
@@ -97,7 +97,7 @@ def require_modest(name: str, sizes: list[Sizes]) -> None:
 def too_much_text(name: str, size: int) -> CatalogueError:
     """Say that the texts of a table are too large."""
     return CatalogueError(
-        f"The texts in {name} come to {size / 1e9:,.1f} GB or more; {MAX_TEXT_BYTES / 1e9:,.0f} GB are loaded at once.",
+        f"The texts in {name} come to {size / 1e9:,.1f} GB or more; at most {MAX_TEXT_BYTES / 1e9:,.0f} GB can be loaded at once.",
         next_step="Leave out columns with long texts, or split the table into smaller files.",
     )
 
@@ -225,5 +225,5 @@ def _head(file: pa.NativeFile, at: int) -> tuple[dict[int, Any], int]:
         if found is not None and thrift.at <= len(data):
             return found, thrift.at
         if len(data) < size or size >= _LONGEST_HEAD:
-            raise pa.ArrowInvalid("the head of a page is damaged")
+            raise pa.ArrowInvalid("a page header is damaged")
         size *= 8

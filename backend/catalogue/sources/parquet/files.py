@@ -110,10 +110,10 @@ def unreadable(name: str, error: BaseException) -> CatalogueError:
     """Say why a file cannot be read, from what :data:`UNREADABLE` said: damage, or something that is newer than this."""
     if isinstance(error, pa.ArrowNotImplementedError) or _NEWER.search(str(error)):
         return CatalogueError(
-            f"{name} uses something of Parquet that cannot be read here: {error}",
+            f"{name} uses a feature of Parquet that is not supported: {error}",
             next_step="Save it again with plain columns and Snappy compression, e.g. with pandas.",
         )
-    return CatalogueError(f"{name} is no Parquet file, or it is damaged.", next_step="Export it again, then retry.")
+    return CatalogueError(f"{name} is not a Parquet file, or it is damaged.", next_step="Export it again, then retry.")
 
 
 def _is_two_bytes(kind: pa.DataType) -> bool:

@@ -138,7 +138,7 @@ class Thrift:
         elif kind in {9, 10}:
             size, inner = self.list_header()
             if size > len(self._data):
-                raise IndexError("a list that is longer than all")
+                raise IndexError("a list that is longer than the footer")
             for _ in range(size):
                 self.skip(3 if inner in {1, 2} else inner)
         elif kind == 12:

@@ -226,7 +226,7 @@ def _opened(part: _Part) -> Footer:
         return read_footer(part.place)
     except FileNotFoundError as error:
         raise CatalogueError(
-            f"{part.name} is missing from the table.", next_step="Restore it, or choose a version that has it."
+            f"{part.name} is missing from the table.", next_step="Restore it, or choose a version that includes it."
         ) from error
     except UNREADABLE as error:
         raise unreadable(part.name, error) from error

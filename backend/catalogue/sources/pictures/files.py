@@ -181,7 +181,7 @@ class _Reader:
                 return ImageRejected(OUTSIDE, code="outside", next_step="Put the file itself into the folder.")
             status = Path(full).stat()
             if not stat.S_ISREG(status.st_mode):
-                return unreadable("it is no file")
+                return unreadable("it is not a file")
             return too_large(status.st_size) or Path(full).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             if not self._root.is_dir():
@@ -222,7 +222,7 @@ def too_large(size: int) -> ImageRejected | None:
     if size <= MAX_PICTURE_BYTES:
         return None
     return ImageRejected(
-        f"The file has {size / 1e6:,.0f} MB, more than the {MAX_PICTURE_BYTES // 1_000_000} MB allowed.",
+        f"The file has {size / 1e6:,.0f} MB; at most {MAX_PICTURE_BYTES // 1_000_000} MB are allowed.",
         code="too_large",
         next_step="Save it smaller and try again.",
     )
@@ -237,13 +237,13 @@ def unreadable(why: str) -> ImageRejected:
 
 def _cannot_look(error: OSError) -> None:
     raise CatalogueError(
-        f"The folder {error.filename} cannot be looked into: {error.strerror}.",
-        next_step="Give the user that Twinset runs as the right to read it.",
+        f"The folder {error.filename} cannot be read: {error.strerror}.",
+        next_step="Give the user that runs Twinset permission to read it.",
     ) from error
 
 
 def gone(path: Path) -> DatasetUnavailable:
     """Say that a source is not where it should be."""
     return DatasetUnavailable(
-        f"{path} is not there.", next_step="Check the path; every machine of a cluster must see it at the same place."
+        f"{path} does not exist.", next_step="Check the path; every machine of a cluster must have it at the same path."
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LabelFrom = Literal["folder", "none"]
-_NEXT = "Choose one with PNG, JPEG, WEBP or HEIC files, in one sub-folder a label."
+_NEXT = "Choose one with PNG, JPEG, WEBP or HEIC files, in one subfolder per label."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class FolderSource:
             raise DatasetUnavailable(f"There is no folder {self.folder}.", next_step="Check the path.")
         files = PictureFolder(self.folder).files()
         if not files:
-            raise CatalogueError(f"The folder {self.folder} holds no picture.", next_step=_NEXT)
+            raise CatalogueError(f"The folder {self.folder} contains no pictures.", next_step=_NEXT)
         return _entries(files, self.label_from)
 
     def remarks(self) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ class ZipSource:
         """
         files = PictureZip(self.path).files()
         if not files:
-            raise CatalogueError(f"The zip {self.path.name} holds no picture.", next_step=_NEXT)
+            raise CatalogueError(f"The zip {self.path.name} contains no pictures.", next_step=_NEXT)
         return _entries(files, self.label_from)
 
     def remarks(self) -> tuple[str, ...]:

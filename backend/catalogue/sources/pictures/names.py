@@ -25,9 +25,9 @@ _LONGEST_PATH = 4096
 _LONGEST_COMPOSED = 2000  # letters: composing takes the square of the marks on a letter
 _SHOWN = 120  # letters of a path in a reason
 
-OUTSIDE = "It leads out of the folder that is loaded."
-ADDRESS = "address: Pictures are not fetched from addresses; put the files beside the table."
-UNNAMED = "no_picture: The table names no picture for it."
+OUTSIDE = "It points outside the folder being loaded."
+ADDRESS = "address: Pictures are not downloaded from web addresses; put the files next to the table."
+UNNAMED = "no_picture: The table gives no picture for it."
 # What is counted of pictures that were found, but not where and as the table says.
 BY_NAME = "found_by_name"
 SEVERAL = "several_pictures"
@@ -94,7 +94,7 @@ class Finder:
 
     def _one(self, named: str) -> Place:
         if "\0" in named or len(named) > _LONGEST_PATH:
-            return Place(reason="bad_path: It is no path of a file.")
+            return Place(reason="bad_path: It is not a file path.")
         if _ADDRESS.match(named):
             return self._alike(_path_of(named), only_name=True) or Place(reason=ADDRESS)
         plain = named.replace("\\", "/")

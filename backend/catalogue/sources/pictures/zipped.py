@@ -70,7 +70,9 @@ class PictureZip:
     def remarks(self) -> tuple[str, ...]:
         """Say by which code page names were read that do not say it themselves."""
         guessed = opened_zip(self.path).guessed
-        return (f"Names in the zip do not say how they are written; they were read as {guessed}.",) if guessed else ()
+        return (
+            (f"The zip does not state the encoding of its file names; they were read as {guessed}.",) if guessed else ()
+        )
 
     def _exact(self, named: str) -> Place | None:
         start = self._start
@@ -112,7 +114,7 @@ class PictureZip:
                 found = b"".join(unpacked(file, MAX_PICTURE_BYTES))
             return too_large(len(found)) or found
         except NotImplementedError:
-            return unreadable("the zip packs it in a way that is not supported")
+            return unreadable("the zip uses an unsupported compression method for it")
         except DAMAGE:
             return ImageRejected(
                 "The picture is damaged inside the zip.", code="damaged", next_step="Make the zip again, then retry."
@@ -142,7 +144,7 @@ def opened_zip(path: Path) -> OpenZip:
         raise gone(path) from None
     except (BadZipFile, OSError, ValueError, OverflowError, NotImplementedError, struct.error) as error:
         raise CatalogueError(
-            f"{path.name} is no zip, or it is damaged.",
+            f"{path.name} is not a zip, or it is damaged.",
             next_step="Make the zip again, or unpack it and load the folder.",
         ) from error
 

@@ -47,13 +47,12 @@ class Tables:
         chosen = name or self.usual
         if chosen is None:
             raise CatalogueError(
-                f"{self.place} holds {len(self.top)} tables: {listed(self.top)}.",
-                next_step=f"Name the one that describes the products, as in --table {self.top[0]}, or load the "
-                f"pictures alone with --table {ONLY_PICTURES}.",
+                f"{self.place} contains {len(self.top)} tables: {listed(self.top)}.",
+                next_step=f"Name the one that describes the products, as in --table {self.top[0]}, or load only the pictures with --table {ONLY_PICTURES}.",
             )
         if chosen != ONLY_PICTURES and chosen not in (*self.top, *self.deeper):
             raise CatalogueError(
-                f"{self.place} holds no table {chosen}.",
+                f"{self.place} contains no table {chosen}.",
                 next_step=f"It has {listed((*self.top, *self.deeper)) or 'none'}.",
             )
         return "" if chosen == ONLY_PICTURES else chosen

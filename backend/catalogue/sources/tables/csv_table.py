@@ -33,7 +33,7 @@ _MAX_SEPARATORS = 1_000_000  # in a line; each value takes some bytes of memory,
 _NOTHING: tuple[int, list[str] | None] = (0, None)
 _UNNAMED = re.compile(r"column [0-9]+")
 _QUOTED = re.compile(rb'"[^"]*"')
-_NEXT = "Save it as CSV in UTF-8 with the names of the columns in the first line."
+_NEXT = "Save it as CSV in UTF-8 with the column names in the first line."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ class CsvTable:
             raise CatalogueError(f"{self.file.name} has no rows that can be read.", next_step=_NEXT)
         require_size(self.file.name, columns=len(values))
         if any(is_inline_picture(value) or value.lower().endswith(tuple(PICTURE_SUFFIXES)) for value in values):
-            raise CatalogueError(f"The first line of {self.file.name} does not name the columns.", next_step=_NEXT)
+            raise CatalogueError(
+                f"The first line of {self.file.name} does not contain the column names.", next_step=_NEXT
+            )
         return lines, _unique([value.strip() for value in values])
 
 
@@ -143,7 +145,7 @@ class _Lines:
             raise StopIteration
         self.offset += len(line)
         if len(line) > _MAX_SEPARATORS and line.count(self.delimiter.encode()) > _MAX_SEPARATORS:
-            raise csv.Error("a row of too many values")
+            raise csv.Error("a row with too many values")
         return _decoded(line)
 
 
@@ -177,11 +179,11 @@ def _reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
 
 def _row(position: int, locator: str, names: Sequence[str], values: list[str] | None) -> Row:
     if values is None:
-        return Row(position, {}, locator, "bad_row: Its line cannot be read as CSV; look at its quotes.")
+        return Row(position, {}, locator, "bad_row: Its line cannot be read as CSV; check its quotes.")
     found = dict(zip(names, values, strict=False))
     if len(values) != len(names) and not _is_padding(values[len(names) :], names[len(values) :]):
         more = {"more values": " ".join(values[len(names) :])} if len(values) > len(names) else {}
-        problem = f"bad_row: It has {len(values)} values, and there are {len(names)} columns."
+        problem = f"bad_row: It has {len(values)} values, but there are {len(names)} columns."
         return Row(position, {**found, **more}, locator, problem)
     return Row(position, found, locator, None if any(map(str.strip, values)) else "empty_row: It has no values.")
 

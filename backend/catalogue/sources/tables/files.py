@@ -38,13 +38,13 @@ def require_size(name: str, *, rows: int = 0, columns: int = 0) -> None:
     """
     if rows > MAX_ROWS:
         raise CatalogueError(
-            f"{name} has {rows:,} rows or more; {MAX_ROWS:,} are loaded at once.",
+            f"{name} has {rows:,} rows or more; at most {MAX_ROWS:,} can be loaded at once.",
             next_step="Split the table into smaller files, then load one after the other.",
         )
     if columns > MAX_COLUMNS:
         raise CatalogueError(
-            f"{name} has {columns:,} columns; {MAX_COLUMNS:,} are allowed.",
-            next_step="Leave out columns that say nothing about the products.",
+            f"{name} has {columns:,} columns; at most {MAX_COLUMNS:,} are allowed.",
+            next_step="Remove columns that do not describe the products.",
         )
 
 
@@ -113,12 +113,12 @@ class TableFile:
         archive = opened_zip(self.path)
         info = archive.members.get(self.member)
         if info is None:
-            raise CatalogueError(f"{self.path.name} holds no {self.member} any more.", next_step=_CHECK)
+            raise CatalogueError(f"{self.path.name} no longer contains {self.member}.", next_step=_CHECK)
         if is_encrypted(info):
             raise CatalogueError(f"{self.member} is locked with a password.", next_step="Make the zip without one.")
         if info.file_size > MAX_MEMBER_BYTES:
             raise CatalogueError(
-                f"{self.member} is {info.file_size / 1e6:,.0f} MB large, too much inside a zip.",
+                f"{self.member} is {info.file_size / 1e6:,.0f} MB, too large inside a zip.",
                 next_step="Unpack the zip on the server and load the table there.",
             )
         try:
@@ -127,7 +127,7 @@ class TableFile:
             raise damaged(self.name) from error
 
 
-_CHECK = "Check the file and the rights to read it."
+_CHECK = "Check the file and its permissions."
 
 
 @lru_cache(maxsize=1)
@@ -138,7 +138,7 @@ def _member_bytes(file: TableFile, _modified_ns: int) -> Any:
         start = stream.read(len(PARQUET_MAGIC))
         if start != PARQUET_MAGIC:
             raise CatalogueError(
-                f"{file.name} is no Parquet file, or it is damaged.", next_step="Export it again, then retry."
+                f"{file.name} is not a Parquet file, or it is damaged.", next_step="Export it again, then retry."
             )
         found = bytearray(start)
         for piece in unpacked(stream, MAX_MEMBER_BYTES):

@@ -68,7 +68,7 @@ class TableSource:
             CatalogueError: It cannot be read as what it should be.
         """
         if not self.path.exists():
-            raise DatasetUnavailable(f"There is no {self.path}.", next_step="Check the path.")
+            raise DatasetUnavailable(f"{self.path} does not exist.", next_step="Check the path.")
         return dict(self._table().columns())
 
     def entries(self) -> pa.Table:
@@ -187,7 +187,7 @@ def _picture(cell: Any, find: Callable[[str], Place], read: Callable[[str], Pict
 
 def _rejected(reason: str) -> ImageRejected:
     code, _, sentence = reason.partition(":")
-    return ImageRejected(sentence.strip(), code=code, next_step="Put the file beside the table.")
+    return ImageRejected(sentence.strip(), code=code, next_step="Put the file next to the table.")
 
 
 def _decoded(text: str) -> Picture:
@@ -200,6 +200,6 @@ def _decoded(text: str) -> Picture:
         found = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return ImageRejected(
-            "The picture in the table is no valid base64.", code="bad_base64", next_step="Export the table again."
+            "The picture in the table is not valid base64.", code="bad_base64", next_step="Export the table again."
         )
     return too_large(len(found)) or found
