@@ -1,6 +1,6 @@
 """Every key of the session state and of the address line, as a typed accessor; nobody else touches them.
 
-Widgets that are bound to the address line own their key: ``k``, ``catalogue``, ``version``, ``model``, ``view``,
+Widgets that are bound to the address line own their key: ``k``, ``compare``, ``catalogue``, ``version``, ``model``, ``view``,
 and on the Explore page ``colour``, ``shape``, ``size``, ``other``.
 """
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 NEWEST = 0  # as a version: whichever is the newest
 PRODUCT = "product"
 JOB = "job"
+REGION = "region"
 _LESS = "less"
 _UPLOADS = "uploads_so_far"
 _TURNS = "questions_so_far"
 _PHOTO = "photo"
-_ANSWER = "last_answer"
+_ANSWERS, _KEPT = "last_answers", 2  # of a whole photo, and of a part of it
 _SOURCE = "source"
 _SOURCES = "sources_so_far"
 _NOTE = "note_"
@@ -46,7 +47,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The newest answer of this session, the question it belongs to, and how long it took from here."""
+    """A new answer of this session, the question it belongs to, and how long it took from here."""
 
     question: str
     answer: Answer
@@ -97,14 +98,15 @@ def start_again() -> None:
     """Ask about nothing."""
     _turn()
     st.query_params.pop(PRODUCT, None)
-    st.session_state.pop(_ANSWER, None)
+    st.session_state.pop(_ANSWERS, None)
     st.session_state.pop(_PHOTO, None)
 
 
 def _turn() -> None:
-    """Begin another question: further photos and what not to be like belonged to the last one."""
+    """Begin another question: the part, further photos and what not to be like belonged to the last one."""
     st.session_state[_TURNS] = st.session_state.get(_TURNS, 0) + 1
     st.query_params.pop(_LESS, None)
+    st.query_params.pop(REGION, None)
 
 
 def further_key(name: str) -> str:
@@ -133,14 +135,14 @@ def uploader_key() -> str:
 
 
 def answered(question: str) -> Answered | None:
-    """The answer to this very question, if it was the last one asked."""
-    last: Answered | None = st.session_state.get(_ANSWER)
-    return last if last is not None and last.question == question else None
+    """The answer to this very question, if it was one of the last asked."""
+    kept: list[Answered] = st.session_state.get(_ANSWERS, [])
+    return next((one for one in kept if one.question == question), None)
 
 
 def keep(answer: Answered) -> None:
     """Keep an answer, so that a rerun of the page need not ask again."""
-    st.session_state[_ANSWER] = answer
+    st.session_state[_ANSWERS] = [answer, *st.session_state.get(_ANSWERS, [])][:_KEPT]
 
 
 def picked(grid: str) -> str:

@@ -38,6 +38,52 @@ interface Grid extends HTMLElement {
     dismiss(id: string): void;
 }
 
+// ------------------------------------------------------------------------------------------------- query_photo.js
+
+type Edges = [number, number, number, number]; // left, top, right, bottom, as fractions
+
+interface QueryPhotoData {
+    src: string; // empty where the photo cannot be read
+    region: Edges | null;
+}
+
+/** What is known of the photo between two calls. */
+interface QueryPhoto {
+    root: HTMLElement;
+    stage: HTMLElement;
+    image: HTMLImageElement;
+    box: HTMLElement;
+    fields: HTMLInputElement[];
+    edges: Edges | null;
+    send: Given<QueryPhotoData>["setTriggerValue"];
+    timer?: number;
+    // While a pointer is down: named edges are dragged, none for all of the box, null draws a new one.
+    held?: { start: [number, number]; at: [number, number]; before: Edges | null; named: string | null; moved?: boolean };
+}
+
+interface QueryPhotoRoot extends HTMLElement {
+    photo: QueryPhoto;
+}
+
+// -------------------------------------------------------------------------------------------------- photo_ways.js
+
+interface PhotoWaysData {
+    uploader: string; // class of what holds the file input
+    suffixes: string[];
+    most_mb: number;
+    formats: string;
+}
+
+interface PhotoWays {
+    root: HTMLElement;
+    data: PhotoWaysData;
+    stop: AbortController;
+}
+
+interface PhotoWaysRoot extends HTMLElement {
+    ways?: PhotoWays;
+}
+
 // ------------------------------------------------------------------------------------------------ explore_card.js
 
 interface PointCard {

@@ -1,10 +1,12 @@
 """Find similar: a photo or an item of the catalogue in, the products that look like it out."""
 
+from functools import partial
+
 import streamlit as st
 
 from app import navigation, notices, state
 from app.components.deploy import golden
-from app.components.search import answer_view, filters_panel, query_panel, refine_panel
+from app.components.search import answer_view, compare_view, filters_panel, query_panel, refine_panel
 from app.components.shared import endpoint_card, examples, freshness
 from app.services import common
 
@@ -20,6 +22,7 @@ if served is None:
 side, main = st.columns([3, 8], gap="medium")
 with side:
     query = query_panel.show(served.catalogue)
+    is_compared = query is not None and query_panel.shows_both(query)
     picture = st.container()
 
 with main:
@@ -37,11 +40,18 @@ with main:
 
     refine_panel.show_less_like()
     with notices.guarded(), st.spinner("Looking for similar products"):
-        answered = common.recommend(query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further)
+        ask = partial(
+            common.recommend, query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further
+        )
+        answered = ask(region=query.region)
         with toolbar:
             answer_view.show_download(query, answered.answer)
-            golden.show_approval(query.name, query.image, answered.answer)
+            if query.region is None:  # what is approved is asked as a whole photo later
+                golden.show_approval(query.name, query.image, answered.answer)
         answer_view.show_facts(answered)
-        answer_view.show_neighbours(answered.answer)
+        if is_compared:
+            compare_view.show(answered.answer, ask().answer)
+        else:
+            answer_view.show_neighbours(answered.answer)
         with picture:
-            answer_view.show_picture(query, answered.answer)
+            answer_view.show_picture(answered.answer)

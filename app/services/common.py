@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.catalogue.items import CatalogueSummary, Product
+    from backend.imaging.region import Region
     from backend.machine.doctor import Check
     from backend.machine.keeper import Trouble
     from backend.retrieval.wishes import Wishes
@@ -226,7 +227,13 @@ def serving() -> Serving:
 
 
 def recommend(
-    image: bytes, *, k: int, filters: dict[str, Any], wishes: Wishes | None = None, further: Further | None = None
+    image: bytes,
+    *,
+    k: int,
+    filters: dict[str, Any],
+    wishes: Wishes | None = None,
+    further: Further | None = None,
+    region: Region | None = None,
 ) -> state.Answered:
     """Ask the endpoint for the k nearest items; the same question twice in a row is asked once.
 
@@ -234,12 +241,12 @@ def recommend(
         EndpointError: It could not answer, or refused the picture.
     """
     pictures = _digest(image, further)
-    question = f"{pictures} {k} {sorted(filters.items())} {wishes}"
+    question = f"{pictures} {k} {sorted(filters.items())} {wishes} {region}"
     known = state.answered(question)
     if known is not None:
         return known
     started = time.perf_counter()
-    answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further)
+    answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further, region=region)
     answered = state.Answered(question, answer, time.perf_counter() - started)
     state.keep(answered)
     return answered

@@ -204,7 +204,18 @@ def shop_endpoint(screen: Screen, shop_catalogue: CatalogueRef, projection_recom
 
 def grid(test: AppTest, position: int = 0) -> list[dict[str, Any]]:
     """The cards of a product grid as they were sent to the browser."""
-    return json.loads(test.get("bidi_component")[position].proto.json)["cards"]
+    return grid_data(test, position)["cards"]
+
+
+def grid_data(test: AppTest, position: int = 0) -> dict[str, Any]:
+    """All that a product grid was sent; other elements of ours are passed over."""
+    return sent_to(test, "cards", position)
+
+
+def sent_to(test: AppTest, name: str, position: int = 0) -> dict[str, Any]:
+    """What an element of ours was sent, one of those that are sent a value of this name."""
+    sent = [json.loads(one.proto.json) for one in test.get("bidi_component")]
+    return [data for data in sent if name in data][position]
 
 
 def texts(test: AppTest) -> str:

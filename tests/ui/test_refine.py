@@ -7,7 +7,7 @@ import pytest
 from backend.flow.requests import FidelityRequest
 from backend.retrieval.fidelity import ArmReport, FidelityReport
 from tests.fixtures.endpoint import encoded, picture
-from tests.ui.conftest import add_version, assert_calm, finished, grid, press, shop_row, texts
+from tests.ui.conftest import add_version, assert_calm, finished, grid, grid_data, press, shop_row, texts
 from tests.ui.test_recommend import upload
 
 
@@ -74,10 +74,7 @@ def test_a_photo_to_stay_away_from_that_is_none_is_said(asked):
 
 
 def test_cards_offer_less_like_this(asked):
-    import json
-
-    data = json.loads(asked.get("bidi_component")[0].proto.json)
-    assert data["second"] == "Less like this"
+    assert grid_data(asked)["second"] == "Less like this"
 
 
 def test_an_answer_of_the_newest_version_is_up_to_date(asked):

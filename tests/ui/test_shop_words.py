@@ -28,7 +28,19 @@ BANNED = (
 WORD = re.compile(rf"\b(?:{'|'.join(BANNED)})\b|`(?:python|make|twinset|models)\b", re.IGNORECASE)
 # Where one of them has to stand: what a column of the user's own file must hold, and the two small figures of a card.
 EXEMPT = (preview.FIELDS["split"], re.compile(r"similarity -?\d\.\d{3}\ndistance \d\.\d{3}"))
-NOT_SHOWN = {"id", "form_id", "url", "element_id", "user_key", "key", "json", "page", "query_string", "component_name"}
+NOT_SHOWN = {
+    "id",
+    "form_id",
+    "url",
+    "element_id",
+    "user_key",
+    "key",
+    "json",
+    "page",
+    "query_string",
+    "component_name",
+    "css_content",
+}
 
 
 def said(test) -> set[str]:

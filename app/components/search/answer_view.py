@@ -1,4 +1,4 @@
-"""An answer: the picture as it came and as the model saw it, the facts, the neighbours, and the list as CSV."""
+"""An answer: the picture as the model saw it, the facts, the neighbours, and the list as CSV."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 CSV_COLUMNS = ("rank", "product_id", "label", "closeness", "similarity", "distance", *DISPLAY_COLUMNS)
 
 
-def show_picture(query: Query, answer: Answer) -> None:
-    """Show the picture beside what the network saw of it, and what had to be done to it."""
+def show_picture(answer: Answer) -> None:
+    """Show what the network saw of the picture, and what had to be done to it."""
     pair = st.grid(2, min_column_width=90, gap="small")
-    pair.image(product_grid.for_browsers(query.image), caption="Your picture", width="stretch")
     if answer.seen:  # a plain MLflow server does not say
         pair.image(answer.seen, caption="As Twinset saw it", width="stretch")
     for number, seen in enumerate(answer.seen_others, 2):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, state
+from app.components.search import photo_ways, query_photo
+from app.components.search import state as question
 from app.components.shared.product_grid import product_card
 from app.services import common
 from app.words import plain
@@ -15,40 +17,58 @@ from backend.imaging.pixels import FORMATS_READ
 
 if TYPE_CHECKING:
     from backend.bundles.bundle import CatalogueRef
+    from backend.imaging.region import Region
 
+_UPLOADER = "query_uploader"
 # File names that may be uploaded as a photo; those of every format that is read, the usual ones first.
 TYPES = ["png", "jpg", "jpeg", "webp", "heic", "heif", "avif", "gif", "tif", "tiff", "jfif", "jpe", "pjpeg"]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The picture asked about; ``name`` is the file's or the product's."""
+    """The picture asked about; ``name`` is the file's or the product's, ``region`` the part that counts."""
 
     image: bytes
     name: str
     product_id: str = ""
+    region: Region | None = None
 
 
 def show(catalogue: CatalogueRef) -> Query | None:
     """Show the uploader and return what is asked about, if anything; the newest choice wins."""
-    st.file_uploader(
-        "Product photo",
-        type=TYPES,
-        key=state.uploader_key(),
-        on_change=state.ask_about_upload,
-        max_upload_size=common.settings().max_upload_mb,
-        help=f"{FORMATS_READ}. The photo is only used to answer, and is not kept.",
-    )
+    with st.container(key=_UPLOADER):
+        st.file_uploader(
+            "Product photo",
+            type=TYPES,
+            key=state.uploader_key(),
+            on_change=state.ask_about_upload,
+            max_upload_size=common.settings().max_upload_mb,
+            help=f"{FORMATS_READ}. The photo is only used to answer, and is not kept.",
+        )
+    photo_ways.show(_UPLOADER, TYPES)
     query = _current(catalogue)
     if query is not None:
         st.markdown(f"**{plain(query.name)}**")
+        query_photo.show(query.image, query.region)
     return query
+
+
+def shows_both(query: Query) -> bool:
+    """Let the user compare the answers for a part of the photo and for all of it; tell whether that is wished."""
+    if query.region is None:
+        return False
+    return st.toggle(
+        "Compare with the whole photo",
+        key="compare",
+        bind="query-params",
+        help="Shows what is found for the part and for the whole photo side by side.",
+    )
 
 
 def _current(catalogue: CatalogueRef) -> Query | None:
     if state.product():
         with notices.guarded():  # an old link may name a product that is gone; the page goes on without a question
             product = common.product(catalogue.name, catalogue.version, state.product())
-            return Query(product.image, product_card(product).title, product.product_id)
+            return Query(product.image, product_card(product).title, product.product_id, question.region())
     photo = state.photo()
-    return Query(photo.image, photo.name) if photo is not None else None
+    return Query(photo.image, photo.name, region=question.region()) if photo is not None else None

@@ -176,11 +176,11 @@ def _small(image: bytes) -> bytes:
     return pixels.thumbnail(image, side=_SIDE)
 
 
-def data_uri(image: bytes | None) -> str:
-    """Return an encoded picture as a data URI, its kind told from its first bytes; empty without a picture."""
+def data_uri(image: bytes | None, *, as_it_is: bool = False) -> str:
+    """Return an encoded picture as a data URI, small unless ``as_it_is``; empty without a picture."""
     if image is None:
         return ""
-    if len(image) > _AS_IT_IS_BYTES:
+    if len(image) > _AS_IT_IS_BYTES and not as_it_is:
         image = shown(image) or image
     image = for_browsers(image)
     kind = pixels.kind_of(image) or "PNG"

@@ -1,0 +1,48 @@
+"""More ways to the uploader: a photo that is pasted, dropped anywhere on the page, or taken with a phone's camera.
+
+All of them fill the file input of the uploader itself, so that there is one way to the server, with one limit.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.components.shared.product_grid import ASSETS
+from app.services import common
+from backend.imaging.pixels import FORMATS_READ
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HTML = """
+<div class="photo-ways">
+  <div class="wrong" role="alert" hidden></div>
+  <p>Or paste a photo, or drop it anywhere on the page.</p>
+  <button type="button" hidden>Take a photo</button>
+  <div class="drop" hidden><span>Drop the photo to find similar products</span></div>
+</div>
+"""
+
+
+def show(uploader: str, suffixes: Sequence[str]) -> None:
+    """Lead pasted, dropped and taken photos to the uploader in the container of this key, and say what it cannot take."""
+    data = {
+        "uploader": f"st-key-{uploader}",
+        "suffixes": list(suffixes),
+        "most_mb": common.settings().max_upload_mb,
+        "formats": FORMATS_READ,
+    }
+    _component()(key="photo_ways", data=data)
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component(
+        "twinset_photo_ways",
+        html=_HTML,
+        css=(ASSETS / "photo_ways.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "photo_ways.js").read_text(encoding="utf-8"),
+    )
