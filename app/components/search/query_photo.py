@@ -34,8 +34,8 @@ _HTML = f"""
     <button type="button" class="part">Choose a part</button>
     <button type="button" class="whole" hidden>Whole photo</button>
   </div>
-  <div class="how" id="how" hidden>Drag the box or its edges. Arrow keys move it, Shift and arrow keys resize it, Escape
-    returns to the whole photo.</div>
+  <div class="how" id="how" hidden>Drag the box or its edges.<span> Arrow keys move it, Shift and arrow keys resize it,
+    Escape returns to the whole photo.</span></div>
   <details hidden><summary>Edges in numbers</summary><div class="fields">{_FIELDS}</div></details>
 </div>
 """
