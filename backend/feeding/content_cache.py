@@ -251,7 +251,7 @@ def _touch(path: Path) -> None:
 
 
 def _remove_damaged(path: Path) -> None:
-    logger.warning("%s is damaged; what it held is made anew", path)
+    logger.warning("%s is damaged; its contents are computed again", path)
     with suppress(OSError):  # of a disk that is read-only: it is passed over every time
         path.unlink(missing_ok=True)
 

@@ -170,7 +170,7 @@ def test_a_restore_shows_what_it_would_undo_and_asks_first(moved):
         "s001": "New",
     }
     assert not moved.runner.list()
-    press(test, "Leave it as it is")
+    press(test, "Cancel")
     assert not test.subheader
 
 

@@ -97,7 +97,7 @@ def test_another_catalogue_is_published_after_one_question(screen, registry, pho
     press(test, where)
     assert "This replaces the shop catalogue by clothing\\-photos. Publish?" in texts(test)
     assert screen.runner.list() == []
-    press(test, "Leave it as it is")
+    press(test, "Cancel")
     assert "Publish?" not in texts(test)
     press(test, where)
     press(test, "Publish")

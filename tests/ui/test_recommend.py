@@ -251,4 +251,4 @@ def test_of_very_many_values_the_frequent_ones_are_listed_and_the_rare_ones_are_
     test = screen.open(product="b015")
     labels = test.multiselect(key="filter_label")
     assert labels.options == ["blob", "checks"]
-    assert "1 rarer ones are not listed" in labels.help
+    assert "1 rarer values are not listed" in labels.help

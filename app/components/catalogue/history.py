@@ -116,7 +116,7 @@ def _restore(name: str, version: int, newest: int) -> None:
                 state.forget(topic)
                 panel.submit(RestoreRequest(catalogue=name, version=version))
                 st.rerun()
-            st.button("Leave it as it is", on_click=state.forget, args=(topic,))
+            st.button("Cancel", on_click=state.forget, args=(topic,))
         if found.total:
             st.markdown(f"What would happen to {words.count(found.total, 'product')}:")
             changes.show_set(found, key=f"restore-{name}-{version}-{newest}")

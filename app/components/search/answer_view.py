@@ -57,7 +57,7 @@ def show_neighbours(answer: Answer) -> None:
         "Show figures",
         key="figures",
         bind="query-params",
-        help="How close each product is, in numbers beside the words.",
+        help="Also show how close each product is in numbers.",
     )
     cards = [product_grid.neighbour_card(neighbour, figures=figures) for neighbour in answer.neighbours]
     product_grid.show(
@@ -85,7 +85,7 @@ def show_download(query: Query, answer: Answer) -> None:
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
-        help="The list as a table, for a spreadsheet",
+        help="The list as a table for a spreadsheet",
     )
 
 

@@ -32,7 +32,7 @@ def show(catalogue: CatalogueRef) -> dict[str, Any]:
             if chosen:
                 filters[name] = chosen
         filters |= _prices(facets.prices)
-        if facets.has_stock and st.toggle("Only what is in stock", key="filter_in_stock"):
+        if facets.has_stock and st.toggle("Only in stock", key="filter_in_stock"):
             filters["in_stock"] = True
     return filters
 
@@ -47,7 +47,7 @@ def _values(name: str, values: list[str], *, more: int) -> list[str]:
         format_func=lambda value: value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…",
         placeholder=f"Type to search {words.count(len(values) + more)}" if is_long else "Any",
         accept_new_options=more > 0,
-        help=f"{words.count(more)} rarer ones are not listed: type one in full." if more else None,
+        help=f"{words.count(more)} rarer values are not listed; type the full name." if more else None,
     )
 
 

@@ -37,12 +37,11 @@ def show(topic: str) -> None:
     with st.container(border=True, key=f"question-{topic}"):
         st.markdown(f"**This replaces the {plain(searched)} catalogue by {plain(catalogue)}. Publish?**")
         st.caption(
-            f"From then on answers come from {plain(catalogue)} only. One click under Versions brings the model "
-            "before it back."
+            f"Results will then come only from {plain(catalogue)}. You can go back to the previous model under Versions."
         )
         with st.container(horizontal=True):
             if st.button("Publish", type="primary", icon=":material/rocket_launch:", key=f"yes-{topic}"):
                 state.forget(topic)
                 panel.submit(replace(request, replace_catalogue=True))
                 st.rerun()
-            st.button("Leave it as it is", key=f"no-{topic}", on_click=state.forget, args=(topic,))
+            st.button("Cancel", key=f"no-{topic}", on_click=state.forget, args=(topic,))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from backend.retrieval.wishes import Collapse
 
-COUNTS = {"A little": 0.5, "As much": 1.0, "More": 2.0}
+COUNTS = {"A little": 0.5, "Normal": 1.0, "More": 2.0}
 MORE, UNWANTED = 4, 3  # photos beside the one asked about
 
 
@@ -42,7 +42,7 @@ def show() -> Refinement:
             key="variety",
             bind="query-params",
             format="%d %%",
-            help="Further up, products that look alike make room for others that still fit.",
+            help="Higher values replace similar-looking products with others that still fit.",
         )
         collapse = _collapse()
         like = _photos("More photos of what you look for", "more", most=MORE)
@@ -65,7 +65,7 @@ def show_less_like() -> None:
                 words.plain(product_id),
                 icon=":material/close:",
                 key=f"forgive-{product_id}",
-                help="Take this back",
+                help="Undo this",
                 on_click=state.forgive,
                 args=(product_id,),
             )
@@ -96,9 +96,9 @@ def _photos(title: str, name: str, *, most: int) -> Sequence[bytes]:
 
 def _count(number: int) -> float:
     chosen = st.select_slider(
-        f"How much photo {number + 1} counts",
+        f"Importance of photo {number + 1}",
         list(COUNTS),
-        value="As much",
+        value="Normal",
         key=state.further_key(f"count_{number}"),
     )
     return COUNTS[chosen]
