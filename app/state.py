@@ -56,7 +56,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Products that were uploaded or found on the server: what they are, where they lie, and their name."""
+    """Products that were uploaded or found on the server: what they are, where they are, and their name."""
 
     kind: Kind
     path: str
@@ -158,7 +158,7 @@ def dismissed(grid: str) -> str:
 
 
 def page(pager: str) -> int:
-    """The page on which a pager stands, starting at 1; pagers stand below what they turn over."""
+    """The page on which a pager is, starting at 1; pagers are below what they turn over."""
     return int(st.session_state.get(pager, 1))
 
 
@@ -191,13 +191,13 @@ def clicked_point(chart: str) -> tuple[Any, ...] | None:
 
 
 def start_with(key: str, value: Any, options: Sequence[Any]) -> None:
-    """Set a widget that is about to be shown, unless it stands at one of its options already."""
+    """Set a widget that is about to be shown, unless it is at one of its options already."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = value
 
 
 def turn_to(*, is_for_shop: bool) -> None:
-    """Remember for whom the page is that is shown, also while only a part of it is drawn anew."""
+    """Remember for whom the page is that is shown, also while only a part of it is redrawn."""
     st.session_state[_FOR_SHOP] = is_for_shop
 
 

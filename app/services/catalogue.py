@@ -66,7 +66,7 @@ def source_roots() -> list[Path]:
 
 
 def source_at(path: str) -> Source:
-    """Find out what lies at a path on the server.
+    """Find out what is at a path on the server.
 
     Raises:
         CatalogueError: The path is not allowed, or it is nothing that products are loaded from.
@@ -103,7 +103,7 @@ def checked_loads() -> list[CheckedLoad]:
 
 
 def report_of(result: dict[str, Any]) -> IngestReport:
-    """Return the report in the result of a load's job; what was measured afterwards stands beside it."""
+    """Return the report in the result of a load's job; what was measured afterwards is beside it."""
     return IngestReport.from_dict(
         {item.name: result[item.name] for item in fields(IngestReport) if item.name in result}
     )
@@ -237,7 +237,7 @@ def staged_rejected(
 
 
 def _page(source: HasRejected, counts: dict[str, int], code: str | None, offset: int, limit: int) -> list[Rejected]:
-    """Rows come in the order of reason: those of one lie together."""
+    """Rows come in the order of reason: those of one are together."""
     first, many = 0, sum(counts.values())
     if code is not None:
         first, many = sum(count for other, count in counts.items() if other < code), counts[code]

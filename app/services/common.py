@@ -188,7 +188,7 @@ def damaged_models() -> tuple[bundle.LeftOut, ...]:
 
 @st.cache_data(ttl=FRESH_S, max_entries=1, show_spinner=False)
 def model_folders() -> bundle.Models:
-    """What lies in the models folder."""
+    """What is in the models folder."""
     return bundle.survey(settings().models_dir)
 
 
@@ -212,7 +212,7 @@ def serving() -> Serving:
     """What the endpoint serves now.
 
     Raises:
-        EndpointError: Nobody answers, the token is wrong, or no model is served yet.
+        EndpointError: The endpoint does not answer, the token is wrong, or no model is served yet.
     """
     raw = status_client().version()
     model, catalogue = raw["model"], raw["catalogue"]

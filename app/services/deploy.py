@@ -65,7 +65,7 @@ def health() -> Health | None:
     """How the endpoint is; None where it does not say.
 
     Raises:
-        EndpointError: Nobody answers, the token is wrong, or no model is served yet.
+        EndpointError: The endpoint does not answer, the token is wrong, or no model is served yet.
     """
     raw = common.status_client().health()
     answers: dict[str, Any] | None = raw.get("answers")

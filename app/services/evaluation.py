@@ -50,7 +50,7 @@ def _answers(name: str, sha256: str) -> AnswerTable:  # noqa: ARG001 - keeps ans
 
 
 def is_of_another_model(model: Manifest, found: Evaluation) -> bool:
-    """Whether a report was made before the model's index was built anew, or its network replaced."""
+    """Whether a report was made before the model's index was rebuilt, or its network replaced."""
     index = model.index
     return (
         index is None

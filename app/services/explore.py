@@ -1,4 +1,4 @@
-"""What the Explore page asks of the backend: maps, where products stand, what they can be coloured by, what they tell.
+"""What the Explore page asks of the backend: maps, where products are, what they can be coloured by, what they tell.
 
 What belongs to a model's index is cached under the hash of its embeddings, what belongs to a map under its key.
 """
@@ -36,7 +36,7 @@ SMALL, LARGE = 4, 16  # entries of caches, by how much each holds
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is drawn of a model: its gallery, and where the products stand.
+    """What is drawn of a model: its gallery, and where the products are.
 
     Attributes:
         name: Of what is drawn, for links between pictures and points: a map's key, or one made of the index.
@@ -131,7 +131,7 @@ def outliers(model: str, index_hash: str) -> list[insight.Outlier]:
 
 @st.cache_resource(ttl=600, max_entries=SMALL, show_spinner="Comparing the labels")
 def overlap(model: str, index_hash: str, key: str) -> insight.Overlap:
-    """How labels stand to each other; raises ProjectionError where the map is of an earlier index."""
+    """How labels relate to each other; raises ProjectionError where the map is of an earlier index."""
     reading, _ = _opened(model, index_hash, key)
     return insight.overlap(reading.vectors, reading.labels, reading.graph)
 

@@ -30,7 +30,7 @@ class Repeats:
     Attributes:
         exact: They have the same picture, byte for byte.
         near: Their pictures look alike.
-        leaks: Those of both that stand in more than one of train, validation and test.
+        leaks: Those of both that are in more than one of train, validation and test.
     """
 
     exact: list[Group]

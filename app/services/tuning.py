@@ -80,7 +80,7 @@ def sweep(name: str) -> Sweep:
     """One sweep as it is now.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: There is no such name.
     """
     folder = _folder(name)
     return Sweep(
@@ -131,7 +131,7 @@ def space(name: str) -> Space:
     """A space that was saved.
 
     Raises:
-        ConfigurationError: There is none of that name, or it is damaged.
+        ConfigurationError: There is no such name, or it is damaged.
     """
     return saved_spaces.load_space(common.settings().spaces_dir, name)
 

@@ -90,7 +90,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What lies in the models folder: bundles by their manifests, newest first, and what could not be read as one."""
+    """What is in the models folder: bundles by their manifests, newest first, and what could not be read as one."""
 
     bundles: tuple[Manifest, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

@@ -30,8 +30,8 @@ def renew(
 
     Args:
         folder: The bundle.
-        fresh: The new files by their name in the bundle; on the same disk, and moved away from where they lie.
-        change: Makes the new manifest from the one that stands there.
+        fresh: The new files by their name in the bundle; on the same disk, and moved away from where they are.
+        change: Makes the new manifest from the one that is there.
         drop: Names of files that go.
 
     Raises:

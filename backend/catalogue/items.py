@@ -189,7 +189,7 @@ class IngestReport:
         by_split: Usable rows by split.
         by_label: Usable rows by label.
         duplicates: Usable rows whose picture another usable row has too, byte for byte.
-        leaks: Pictures that stand in more than one of train, validation and test.
+        leaks: Pictures that are in more than one of train, validation and test.
         warnings: Usable rows of which something was emptied or guessed, by what; the notes say each in a sentence.
         notes: Sentences for the user, e.g. about a base that moved.
         seconds: How long it took.

@@ -16,7 +16,7 @@ class SplitPlan:
         seed: Seed of both draws.
         unseen: Labels that are kept out of training and validation: their products go to gallery-only, and stay in
             test where they were, so that a model can be judged on classes it never saw.
-        redraw: Whether products that the catalogue holds already are drawn anew; otherwise they keep their split.
+        redraw: Whether products that the catalogue holds already are redrawn; otherwise they keep their split.
     """
 
     validation_share: float = 0.1

@@ -25,7 +25,7 @@ class AboveTheBar(logging.Handler):
     """Writes a log to the error stream without breaking the bar that is drawn there."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; the bar is drawn anew below it."""
+        """Write a line; the bar is redrawn below it."""
         tqdm.write(self.format(record), file=sys.stderr)
 
 
@@ -39,7 +39,7 @@ class ConsoleProgress:
         self.cancelled = False  # whether a signal came
 
     def report(self, done: float, total: float, *, unit: str = "", note: str = "") -> None:
-        """Draw the bar anew where total or unit changed, otherwise move it."""
+        """Draw the bar again where total or unit changed, otherwise move it."""
         shown = f" {unit}" if unit else ""
         if self._bar is None or (self._bar.total, self._bar.unit) != (total, shown):
             self.close()
@@ -94,7 +94,7 @@ class ConsoleProgress:
 
 @contextmanager
 def stdout_kept_clean() -> Iterator[None]:
-    """Send whatever libraries and the JVM print to the error stream, so that the result stands alone on stdout."""
+    """Send whatever libraries and the JVM print to the error stream, so that the result is alone on stdout."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

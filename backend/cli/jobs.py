@@ -83,7 +83,7 @@ def list_as_lines(result: Result) -> str:
 
 
 def job_as_lines(result: Result) -> str:
-    """Show a job to a person: how it stands, what was asked for, what came of it, and the end of its log."""
+    """Show a job to a person: its state, what was requested, what came of it, and the end of its log."""
     times = {name: _moment(result[name]) for name in _TIMES if result[name] is not None}
     head = {"id": result["id"], "job": result["kind"], "state": result["state"].lower(), **times, "took": _took(result)}
     parts = [as_lines(head), _block("request", as_lines(result["request"]))]

@@ -1,6 +1,6 @@
 """The command line: whatever a page can do, a command can do, with ``--json`` for machines.
 
-Every command that takes long shows a bar on the error stream and stops at Ctrl-C; the result stands alone on the
+Every command that takes long shows a bar on the error stream and stops at Ctrl-C; the result is alone on the
 output stream.
 """
 

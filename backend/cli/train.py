@@ -72,7 +72,7 @@ def fitting_preset_of(options: argparse.Namespace, settings: Settings) -> str:
     """Return the preset that fits the catalogue that is named.
 
     Raises:
-        CatalogueNotFound: There is none of that name and version.
+        CatalogueNotFound: There is no such name and version.
     """
     from backend.catalogue.snapshot import open_snapshot
     from backend.training.fitting import fitting_preset

@@ -34,7 +34,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of 0; asked of differences."""
+        """Whether the interval is on one side of 0; asked of differences."""
         return self.low > 0 or self.high < 0
 
 
@@ -61,7 +61,7 @@ def estimates(rates: Mapping[str, NDArray[np.float64]], *, resamples: int, seed:
 
 
 def resampled_means(values: NDArray[np.float64], *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return the means of M columns over Q queries, drawn anew ``resamples`` times; (Q, M) to (resamples, M)."""
+    """Return the means of M columns over Q queries, redrawn ``resamples`` times; (Q, M) to (resamples, M)."""
     queries = len(values)
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK_CELLS // queries)

@@ -2,7 +2,7 @@
 
 Validation products ask for their nearest other product. Their similarities are cut into bins of equal numbers, and the
 shares of right answers are made to rise by pooling neighbouring bins that fall (isotonic regression); between bins the
-curve is straight. Below the lowest similarity that any of them had, it falls to the base rate: what lies farther out than
+curve is straight. Below the lowest similarity that any of them had, it falls to the base rate: what is farther out than
 every product of the catalogue is of none of its kinds until shown otherwise. The test split has no part in it: it only tells how well it fits.
 
 Sources: Zadrozny, Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", 2002 (isotonic
@@ -31,7 +31,7 @@ RELIABILITY_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Queries whose probability lies in one tenth: how many, what was predicted on average, and what came true."""
+    """Queries whose probability is in one tenth: how many, what was predicted on average, and what came true."""
 
     queries: int
     predicted: float

@@ -1,4 +1,4 @@
-"""Who is asked, and what: the model, what stands beside it in every table, and the questions that all of them get."""
+"""Who is asked, and what: the model, what is beside it in every table, and the questions that all of them get."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Ground:
 
 
 def baselines(ground: Ground, spec: PixelSpec, folder: Path, *, progress: Progress) -> Iterator[Contender]:
-    """Yield raw pixels and, fitted on the train split alone, PCA; their embeddings lie in ``folder``."""
+    """Yield raw pixels and, fitted on the train split alone, PCA; their embeddings are in ``folder``."""
     reading, raw, fitting, projecting = Span.split(progress, [("", 4), ("", 1), ("", 1), ("", 1)])
     seen = baseline_spec(spec)
     pictures = ground.reader.read(ground.splits_in_gallery, seen, progress=reading, on_sale_only=True)

@@ -1,4 +1,4 @@
-"""Test products whose picture stands in the gallery, too: the same bytes, or a picture that looks the same."""
+"""Test products whose picture is in the gallery, too: the same bytes, or a picture that looks the same."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _SAMPLED = 16  # one in so many items tells where to cut
 
 @dataclass(frozen=True, slots=True)
 class RetrievalScores:
-    """How well a gallery answers a set of queries; all rates lie in [0, 1].
+    """How well a gallery answers a set of queries; all rates are in [0, 1].
 
     Attributes:
         queries: Queries that were scored.

@@ -1,6 +1,6 @@
 """What an evaluation found, as one tree of data that is saved in the bundle as ``evaluation.json``.
 
-Pages and commands read it; nothing is computed again. What was answered to every single query lies beside it, in
+Pages and commands read it; nothing is computed again. What was answered to every single query is beside it, in
 ``evaluation.parquet``: see :mod:`backend.evaluation.answers`.
 """
 
@@ -147,7 +147,7 @@ class Evaluation:
         gallery: Items of the index that are scored, those without a label too.
         created_at: ISO time.
         options: What was asked for.
-        seen: The model and what stands beside it, on test products of the classes it was trained on.
+        seen: The model and what is beside it, on test products of the classes it was trained on.
         left_out: Test products left out as near duplicates of gallery items.
         by_label: Scores by label of the query, the worst first.
         confusion: Cells with at least one query.
@@ -224,7 +224,7 @@ def load_report(folder: Path) -> Evaluation | None:
     """Read the report of a bundle; None before it was evaluated.
 
     Raises:
-        EvaluationError: What lies there is no report, or one of another version.
+        EvaluationError: What is there is no report, or one of another version.
     """
     path = folder / REPORT
     if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""Embeddings that lie in several arrays, memory-mapped or not, as one gallery; nothing is copied but what is asked for."""
+"""Embeddings that are in several arrays, memory-mapped or not, as one gallery; nothing is copied but what is asked for."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def decode_split(  # noqa: PLR0913 - what is read, and where to; all else may be
         snapshot: The catalogue version.
         split: Which split of it.
         spec: What the model sees.
-        path: File for the pixels, written anew.
+        path: File for the pixels; overwritten.
         progress: Hears decoded pictures; may cancel.
         shard: Only this rank's part of the split; None: all of it.
         reader: What goes through the files; the table is the same whichever does.

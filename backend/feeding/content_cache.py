@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheFolder:
-    """Where all spaces of a home lie; may travel to an executor, and does nothing where there is no such home.
+    """Where all spaces of a home are; may travel to an executor, and does nothing where there is no such home.
 
     Attributes:
         path: The folder; it is made when something is kept, inside of a home that is there.
@@ -87,7 +87,7 @@ class CacheFolder:
         return sum(size for _, size, _ in self.shards())
 
     def clear(self) -> None:
-        """Remove everything; whoever is reading or writing goes on, and makes anew what is not there any more."""
+        """Remove everything; whoever is reading or writing goes on, and makes again what is not there any more."""
         scratch.remove(self.path)
 
     def make_room(self, size: int, *, since: int) -> bool:
@@ -124,7 +124,7 @@ class ContentCache:
     """Values of one kind by the SHA-256 of the encoded picture that they come from; used for one pass over a split.
 
     Args:
-        folder: Where all spaces of the home lie.
+        folder: Where all spaces of the home are.
         space: What the values are, and all that they depend on besides the picture; a folder's name.
         shape: Of one value.
         dtype: Ditto; of plain numbers.

@@ -40,7 +40,7 @@ def reader_for(name: ReaderName) -> SplitReader:
 
 
 class ArrowReader:
-    """Reads the row groups that the rows lie in, and no others, by pyarrow; rows are found by their position."""
+    """Reads the row groups that the rows are in, and no others, by pyarrow; rows are found by their position."""
 
     def pictures(self, index: SplitIndex, *, batch_size: int) -> Generator[StoredPictures]:
         """Yield every row of ``index`` once; see :class:`backend.feeding.reader.SplitReader`."""

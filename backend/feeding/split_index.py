@@ -1,4 +1,4 @@
-"""Where the rows of a split lie: ids, labels and row groups, without a picture. What is read is decided on this alone."""
+"""Where the rows of a split are: ids, labels and row groups, without a picture. What is read is decided on this alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SplitIndex:
         product_ids: Ascending; N texts.
         labels: Their labels; N texts.
         stored: Position of each among all rows of the version that are there, int64 (N,).
-        group: Number of the row group that each lies in, int64 (N,).
+        group: Number of the row group that each is in, int64 (N,).
         source: The version's rows.
     """
 

@@ -84,7 +84,7 @@ def held(
         otherwise: What else can be done instead of waiting, e.g. ``choose another name``.
 
     Raises:
-        InUse: Somebody else holds it; the message says who, and what to do.
+        InUse: Someone else holds it; the message says who, and what to do.
         Cancelled: The user asked to stop while it waited.
     """
     if lock in _OURS.get():

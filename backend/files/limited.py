@@ -209,7 +209,7 @@ def _opened(kind: bytes, content: bytes) -> bytes:
 
 
 def _revived(fields: dict[str, Any]) -> WorkbenchError:
-    """Build an error anew from its parts, of a class of the error tree only."""
+    """Build an error again from its parts, of a class of the error tree only."""
     found = getattr(errors, str(fields.pop("name")), None)
     error = Exception.__new__(
         found if isinstance(found, type) and issubclass(found, WorkbenchError) else WorkbenchError

@@ -1,6 +1,6 @@
 """Locks on files: the system gives one back when its holder dies, however it dies.
 
-Lock files stay where they are: to remove one that somebody else is about to take would let two in.
+Lock files stay where they are: to remove one that someone else is about to take would let two in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def taken(file: int | IO[str], *, wait: bool = False, shared: bool = False) -> b
         shared: Whether others may hold it like this at the same time.
 
     Returns:
-        Whether it is locked now; False where somebody else holds it.
+        Whether it is locked now; False where someone else holds it.
 
     Raises:
         OSError: The file system knows no locks.

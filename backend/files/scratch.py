@@ -149,7 +149,7 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 def _locked(path: Path) -> int | None:
-    """Lock a file at once and return its handle: -1 where somebody holds it, None where there is none."""
+    """Lock a file at once and return its handle: -1 where someone holds it, None where there is none."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:

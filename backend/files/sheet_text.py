@@ -7,7 +7,7 @@ _MARK = "'"  # spreadsheets take what is behind it as text
 
 
 def guarded(value: object) -> object:
-    """Return a cell as it may stand in a table that people open: text that would be run is marked as text.
+    """Return a cell as it may be in a table that people open: text that would be run is marked as text.
 
     Text that looks as if it was marked already gets another mark, so that :func:`unguarded` gives every text back.
     """

@@ -71,7 +71,7 @@ def quality_step(request: QualityRequest, settings: Settings, progress: Progress
 
 
 def splits_step(request: SplitsRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Draw the splits anew, or bring duplicates across splits into one."""
+    """Draw the splits again, or bring duplicates across splits into one."""
     from backend.catalogue.splits import SplitPlan
     from backend.catalogue.upkeep.resplit import mend_leaks, redraw_splits
     from backend.spark.session import open_spark
@@ -143,7 +143,7 @@ def _existing(settings: Settings, catalogue: str) -> Path:
     """Return a catalogue's folder.
 
     Raises:
-        CatalogueNotFound: There is none of that name.
+        CatalogueNotFound: There is no such name.
     """
     from backend.catalogue.snapshot import open_snapshot
 

@@ -23,7 +23,7 @@ class IngestRequest:
         catalogue: Name of the catalogue; a built-in source's own name when empty.
         validation_share: Fraction of each class of the train split that becomes the validation split.
         seed: Seed of the draws.
-        path: Where the source lies; not for the built-in ones.
+        path: Where the source is; not for the built-in ones.
         columns: Column of the source by field of the product, for tables; guessed where empty.
         label_from: Whether the sub-folder gives the label, for folders and zip files.
         source_version: Version of a Delta table to read; None means the newest.
@@ -93,7 +93,7 @@ class QualityRequest:
 
 @dataclass(frozen=True, slots=True)
 class SplitsRequest:
-    """Change the splits of a catalogue: draw them anew, or bring duplicates across splits into one.
+    """Change the splits of a catalogue: draw them again, or bring duplicates across splits into one.
 
     Attributes:
         action: ``redraw`` draws by the shares below; ``mend`` moves every group of equal pictures into one split.

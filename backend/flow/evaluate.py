@@ -164,7 +164,7 @@ def keep_outcome(folder: Path, outcome: Outcome, metrics: dict[str, float], plac
     and manifest disagree is a damaged one.
 
     Raises:
-        BundleError: The model was trained or indexed anew meanwhile, so that the report is of another one.
+        BundleError: The model was trained or indexed again meanwhile, so that the report is of another one.
     """
     from backend.evaluation.answers import ANSWERS, to_parquet
     from backend.evaluation.report import REPORT

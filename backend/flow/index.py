@@ -88,7 +88,7 @@ def refresh_index(request: RefreshRequest, settings: Settings, progress: Progres
 
 
 def is_answered_with(folder: Path, settings: Settings, *, alias: str) -> bool:
-    """Tell whether a registered model stands at an alias that is an earlier state of this bundle."""
+    """Tell whether a registered model is at an alias that is an earlier state of this bundle."""
     from backend.registry.fetching import fetch_champion
 
     try:

@@ -1,4 +1,4 @@
-"""The door to Spark for indexes: the gallery of a catalogue is embedded by partition, where its pictures lie.
+"""The door to Spark for indexes: the gallery of a catalogue is embedded by partition, where its pictures are.
 
 The network travels to the executors once, as a broadcast. Each writes what is shown of its products, small pictures
 included, beside the bundle, where all machines see it; only ids and embeddings come back to the driver.

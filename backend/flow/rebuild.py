@@ -1,4 +1,4 @@
-"""A model's card replayed: the same catalogue version, configuration and seed, trained, indexed and evaluated anew.
+"""A model's card replayed: the same catalogue version, configuration and seed, trained, indexed and evaluated again.
 
 It takes as many workers and threads as the original did, where that is known: with another number, sums are added up in
 another order, and the last bits of the network are others. What differs is said, and by how much.

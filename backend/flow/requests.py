@@ -35,7 +35,7 @@ class TrainRequest:
         name: Of the new model; empty means one made from the time.
         workers: Processes that train together, each in a Spark task; 1 trains without Spark.
         resume: Whether to go on from the last checkpoint of ``name``; all but ``changes`` is then as it was.
-        changes: Fields of the configuration that a resumed training takes anew: ``epochs`` and ``patience`` may be.
+        changes: Fields of the configuration that a resumed training takes again: ``epochs`` and ``patience`` may be.
         origin: Where the configuration came from, kept in the manifest: ``{"sweep": name, "trial": number}``.
     """
 
@@ -208,7 +208,7 @@ class RollbackRequest:
 
 @dataclass(frozen=True, slots=True)
 class RebuildRequest:
-    """Train and index a model anew as its card says, and compare.
+    """Train and index a model again as its card says, and compare.
 
     Attributes:
         version: Registered version whose card is replayed; 0 means ``model``'s own.

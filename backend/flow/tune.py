@@ -48,7 +48,7 @@ def sweep_folder(settings: Settings, name: str) -> SweepFolder:
     """Return the folder of a sweep that exists.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: There is no such name.
     """
     folder = SweepFolder(settings.sweeps_dir / name)
     if not name or folder.path.parent != settings.sweeps_dir:

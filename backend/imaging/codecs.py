@@ -77,7 +77,7 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
 
 
 class _Avif(AvifImagePlugin.AvifImageFile):
-    """What turns an AVIF is a property of its own; its EXIF block is not read, and never written anew."""
+    """What turns an AVIF is a property of its own; its EXIF block is not read, and never written again."""
 
     turned = 1
 

@@ -18,7 +18,7 @@ _DIGITS = 4  # of a fraction as it is written: a pixel of a picture of 10,000
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a picture as it stands upright: edges as fractions of its width and height, from the upper left corner.
+    """A part of a picture as it is upright: edges as fractions of its width and height, from the upper left corner.
 
     Raises:
         ImageRejected: The edges are not fractions in order; ``code`` is ``bad_region``.
@@ -82,7 +82,7 @@ class Region:
     def check(self, size: tuple[int, int], *, is_turned: bool = False) -> None:
         """Refuse a region that is too small a part of a picture, (W, H), to show anything.
 
-        ``is_turned`` says that the picture lies on its side, so that upright it is (H, W).
+        ``is_turned`` says that the picture is on its side, so that upright it is (H, W).
 
         Raises:
             ImageRejected: It is; ``code`` is ``too_small``.

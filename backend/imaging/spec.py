@@ -18,7 +18,7 @@ class PixelSpec:
 
     ``background`` is ``dark`` for a light garment on black (Fashion-MNIST), ``light`` for a shop's white, and ``any``
     where pictures are left as they are. It matters to a network in grey only: pictures without colours, however they
-    are stored, are inverted where they lie on the other ground; a photo in colour never is.
+    are stored, are inverted where they are on the other ground; a photo in colour never is.
     """
 
     height: int

@@ -174,7 +174,7 @@ def _averaged_square(image: Image.Image, by: tuple[int, int]) -> Image.Image:
 
 
 def on_other_ground(pixels: NDArray[np.uint8], spec: PixelSpec) -> NDArray[np.bool_]:
-    """Tell of N pictures, (N, H, W, C), whether their border says that they lie on the other ground than the gallery.
+    """Tell of N pictures, (N, H, W, C), whether their border says that they are on the other ground than the gallery.
 
     That is asked of a grey gallery only: a negative in colour shows what no product looks like.
     """

@@ -16,7 +16,7 @@ class Clock:
 
     Attributes:
         now: Seconds since the epoch, UTC; what people read.
-        tick: Seconds since the machine started, the same for all its processes. It stands still while the machine
+        tick: Seconds since the machine started, the same for all its processes. It is still while the machine
             sleeps and ignores corrections of the wall clock, so that neither makes a healthy job look silent.
     """
 

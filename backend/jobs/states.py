@@ -11,7 +11,7 @@ from backend.errors import IllegalTransition
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "QUEUED"  # recorded; its process has not reported yet
     RUNNING = "RUNNING"

@@ -31,7 +31,7 @@ UNREGISTERED, UNCLOSED, UNCOMMITTED = (
 def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False) -> dict[str, Any]:
     """Remove all that ended processes left, wherever it is; ``found`` says what it was, counted, with its bytes.
 
-    With ``cache``, what is kept for later trainings goes, too: those make it anew.
+    With ``cache``, what is kept for later trainings goes, too: those make it again.
 
     Processes that an ended job left running are ended, and the job is said to be lost.
 

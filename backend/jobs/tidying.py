@@ -44,7 +44,7 @@ JOBS = "jobs whose process has ended"
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing that an ended process left: what it is, and where it lies."""
+    """One thing that an ended process left: what it is, and where it is."""
 
     what: str
     path: Path | None = None

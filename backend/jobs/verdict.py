@@ -34,7 +34,7 @@ def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patien
     """Judge an unfinished job; None means that it may go on.
 
     Args:
-        job: The job as it stands in the store.
+        job: The job as it is in the store.
         is_alive: Whether its worker process exists.
         now: Seconds since the epoch.
         tick: Seconds since the machine started; see :class:`backend.jobs.clock.Clock`.

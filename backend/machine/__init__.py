@@ -1,1 +1,1 @@
-"""What stands on one machine: set-up, checks, servers, and what ended processes left behind."""
+"""What is on one machine: set-up, checks, servers, and what ended processes left behind."""

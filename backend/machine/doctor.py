@@ -1,4 +1,4 @@
-"""Is this machine ready? One check each for what Twinset stands on, every failure with its remedy."""
+"""Is this machine ready? One check for each thing that Twinset needs, every failure with its remedy."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class _Row:
 def family(job_id: str, pid: int | None) -> Sequence[psutil.Process]:
     """List the living processes of a job: the marked ones, the worker's process group, and all their descendants.
 
-    The group counts only while the worker leads it: after its death the number may belong to somebody else.
+    The group counts only while the worker leads it: after its death the number may belong to someone else.
     A descendant that carries another job's mark is that job's.
     """
     leads = is_worker(pid, job_id)

@@ -1,4 +1,4 @@
-"""A map beside the gallery as it is now: products that are gone leave it, new ones are placed, nothing is drawn anew."""
+"""A map beside the gallery as it is now: products that are gone leave it, new ones are placed, nothing is redrawn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """Where N gallery products stand, in the order of the gallery.
+    """Where N gallery products are, in the order of the gallery.
 
     Attributes:
         positions: float32 (N, 2) or (N, 3).
@@ -44,7 +44,7 @@ def arrange_gallery(
         vectors: Their embeddings, by the network that the map is of; float32 (N, D).
 
     Raises:
-        ProjectionError: None of the gallery's products stand on the map.
+        ProjectionError: None of the gallery's products are on the map.
     """
     on_map = gallery_map.positions[dimensions]
     places = np.searchsorted(gallery_map.ids, ids).clip(max=len(gallery_map.ids) - 1)

@@ -51,7 +51,7 @@ class _Subject:
 
 
 def build_map(folder: Path, maps: Path, options: ProjectionOptions, *, threads: int = 0, progress: Progress) -> Built:
-    """Draw the map of a bundle's gallery, unless the very same lies there already.
+    """Draw the map of a bundle's gallery, unless the very same is there already.
 
     Args:
         folder: The bundle.
@@ -150,7 +150,7 @@ def _as_map(
 
 
 def _check_still_there(folder: Path, key: str, options: ProjectionOptions) -> None:
-    """A model may have been deleted, or indexed anew, while its map was drawn."""
+    """A model may have been deleted, or indexed again, while its map was drawn."""
     again = "Draw the map again."
     try:
         now = bundle.read_manifest(folder)

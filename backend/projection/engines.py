@@ -24,7 +24,7 @@ class Subject:
         graph: Their neighbours, ``options.neighbours - 1`` or more of each.
         options: How to draw.
         starts: Where the products start, by dimension; float32 (N, 2) or (N, 3), ten wide. They are the principal
-            components, for both engines, so that both maps lie the same way round.
+            components, for both engines, so that both maps are the same way round.
     """
 
     vectors: NDArray[np.float32]

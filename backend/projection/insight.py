@@ -21,7 +21,7 @@ _SCALE = 1.4826  # makes the median absolute deviation a standard deviation, for
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A product that lies far from the centre of its label; ``strength`` is how many usual spreads farther than usual."""
+    """A product that is far from the centre of its label; ``strength`` is how many usual spreads farther than usual."""
 
     position: int
     distance: float
@@ -30,7 +30,7 @@ class Outlier:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How labels stand to each other.
+    """How labels relate to each other.
 
     Attributes:
         labels: L labels, ascending.
@@ -50,8 +50,8 @@ class Hubs:
     """How often products are recommended to the others.
 
     Attributes:
-        occurrences: In how many lists of the k nearest each product stands; int64 (N,).
-        k: Length of the lists; on average every product stands in k of them.
+        occurrences: In how many lists of the k nearest each product is; int64 (N,).
+        k: Length of the lists; on average every product is in k of them.
         never: Products that stand in none.
         skewness: 0 where all are recommended alike; from about 1.5 on few products crowd out the others.
     """
@@ -71,7 +71,7 @@ class Hubs:
 
 
 def outliers(vectors: NDArray[np.float32], labels: NDArray[np.object_], count: int = 48) -> list[Outlier]:
-    """Return the products that lie unusually far from the centre of their label, farthest first.
+    """Return the products that are unusually far from the centre of their label, farthest first.
 
     Distances are measured against what is usual for the label: median and median absolute deviation.
     """
@@ -114,7 +114,7 @@ def overlap(
 
 
 def hubs(graph: NeighbourGraph, k: int = HUB_NEIGHBOURS) -> Hubs:
-    """Count in how many lists of the k nearest every product stands.
+    """Count in how many lists of the k nearest every product is.
 
     Source: Radovanović, Nanopoulos, Ivanović, "Hubs in Space", Journal of Machine Learning Research 11, 2010.
     """

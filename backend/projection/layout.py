@@ -51,7 +51,7 @@ class Edges:
 def arrange(
     start: NDArray[np.float32], edges: Edges, curve: Curve, *, epochs: int, seed: int, progress: Progress
 ) -> NDArray[np.float32]:
-    """Move points from where they start until near ones stand together; float32 (N, 2) or (N, 3).
+    """Move points from where they start until near ones are together; float32 (N, 2) or (N, 3).
 
     Args:
         start: Where they start, float32 (N, 2) or (N, 3), about ten wide.

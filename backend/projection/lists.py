@@ -37,7 +37,7 @@ class ListedProduct:
 
 @dataclass(frozen=True, slots=True)
 class SavedList:
-    """Products that somebody chose.
+    """Products that someone chose.
 
     Attributes:
         name: Letters, digits, blanks, hyphens and underscores.
@@ -92,7 +92,7 @@ def load_list(folder: Path, name: str) -> SavedList:
     """Read a list.
 
     Raises:
-        ProjectionError: There is none of that name, or the file is something else.
+        ProjectionError: There is no such name, or the file is something else.
     """
     path = folder / f"{name}.json"
     if not _NAME.fullmatch(name) or not path.is_file():

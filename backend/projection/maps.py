@@ -3,7 +3,7 @@
     map.json   how it was drawn, of which model, index and catalogue version, and what it is worth
     map.npz    product ids, positions in two and three dimensions, and the neighbour graph; no pickle
 
-They lie beside the bundles, not in them: a bundle is hashed as a whole, and a map can be drawn again.
+They are beside the bundles, not in them: a bundle is hashed as a whole, and a map can be drawn again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class MapInfo:
         key: Name of its folder.
         index_hash: SHA-256 of the embeddings that it shows.
         curve: a and b of the attraction.
-        graph_k: Neighbours in the graph that lies beside it.
+        graph_k: Neighbours in the graph that is beside it.
         worth: By dimension, ``2`` and ``3``.
         asked_at: ISO time of when it was asked for again, once it had been drawn; empty where it was not.
     """

@@ -34,7 +34,7 @@ def place(
     neighbours: int,
     seed: int = 7,
 ) -> NDArray[np.float32]:
-    """Return where one new product stands; float32 (2,) or (3,).
+    """Return where one new product is; float32 (2,) or (3,).
 
     Args:
         near: Its nearest products, nearest first, by place on the map; (k,), k at least 1.
@@ -42,7 +42,7 @@ def place(
         positions: The map; (N, 2) or (N, 3).
         curve: a and b of the map.
         neighbours: Neighbours that the map was drawn with; more than these do not count.
-        seed: Of what is drawn to push away; the same product comes to stand at the same place.
+        seed: Of what is drawn to push away; the same product always gets the same place.
 
     Raises:
         ProjectionError: There is no neighbour, or a distance is not finite.

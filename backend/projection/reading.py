@@ -90,7 +90,7 @@ class Reading:
         return self.drawn.graph
 
     def position_of(self, product_id: str) -> int:
-        """Return where a product stands in the gallery; ProjectionError where it does not."""
+        """Return where a product is in the gallery; ProjectionError where it is not there."""
         at = int(np.searchsorted(self.ids, product_id))
         if at == len(self.ids) or self.ids[at] != product_id:
             raise ProjectionError(
@@ -104,7 +104,7 @@ class Reading:
         return str(self.labels[self.position_of(product_id)])
 
     def arranged(self, dimensions: int) -> Arranged:
-        """Return where every gallery product stands; new ones are placed."""
+        """Return where every gallery product is; new ones are placed."""
         return arrange_gallery(self.drawn, dimensions, self.ids, self.vectors)
 
     def neighbours_of(self, product_id: str, k: int, dimensions: int = 2) -> tuple[list[tuple[int, float]], list[int]]:

@@ -71,7 +71,7 @@ def worth_of(
 
     Args:
         vectors: L2-normalised embeddings, float32 (N, D).
-        positions: Where they stand on the map; (N, 2) or (N, 3).
+        positions: Where they are on the map; (N, 2) or (N, 3).
         labels: Their labels, of which an empty one is none; (N,).
         neighbours: The model's nearest other products of each; (N, k).
         seed: Of the draw.
@@ -142,7 +142,7 @@ def trustworthiness(
 
 
 def _vote(labels: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return the most frequent label of every row; of equally frequent ones, the one that stands nearer."""
+    """Return the most frequent label of every row; of equally frequent ones, the one that is nearer."""
     names, codes = np.unique(labels, return_inverse=True)
     codes = codes.reshape(labels.shape)
     votes = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)

@@ -38,9 +38,9 @@ class ModelVersion:
 
 
 def fetch_champion(settings: Settings, alias: str = CHAMPION) -> tuple[ModelVersion, Path]:
-    """Return the version that the alias stands at, and the folder of its bundle, verified.
+    """Return the version that the alias is at, and the folder of its bundle, verified.
 
-    Artifacts on this machine are used where they lie; remote ones are downloaded below the home folder once.
+    Artifacts on this machine are used where they are; remote ones are downloaded below the home folder once.
 
     Raises:
         RegistryError: Nothing is registered under that alias, or the store cannot be reached.
@@ -80,7 +80,7 @@ def fetch_version(settings: Settings, number: int) -> Path:
 
 
 def sign_version(settings: Settings, number: int) -> ModelVersion:
-    """Take a version for ours that another key signed, or none, because somebody who knows it says so.
+    """Take a version for ours that another key signed, or none, because someone who knows it says so.
 
     Raises:
         RegistryError: There is no such version, or the store cannot be reached.
@@ -113,11 +113,11 @@ def _verified(version: Any, uri: str, settings: Settings, alias: str) -> tuple[M
 def version_at(client: MlflowClient, settings: Settings, alias: str) -> Any:
     """Return what the registry says of the version at an alias.
 
-    Where somebody else moved the alias to a version that is not ours, it is the one that stood there before.
+    Where someone else moved the alias to a version that is not ours, it is the one that stood there before.
 
     Raises:
-        RegistryError: Nothing stands there.
-        NotOurs: What stands there is not ours, and so is whatever stood there before.
+        RegistryError: Nothing is there.
+        NotOurs: What is there is not ours, and so is whatever stood there before.
     """
     from mlflow.exceptions import MlflowException
 
@@ -141,7 +141,7 @@ def version_numbered(client: MlflowClient, settings: Settings, number: int) -> A
     """Return what the registry says of a version.
 
     Raises:
-        RegistryError: There is none of that number.
+        RegistryError: There is no such number.
     """
     from mlflow.exceptions import MlflowException
 
@@ -156,7 +156,7 @@ def version_numbered(client: MlflowClient, settings: Settings, number: int) -> A
 
 
 def no_model(settings: Settings, alias: str) -> RegistryError:
-    """The error for an alias that stands nowhere."""
+    """The error for an alias that is nowhere."""
     return RegistryError(
         f"No version of {settings.model_name} has the alias {alias} yet.",
         next_step="Deploy a model: `python -m backend deploy`, or the page Deploy.",

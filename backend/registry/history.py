@@ -1,6 +1,6 @@
 """Tags of the registry that are ours: each version's card and gate, and every move of an alias; and the ledger of all.
 
-They lie in MLflow, so that every Twinset that uses the registry sees them.
+They are in MLflow, so that every Twinset that uses the registry sees them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def synchronise(client: MlflowClient, settings: Settings) -> Ledger:
 
 
 def standing(client: MlflowClient, settings: Settings) -> dict[str, int]:
-    """Return which version of ours stands at each alias: MLflow's, or else the last that Twinset moved it to."""
+    """Return which version of ours is at each alias: MLflow's, or else the last that Twinset moved it to."""
     found = client.search_model_versions(f"name = '{settings.model_name}'", max_results=_MOST)
     ours = {number for number, why in _refusals(settings, found).items() if not why}
     return _standing(client.get_registered_model(settings.model_name), ours)

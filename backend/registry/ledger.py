@@ -1,6 +1,6 @@
 """What the registry holds, as a file in the home: screens read it, and need no MLflow for that.
 
-MLflow has the truth; whoever changes something there through Twinset writes this file anew. It can be deleted.
+MLflow has the truth; whoever changes something there through Twinset writes this file again. It can be deleted.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Event:
     Attributes:
         at: ISO time.
         action: Whether it moved on, or back.
-        alias, version: What stands where since.
-        before: Version at which it stood; None where it stood nowhere.
-        reason: Why the gate was overruled; empty where it was not.
+        alias, version: The alias, and the version it has pointed to since.
+        before: The version it pointed to before; None for none.
+        reason: Why the gate was overridden; empty if it was not.
     """
 
     at: str
@@ -94,7 +94,7 @@ class Ledger:
     events: tuple[Event, ...] = ()
 
     def at(self, alias: str) -> RegisteredVersion | None:
-        """Return the version that an alias stands at."""
+        """Return the version that an alias is at."""
         return next((one for one in self.versions if alias in one.aliases), None)
 
     def replaced_by(self, catalogue: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a logged model lies, and where in it the bundle is; nothing of it is run."""
+"""Where a logged model is, and where in it the bundle is; nothing of it is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow runs to make the model ("models from code"); a copy of this file lies in every registered version."""
+"""What MLflow runs to make the model ("models from code"); a copy of this file is in every registered version."""
 
 from __future__ import annotations
 

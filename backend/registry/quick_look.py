@@ -1,4 +1,4 @@
-"""What stands at an alias, asked of the home's own MLflow database without MLflow, whose import and opening take seconds.
+"""What is at an alias, asked of the home's own MLflow database without MLflow, whose import and opening take seconds.
 
 Only read, and only in the store that Twinset keeps below its home. Where the database is not as it is known here, nothing is
 said, and MLflow is asked.
@@ -28,7 +28,7 @@ _BUSY_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AliasedVersion:
-    """A version as the registry knows it; ``uri`` is where its files lie."""
+    """A version as the registry knows it; ``uri`` is where its files are."""
 
     name: str
     version: int
@@ -38,7 +38,7 @@ class AliasedVersion:
 
 
 def look(settings: Settings, alias: str) -> AliasedVersion | None:
-    """Return what stands at an alias; None where only MLflow can tell, or can say what is wrong."""
+    """Return what is at an alias; None where only MLflow can tell, or can say what is wrong."""
     database = settings.home / "mlflow.db"
     if settings.tracking_uri or not database.is_file():
         return None

@@ -1,6 +1,6 @@
 """A home folder can be copied or moved; MLflow's own database, which notes absolute paths, is brought along here.
 
-Only the store that Twinset keeps below its home is touched, and in it only what lies below the artifact folder that the
+Only the store that Twinset keeps below its home is touched, and in it only what is below the artifact folder that the
 home had before, which is noted in a file: whoever reaches MLflow can write into its database, and not into the home.
 """
 
@@ -66,7 +66,7 @@ def _noted(path: Path) -> str:
 def _of_earlier_version(connection: sqlite3.Connection, here: str) -> str:
     """Return the artifact folder of a home without the file.
 
-    It is that of the experiment that MLflow makes with the database, or, if that lies in a working directory, of the first
+    It is that of the experiment that MLflow makes with the database, or, if that is in a working directory, of the first
     that an earlier Twinset made: locations of experiments, other than their tags, cannot be changed through MLflow.
     """
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiment_tags'").fetchone():

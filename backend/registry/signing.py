@@ -1,11 +1,11 @@
 """A registered version is ours by its signature: an HMAC over its name, its number and the hash of its manifest.
 
-Whoever reaches MLflow can register a version and move an alias to it; without the key, which lies in the home and not in
+Whoever reaches MLflow can register a version and move an alias to it; without the key, which is in the home and not in
 MLflow, nobody can make one that is served. Machines that share a registry share the key: by the setting ``registry_key``,
 or by a copy of the file.
 
 A home of an earlier version has no key yet. The first that needs one signs the versions that our own processes put there:
-those with the manifest of a model of this home, and those whose files lie where MLflow's server lets nobody write.
+those with the manifest of a model of this home, and those whose files are where MLflow's server lets nobody write.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _manifests_of(models: Path) -> set[str]:
 
 
 def _is_logged_here(settings: Settings, uri: str, sha256: str) -> bool:
-    """Tell whether a version's files lie where one of our processes logged them, and are what was registered."""
+    """Tell whether a version's files are where one of our processes logged them, and are what was registered."""
     folder, root = local_path(uri), local_path(settings.effective_artifact_uri)
     if folder is None or root is None or not _LOGGED.fullmatch(folder.parent.name):
         return False

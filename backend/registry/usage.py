@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def versions_in_use(settings: Settings, catalogue: str) -> dict[int, list[str]]:
     """Return the versions of a catalogue that bundles, indexes, registered models, sweeps and unfinished trainings name.
 
-    Beside each version stands who names it.
+    Beside each version is who names it.
 
     Raises:
         ConfigurationError: A sweep cannot be read, which may name one.

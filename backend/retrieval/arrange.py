@@ -42,7 +42,7 @@ class Shown:
 
 
 def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArray[np.float32]:
-    """Return the direction in which several embeddings (P, D) lie together, as a unit vector (D,).
+    """Return the mean direction of several embeddings (P, D), as a unit vector (D,).
 
     Args:
         liked: Unit vectors, one or more.
@@ -142,7 +142,7 @@ class Collapser:
     """Brings products that are the same together, the nearest one first.
 
     Args:
-        gallery: Where the products stand.
+        gallery: Where the products are.
         spec: The pixels that two pictures are compared by.
         collapse: What counts as the same.
     """

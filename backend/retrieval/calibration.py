@@ -1,7 +1,7 @@
 """What a cosine similarity is worth: the probability that the nearest product is of the same kind, and from where on
 an answer may be called a match.
 
-:mod:`backend.evaluation.calibrate` fits it on validation products; it lies in the bundle as ``calibration.json``.
+:mod:`backend.evaluation.calibrate` fits it on validation products; it is in the bundle as ``calibration.json``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Calibration:
     """Probability by similarity, linear between the knots and constant beyond them, and the threshold.
 
     Below the lowest similarity that a validation product had, nothing is known of a likeness: within as much again as the
-    lowest knot lies above it, the probability falls to that of a product taken at random.
+    lowest knot is above it, the probability falls to that of a product taken at random.
 
     Attributes:
         similarities: Where the knots are; ascending, one or more.
@@ -122,7 +122,7 @@ class Calibration:
     def matches(self, similarities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Return which similarities may be called a match; any shape.
 
-        A threshold of an earlier version may lie where a wrong answer is the likelier one; a match never does.
+        A threshold of an earlier version may be where a wrong answer is the likelier one; a match never does.
         """
         if self.threshold is None:
             return np.zeros(similarities.shape, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Principal directions: along which few, orthogonal to each other, most of what is known about rows of numbers lies."""
+"""Principal directions: the few orthogonal ones along which rows of numbers vary most."""
 
 from __future__ import annotations
 

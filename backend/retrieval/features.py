@@ -57,7 +57,7 @@ def features_of(  # noqa: PLR0913 - what is read, by what, and where to; all els
         snapshot: The catalogue version.
         split: Which split of it.
         network: Gives float32 (N, F) of uint8 (N, H, W, C).
-        path: File for the features, written anew.
+        path: File for the features; overwritten.
         progress: Hears pictures; may cancel.
         cache: See :func:`feature_cache`; None: all are computed.
         shard: Only this rank's part of the split; None: all of it.

@@ -57,7 +57,7 @@ class Behind:
     Attributes:
         catalogue: Name of the catalogue.
         version: Version that is searched.
-        newest: Version that the catalogue stands at.
+        newest: Version that the catalogue is at.
         products: Products that differ; None where that cannot be told any more.
     """
 
@@ -102,7 +102,7 @@ def behind(catalogues_dir: Path, ref: CatalogueRef, *, splits: Sequence[str] = G
     """Tell how far an index is behind the newest version of its catalogue; None where there is no such catalogue here.
 
     Args:
-        catalogues_dir: Where the catalogues lie.
+        catalogues_dir: Where the catalogues are.
         ref: The version that the index was made from.
         splits: The splits that it holds.
     """
@@ -129,7 +129,7 @@ def gallery_changes(
     """Tell what a gallery lacks, from one version to a newer one, whatever happened in between.
 
     Args:
-        catalogues_dir: Where the catalogues lie.
+        catalogues_dir: Where the catalogues are.
         ref: The version that the gallery was made from.
         to_version: The newer one, or the same.
         splits: The splits that it holds; of those that it does not, every product is lacking.

@@ -1,4 +1,4 @@
-"""Bring an index up to date with its catalogue, without training anew and without embedding what stayed as it was.
+"""Bring an index up to date with its catalogue, without training again and without embedding what stayed as it was.
 
 What changed since the index's version is read from the Change Data Feed: new and changed pictures are embedded,
 changed details are replaced, and what is gone is left out. The result is what a build at the newer version would be.
@@ -80,7 +80,7 @@ def refresh_gallery(
     """Bring the index of a bundle to the version of a snapshot; the bundle changes at the very end, in one step.
 
     Splits that an earlier version of Twinset left out are taken in, and where it turned pictures into other pixels than they
-    are turned into now, all are embedded anew: vectors of both cannot be compared.
+    are turned into now, all are embedded again: vectors of both cannot be compared.
 
     Args:
         snapshot: The index's catalogue, at the version to reach.
@@ -232,7 +232,7 @@ def _merge(folder: Path, place: Path, fresh: _Fresh, changes: GalleryChanges, pr
 
 
 def _places(held: pa.Array, ids: pa.Array, is_embedded: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
-    """Return where the vector of each fresh row lies: in the old matrix, or behind it among the new ones."""
+    """Return where the vector of each fresh row is: in the old matrix, or behind it among the new ones."""
     places = np.asarray(pc.fill_null(pc.index_in(ids, value_set=held), -1), dtype=np.int64)
     places[is_embedded] = size + np.arange(np.count_nonzero(is_embedded))
     return places

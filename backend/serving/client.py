@@ -124,7 +124,7 @@ class EndpointClient:
         return self._ask(VERSION.method, VERSION.path)
 
     def reload(self) -> dict[str, Any]:
-        """Have the endpoint take up what the alias stands at now, and return its version; the old one serves on failure.
+        """Have the endpoint take up what the alias is at now, and return its version; the old one serves on failure.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.

@@ -236,7 +236,7 @@ class _Gateway:
         return _Answer(body)
 
     async def reload(self, _request: Request) -> Response:
-        """Take up what the alias stands at now."""
+        """Take up what the alias is at now."""
         try:
             async with self._reloading:  # one thread waits for it, however many ask
                 served = await anyio.to_thread.run_sync(self._showcase.reload)

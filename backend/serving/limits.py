@@ -45,7 +45,7 @@ class Limits:
 
 
 class TooFast(EndpointRejected):
-    """Somebody asks more often than they may; ``retry_after_s`` says when the next question is answered."""
+    """The rate limit is exceeded; ``retry_after_s`` says when the next question is answered."""
 
     def __init__(
         self,

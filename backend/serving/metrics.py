@@ -71,7 +71,7 @@ class Metrics:
         self._recent: dict[str, deque[float]] = {}
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request; ``route`` is one of a fixed few, never a path somebody made up."""
+        """Count one answered request; ``route`` is one of a fixed few, never a path someone made up."""
         requests, taken, errors = self._counted(route, method, status)
         requests.inc()
         taken.observe(seconds)

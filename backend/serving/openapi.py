@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document of the endpoint, made from the tables of :mod:`backend.serving.wire`.
 
-It is served at ``/openapi.json`` and kept in ``docs/reference/openapi.json``, which this writes anew::
+It is served at ``/openapi.json`` and kept in ``docs/reference/openapi.json``, which this regenerates::
 
     python -m backend.serving.openapi
 """

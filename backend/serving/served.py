@@ -30,7 +30,7 @@ class Served:
 
 
 def load_champion(settings: Settings) -> Served:
-    """Load what the alias stands at, ready to answer: verified, and warmed up with a picture.
+    """Load what the alias is at, ready to answer: verified, and warmed up with a picture.
 
     Raises:
         RegistryError: Nothing is registered yet, or the store cannot be reached.

@@ -120,7 +120,7 @@ class Server(uvicorn.Server):
 
 
 def _check_tokens(settings: Settings) -> None:
-    """On loopback the local app gets its token; elsewhere somebody must have made one on purpose."""
+    """On loopback the local app gets its token; elsewhere someone must have made one on purpose."""
     own = settings.endpoint_token.reveal()
     if own and len(own) < _SHORTEST_TOKEN:
         raise SettingsError(

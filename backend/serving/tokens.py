@@ -213,7 +213,7 @@ def token_store(settings: Settings) -> TokenStore:
 def ensure_app_token(settings: Settings) -> SecretStr:
     """Return the token of the local app, made on first use; the setting ``endpoint_token`` wins.
 
-    The app needs the token itself, so that it lies in the home folder in a file that only the owner can read. Should
+    The app needs the token itself, so that it is in the home folder in a file that only the owner can read. Should
     the endpoint not know it, or the file be gone, a new one is made.
     """
     if settings.endpoint_token:

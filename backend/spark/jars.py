@@ -69,7 +69,7 @@ def require_jars(settings: Settings) -> list[Path]:
 def resolve_jars(settings: Settings) -> list[Path]:
     """Fetch the Delta JARs through Spark's own resolver and keep them in ``settings.jars_dir``.
 
-    Instant where they are already there. The resolver's own cache lies below ``settings.cache_dir`` too.
+    Instant where they are already there. The resolver's own cache is below ``settings.cache_dir`` too.
 
     Raises:
         EnvironmentUnready: Java is missing, or the JARs cannot be fetched.

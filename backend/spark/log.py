@@ -24,7 +24,7 @@ logger.shell.level = error
 
 @contextmanager
 def without_chatter() -> Iterator[None]:
-    """Keep py4j's notes out of the log: a connection that ended, and is made anew, is a traceback there."""
+    """Keep py4j's notes out of the log: a connection that ended, and is recreated, is a traceback there."""
     root = logging.getLogger()
     root.addFilter(_is_no_chatter)  # py4j logs some of it as nobody
     logging.getLogger("py4j").setLevel(logging.WARNING)  # also afterwards: it goes on until the process ends

@@ -46,7 +46,7 @@ class Cards:
 
     @property
     def sentence(self) -> str:
-        """Say that cards lie idle, and why; empty where none does."""
+        """Say that cards are idle, and why; empty where none does."""
         if not self.missing:
             return ""
         there = "There is a graphics card" if self.present == 1 else f"There are {self.present} graphics cards"

@@ -2,7 +2,7 @@
 
 A loss of labels teaches a network to forget what does not tell the known labels apart, and products of a label that it
 was not trained on fall together with others. Early features are not forgotten. They are averaged over a grid, projected
-on the directions in which the train products vary most, and stand beside the learnt part in every embedding; the cosine
+on the directions in which the train products vary most, and are beside the learnt part in every embedding; the cosine
 of two embeddings is then a weighted mean of two cosines.
 
 Source for early features being general: Yosinski et al., "How transferable are features in deep neural networks?", 2014,

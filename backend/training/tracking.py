@@ -1,4 +1,4 @@
-"""The port to whoever keeps the record of a training run; MLflow stands behind it in ``backend.registry``."""
+"""The port to whoever keeps the record of a training run; MLflow is behind it in ``backend.registry``."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class SweepFolder:
         """Read one trial.
 
         Raises:
-            ConfigurationError: There is none of that number.
+            ConfigurationError: There is no such number.
         """
         path = self.path / _TRIALS / f"{number:04d}.json"
         if not path.is_file():

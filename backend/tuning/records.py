@@ -13,7 +13,7 @@ Phase = Literal["running", "paused", "finished", "cancelled", "failed"]
 
 
 class TrialState(StrEnum):
-    """Where a trial stands."""
+    """State of a trial."""
 
     WAITING = "waiting"  # its values are chosen
     RUNNING = "running"

@@ -37,7 +37,7 @@ def load_space(spaces_dir: Path, name: str) -> Space:
     """Read a saved space.
 
     Raises:
-        ConfigurationError: There is none of that name, or it is damaged.
+        ConfigurationError: There is no such name, or it is damaged.
     """
     path = _path(spaces_dir, name)
     if not path.is_file():

@@ -2,7 +2,7 @@
 
 earlier trials -> Hyperopt goes on from them -> trials write their own records -> this process watches, tells and decides
 
-Everything that matters lies in the folder, so that it can be killed at any moment and run again.
+Everything that matters is in the folder, so that it can be killed at any moment and run again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A Spark session for ``SparkTrials`` whose Python workers live on from trial to trial.
 
 ``SparkTrials`` runs each trial in a function that does not read the row it is given. Spark ends a Python worker that
-leaves input unread, and so every trial would start Python and TensorFlow anew, which takes longer than a short training.
+leaves input unread, and so every trial would start Python and TensorFlow again, which takes longer than a short training.
 Here the row is read before the trial begins; all else is the session's own.
 """
 

@@ -55,7 +55,7 @@ def find_similar(cards: Iterable[Card], *, key: str) -> None:
 
 
 def show_labels(summary: CatalogueSummary, *, is_newest: bool) -> None:
-    """Show how many products each label has, by split, and let the user draw the splits anew."""
+    """Show how many products each label has, by split, and let the user draw the splits again."""
     st.markdown("**Products by label**")  # not in the figure: on a phone its legend needs the room
     figure = charts.class_counts(summary)
     charts.show(figure, key="labels", alt="Products per label, by use")

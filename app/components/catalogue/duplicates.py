@@ -1,4 +1,4 @@
-"""Products that show the same picture or nearly so, and those of them that stand in more than one split."""
+"""Products that show the same picture or nearly so, and those of them that are in more than one split."""
 
 from __future__ import annotations
 

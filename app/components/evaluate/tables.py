@@ -33,7 +33,7 @@ def span(rate: Estimate, *, digits: int = 1) -> str:
 
 
 def show_overview(report: Evaluation) -> None:
-    """Show the model's own figures with their intervals, and below them the table with what stands beside it."""
+    """Show the model's own figures with their intervals, and below them the table with what is beside it."""
     titles, row = words.rate_titles(report.options.k), report.model_row
     with st.container(horizontal=True):
         for name, title in titles.items():

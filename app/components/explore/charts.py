@@ -45,7 +45,7 @@ def drawn_labels(found: Overlap) -> list[int]:
 
 
 def occurrences(found: Hubs) -> go.Figure:
-    """How many products stand in how many lists."""
+    """Number of products by number of lists that contain them."""
     import plotly.graph_objects as go
 
     counts = np.bincount(np.minimum(found.occurrences, _BARS))

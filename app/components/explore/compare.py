@@ -1,4 +1,4 @@
-"""Two models' maps side by side with one selection: where the same products stand for the other."""
+"""Two models' maps side by side with one selection: where the same products are for the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photo on the map: the endpoint finds its neighbours, and it lands among them; nothing is drawn anew."""
+"""A photo on the map: the endpoint finds its neighbours, and it lands among them; nothing is redrawn."""
 
 from __future__ import annotations
 

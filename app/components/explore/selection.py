@@ -52,7 +52,7 @@ def chosen_ids() -> tuple[str, ...]:
 
 
 def positions(found: Drawn) -> list[int]:
-    """Return where the selected products stand in a gallery; those that it does not hold are passed over."""
+    """Return where the selected products are in a gallery; those that it does not hold are passed over."""
     if not explore_state.selection():
         return []
     try:
@@ -132,7 +132,7 @@ def _save(found: Drawn, places: list[int]) -> None:
 
 
 def _ask(found: Drawn, places: list[int]) -> None:
-    """Use the selection as a query: what lies nearest to its mean, and its most typical product on Find similar."""
+    """Use the selection as a query: what is nearest to its mean, and its most typical product on Find similar."""
     asked = st.popover("Use as query", icon=":material/image_search:", key="explore_ask", on_change="rerun")
     if not asked.open:
         return  # what nobody looks at is not searched for

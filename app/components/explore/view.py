@@ -179,7 +179,7 @@ def hand_card(found: Drawn, at: int) -> None:
 
 
 def position_of(found: Drawn, product_id: str) -> list[int]:
-    """Return where a product stands in a gallery, in a list; an empty one where it does not."""
+    """Return where a product is in a gallery, in a list; an empty one where it is not there."""
     at = int(np.searchsorted(found.points.ids, product_id)) if product_id else len(found.points.ids)
     return [at] if at < len(found.points.ids) and found.points.ids[at] == product_id else []
 

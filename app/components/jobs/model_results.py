@@ -97,7 +97,7 @@ def moved(result: dict[str, Any]) -> list[str]:
 
 
 def rebuilt(result: dict[str, Any]) -> list[str]:
-    """Say what came of a model made anew from its card."""
+    """Say what came of a model recreated from its card."""
     gap = result.get("largest_weight_difference")
     other = "a different network" + (f", whose weights differ by {gap:.1g} at most" if gap is not None else "")
     same = "the same network, bit for bit" if result["same_network"] else other

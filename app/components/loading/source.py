@@ -47,7 +47,7 @@ def upload() -> Source | None:
 
 
 def on_server() -> Source | None:
-    """Let the user name a path on the server; returns what lies there."""
+    """Let the user name a path on the server; returns what is there."""
     roots = catalogue.source_roots()
     path = st.text_input(
         "Path on the server",

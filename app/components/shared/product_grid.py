@@ -39,7 +39,7 @@ class Card:
     Attributes:
         image: The encoded picture; None shows a placeholder.
         badges: Short words on the picture, e.g. that the product is withdrawn.
-        group: A heading is put before the first card of each group; cards of a group stand together.
+        group: A heading is put before the first card of each group; cards of a group are together.
         pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
         closeness: How like what was asked about it is, in words; only on the card of a neighbour.
         similarity, distance: The same in figures, where they are wanted.

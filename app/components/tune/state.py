@@ -26,7 +26,7 @@ def pick_trials(sweep: str, numbers: Sequence[int]) -> None:
 def pick_trials_in_chart(sweep: str, chart: str) -> None:
     """Pick the trials whose marks were just chosen in a chart; for callbacks only.
 
-    A chart that is drawn anew, because others pale, tells that nothing is chosen: that is no wish.
+    A chart that is redrawn, because others pale, tells that nothing is chosen: that is no wish.
     """
     points = st.session_state[chart]["selection"]["points"]
     if numbers := sorted({int(point["customdata"][0]) for point in points if point.get("customdata")}):

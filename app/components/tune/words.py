@@ -53,7 +53,7 @@ PHASES: dict[str, tuple[str, str, Any]] = {
 
 
 def phase(found: Sweep) -> str:
-    """Say where a sweep stands; one whose process was killed is interrupted."""
+    """Describe the state of a sweep; one whose process was killed is interrupted."""
     if found.is_running:
         return "pausing" if found.is_pausing else "running"
     if found.job is not None:

@@ -87,7 +87,7 @@ def commit_note(spark: SparkSession, note: Mapping[str, object]) -> Iterator[Non
 
 @contextmanager
 def unmaterialised(spark: SparkSession) -> Iterator[None]:
-    """Have MERGE read its source where it lies: ours are files that nobody changes, and a copy of them costs."""
+    """Have MERGE read its source where it is: ours are files that nobody changes, and a copy of them costs."""
     with configured(spark, {"spark.databricks.delta.merge.materializeSource": "none"}):
         yield
 

@@ -1,6 +1,6 @@
 """One writer at a time in a catalogue, on the machines that share its folder; readers never wait.
 
-Delta itself refuses commits that contradict each other. Where the log lies on an ordinary file system, though, two
+Delta itself refuses commits that contradict each other. Where the log is on an ordinary file system, though, two
 programs that write the same version within a millisecond can both believe that they did, so whoever commits holds this
 lock.
 """

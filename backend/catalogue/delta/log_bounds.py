@@ -1,4 +1,4 @@
-"""The log of a Delta table that a stranger made: nothing that it names may lie outside of the table's folder.
+"""The log of a Delta table that a stranger made: nothing that it names may be outside of the table's folder.
 
 A log names data files, deletion vectors and parts of checkpoints, by paths that may be absolute, climb out, or be
 addresses; and its own files may be links. All of it is looked at before the library that reads it follows any.

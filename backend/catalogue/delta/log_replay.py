@@ -43,10 +43,10 @@ class DataFile:
     """A Parquet file of a table at some version.
 
     Attributes:
-        path: Where it lies, from the table's folder, with slashes.
+        path: Where it is, from the table's folder, with slashes.
         rows: Its rows that are there; None where its writer did not count them.
         vector: Which deletion vector it has, empty without one: two vectors differ in this.
-        vector_path: File of that vector, empty without one and where it stands in the log itself.
+        vector_path: File of that vector, empty without one and where it is in the log itself.
     """
 
     path: str
@@ -223,7 +223,7 @@ def _data_file(action: Mapping[str, Any]) -> DataFile:
 
 
 def vector_path(vector: Mapping[str, Any]) -> str:
-    """Return the file of a deletion vector, from the table's folder on; empty where it stands in the log itself."""
+    """Return the file of a deletion vector, from the table's folder on; empty where it is in the log itself."""
     kind, where = vector["storageType"], vector["pathOrInlineDv"]
     if kind == "i":  # it stands in the log itself
         return ""

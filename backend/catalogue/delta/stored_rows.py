@@ -1,4 +1,4 @@
-"""Rows of a table's Parquet files by position, reading no more than the row groups they lie in.
+"""Rows of a table's Parquet files by position, reading no more than the row groups they are in.
 
 A file may have a deletion vector: a mask of the rows that are still there. A position counts the rows that are there,
 through the files in the order of their names.

@@ -68,7 +68,7 @@ def commit_load(
         folder: The catalogue's folder.
         load: What was checked.
         gone: What becomes of products that the source does not name.
-        is_reviewed: Somebody decided on the counts of the check: a catalogue that moved since is not touched.
+        is_reviewed: Someone decided on the counts of the check: a catalogue that moved since is not touched.
 
     Raises:
         CatalogueBusy: The catalogue moved under a reviewed load, too often, or so that the load lacks pictures.

@@ -76,7 +76,7 @@ def ingest(
         StorageFull: No space is left.
         Cancelled: The user asked to stop.
 
-    After every error the catalogue stands at the version it had before.
+    After every error the catalogue is at the version it had before.
     """
     started = time.monotonic()
     folder = delta_log.catalogue_folder(settings.catalogues_dir, catalogue)

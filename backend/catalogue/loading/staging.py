@@ -40,7 +40,7 @@ class StagedLoad:
     """A checked source.
 
     Attributes:
-        folder: Where it lies.
+        folder: Where it is.
         rows: Every row of the source, :data:`entries.CHECKED_ENTRY_SCHEMA` and the facts of its picture.
         meta: Catalogue, source, base version, split plan and time, as JSON values.
     """
@@ -93,7 +93,7 @@ def staged(settings: Settings, name: str) -> Iterator[StagedLoad]:
     """Open a saved load for its commit.
 
     Raises:
-        CatalogueNotFound: There is none of that name: committed, discarded, or older than a day.
+        CatalogueNotFound: There is no such name: committed, discarded, or older than a day.
     """
     folder = settings.staging_dir / name
     if not name.isalnum() or not (folder / META).is_file():

@@ -38,7 +38,7 @@ _STARS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A group of the same picture that stands in more than one of train, validation and test.
+    """A group of the same picture that is in more than one of train, validation and test.
 
     Attributes:
         product_ids: All products of the group, ordered.
@@ -94,7 +94,7 @@ def near_groups(ids: Sequence[str], phashes: Sequence[str], max_distance: int) -
 
 
 def find_leaks(groups: Iterable[Group], split_of: Mapping[str, str], *, kind: LeakKind = "exact") -> list[Leak]:
-    """Return the groups that stand in more than one of train, validation and test."""
+    """Return the groups that are in more than one of train, validation and test."""
     leaks = []
     for group in groups:
         found = {split_of[name] for name in group}

@@ -178,7 +178,7 @@ class QualityTable:
     def matching(
         self, ranges: Mapping[Measure, tuple[float, float]] | None = None, flags: Collection[Flag] = ()
     ) -> NDArray[np.bool_]:
-        """Tell which products lie in every one of the ranges and have one of the flags, if any are given; shape (N,).
+        """Tell which products are in every one of the ranges and have one of the flags, if any are given; shape (N,).
 
         Both ends of a range belong to it; a product that is not measured is in none.
 

@@ -97,7 +97,7 @@ def _labelled(labels: NDArray[np.uint8], split: str, *, start: int) -> pa.Table:
 
 @lru_cache(maxsize=2)
 def _unpacked(path: Path, _modified_ns: int) -> NDArray[np.uint8]:
-    """Keep the two files' pictures for the next part that this worker process gets; a changed file is read anew."""
+    """Keep the two files' pictures for the next part that this worker process gets; a changed file is read again."""
     return fashion_mnist.read_images(path)
 
 

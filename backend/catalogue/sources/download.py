@@ -59,7 +59,7 @@ def download(
         patience: Timeouts and attempts; those of :class:`Patience` when left out.
 
     Raises:
-        DatasetUnavailable: Nobody answers, the server refuses, or the transfer broke off too often.
+        DatasetUnavailable: The server does not answer or refuses, or the transfer broke off too often.
         DatasetDamaged: The server's file has another checksum.
         StorageFull: No space is left for it.
         SettingsError: The address is neither http nor https.

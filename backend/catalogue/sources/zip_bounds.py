@@ -1,6 +1,6 @@
 """Zips from strangers: opened only when their list is sound, and unpacked in pieces, whatever that list says.
 
-What a zip unpacks to is known from its list alone, since nothing is unpacked beyond it: files that lie in one another
+What a zip unpacks to is known from its list alone, since nothing is unpacked beyond it: files that are in one another
 ("overlapping"), and far more bytes than pictures and tables are ever packed from, are signs of a bomb.
 """
 

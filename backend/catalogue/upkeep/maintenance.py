@@ -1,4 +1,4 @@
-"""Keep a catalogue in order: bring an older version back, write small files together, remove what nobody needs."""
+"""Keep a catalogue in order: restore an older version, compact small files, remove what nobody needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Change the splits of a catalogue, in one commit: draw them anew, or bring duplicates across splits into one."""
+"""Change the splits of a catalogue, in one commit: draw them again, or bring duplicates across splits into one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def redraw_splits(
     spark: SparkSession, settings: Settings, catalogue: str, plan: SplitPlan, *, progress: Progress
 ) -> dict[str, Any]:
-    """Draw all splits of a catalogue anew: stratified, seeded, with whole classes kept out of training if asked.
+    """Draw all splits of a catalogue again: stratified, seeded, with whole classes kept out of training if asked.
 
     Raises:
         CatalogueError: A share is out of range, or an unseen label is none.
@@ -68,7 +68,7 @@ def mend_leaks(
 
 
 def leaks_of(catalogues_dir: Path, catalogue: str, *, near: bool) -> tuple[list[Leak], dict[str, str]]:
-    """Return the pictures that stand in more than one of train, validation and test, and every product's split."""
+    """Return the pictures that are in more than one of train, validation and test, and every product's split."""
     rows = open_snapshot(catalogues_dir, catalogue).columns(["product_id", "split"])
     split_of = dict(zip(rows["product_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
     exact, similar = duplicate_groups(catalogues_dir, catalogue, near=near)

@@ -1,6 +1,6 @@
 """Which files of a catalogue a vacuum may remove: those that no kept version needs; decided without a JVM.
 
-A version is kept while it is the newest, while it was the newest within the last ``keep_days``, and as long as somebody
+A version is kept while it is the newest, while it was the newest within the last ``keep_days``, and as long as someone
 names it. Delta's own vacuum knows no named versions, so the decision is made here, file by file, from the log.
 """
 
@@ -29,7 +29,7 @@ _UNNAMED_STAYS_S = DAY_S
 
 @dataclass(frozen=True, slots=True)
 class Removable:
-    """One file that may go: where it lies from its table's folder, bytes, and when it was written, in ms since 1970."""
+    """One file that may go: where it is from its table's folder, bytes, and when it was written, in ms since 1970."""
 
     path: str
     size: int
@@ -43,7 +43,7 @@ class VacuumPlan:
     Attributes:
         keep_days: Versions that were the newest within so many days stay.
         files: The files that may go, by table.
-        protected: Versions that are named by somebody and can be read: they stay.
+        protected: Versions that are named by someone and can be read: they stay.
         lost: Versions that can be read now and cannot be afterwards.
         oldest_readable: The oldest version that can be read afterwards.
     """

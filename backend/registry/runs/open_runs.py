@@ -111,7 +111,7 @@ def remove_model(client: MlflowClient, model: LoggedModel) -> None:
 
 
 def local_folder(model: LoggedModel) -> Path:
-    """Return the folder of a logged model's files; it is not there where they lie on another machine."""
+    """Return the folder of a logged model's files; it is not there where they are on another machine."""
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     return Path(local_file_uri_to_path(model.artifact_location))

@@ -112,7 +112,7 @@ def ensure_experiment(client: MlflowClient, settings: Settings, name: str) -> st
 
 
 def _decided_by_server(settings: Settings) -> bool:
-    """A tracking server decides itself where artifacts lie, unless we are told."""
+    """A tracking server decides itself where artifacts are, unless we are told."""
     return settings.effective_tracking_uri.startswith(("http://", "https://")) and not settings.artifact_uri
 
 

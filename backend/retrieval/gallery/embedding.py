@@ -33,7 +33,7 @@ class Embedded:
     Attributes:
         ids, labels: Of the readable ones, in the order read.
         vectors: Their embeddings, a matrix a batch.
-        places: Where each row lies among the batches that were kept: (batch, row in it).
+        places: Where each row is among the batches that were kept: (batch, row in it).
     """
 
     ids: list[str] = field(default_factory=list)

@@ -119,7 +119,7 @@ class Gallery:
         return list(self._table.column("product_id").to_pylist())
 
     def position(self, product_id: str) -> int:
-        """Return where a product stands.
+        """Return where a product is.
 
         Raises:
             RetrievalError: It is not in the gallery.

@@ -128,7 +128,7 @@ def write_sorted(spill: Path, places: list[tuple[int, int]], path: Path) -> None
 
     Args:
         spill: Arrow file of record batches of ``SCHEMA``.
-        places: Where each row of the answer lies in the spill: (batch, row in it).
+        places: Where each row of the answer is in the spill: (batch, row in it).
         path: The file to write.
     """
     with pa.memory_map(str(spill)) as source, _writer(path) as writer:

@@ -1,1 +1,1 @@
-"""The kinds of index: what lies nearest to a query, exactly or nearly so."""
+"""The kinds of index: what is nearest to a query, exactly or nearly so."""

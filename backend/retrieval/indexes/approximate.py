@@ -33,11 +33,11 @@ class ApproximateIndex:
     """Compares a query with the embeddings in the cells nearest to it.
 
     Distances are those of the exact kind to the last bit, and equal ones rank by position; now and then a near item is
-    missed, because it lies in a cell that was not looked at.
+    missed, because it is in a cell that was not looked at.
 
     Args:
         vectors: L2-normalised embeddings, float32 (N, D); may be memory-mapped.
-        cells: Where they lie.
+        cells: Where they are.
     """
 
     def __init__(self, vectors: NDArray[np.float32], cells: Cells | None = None) -> None:
@@ -126,7 +126,7 @@ def _enough_probes(vectors: NDArray[np.float32], cells: Cells) -> int:
 def made_up_queries(vectors: NDArray[np.float32], count: int, *, seed: int = 11) -> NDArray[np.float32]:
     """Make up queries (Q, D) that are near items without being items: a little beyond one, away from a neighbour of it.
 
-    Pictures that no network was trained on lie farther out than its gallery, and their neighbours in more cells;
+    Pictures that no network was trained on are farther out than its gallery, and their neighbours in more cells;
     queries half-way between items would be found too easily.
     """
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ class CellLists:
 
     Args:
         vectors: L2-normalised embeddings, float32 (N, D).
-        cells: Where they lie.
+        cells: Where they are.
     """
 
     def __init__(self, vectors: NDArray[np.float32], cells: Cells) -> None:

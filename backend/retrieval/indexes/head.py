@@ -1,8 +1,8 @@
-"""A short cut that misses nothing: of every embedding, its coordinates along the few directions in which most lie.
+"""A short cut that misses nothing: of every embedding, its coordinates along the few directions that carry most of it.
 
 The rest of an embedding is known by its length alone, and that bounds what it can add to a similarity (Cauchy and
 Schwarz). So a quarter of the numbers are read for all items, and all numbers only for those that can be among the
-nearest; trained embeddings lie in so few directions that these are some hundred of 60,000.
+nearest; trained embeddings vary along so few directions that these are a few hundred of 60,000.
 """
 
 from __future__ import annotations
@@ -73,7 +73,11 @@ class Head:
 
 
 def directions_of(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find how embeddings (N, D) lie: their energy along D orthonormal directions, largest first, and those as columns."""
+    """Find the principal directions of embeddings (N, D).
+
+    Returns:
+        Their energy along D orthonormal directions, largest first, and these directions as columns.
+    """
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
     sample = np.asarray(vectors[rows])
     return energy_and_directions((sample.T @ sample).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Which gallery items lie nearest to a query: the port that every kind of index implements.
+"""Which gallery items are nearest to a query: the port that every kind of index implements.
 
 Distance is cosine distance, 1 - cosine similarity, in [0, 2]; smaller is nearer.
 """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def described(
     place: Path, kind: str, splits: Sequence[str], catalogue: bundle.CatalogueRef, *, generation: int = 1
 ) -> bundle.IndexInfo:
-    """Say what an index holds whose gallery lies in ``place``: what is searched, and what of that is scored.
+    """Say what an index holds whose gallery is in ``place``: what is searched, and what of that is scored.
 
     Args:
         place: The folder.
@@ -42,7 +42,7 @@ def described(
 def put_in_place(
     folder: Path, place: Path, info: bundle.IndexInfo, *, moved: int | None = None, progress: Progress
 ) -> bundle.IndexInfo:
-    """Finish an index whose vectors and gallery lie in ``place``, and swap it into the bundle.
+    """Finish an index whose vectors and gallery are in ``place``, and swap it into the bundle.
 
     Args:
         folder: The bundle.

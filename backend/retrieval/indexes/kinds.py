@@ -86,7 +86,7 @@ def open_index(folder: Path, manifest: Manifest) -> Index:
 def write_index(
     place: Path, kind: str, progress: Progress, *, before: Path | None = None, moved: int = 0
 ) -> tuple[str, ...]:
-    """Write what a kind needs beside the vectors that lie in ``place``; returns the names of the files.
+    """Write what a kind needs beside the vectors that are in ``place``; returns the names of the files.
 
     Args:
         place: A folder with ``vectors.npy``.

@@ -40,7 +40,7 @@ _DIMMER = (255 - np.arange(256) * 5 // 16).astype(np.uint8)  # a part dims what 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How an object lies in the picture: size, turn in degrees, mirrored or not, and a shift in object units."""
+    """How an object is in the picture: size, turn in degrees, mirrored or not, and a shift in object units."""
 
     scale: float = 1.0
     degrees: float = 0.0
@@ -103,7 +103,7 @@ def closed(points: Points) -> Points:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A mask of a part and where it lies on the big canvas; the box is aligned to the coarse grid."""
+    """A mask of a part and where it is on the big canvas; the box is aligned to the coarse grid."""
 
     mask: Image.Image
     box: tuple[int, int, int, int]
@@ -125,7 +125,7 @@ class _Piece:
 
 
 class Canvas:
-    """One picture in the making; parts drawn later lie on top of earlier ones."""
+    """One picture in the making; parts drawn later are on top of earlier ones."""
 
     def __init__(self, pose: Pose) -> None:
         self._matrix = pose.matrix()

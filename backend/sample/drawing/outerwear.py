@@ -139,7 +139,7 @@ def _anorak(canvas: Canvas, torso: Torso, look: Look, _rib: Fabric) -> None:
 
 
 def hood(canvas: Canvas, torso: Torso, look: Look) -> None:
-    """Draw a hood that stands up behind the neck, with its lining showing."""
+    """Draw a hood that is up behind the neck, with its lining showing."""
     top, wide = torso.top, torso.neck
     shell = symmetric(
         [

@@ -5,7 +5,7 @@ gathered over ranks, each rank takes its own pictures as anchors: the mean over 
 pairs are shared out. Their margins and temperatures are set for unit vectors.
 
 The proxy term is a softmax over the cosine between an embedding and one learnt direction per class. It tells every
-picture where its class lies, even when the batch holds no hard pair, which is what a short training lacks most.
+picture where its class is, even when the batch holds no hard pair, which is what a short training lacks most.
 
 Sources: Wang et al., "Multi-Similarity Loss with General Pair Weighting", 2019, arXiv:1904.06627; Zhai and Wu,
 "Classification is a Strong Baseline for Deep Metric Learning", 2019, arXiv:1811.12649; Schroff et al., "FaceNet", 2015,

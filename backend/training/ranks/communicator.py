@@ -64,7 +64,7 @@ class Alone:
         return list(tensors)
 
     def broadcast(self, variables: Sequence[Any]) -> None:
-        """There is nobody to tell."""
+        """No-op for a single process."""
 
     def gather_values(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return one row."""

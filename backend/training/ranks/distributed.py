@@ -1,7 +1,7 @@
 """Train on the ranks of Horovod, one Spark task each: the use case behind ``train --workers N``.
 
 The driver checks, launches, follows and writes the bundle; it never holds a picture. Ranks read the catalogue's version
-and write checkpoints by themselves, so that catalogues and models must lie where all machines see them.
+and write checkpoints by themselves, so that catalogues and models must be where all machines see them.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def this_machine(folder: Path, *, threads: int = 0, device: str = "auto") -> Mac
     """Look at the machine this runs on, without starting anything.
 
     Args:
-        folder: Where the pixels will lie; its disk is asked for free space.
+        folder: Where the pixels will be; its disk is asked for free space.
         threads: Cores that the settings allow; 0 means all.
         device: What the settings allow; with ``cpu`` no card counts.
     """

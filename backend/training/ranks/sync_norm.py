@@ -96,7 +96,7 @@ def _single_slopes(dy: Any, x: Any, given: tuple[Any, ...], epsilon: float, tf: 
 def _assembled(dy: Any, x: Any, mean: Any, slope: Any, level: Any, tilt: Any) -> Any:
     """Put a gradient together: a line of single operations, to be compiled into one on processors.
 
-    Each of them would read and write all numbers anew. XLA's sums over pictures are slower than TensorFlow's own, so that
+    Each of them would read and write all numbers again. XLA's sums over pictures are slower than TensorFlow's own, so that
     nothing else is compiled.
     """
     return (dy - level - (x - mean) * tilt) * slope

@@ -42,7 +42,7 @@ class Sizes:
 
     Attributes:
         rows: Rows.
-        packed: Bytes of its columns as they lie in the file.
+        packed: Bytes of its columns as they are in the file.
         unpacked: Bytes of their pages once unpacked.
         text: About how many bytes its texts have once each row has its own.
         longest: No text of a dictionary is longer, summed over the columns.

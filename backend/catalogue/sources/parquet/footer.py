@@ -59,7 +59,7 @@ def plain_footer(file: pa.NativeFile) -> PlainFooter | None:
 
 
 def _unknown_types(footer: bytes) -> Iterator[tuple[str, int, int, int]]:
-    """Yield the columns with a logical type that pyarrow does not know: name, type, and where it stands.
+    """Yield the columns with a logical type that pyarrow does not know: name, type, and where it is.
 
     It is the last field of its column's, so that nothing behind counts from it.
     """

@@ -34,7 +34,7 @@ SEVERAL = "several_pictures"
 
 
 class Place(NamedTuple):
-    """Where the picture lies that a row of a table names, or why it may not be read; all null where it names none.
+    """Where the picture is that a row of a table names, or why it may not be read; all null where it names none.
 
     ``path`` is the way to it from the table's folder on, as an id is made of; ``warning`` is what is to be counted.
     """

@@ -35,7 +35,7 @@ class Tables:
 
     @property
     def usual(self) -> str | None:
-        """What is taken unless somebody says otherwise: the only table at the top, no table, or None: it is asked."""
+        """What is taken unless someone says otherwise: the only table at the top, no table, or None: it is asked."""
         return ONLY_PICTURES if not self.top else self.top[0] if len(self.top) == 1 else None
 
     def choose(self, name: str) -> str:

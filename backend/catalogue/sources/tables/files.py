@@ -161,5 +161,5 @@ def whole(name: str) -> Iterator[None]:
 
 
 def base_of(member: str) -> str:
-    """Return the folder in the zip that a member lies in; empty for the top."""
+    """Return the folder in the zip that a member is in; empty for the top."""
     return member.rpartition("/")[0]

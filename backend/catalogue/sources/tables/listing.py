@@ -125,7 +125,7 @@ class TableSource:
     def sample(self, entries: pa.Table, limit: int) -> list[int]:
         """Choose at most ``limit`` entries over the whole table, by number, that are read quickly.
 
-        In a large Parquet table they are the first ones of its row groups: what stands before a picture is read too.
+        In a large Parquet table they are the first ones of its row groups: what is before a picture is read too.
         """
         even = spread(entries.num_rows, limit)
         cheap = self._table().cheap_positions()

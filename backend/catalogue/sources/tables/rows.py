@@ -93,7 +93,7 @@ class Row(NamedTuple):
     Attributes:
         position: Number of the row, from zero.
         values: Value by column, without encoded pictures: text, numbers, null.
-        locator: Where the row lies, for a picture that is in the table itself.
+        locator: Where the row is, for a picture that is in the table itself.
         problem: Why the row cannot be used, as ``code: sentence``.
     """
 
