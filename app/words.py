@@ -186,6 +186,7 @@ def rate_help(k: int) -> dict[str, str]:
         "precision_at_1": "How often the nearest product has the right label.",
         "precision_at_k": f"The share of the {k} nearest products that have the right label.",
         "hit_rate_at_k": f"How often at least one of the {k} nearest products has the right label.",
-        "r_precision": "The share of right labels among the R nearest products, where R is how many products have that label.",
+        "r_precision": "The share of right labels among the R nearest products, where R is how many products have "
+        "that label.",
         "map_at_r": "As R-precision, but right products count more the higher they rank.",
     }

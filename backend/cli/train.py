@@ -103,7 +103,8 @@ def resumption(options: argparse.Namespace, settings: Settings) -> TrainRequest:
     if differing:
         raise ConfigurationError(
             f"A resumed training keeps its settings, but {', '.join(differing)} would change them.",
-            next_step=f"Remove that (only {' and '.join(RESUMABLE)} can be changed), or start a new training under another name.",
+            next_step=f"Remove that (only {' and '.join(RESUMABLE)} can be changed), or start a new training under "
+            "another name.",
         )
     return TrainRequest(name=found.name, resume=True, changes=changes)
 

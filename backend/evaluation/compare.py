@@ -137,7 +137,8 @@ def _notes(first: Evaluation, second: Evaluation, queries: int) -> list[str]:
     notes = []
     if first.catalogue != second.catalogue:
         notes.append(
-            f"{first.model} searches version {first.catalogue.version} of {first.catalogue.name}, {second.model} version {second.catalogue.version}: part of the difference may come from the products."
+            f"{first.model} searches version {first.catalogue.version} of {first.catalogue.name}, {second.model} "
+            f"version {second.catalogue.version}: part of the difference may come from the products."
         )
     elif first.gallery != second.gallery:
         notes.append(f"The galleries differ: {first.gallery:,} products and {second.gallery:,}.")

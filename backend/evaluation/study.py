@@ -171,7 +171,8 @@ def _left_out(ground: Ground, options: EvaluationOptions, places: Places) -> tup
     if not found.unmeasured:
         return found.ids, ()
     note = (
-        f"{found.unmeasured:,} pictures of {snapshot.name} are not measured, so only exact copies of them are known. Measure them on the Catalogue page, or with `python -m backend catalogue quality {snapshot.name}`, "
+        f"{found.unmeasured:,} pictures of {snapshot.name} are not measured, so only exact copies of them are known. "
+        f"Measure them on the Catalogue page, or with `python -m backend catalogue quality {snapshot.name}`, "
         "and evaluate again."
     )
     return found.ids, (note,)

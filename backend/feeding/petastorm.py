@@ -83,7 +83,8 @@ def _hashes(index: SplitIndex) -> NDArray[np.str_]:
     column = index.source.table(["image_sha256"])["image_sha256"].take(index.stored)
     if column.null_count:
         raise CatalogueError(
-            "Rows of this catalogue were changed or deleted, and it has no hashes of its pictures: Petastorm cannot determine which rows are left.",
+            "Rows of this catalogue were changed or deleted, and it has no hashes of its pictures: Petastorm cannot "
+            "determine which rows are left.",
             next_step="Use the Arrow reader.",
         )
     return np.asarray(column.to_pylist(), dtype=np.str_)

@@ -157,7 +157,8 @@ def _check_rows(index: SplitIndex, ranks: int, needed: Sequence[str]) -> None:
         count = int(np.count_nonzero(index.labels == label))
         if count < ranks:
             raise ConfigurationError(
-                f"Each of the {ranks} workers must have every label, but {label!r} has only {count} {'product' if count == 1 else 'products'} to train on.",
+                f"Each of the {ranks} workers must have every label, but {label!r} has only {count} "
+                f"{'product' if count == 1 else 'products'} to train on.",
                 next_step=f"Use at most {max(count, 1)}, or add products with this label.",
             )
 

@@ -221,7 +221,8 @@ def _check_folder(name: str, folder: Path) -> None:
     wrong = next((letter for letter in text if letter in _NOT_IN_FOLDERS or not (letter.isprintable())), "")
     if wrong:
         raise SettingsError(
-            f"{name} is {text!r}, but {wrong!r} in a folder name has a special meaning for the libraries that store data there.",
+            f"{name} is {text!r}, but {wrong!r} in a folder name has a special meaning for the libraries that store "
+            "data there.",
             next_step=f"Choose a folder without any of {' '.join(_NOT_IN_FOLDERS)}; one that exists can be renamed.",
         )
     if (n_bytes := len(os.fsencode(text))) > MOST_FOLDER_BYTES:

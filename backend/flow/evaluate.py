@@ -125,7 +125,8 @@ def _other(name: str, called: str, manifest: Manifest, ground: Ground, settings:
     other = bundle.verify(folder)
     if other.catalogue != manifest.catalogue:
         raise EvaluationError(
-            f"{name} was trained on {other.catalogue.name} version {other.catalogue.version}, and may have been trained on some of the queries.",
+            f"{name} was trained on {other.catalogue.name} version {other.catalogue.version}, and may have been "
+            "trained on some of the queries.",
             next_step=f"Compare models of {manifest.catalogue.name} version {manifest.catalogue.version}.",
         )
     scored = _scored(folder, other.index) if other.index is not None else None

@@ -95,7 +95,8 @@ def _require_same(ledger: Ledger, catalogue: str) -> None:
     if searched := ledger.replaced_by(catalogue):
         raise PromotionRefused(
             f"This would replace the {searched} catalogue by {catalogue}: every answer would come from {catalogue}.",
-            next_step="If it should, deploy it on the Deploy page, which asks for confirmation, or add `--replace-catalogue`.",
+            next_step="If it should, deploy it on the Deploy page, which asks for confirmation, or add "
+            "`--replace-catalogue`.",
         )
 
 

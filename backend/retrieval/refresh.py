@@ -124,7 +124,8 @@ def _refreshable(manifest: Manifest, snapshot: Snapshot) -> IndexInfo:
         raise RetrievalError(f"{manifest.name} has no index yet.", next_step="Build it: `python -m backend index`.")
     if info.catalogue.name != snapshot.name or info.catalogue.version > snapshot.version:
         raise RetrievalError(
-            f"The index of {manifest.name} was built from {info.catalogue.name} version {info.catalogue.version} and cannot be updated to {snapshot.name} version {snapshot.version}.",
+            f"The index of {manifest.name} was built from {info.catalogue.name} version {info.catalogue.version} and "
+            f"cannot be updated to {snapshot.name} version {snapshot.version}.",
             next_step=_REBUILD,
         )
     return info

@@ -56,7 +56,8 @@ class ScoringClient(EndpointClient):
                 "The connected search service supports neither filters nor Refine, and takes only whole photos.",
                 code="no_filters",
                 status=422,
-                next_step="Remove the filters, clear Refine and use the whole photo, or set TWINSET_ENDPOINT_URL to a Twinset endpoint, not a plain MLflow server.",
+                next_step="Remove the filters, clear Refine and use the whole photo, or set TWINSET_ENDPOINT_URL to "
+                "a Twinset endpoint, not a plain MLflow server.",
             )
         rows = self.invoke([image], k=k, include_images="png" if include_images else "")
         return Answer(

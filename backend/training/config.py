@@ -214,7 +214,8 @@ def _check_network(config: TrainConfig) -> None:
         )
     if min(config.height, config.width) < APPLICATION_MIN_SIDE:
         raise ConfigurationError(
-            f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x {APPLICATION_MIN_SIDE} pixels, but these have {config.width} x {config.height}.",
+            f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x "
+            f"{APPLICATION_MIN_SIDE} pixels, but these have {config.width} x {config.height}.",
             next_step="Set height and width higher; 96 is a good start.",
         )
 

@@ -75,7 +75,8 @@ def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Ma
     classes = tuple(sorted(label for label, count in counts.items() if count >= MIN_EXAMPLES))
     if len(classes) < MIN_CLASSES:
         raise ConfigurationError(
-            f"Training compares products of different labels, but the train split has {len(classes)} with at least {MIN_EXAMPLES} products.",
+            f"Training compares products of different labels, but the train split has {len(classes)} with at least "
+            f"{MIN_EXAMPLES} products.",
             next_step="Choose a catalogue with at least two labels.",
         )
     _check_validation({label for label, count in validation.items() if label and count}, classes)
@@ -110,11 +111,13 @@ def _missing_note(missing: int) -> Iterable[str]:
 def _notes(asked: TrainConfig, fitted: TrainConfig, rare: list[str]) -> Iterable[str]:
     if fitted.classes_per_batch != asked.classes_per_batch:
         yield (
-            f"A batch has {fitted.classes_per_batch} classes instead of {asked.classes_per_batch}: the catalogue has no more."
+            f"A batch has {fitted.classes_per_batch} classes instead of {asked.classes_per_batch}: the catalogue has "
+            "no more."
         )
     if fitted.examples_per_class != asked.examples_per_class:
         yield (
-            f"A batch has {fitted.examples_per_class} products per class instead of {asked.examples_per_class}: no class has more."
+            f"A batch has {fitted.examples_per_class} products per class instead of {asked.examples_per_class}: no "
+            "class has more."
         )
     if rare:
         names = ", ".join(rare[:_NAMED]) + (", …" if len(rare) > _NAMED else "")

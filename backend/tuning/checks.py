@@ -120,7 +120,8 @@ def _check_memory(needs: list[Estimate], machine: Machine, at_a_time: int) -> No
     largest = max((found.memory_bytes for found in needs), default=0) * at_a_time
     if machine.memory_bytes and largest > machine.memory_bytes:
         raise ConfigurationError(
-            f"{at_a_time} trials at a time need up to {largest / _GB:.1f} GB of memory, but this machine has {machine.memory_bytes / _GB:.1f} GB.",
+            f"{at_a_time} trials at a time need up to {largest / _GB:.1f} GB of memory, but this machine has "
+            f"{machine.memory_bytes / _GB:.1f} GB.",
             next_step="Run fewer at a time, or remove large batches, pictures or networks from the space.",
         )
 
@@ -178,5 +179,6 @@ def _notes(plan: SweepPlan, unseen: tuple[str, ...]) -> Iterator[str]:
             yield f"The space has {held} combinations, so {plan.budget.trials} trials will try some of them twice."
     if plan.budget.halving and plan.config.schedule == "one-cycle":
         yield (
-            "Trials are compared after their first epochs, but the schedule keeps the learning rate high until the last: early figures are unreliable."
+            "Trials are compared after their first epochs, but the schedule keeps the learning rate high until the "
+            "last: early figures are unreliable."
         )

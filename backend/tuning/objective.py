@@ -161,7 +161,8 @@ class ObjectiveValidator(Validator):
         wanted = {SEEN, UNSEEN} if labels == "mean" else {labels}
         if not wanted <= scores.keys():
             raise ConfigurationError(
-                f"No validation product of {min(wanted - scores.keys())} labels can be read, but the sweep needs them as queries.",
+                f"No validation product of {min(wanted - scores.keys())} labels can be read, but the sweep needs them "
+                "as queries.",
                 next_step="Load the catalogue again, or tune for seen labels.",
             )
         if labels != "mean":

@@ -105,7 +105,8 @@ def _found(summary: CatalogueSummary, wanted: _Wanted, *, offset: int) -> tuple[
 
 def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
     st.markdown(
-        "Chooses a new use for every labelled product, in the same shares for every label. This creates a new version; what Twinset has already learned does not change."
+        "Chooses a new use for every labelled product, in the same shares for every label. This creates a new "
+        "version; what Twinset has already learned does not change."
     )
     with st.form("redraw_form", border=False):
         with st.grid(min_column_width=230):

@@ -61,12 +61,14 @@ def show(summary: CatalogueSummary, measured: int, *, is_newest: bool) -> None:
 def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
     groups = words.count(len(found.leaks), "group is", "groups are")
     st.warning(
-        f"{groups} used both for learning and for a check, or for both checks. Twinset recognises pictures that it has learned from, so its results look better than they are.",
+        f"{groups} used both for learning and for a check, or for both checks. Twinset recognises pictures that it "
+        "has learned from, so its results look better than they are.",
         icon=":material/call_split:",
     )
     mend = st.button("Give each group a single use", type="primary", icon=":material/merge:")
     st.caption(
-        "Each group takes the use that most of its products have, or learning if there is a tie. This creates a new version; products and pictures do not change."
+        "Each group takes the use that most of its products have, or learning if there is a tie. This creates a new "
+        "version; products and pictures do not change."
     )
     if mend:
         panel.submit(SplitsRequest(catalogue=summary.name, action="mend", near=True))

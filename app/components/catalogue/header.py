@@ -47,7 +47,8 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
         st.caption(f"Version {version:d} ({words.plain(words.moment(summary.committed_at))})")
     if version == newest and asked.isdecimal() and int(asked) != newest:
         st.warning(
-            f"Version {int(asked):d} of {words.plain(name)} does not exist, or its files were removed. Showing the newest version.",
+            f"Version {int(asked):d} of {words.plain(name)} does not exist, or its files were removed. Showing the "
+            "newest version.",
             icon=":material/history:",
         )
     return summary
@@ -67,7 +68,8 @@ def show_figures(summary: CatalogueSummary) -> None:
                 "Withdrawn",
                 words.count(summary.withdrawn),
                 border=True,
-                help="Products that are no longer in their source. They stay in the catalogue, but no longer appear in results once the search is up to date.",
+                help="Products that are no longer in their source. They stay in the catalogue, but no longer appear "
+                "in results once the search is up to date.",
             )
         st.metric("Rejected", words.count(summary.quarantined), border=True)
 
@@ -75,7 +77,8 @@ def show_figures(summary: CatalogueSummary) -> None:
 def _say_older(summary: CatalogueSummary, newest: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
-            f"You are viewing version {summary.version:d} of {newest:d} ({words.plain(words.moment(summary.committed_at))}).",
+            f"You are viewing version {summary.version:d} of {newest:d} "
+            f"({words.plain(words.moment(summary.committed_at))}).",
             icon=":material/history:",
         )
         st.button("Back to the newest version", icon=":material/last_page:", on_click=state.open_version)

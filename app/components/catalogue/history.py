@@ -109,7 +109,8 @@ def _restore(name: str, version: int, newest: int) -> None:
         st.subheader(f"Restore version {version}?")
         found = catalogue.changes(name, newest, version)
         st.markdown(
-            f"This creates version {newest + 1} of the catalogue {plain(name)}, with the products of version {version}. Version {newest} stays in the history."
+            f"This creates version {newest + 1} of the catalogue {plain(name)}, with the products of version "
+            f"{version}. Version {newest} stays in the history."
         )
         with st.container(horizontal=True):
             if st.button(f"Restore version {version}", type="primary", icon=":material/restore:", key="restore_now"):

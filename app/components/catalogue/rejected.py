@@ -57,7 +57,8 @@ def mend(packed: Callable[[], bytes], name: str, *, key: str) -> None:
     """Offer the rejected rows of a catalogue or a load for download, and say how they are mended."""
     st.markdown("**Correct them**")
     st.markdown(
-        "Download the rows with their pictures, correct `quarantine.csv` or the pictures in the folder `images`, zip both again, and load the zip into this catalogue. Corrected rows disappear from this list."
+        "Download the rows with their pictures, correct `quarantine.csv` or the pictures in the folder `images`, zip "
+        "both again, and load the zip into this catalogue. Corrected rows disappear from this list."
     )
     st.download_button(
         "Download all rejected rows",

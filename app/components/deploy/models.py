@@ -45,7 +45,8 @@ def _buttons(model: Manifest, *, is_building: bool) -> None:
             type="primary" if has_index or is_building else "secondary",
             icon=":material/rocket_launch:",
             disabled=not (has_index or is_building),
-            help="Registers the model. If it is no worse than the champion, the endpoint switches to it without downtime.",
+            help="Registers the model. If it is no worse than the champion, the endpoint switches to it without "
+            "downtime.",
         )
         removal.offer(DeleteRequest(model=model.name))
     if is_building:

@@ -28,7 +28,8 @@ def show() -> None:
     ledger = deploy.ledger()
     if not ledger.versions:
         st.info(
-            "There are no registered versions here yet. Deploy a model above; to load versions that others registered, run `python -m backend models`.",
+            "There are no registered versions here yet. Deploy a model above; to load versions that others "
+            "registered, run `python -m backend models`.",
             icon=":material/rocket_launch:",
         )
         return

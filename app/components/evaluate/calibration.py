@@ -64,7 +64,8 @@ def _figures(found: CalibrationReport) -> None:
                 "Seen or unseen class",
                 words.percent(found.auroc_unknown, digits=1),
                 border=True,
-                help="How often a product of a seen class is closer to its nearest neighbour than one of an unseen class (AUROC). 50 % is chance.",
+                help="How often a product of a seen class is closer to its nearest neighbour than one of an unseen "
+                "class (AUROC). 50 % is chance.",
             )
         if found.unknown_refused is not None:
             st.metric(

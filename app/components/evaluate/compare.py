@@ -32,7 +32,8 @@ def show(model: Manifest, report: Evaluation) -> None:
     others = {other.name: other for other in evaluation.comparable(model)}
     if not others:
         st.info(
-            "There is no other evaluated model of this catalogue yet. Train another one, build its index and evaluate it.",
+            "There is no other evaluated model of this catalogue yet. Train another one, build its index and "
+            "evaluate it.",
             icon=":material/compare_arrows:",
         )
         return

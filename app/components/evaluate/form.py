@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
 
 HELP = {
-    "baselines": "Also evaluates raw pixels, PCA with 128 components and, where it exists, the original's network. A model that does not beat these baselines has learnt nothing useful. Takes longer.",
-    "robustness": "Also evaluates on the same pictures rotated by 15 degrees, cropped by a tenth, darkened, and saved as low-quality JPEG. Takes longer.",
-    "without_duplicates": "Excludes test products whose picture, or a near duplicate of it, is also in the gallery; finding those proves nothing.",
+    "baselines": "Also evaluates raw pixels, PCA with 128 components and, where it exists, the original's network. A "
+    "model that does not beat these baselines has learnt nothing useful. Takes longer.",
+    "robustness": "Also evaluates on the same pictures rotated by 15 degrees, cropped by a tenth, darkened, and "
+    "saved as low-quality JPEG. Takes longer.",
+    "without_duplicates": "Excludes test products whose picture, or a near duplicate of it, is also in the gallery; "
+    "finding those proves nothing.",
     "against": "Models to score beside this one in every table.",
     "k": "How many nearest products Precision@k and Hit rate@k consider.",
     "bootstrap": "How often the test products are resampled for the confidence intervals.",

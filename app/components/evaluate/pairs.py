@@ -28,7 +28,8 @@ def show(model: Manifest, report: Evaluation) -> None:
     labels = evaluate_charts.drawn_labels(cells)
     asked_key, nearest_key = f"asked-{model.name}", f"nearest-{model.name}"
     st.caption(
-        "Rows are labels of queries, columns labels of their nearest products; the diagonal is correct. Click a cell to see its products, or choose below."
+        "Rows are labels of queries, columns labels of their nearest products; the diagonal is correct. Click a cell "
+        "to see its products, or choose below."
         + (
             f" Only the {len(labels)} labels with the most errors are shown."
             if len(labels) == evaluate_charts.LABELS_DRAWN

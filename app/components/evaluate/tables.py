@@ -135,7 +135,8 @@ def show_unseen(report: Evaluation) -> None:
     unseen = report.unseen
     if unseen is None:
         st.info(
-            "The model was trained on every label of its catalogue. To see how it handles unseen classes, choose some labels under “Labels that Twinset does not learn” on the Catalogue page, and train again.",
+            "The model was trained on every label of its catalogue. To see how it handles unseen classes, choose "
+            "some labels under “Labels that Twinset does not learn” on the Catalogue page, and train again.",
             icon=":material/visibility_off:",
         )
         return

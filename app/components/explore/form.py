@@ -59,7 +59,8 @@ def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
             engine = _engine(usual.engine)
             asked = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
         st.caption(
-            f"The same settings always give the same map; a map drawn before opens at once. {words.count(size, 'product')} will be drawn in 2-D and 3-D."
+            "The same settings always give the same map; a map drawn before opens at once. "
+            f"{words.count(size, 'product')} will be drawn in 2-D and 3-D."
         )
     return ProjectRequest(model.name, neighbours, distance, supervised, usual.seed, engine) if asked else None
 
@@ -91,7 +92,8 @@ def worth_sentence(info: MapInfo, worth: Worth) -> str:
     if worth.accuracy is not None and worth.full_accuracy is not None:
         some = "" if worth.voted in {None, worth.asked} else " whose label has more than ten products"
         parts.append(
-            f"Ten neighbours on the map give the right label for {words.percent(worth.accuracy, digits=1)} of the products{some}; ten neighbours in the index, for {words.percent(worth.full_accuracy, digits=1)}."
+            f"Ten neighbours on the map give the right label for {words.percent(worth.accuracy, digits=1)} of the "
+            f"products{some}; ten neighbours in the index, for {words.percent(worth.full_accuracy, digits=1)}."
         )
     if info.options.supervised:
         parts.append("The labels were used to draw it, so classes look further apart than they are.")

@@ -30,7 +30,8 @@ CROWDED = 1.5
 def show_outliers(model: Manifest) -> None:
     """Show the products far from the centre of their label."""
     st.caption(
-        "Products unusually far from the centroid of their label: unusual ones, or mislabelled. The figure is how many median absolute deviations they are beyond the median."
+        "Products unusually far from the centroid of their label: unusual ones, or mislabelled. The figure is how "
+        "many median absolute deviations they are beyond the median."
     )
     found = explore.outliers(model.name, _hash(model))
     if not found:
@@ -49,7 +50,8 @@ def show_overlap(model: Manifest) -> None:
         st.info("There are fewer than two labels to compare.", icon=":material/label_off:")
         return
     st.caption(
-        f"Each row is a label; each cell is the share of its products' {HUB_NEIGHBOURS} nearest neighbours that have the column's label. Values off the diagonal show what the model confuses."
+        f"Each row is a label; each cell is the share of its products' {HUB_NEIGHBOURS} nearest neighbours that have "
+        "the column's label. Values off the diagonal show what the model confuses."
     )
     charts.show(explore_charts.overlap(found), key="explore_overlap", alt="Share of neighbours by label and label")
     st.caption("Cosine distance between the centroids of the labels; the smaller, the more similar.")

@@ -32,7 +32,8 @@ def show() -> None:
         _keep_out(chosen)
     elif chosen.kind == "suspects":
         st.caption(
-            "Correct the column label in the exported CSV and load it on the Catalogue page: products are merged by their id."
+            "Correct the column label in the exported CSV and load it on the Catalogue page: products are merged by "
+            "their id."
         )
         navigation.link("catalogue", "To the catalogue")
 
@@ -85,7 +86,9 @@ def _keep_out(found: SavedList) -> None:
         )
         return
     st.caption(
-        f"Training can only exclude whole labels. This redraws the splits of {words.plain(found.catalogue)} as a new version and excludes all products of these labels: {words.plain(labels)}. Models trained afterwards are evaluated on them."
+        f"Training can only exclude whole labels. This redraws the splits of {words.plain(found.catalogue)} as a new "
+        f"version and excludes all products of these labels: {words.plain(labels)}. Models trained afterwards are "
+        "evaluated on them."
     )
     st.button(
         f"Exclude {words.count(len(found.labels), 'label')} from training",

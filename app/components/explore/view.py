@@ -108,7 +108,8 @@ def first_match(found: Drawn, text: str) -> int | None:
 def _say_state(found: Drawn, model: Manifest, dimensions: int) -> None:
     if found.info is None:
         st.caption(
-            "A first look by principal components, available at once. It shows only the broad directions; draw a map to see clusters."
+            "A first look by principal components, available at once. It shows only the broad directions; draw a map "
+            "to see clusters."
         )
         return
     form.show_worth(found.info, dimensions)
@@ -121,7 +122,8 @@ def _say_state(found: Drawn, model: Manifest, dimensions: int) -> None:
     ]
     what = ", ".join(part for part in told if part) or "products changed"
     st.info(
-        f"The index was rebuilt after this map was drawn: {what}. New products are placed among the others and shown as stars; draw the map again to include them.",
+        f"The index was rebuilt after this map was drawn: {what}. New products are placed among the others and shown "
+        "as stars; draw the map again to include them.",
         icon=":material/star:",
     )
 

@@ -64,7 +64,8 @@ def whole_path(result: dict[str, Any]) -> list[str]:
     told = [
         (
             f"{products} were loaded in {words.duration(result['ingest_seconds'])}, "
-            f"{result['model']} was trained in {words.duration(result['training_seconds'])}, and its index holds {result['gallery_size']:,} of them."
+            f"{result['model']} was trained in {words.duration(result['training_seconds'])}, and its index holds "
+            f"{result['gallery_size']:,} of them."
         ),
         *_scores(scores, "test", "test"),
         f"It is version {result['model_version']} of the registered model, and the endpoint answers with it.",

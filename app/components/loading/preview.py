@@ -168,7 +168,8 @@ def _label_from() -> LabelFrom:
         format_func=LABEL_FROM.__getitem__,
         key="source_label_from",
         horizontal=True,
-        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one only appear in results.",
+        help="A label says what kind of product a picture shows. Twinset learns from labels; products without one "
+        "only appear in results.",
     )
     return chosen
 

@@ -86,7 +86,8 @@ def _findings(report: IngestReport) -> None:
     if report.leaks:
         what = words.count(report.leaks, "picture is", "pictures are")
         st.warning(
-            f"{what} used both for learning and for a check, or for both checks, which makes results look better than they are. After loading, the Quality view can give each picture a single use.",
+            f"{what} used both for learning and for a check, or for both checks, which makes results look better than "
+            "they are. After loading, the Quality view can give each picture a single use.",
             icon=":material/call_split:",
         )
 
@@ -154,7 +155,8 @@ def _gone(report: IngestReport) -> GonePolicy:
         return "keep"
     policies = list(GONE_TITLES)
     chosen: GonePolicy = st.radio(
-        f"{words.count(report.counts.gone, 'product')} of the catalogue are not in this source. What should happen to them?"
+        f"{words.count(report.counts.gone, 'product')} of the catalogue are not in this source. What should happen to "
+        "them?"
         if report.counts.gone > 1
         else "One product of the catalogue is not in this source. What should happen to it?",
         policies,

@@ -71,7 +71,8 @@ def current() -> Serving | None:
 def _show_missing() -> None:
     if not common.catalogues() and not common.models():
         st.info(
-            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; each step leads to the next.",
+            "**Welcome to Twinset.** There is nothing to search yet. Load your products first; each step leads to "
+            "the next.",
             icon=":material/waving_hand:",
         )
         navigation.link("catalogue", "Load the products")

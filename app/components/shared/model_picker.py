@@ -62,5 +62,6 @@ def _show_damaged() -> None:
         st.warning(said, icon=":material/folder_off:")
     if more := len(common.damaged_models()[_SHOWN:]):
         st.caption(
-            f"{words.count(more, 'more folder')} in the models folder cannot be read; `python -m backend models` lists them."
+            f"{words.count(more, 'more folder')} in the models folder cannot be read; `python -m backend models` "
+            "lists them."
         )

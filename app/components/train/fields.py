@@ -30,9 +30,11 @@ HELP = {
     "examples_per_class": "How many products of each label a batch contains.",
     "embedding_size": "Dimensions of the embedding. More capture finer differences but make the index larger.",
     "patience": "Epochs without improvement on the validation products before training stops early; 0 means never.",
-    "loss": "What training minimises. The first choice compares products with each other and with a learned centre of their label; all others compare only products.",
+    "loss": "What training minimises. The first choice compares products with each other and with a learned centre "
+    "of their label; all others compare only products.",
     "distance": "The distance that the loss uses. Results are always ranked by cosine similarity.",
-    "detail_share": "The weight of the network's early features in the embedding. More separates products of unseen labels better; only for the network resnet.",
+    "detail_share": "The weight of the network's early features in the embedding. More separates products of unseen "
+    "labels better; only for the network resnet.",
     "proxy_weight": "The weight of the class centres relative to the pairs; only for the loss that has them.",
     "optimizer": "Gradient descent needs a higher learning rate than Adam.",
     "schedule": "How the learning rate changes from the first step to the last.",
@@ -43,12 +45,16 @@ HELP = {
     "height": "Input height in pixels. A larger input shows finer details and takes longer.",
     "width": "Input width in pixels.",
     "channels": "Whether the network sees colour or only grey.",
-    "background": "The background of the product photos. A grey network gets grey photos with the opposite background inverted; colour photos are never inverted.",
-    "backbone": "The network architecture. The small ones suit small pictures and CPUs; the Keras networks need colour pictures of about 96 pixels, and time or a GPU.",
-    "pretrained": "Whether training starts from ImageNet weights; only the Keras networks have them. They are downloaded the first time.",
+    "background": "The background of the product photos. A grey network gets grey photos with the opposite "
+    "background inverted; colour photos are never inverted.",
+    "backbone": "The network architecture. The small ones suit small pictures and CPUs; the Keras networks need "
+    "colour pictures of about 96 pixels, and time or a GPU.",
+    "pretrained": "Whether training starts from ImageNet weights; only the Keras networks have them. They are "
+    "downloaded the first time.",
     "mixed_precision": "Computes in bfloat16. About twice as fast on a recent NVIDIA GPU; not possible without one.",
     "reader": "The library that reads the catalogue's files. Both give the same batches.",
-    "deterministic": "The same seed, data and machine give the same model, bit for bit. Turning this off may be faster on GPUs.",
+    "deterministic": "The same seed, data and machine give the same model, bit for bit. Turning this off may be "
+    "faster on GPUs.",
     "seed": "The same seed, data and machine give the same initial weights.",
 }
 TITLES = {

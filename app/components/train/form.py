@@ -56,7 +56,8 @@ def estimated(needs: Estimate, *, cores: int) -> str:
         time = f"About {words.duration(needs.seconds)} on {words.count(cores, 'CPU core')}"
     return (
         f"{time} · {words.count(needs.steps, 'batch', 'batches')} per epoch · about {words.size(needs.memory_bytes)} of "
-        f"memory · {words.size(needs.disk_bytes)} of disk space while it runs. Estimated from measurements on another machine; it may take half or twice as long."
+        f"memory · {words.size(needs.disk_bytes)} of disk space while it runs. Estimated from measurements on another "
+        "machine; it may take half or twice as long."
     )
 
 

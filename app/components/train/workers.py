@@ -34,7 +34,8 @@ def choose() -> int:
             value=1,
             key="workers",
             width=320,
-            help=f"With more than one, each worker trains in its own Spark task on its own part of the products, and all train the same model. Spark runs on {words.plain(master)}.",
+            help="With more than one, each worker trains in its own Spark task on its own part of the products, and "
+            f"all train the same model. Spark runs on {words.plain(master)}.",
         )
     )
 
@@ -91,5 +92,7 @@ def _proof(proof: dict[str, Any]) -> None:
         ]
         charts.table(rows, key=None)
         st.caption(
-            f"Each step processes {proof['global_batch']:,} pictures; the first one finished {words.duration(proof['first_step_s'])} after the launch. Products were sharded by {words.plain(proof['shard_mode'])} and read with {words.plain(proof['reader'])}."
+            f"Each step processes {proof['global_batch']:,} pictures; the first one finished "
+            f"{words.duration(proof['first_step_s'])} after the launch. Products were sharded by "
+            f"{words.plain(proof['shard_mode'])} and read with {words.plain(proof['reader'])}."
         )

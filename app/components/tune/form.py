@@ -78,7 +78,8 @@ def _objective() -> Objective:
             share = st.number_input("Share of held-out labels", 0.05, 0.75, share, 0.05, key="tune_unseen_share")
     objective = Objective(metric, labels, share)
     st.caption(
-        f"Larger is better: {words.plain(objective.sentence().removesuffix('; larger is better.'))}. The test split is not used."
+        f"Larger is better: {words.plain(objective.sentence().removesuffix('; larger is better.'))}. The test split "
+        "is not used."
     )
     return objective
 
@@ -106,7 +107,8 @@ def _budget() -> Budget:
             10,
             _USUAL.budget.halving,
             key="tune_halving",
-            help="With 3, a trial continues after 1, 3, 9 … epochs only if it is among the best third so far. 0 lets every trial run to its end.",
+            help="With 3, a trial continues after 1, 3, 9 … epochs only if it is among the best third so far. 0 lets "
+            "every trial run to its end.",
         )
         patience = st.number_input(
             "Patience",

@@ -33,7 +33,10 @@ _SENTENCES = {
     ),
     "unknown_split": (
         "Twinset chooses what one product is used for: “{value}” is not a known use.",
-        "Twinset chooses what {count} products are used for: the source names uses that do not exist, for example “{value}”.",
+        (
+            "Twinset chooses what {count} products are used for: the source names uses that do not exist, for example "
+            "“{value}”."
+        ),
     ),
     "several_pictures": (
         "One product names several pictures; the first one is used.",

@@ -168,7 +168,10 @@ def _label_notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[s
         return ["One product has no label: it appears in results, but Twinset does not learn from it."]
     if missing < entries.num_rows:
         return [
-            f"{missing:,} of {entries.num_rows:,} products have no label: they appear in results, but Twinset does not learn from them."
+            (
+                f"{missing:,} of {entries.num_rows:,} products have no label: they appear in results, but Twinset does "
+                "not learn from them."
+            )
         ]
     how = "put the pictures into one subfolder per label" if mapping is None else "choose a column for them"
     return [f"No labels were found: {how}, or load the products without labels, for results only."]

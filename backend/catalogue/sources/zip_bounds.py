@@ -56,7 +56,8 @@ def open_bounded(path: Path) -> ZipFile:
         end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 - as ZipFile reads it, not otherwise
     if end and end[_SIZE_FIELD] > MAX_LIST_BYTES:
         raise CatalogueError(
-            f"{path.name} contains too many files: their list has {end[_SIZE_FIELD] / 1e6:,.0f} MB; at most {MAX_LIST_BYTES // 1_000_000} MB are allowed.",
+            f"{path.name} contains too many files: their list has {end[_SIZE_FIELD] / 1e6:,.0f} MB; at most "
+            f"{MAX_LIST_BYTES // 1_000_000} MB are allowed.",
             next_step="Unpack it on the server and load the folder, or split it into several zips.",
         )
     handle = ZipFile(path)

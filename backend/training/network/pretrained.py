@@ -52,7 +52,8 @@ def _donor(backbone: str) -> Any:
     except Exception as error:  # Keras raises a bare Exception for a failed download
         raise ConfigurationError(
             f"The ImageNet weights of {backbone} are not on this machine and could not be downloaded.",
-            next_step="Connect this machine to the internet for the first training, copy the folder ~/.keras/models from a machine that has them, or set pretrained to none.",
+            next_step="Connect this machine to the internet for the first training, copy the folder ~/.keras/models "
+            "from a machine that has them, or set pretrained to none.",
         ) from error
 
 

@@ -135,7 +135,8 @@ def _check_workers(spark: SparkSession, config: TrainConfig, workers: Workers, p
 def _too_few_slots(spark: SparkSession, workers: int, found: int) -> ConfigurationError:
     return ConfigurationError(
         f"{workers} workers were requested, but Spark on {spark.sparkContext.master} has {found} slots.",
-        next_step="Use a larger Spark master or start more Spark workers; a training must be resumed with the number of workers it started with.",
+        next_step="Use a larger Spark master or start more Spark workers; a training must be resumed with the number "
+        "of workers it started with.",
     )
 
 

@@ -150,7 +150,8 @@ def _workers(
     scarce = sorted(label for label, count in counts.items() if count < needed)
     if workers > 1 and scarce:
         yield ConfigurationError(
-            f"With {workers} workers, every label needs {needed} products in the train split so that each worker has a pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
+            f"With {workers} workers, every label needs {needed} products in the train split so that each worker has "
+            f"a pair; {_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer.",
             next_step="Train with fewer workers, or add products.",
         )
 
@@ -169,7 +170,8 @@ def too_few_cards(workers: int, cards: int) -> ConfigurationError:
     """Say that workers would have to share a card, which what they speak by cannot."""
     has = "one graphics card" if cards == 1 else f"{cards} graphics cards"
     return ConfigurationError(
-        f"{workers} workers were requested on one machine, but it has {has} that TensorFlow can use; each worker needs its own.",
+        f"{workers} workers were requested on one machine, but it has {has} that TensorFlow can use; each worker "
+        "needs its own.",
         next_step=f"Use {cards} worker{'s' if cards > 1 else ''}, or set TWINSET_DEVICE to cpu.",
     )
 
@@ -185,12 +187,14 @@ def _precision(config: TrainConfig, machine: Machine) -> Iterator[ConfigurationE
 def _room(needs: Estimate, machine: Machine) -> Iterator[ConfigurationError]:
     if machine.memory_bytes and needs.memory_bytes > machine.memory_bytes:
         yield ConfigurationError(
-            f"A batch needs about {needs.memory_bytes / _GB:.1f} GB of memory, but this machine has {machine.memory_bytes / _GB:.1f} GB.",
+            f"A batch needs about {needs.memory_bytes / _GB:.1f} GB of memory, but this machine has "
+            f"{machine.memory_bytes / _GB:.1f} GB.",
             next_step="Lower classes_per_batch, examples_per_class, height or width.",
         )
     if machine.disk_free_bytes and needs.disk_bytes > machine.disk_free_bytes:
         yield ConfigurationError(
-            f"The decoded pictures need about {needs.disk_bytes / _GB:.1f} GB on disk, but only {machine.disk_free_bytes / _GB:.1f} GB are free.",
+            f"The decoded pictures need about {needs.disk_bytes / _GB:.1f} GB on disk, but only "
+            f"{machine.disk_free_bytes / _GB:.1f} GB are free.",
             next_step="Free some space, or lower height and width.",
         )
 
@@ -201,7 +205,8 @@ def _notes(
     scarce = sorted(label for label, count in counts.items() if count < config.examples_per_class)
     if scarce:
         yield (
-            f"{_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer products than the {config.examples_per_class} per batch: some are drawn twice."
+            f"{_some(scarce)} {'has' if len(scarce) == 1 else 'have'} fewer products than the "
+            f"{config.examples_per_class} per batch: some are drawn twice."
         )
     if machine.idle_cards:
         yield machine.idle_cards

@@ -97,7 +97,8 @@ def require_modest(name: str, sizes: list[Sizes]) -> None:
 def too_much_text(name: str, size: int) -> CatalogueError:
     """Say that the texts of a table are too large."""
     return CatalogueError(
-        f"The texts in {name} come to {size / 1e9:,.1f} GB or more; at most {MAX_TEXT_BYTES / 1e9:,.0f} GB can be loaded at once.",
+        f"The texts in {name} come to {size / 1e9:,.1f} GB or more; at most {MAX_TEXT_BYTES / 1e9:,.0f} GB can be "
+        "loaded at once.",
         next_step="Leave out columns with long texts, or split the table into smaller files.",
     )
 

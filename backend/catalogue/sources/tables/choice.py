@@ -48,7 +48,8 @@ class Tables:
         if chosen is None:
             raise CatalogueError(
                 f"{self.place} contains {len(self.top)} tables: {listed(self.top)}.",
-                next_step=f"Name the one that describes the products, as in --table {self.top[0]}, or load only the pictures with --table {ONLY_PICTURES}.",
+                next_step=f"Name the one that describes the products, as in --table {self.top[0]}, or load only the "
+                f"pictures with --table {ONLY_PICTURES}.",
             )
         if chosen != ONLY_PICTURES and chosen not in (*self.top, *self.deeper):
             raise CatalogueError(
