@@ -70,7 +70,7 @@ def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
 
     kind = _kind(options)
     if kind == "sample" or kind == "fashion-mnist":  # noqa: PLR1714 - what is left is what the type checker follows
-        raise UsageError("A built-in source needs no preview.", next_step="Give --path.")
+        raise UsageError("A built-in source needs no preview.", next_step="Add --path.")
     found = preview(
         kind,
         Path(options.path).expanduser().absolute(),
@@ -93,7 +93,7 @@ def _kind(options: argparse.Namespace) -> SourceName:
         kind: SourceName = options.source
         return kind
     if not options.path:
-        raise UsageError("No source is given.", next_step="Give --source, --path or both.")
+        raise UsageError("No source is given.", next_step="Add --source, --path or both.")
     return detect(Path(options.path).expanduser().absolute())
 
 
@@ -165,7 +165,7 @@ def _since(options: argparse.Namespace, settings: Settings, until: int) -> int:
         manifest = bundle.read_manifest(model_folder(settings, options.since_model))
         if manifest.catalogue.name != options.catalogue:
             raise CatalogueError(
-                f"{manifest.name} was trained on {manifest.catalogue.name}.", next_step="Give that catalogue."
+                f"{manifest.name} was trained on {manifest.catalogue.name}.", next_step="Use that catalogue."
             )
         return manifest.catalogue.version
     return max(until - 1, 1) if options.since is None else int(options.since)

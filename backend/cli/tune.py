@@ -113,7 +113,7 @@ def _add_plan(action: Any) -> None:
         ("minutes", "time limit in minutes; 0 means none"),
         ("parallelism", "trials at the same time; 0 means one per slot"),
         ("patience", "stop after this many trials without improvement; 0 means never"),
-        ("halving", "continue only 1 in so many trials; 0 means all"),
+        ("halving", "continue only 1 in this many trials; 0 means all"),
     ):
         usual = getattr(budget, name)
         action.add_argument(f"--{name}", type=float if name == "minutes" else int, default=usual, help=meaning)

@@ -110,7 +110,7 @@ def halves_of(labels: NDArray[np.str_], unseen: Collection[str], *, seed: int, m
     queries = np.flatnonzero(asking)
     if not queries.size:
         raise EvaluationError(
-            "No class that was kept out of training has two products.",
+            "No class excluded from training has two products.",
             next_step="Exclude larger classes from training on the Catalogue page.",
         )
     gallery = np.flatnonzero(is_unseen & ~asking)

@@ -64,7 +64,7 @@ class IngestRequest:
             CatalogueError: The source has no name of its own and none is given.
         """
         if not self.catalogue and self.source not in BUILT_IN:
-            raise CatalogueError("The catalogue has no name.", next_step="Give it one, for example `shop`.")
+            raise CatalogueError("The catalogue has no name.", next_step="Give it a name, for example `shop`.")
         return self.catalogue or self.source
 
     @property

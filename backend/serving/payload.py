@@ -79,7 +79,7 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
         raise _bad("unknown_parameter", "There is an unknown query parameter.", f"Use {', '.join(known)}.")
     for name, several in values.items():
         if len(several) > 1 and name not in SEVERAL:
-            raise _bad("bad_parameter", f"{name} is given more than once.", "Give it once.")
+            raise _bad("bad_parameter", f"{name} is given more than once.", "Send it once.")
     k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
     include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
     if include is None:

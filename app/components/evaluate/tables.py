@@ -142,7 +142,7 @@ def show_unseen(report: Evaluation) -> None:
         return
     names = ", ".join(words.plain(label) for label in unseen.classes)
     st.markdown(
-        f"Kept out of training: **{names}**. Half of their products are queries; the other half are in the gallery."
+        f"Excluded from training: **{names}**. Half of their products are queries; the other half are in the gallery."
     )
     st.subheader("Among themselves", help="Only products of these labels are searched.")
     if unseen.among:

@@ -43,7 +43,7 @@ def show(catalogue: CatalogueRef) -> Query | None:
             key=state.uploader_key(),
             on_change=state.ask_about_upload,
             max_upload_size=common.settings().max_upload_mb,
-            help=f"{FORMATS_READ}. The photo is only used to answer, and is not kept.",
+            help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
         )
     photo_ways.show(_UPLOADER, TYPES)
     query = _current(catalogue)

@@ -108,7 +108,7 @@ RECORDS = (
             Field("seen", PNG, "The picture as the network saw it; the first of several."),
             Field("seen_others", listed(PNG), "The further pictures, as the network saw them."),
             Field("notes", listed(TEXT), "Sentences for the user about the picture or the filters."),
-            Field("match", optional(FLAG), "Whether any product is a match; null where that is not known."),
+            Field("match", optional(FLAG), "Whether any product is a match; null if unknown."),
             Field("model", named("Model"), "The model that answered."),
             *_SEARCHED,
             Field("timings_ms", by_name(NUMBER), "decode, embed, search, and total, in milliseconds."),
