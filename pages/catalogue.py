@@ -1,5 +1,7 @@
 """Catalogue: the products at any version, how good their pictures are, what changed, and how more are loaded."""
 
+from functools import partial
+
 import streamlit as st
 
 from app import state
@@ -36,23 +38,17 @@ summary = header.choose(names)
 header.show_figures(summary)
 newest = common.snapshot(summary.name).version
 
-views = ["Products", "Labels", "Quality", "Changes", "History", "Rejected"]
-products, labels, quality, changes, history, rejected = st.tabs(views, key="view", bind="query-params")
-if products.open:
-    with products:
-        browser.show_products(summary)
-if labels.open:
-    with labels:
-        browser.show_labels(summary, is_newest=summary.version == newest)
-if quality.open:
-    with quality:
-        catalogue_quality.show(summary, is_newest=summary.version == newest)
-if changes.open:
-    with changes:
-        catalogue_changes.show(summary)
-if history.open:
-    with history:
-        catalogue_history.show(summary, newest=newest)
-if rejected.open:
-    with rejected:
-        catalogue_rejected.show(summary)
+views = {
+    "Products": partial(browser.show_products, summary),
+    "Labels": partial(browser.show_labels, summary, is_newest=summary.version == newest),
+    "Quality": partial(catalogue_quality.show, summary, is_newest=summary.version == newest),
+    "Changes": partial(catalogue_changes.show, summary),
+    "History": partial(catalogue_history.show, summary, newest=newest),
+    "Rejected": partial(catalogue_rejected.show, summary),
+}
+if not summary.labels:
+    del views["Labels"]
+for view, tab in zip(views.values(), st.tabs(list(views), key="view", bind="query-params"), strict=True):
+    if tab.open:
+        with tab:
+            view()

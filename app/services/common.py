@@ -22,6 +22,7 @@ from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.fields import FACETS
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
+from backend.errors import CatalogueError
 from backend.errors.addresses import log_lines
 from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
@@ -122,6 +123,14 @@ def snapshot(name: str, version: int | None = None) -> Snapshot:
 def summary(name: str, version: int) -> CatalogueSummary:
     """A catalogue version in counts."""
     return snapshot(name, version).summary()
+
+
+def has_labels(catalogue: CatalogueRef) -> bool:
+    """Whether any product has a label, as far as is known: the endpoint's catalogue need not be on this machine."""
+    try:
+        return bool(summary(catalogue.name, catalogue.version).labels)
+    except CatalogueError:
+        return True
 
 
 @st.cache_data(ttl=600, max_entries=32, show_spinner=False)

@@ -116,6 +116,11 @@ class CatalogueSummary:
     by_label: dict[str, dict[str, int]] = field(default_factory=dict)
     withdrawn: int = 0
 
+    @property
+    def labels(self) -> list[str]:
+        """Every label, in order; none where no product has one."""
+        return sorted(label for label in self.by_label if label != UNLABELLED)
+
 
 @dataclass(frozen=True, slots=True)
 class Product(Details):

@@ -64,7 +64,8 @@ def test_a_product_without_a_label_says_so(screen, shop_catalogue):
     test = screen.open("catalogue")
     assert figures(test)["Labels"] == "3"
     assert figures(test)["Answers only"] == "1"
-    assert grid(test)[0]["title"] == "No label"
+    assert (grid(test)[0]["title"], grid(test)[0]["lines"][0]) == ("B001", "b001")
+    assert test.selectbox(key="browse_label").options[0] == "No label"
     test.selectbox(key="browse_label").select("").run()
     assert [card["id"] for card in grid(test)] == ["b001"]
     assert_calm(screen.open("catalogue", view="Labels"))

@@ -10,10 +10,26 @@ import pytest
 from PIL import Image
 
 from app.components.loading import preview
+from app.components.search.answer_view import as_csv
 from app.navigation import PAGES
-from tests.fixtures.endpoint import encoded, picture
+from app.services import common
+from backend.progress import NullProgress
+from backend.retrieval.gallery.gallery import build_gallery
+from backend.retrieval.recommend import Recommender
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from tests.fixtures.endpoint import (
+    ShopSnapshot,
+    encoded,
+    http_to,
+    load_projection,
+    picture,
+    served,
+    shop_rows,
+    write_projection_bundle,
+)
 from tests.support.pictures import encoded as coloured
-from tests.ui.conftest import add_version, open_popover, shop_row, write_quality
+from tests.ui.conftest import add_version, grid, open_popover, shop_row, write_catalogue, write_quality
 from tests.ui.test_catalogue_load import checked, choose, upload, zipped
 
 # pyarrow 14 makes pandas' tables with times by a name that pandas 2.2 calls private.
@@ -39,7 +55,7 @@ NOT_SHOWN = {
     "page",
     "query_string",
     "component_name",
-    "css_content",
+    *("css_content", "js_content", "html_content"),
 }
 
 
@@ -157,3 +173,56 @@ def test_a_look_at_an_upload(screen):
 def test_a_finished_check(screen, shop_catalogue):
     checked(screen, by_split={"train": 40, "validation": 5, "test": 8, "gallery-only": 5})
     assert_plain(screen.open("catalogue"))
+
+
+# ------------------------------------------------------------------------------------------- a catalogue without labels
+
+OF_KINDS = re.compile(r"\b(?:kinds?|probabilit\w+|likely)\b", re.IGNORECASE)
+OF_LABELS = re.compile(rf"{OF_KINDS.pattern}|\blabels?\b", re.IGNORECASE)
+
+
+@pytest.fixture
+def unlabelled(screen, tmp_path_factory):
+    """The shop without any label, indexed and served; yields the screen."""
+    rows = [{**row, "label": "", "split": "gallery-only"} for row in shop_rows()]
+    write_catalogue(screen.settings, "shop", rows)
+    folder = tmp_path_factory.mktemp("unlabelled") / "projection"
+    build_gallery(ShopSnapshot(rows), write_projection_bundle(folder), folder, progress=NullProgress())
+    recommender = Recommender.load(folder, embedder_loader=load_projection)
+    ensure_app_token(screen.settings)
+    with http_to(build_app(screen.settings, load=lambda: served(recommender))) as client:
+        screen.settings = replace(screen.settings, endpoint_url=str(client.base_url).rstrip("/"))
+        yield screen
+
+
+def assert_no_word_of_labels(test):
+    assert_plain(test)
+    assert [text for text in said(test) if OF_LABELS.search(text)] == []
+
+
+def test_without_labels_find_similar_says_how_close_and_no_word_of_kinds_and_probabilities(unlabelled):
+    test = unlabelled.open()
+    assert_no_word_of_labels(test)
+    photo = encoded(picture("checks", 3))
+    test = test.file_uploader[0].upload("photo.png", photo, "image/png").run()
+    assert_no_word_of_labels(test)
+    test.toggle(key="figures").set_value(True).run()
+    assert_no_word_of_labels(test)
+    assert grid(test)[0]["closeness"] == "Very close"
+    assert grid(test)[0]["lines"] == ["c017", "Ada · grey"]
+    assert "filter_label" not in [element.key for element in test.multiselect]
+    answer = common.recommend(photo, k=3, filters={}).answer
+    assert {neighbour.probability for neighbour in answer.neighbours} == {None}
+    columns = as_csv(answer).splitlines()[0].split(",")
+    assert not {"label", "probability"} & {*columns}
+    assert "closeness" in columns
+
+
+@pytest.mark.parametrize("view", ["Products", "Changes", "History"])
+def test_without_labels_the_catalogue_has_no_word_of_them(unlabelled, view):
+    test = unlabelled.open("catalogue", view=view)
+    assert not test.exception
+    assert [text for text in said(test) if OF_KINDS.search(text)] == []
+    assert "Label" not in [box.label for box in test.selectbox]
+    assert "Labels" not in [tab.label for tab in test.tabs]
+    assert "Labels" not in [metric.label for metric in test.metric]

@@ -40,7 +40,7 @@ def show_products(summary: CatalogueSummary) -> None:
     page_key = f"page-{summary.name}-{summary.version}-{hash(wanted)}"
     found, total = _found(summary, wanted, offset=(state.page(page_key) - 1) * PAGE_SIZE)
     if not found:
-        st.info("No matching products. Try a shorter search or another label.", icon=":material/search_off:")
+        st.info("No matching products. Try a shorter search or another choice.", icon=":material/search_off:")
         return
     st.caption(f"{words.count(total, 'product')}; click one to find similar products")
     find_similar(map(product_grid.product_card, found), key="catalogue_grid")
@@ -81,9 +81,13 @@ def _filters(summary: CatalogueSummary) -> _Wanted:
         format_func=USES.__getitem__,
         key="browse_split",
     )
-    labels = sorted(summary.by_label)
-    label = columns[2].selectbox(
-        "Label", labels, index=None, placeholder="All", format_func=words.label, key="browse_label"
+    labels = sorted(summary.by_label) if summary.labels else []
+    label = (
+        columns[2].selectbox(
+            "Label", labels, index=None, placeholder="All", format_func=words.label, key="browse_label"
+        )
+        if labels
+        else None
     )
     is_withdrawn = bool(summary.withdrawn) and st.toggle("Only withdrawn products", key="browse_withdrawn")
     return _Wanted(split, label, search.strip(), is_withdrawn)
@@ -115,7 +119,7 @@ def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
             seed = options.seed("redraw_seed")
         unseen = st.multiselect(
             options.UNSEEN,
-            sorted(label for label in summary.by_label if label),
+            summary.labels,
             key="redraw_unseen",
             help=options.UNSEEN_HELP,
         )

@@ -56,10 +56,10 @@ def choose(names: Sequence[str]) -> CatalogueSummary:
 
 def show_figures(summary: CatalogueSummary) -> None:
     """Show a catalogue version in figures."""
-    labels = [label for label in summary.by_label if label]
     with st.container(horizontal=True):
         st.metric("Products", words.count(summary.rows), border=True)
-        st.metric("Labels", words.count(len(labels)), border=True)
+        if summary.labels:
+            st.metric("Labels", words.count(len(summary.labels)), border=True)
         for split, title in USES.items():
             if summary.by_split.get(split):
                 st.metric(title, words.count(summary.by_split[split]), border=True, help=charts.USE_HELP)

@@ -66,7 +66,11 @@ def show_approval(name: str, image: bytes, answer: Answer) -> None:
             key="golden_products",
         )
         labels = sorted({one.label for one in answer.neighbours if one.label})
-        wanted = st.multiselect("Allowed kinds of the nearest product", labels, key="golden_labels", placeholder="Any")
+        wanted = (
+            st.multiselect("Allowed kinds of the nearest product", labels, key="golden_labels", placeholder="Any")
+            if labels
+            else []
+        )
         called = st.text_input("Name", value=name, key="golden_name", max_chars=80).strip()
         if st.button("Approve this answer", type="primary", key="golden_approve"):
             deploy.approve(called or name, image, answer, expected, wanted, len(ids))

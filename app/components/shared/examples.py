@@ -21,9 +21,8 @@ SHOWN = 12
 def show(catalogue: CatalogueRef) -> None:
     """Show some items of the catalogue that answers; a click asks about that item."""
     st.subheader("Or start from the catalogue")
-    search = st.text_input(
-        "Search the catalogue", placeholder="Title, label or product id", label_visibility="collapsed", key="search"
-    )
+    fields = "Title, label or product id" if common.has_labels(catalogue) else "Title or product id"
+    search = st.text_input("Search the catalogue", placeholder=fields, label_visibility="collapsed", key="search")
     with notices.guarded():
         try:
             found = _spread(catalogue, search.strip())
