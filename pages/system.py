@@ -29,4 +29,5 @@ if disk.open:
     with disk:
         use = common.disk_use()
         st.metric("Disk use of the home folder", words.size(sum(use.values())))
+        facts.show_cache()
         charts.table([{"Name": name, "Size": words.size(size)} for name, size in use.items()])

@@ -297,3 +297,18 @@ def disk_use() -> dict[str, int]:
         else path.stat().st_size
         for path in (sorted(home.iterdir()) if home.is_dir() else [])
     }
+
+
+def cache_bytes() -> int:
+    """Bytes of the decoded pictures and features that are kept for later trainings."""
+    from backend.feeding.content_cache import cache_folder
+
+    return cache_folder(settings()).n_bytes
+
+
+def clear_cache() -> None:
+    """Remove what is kept for later trainings."""
+    from backend.feeding.content_cache import cache_folder
+
+    cache_folder(settings()).clear()
+    disk_use.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -36,19 +35,6 @@ def reader(request):
 def cache(tmp_path):
     (tmp_path / "home").mkdir()
     return CacheFolder(tmp_path / "home" / "cache", 10**9)
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """How often each picture was decoded, by its key."""
-    real, counts = arrow.imaging.decode_batch, Counter()
-
-    def counted(images, spec):
-        counts.update(keys_of(images))
-        return real(images, spec)
-
-    monkeypatch.setattr(arrow.imaging, "decode_batch", counted)
-    return counts
 
 
 def table(snapshot, path, spec=SPEC, **options):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from backend.bundles import bundle
 from backend.errors import Cancelled, ConfigurationError, TrainingError
+from backend.feeding.content_cache import CacheFolder
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
 from tests.fixtures.base import settings_for
 from tests.fixtures.models import TINY, Diary, Listener
@@ -45,7 +47,7 @@ def distributed(
         spark,
         snapshot,
         config,
-        place=ModelPlace(models, name, resume),
+        place=ModelPlace(models, name, resume, cache=CacheFolder(models / "cache", 10**9)),
         tracker=tracker or Diary(),
         progress=progress or Listener(),
         workers=Workers(count, threads=1, device="cpu"),
@@ -128,6 +130,12 @@ def test_the_proof_of_a_run_is_measured_and_kept(undisturbed, small_products):
     stored = json.loads((models / "two" / "proof.json").read_text())
     assert stored == json.loads(json.dumps(proof.as_dict()))
     assert bundle.verify(models / "two") == manifest
+
+
+def test_the_ranks_keep_what_they_decoded_once(undisturbed, small_products):
+    models, *_ = undisturbed
+    read = sum(product.split != "test" for product in small_products)
+    assert CacheFolder(models / "cache", 0).n_bytes == read * (36 + math.prod(PLAIN.pixels.shape))
 
 
 def test_nothing_of_a_training_on_this_machine_listens_to_others(undisturbed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from backend import __version__
 from backend.bundles import bundle
 from backend.errors import ConfigurationError, EnvironmentUnready
+from backend.feeding.content_cache import CacheFolder
 from backend.flow.kinds import run_request
 from backend.flow.requests import TuneRequest
 from backend.flow.tune import final_request, trial_again
@@ -39,6 +41,7 @@ SPACE = Space(
     }
 )
 PLAN = SweepPlan("s", "small", 1, replace(TINY, epochs=3), SPACE, budget=Budget(4), algorithm="random")
+IN_SPLITS = 39  # pictures to learn from and to judge by
 LONG = replace(PLAN, config=replace(TINY, epochs=200, steps_per_epoch=10), budget=Budget(3, halving=0))
 
 
@@ -107,7 +110,7 @@ def test_whatever_the_test_split_holds_a_sweep_comes_to_the_same_figures(tmp_pat
 # ------------------------------------------------------------------------------------------------- one trial
 
 
-def test_a_trial_run_again_alone_gives_the_same_figure_and_so_does_its_final_training(home, small_snapshot):
+def test_a_trial_run_again_alone_gives_the_same_figure_and_so_does_its_final_training(home, decoded):
     plan = replace(PLAN, engine="serial", budget=Budget(3, halving=2))
     result = run_request(TuneRequest(plan), home, NullProgress())
     records = SweepFolder(home.sweeps_dir / "s").trials()
@@ -127,6 +130,8 @@ def test_a_trial_run_again_alone_gives_the_same_figure_and_so_does_its_final_tra
     assert trained["metrics"]["val.precision_at_1"] == pytest.approx(result["best_value"], abs=1e-6)
     with pytest.raises(ConfigurationError, match="has no trial 9"):
         final_request(home, "s", 9)
+    assert set(decoded.values()) == {1}  # the first trial decoded for all others, and for the final training
+    assert len(decoded) == IN_SPLITS
 
 
 @pytest.mark.mlflow
@@ -220,8 +225,10 @@ def test_what_spark_ships_for_a_trial_is_small(spark, small_snapshot, tmp_path, 
     monkeypatch.setattr(rdd, "_prepare_for_python_RDD", measured)
     folder = SweepFolder(tmp_path / "s")
     folder.create(replace(PLAN, budget=Budget(2, halving=0)))
-    around = Surroundings(str(small_snapshot.catalogues_dir), 1, "cpu")
+    cache = CacheFolder(tmp_path / "cache", 10**9)
+    around = Surroundings(str(small_snapshot.catalogues_dir), 1, "cpu", cache=cache)
     status = run_sweep(folder, SparkEngine(spark, "cpu"), around, tracker=NullSweepTracker(), progress=NullProgress())
+    assert cache.n_bytes == IN_SPLITS * (36 + math.prod(TINY.pixels.shape))  # on this machine, trials share it
     assert len(sizes) >= 2
     assert max(sizes) <= 1_000_000
     assert status.shipped_bytes <= max(sizes) + 2_000

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -16,6 +17,7 @@ from app.components.shared.product_grid import Card
 from app.components.system import facts
 from backend import __version__
 from backend.catalogue.items import CatalogueSummary, Product
+from backend.feeding.content_cache import cache_folder
 from backend.machine.doctor import Check
 from backend.machine.keeper import STATES_FILE
 from backend.settings import SecretStr
@@ -186,6 +188,20 @@ def test_a_server_that_is_down_is_said(screen):
     assert f"**{words.plain('Runs and models (MLflow)')}** stopped 3 times in a row" in texts(screen.open("system"))
     (screen.settings.home / STATES_FILE).write_text(json.dumps({**noted, "troubles": []}))
     assert "in a row" not in texts(screen.open("system"))
+
+
+def test_the_cache_is_shown_with_its_size_and_emptied_by_a_button(screen):
+    test = screen.open("system", view="Disk")
+    assert test.button(key="empty-cache").disabled
+    screen.settings.home.mkdir(parents=True, exist_ok=True)
+    cache_folder(screen.settings).space("pixels", (500_000,), "uint8").put(["0" * 64], np.ones((1, 500_000), np.uint8))
+    test = screen.open("system", view="Disk")
+    shown = {metric.label: metric.value for metric in test.metric}
+    assert shown["Cache of decoded pictures"] == words.size(500_036)
+    assert f"{words.size(4e9)} at most" in texts(test)
+    test = test.button(key="empty-cache").click().run()
+    assert not screen.settings.content_cache_dir.exists()
+    assert test.button(key="empty-cache").disabled
 
 
 def test_recipes_name_the_address_and_leave_the_token_out():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.words import plain, prose
+from app.services import common
+from app.words import plain, prose, size
 from backend import __version__
 from backend.errors.addresses import LOOPBACK, shown
 from backend.machine.supervisor import is_tracking_server
@@ -53,6 +54,16 @@ def version_rows() -> list[dict[str, str]]:
             version = "not installed"
         rows.append({"Package": name, "Version": version})
     return rows
+
+
+def show_cache() -> None:
+    """Show how much decoded pictures take that are kept for later trainings, and a button that removes them."""
+    used, limit = common.cache_bytes(), common.settings().content_cache_mb * 1_000_000
+    st.metric("Cache of decoded pictures", size(used))
+    st.caption(f"All trainings share it, and it takes {size(limit)} at most. Later trainings fill it again.")
+    if st.button("Empty the cache", icon=":material/delete_sweep:", key="empty-cache", disabled=not used):
+        common.clear_cache()
+        st.rerun()
 
 
 def show_troubles(found: list[Trouble]) -> None:

@@ -8,15 +8,18 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from backend.bundles import bundle
 from backend.bundles.bundle import workplace
 from backend.cli.main import main
+from backend.feeding.content_cache import cache_folder
 from backend.files import scratch
 from backend.files.holding import held, lock_of
 from backend.files.storage import write_atomically
 from backend.jobs.readiness import checks
+from backend.jobs.tidy_home import KEPT
 from backend.jobs.tidying import BEGUN, LOADS, OPEN, TEMPORARY, left_behind, own_process, summary
 from backend.progress import NullProgress
 
@@ -130,6 +133,20 @@ def test_tidy_says_what_there_is_then_removes_it_counted_with_its_bytes(home, bu
     assert counts(home) == {}
     assert main(["tidy"]) == 0
     assert "bytes: 0" in capsys.readouterr().out
+
+
+def test_tidy_empties_the_cache_only_if_told_to(home, capsys, monkeypatch):
+    for name, value in home.environment().items():
+        monkeypatch.setenv(name, value)
+    kept = cache_folder(home)
+    kept.space("pixels", (4,), "uint8").put(["0" * 64], np.ones((1, 4), np.uint8))
+    (home.content_cache_dir / "pixels" / ".x.rows.writing-abcdefgh").write_bytes(b"half")
+    said = {"what": KEPT, "count": 1, "bytes": 40}
+    for words, is_there in ((["--dry-run", "--cache"], True), ([], True), (["--cache"], False)):
+        assert main(["tidy", *words, "--json"]) == 0
+        assert (said in json.loads(capsys.readouterr().out)["found"]) == ("--cache" in words)
+        assert home.content_cache_dir.exists() == is_there
+        assert "writing-" not in str(everything(home)) or "--dry-run" in words
 
 
 def test_checkpoints_that_can_be_gone_on_from_stay_and_those_of_a_finished_training_go(home):
