@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.catalogue.items import CatalogueSummary, Product
+    from backend.feeding.content_cache import CacheFolder
     from backend.imaging.region import Region
     from backend.machine.doctor import Check
     from backend.machine.keeper import Trouble
@@ -299,16 +300,8 @@ def disk_use() -> dict[str, int]:
     }
 
 
-def cache_bytes() -> int:
-    """Bytes of the decoded pictures and features that are kept for later trainings."""
+def content_cache() -> CacheFolder:
+    """The decoded pictures and features that are kept for later trainings."""
     from backend.feeding.content_cache import cache_folder
 
-    return cache_folder(settings()).n_bytes
-
-
-def clear_cache() -> None:
-    """Remove what is kept for later trainings."""
-    from backend.feeding.content_cache import cache_folder
-
-    cache_folder(settings()).clear()
-    disk_use.clear()
+    return cache_folder(settings())

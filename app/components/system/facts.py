@@ -58,11 +58,15 @@ def version_rows() -> list[dict[str, str]]:
 
 def show_cache() -> None:
     """Show how much decoded pictures take that are kept for later trainings, and a button that removes them."""
-    used, limit = common.cache_bytes(), common.settings().content_cache_mb * 1_000_000
+    cache = common.content_cache()
+    used = cache.n_bytes
     st.metric("Cache of decoded pictures", size(used))
-    st.caption(f"All trainings share it, and it takes {size(limit)} at most. Later trainings fill it again.")
+    st.caption(
+        f"All trainings share it, and it takes {size(cache.limit_bytes)} at most. Later trainings fill it again."
+    )
     if st.button("Empty the cache", icon=":material/delete_sweep:", key="empty-cache", disabled=not used):
-        common.clear_cache()
+        cache.clear()
+        common.disk_use.clear()
         st.rerun()
 
 
