@@ -42,6 +42,7 @@ def test_environment_wins_over_dotenv(tmp_path):
         ("TWINSET_ENDPOINT_RATE", "-1", "at least 0"),
         ("TWINSET_ENDPOINT_RATE", "nan", "at least 0"),
         ("TWINSET_ENDPOINT_RETRIES", "-1", "at least 0"),
+        ("TWINSET_CONTENT_CACHE_MB", "-1", "at least 0"),
         ("TWINSET_ENDPOINT_ANSWER_S", "0", "at least 0.1"),
         ("TWINSET_LOG_LEVEL", "LOUD", "LOUD"),
         ("TWINSET_COLOUR", "blue", "not a setting"),
