@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.catalogue.items import CatalogueSummary, Product
-    from backend.feeding.content_cache import CacheFolder
     from backend.imaging.region import Region
     from backend.machine.doctor import Check
     from backend.machine.keeper import Trouble
@@ -291,17 +290,7 @@ def server_troubles() -> list[Trouble]:
 @st.cache_data(ttl=60, max_entries=1, show_spinner=False)
 def disk_use() -> dict[str, int]:
     """Bytes below each folder of the home, by name."""
+    from backend.jobs.tidying import size_of
+
     home = settings().home
-    return {
-        path.name: sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
-        if path.is_dir()
-        else path.stat().st_size
-        for path in (sorted(home.iterdir()) if home.is_dir() else [])
-    }
-
-
-def content_cache() -> CacheFolder:
-    """The decoded pictures and features that are kept for later trainings."""
-    from backend.feeding.content_cache import cache_folder
-
-    return cache_folder(settings())
+    return {path.name: size_of(path) for path in (sorted(home.iterdir()) if home.is_dir() else [])}

@@ -8,9 +8,12 @@ moment; :mod:`backend.jobs.tidy_home` looks everywhere.
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.bundles.bundle import WORKPLACES
@@ -29,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from backend.settings import Settings
 
@@ -122,9 +124,13 @@ def summary(leftovers: Iterable[Leftover]) -> list[dict[str, Any]]:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a file, or of the files in a folder."""
-    files = [path, *(path.rglob("*") if path.is_dir() else ())]
-    return sum(file.lstat().st_size for file in files if file.is_file())
+    """Return the bytes of a file, or of the files in a folder; links and what goes meanwhile count nothing."""
+    total = 0
+    for file in (path, *(Path(folder) / name for folder, _, names in os.walk(path) for name in names)):
+        with suppress(FileNotFoundError):
+            facts = file.lstat()
+            total += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return total
 
 
 def _places(settings: Settings) -> Iterator[Path]:

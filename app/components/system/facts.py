@@ -13,6 +13,7 @@ from app.services import common
 from app.words import plain, prose, size
 from backend import __version__
 from backend.errors.addresses import LOOPBACK, shown
+from backend.feeding.content_cache import cache_folder
 from backend.machine.supervisor import is_tracking_server
 from backend.settings import PREFIX, SecretStr, Settings
 
@@ -58,7 +59,7 @@ def version_rows() -> list[dict[str, str]]:
 
 def show_cache() -> None:
     """Show how much decoded pictures take that are kept for later trainings, and a button that removes them."""
-    cache = common.content_cache()
+    cache = cache_folder(common.settings())
     used = cache.n_bytes
     st.metric("Cache of decoded pictures", size(used))
     st.caption(

@@ -20,7 +20,7 @@ from backend.files.holding import held, lock_of
 from backend.files.storage import write_atomically
 from backend.jobs.readiness import checks
 from backend.jobs.tidy_home import KEPT
-from backend.jobs.tidying import BEGUN, LOADS, OPEN, TEMPORARY, left_behind, own_process, summary
+from backend.jobs.tidying import BEGUN, LOADS, OPEN, TEMPORARY, left_behind, own_process, size_of, summary
 from backend.progress import NullProgress
 
 # A process that is in the middle of everything, says so, and waits to be killed.
@@ -133,6 +133,23 @@ def test_tidy_says_what_there_is_then_removes_it_counted_with_its_bytes(home, bu
     assert counts(home) == {}
     assert main(["tidy"]) == 0
     assert "bytes: 0" in capsys.readouterr().out
+
+
+def test_what_goes_while_a_folder_is_measured_counts_nothing(tmp_path, monkeypatch):
+    for name in ("a/1", "a/2", "b/3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1" * 100)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b" / "3")
+    assert size_of(tmp_path) == 300
+    real = os.walk
+
+    def walk_and_lose(top):
+        for found in real(top):
+            yield found
+            (tmp_path / "b" / "3").unlink(missing_ok=True)
+
+    monkeypatch.setattr(os, "walk", walk_and_lose)
+    assert size_of(tmp_path) == 200
 
 
 def test_tidy_empties_the_cache_only_if_told_to(home, capsys, monkeypatch):
