@@ -75,7 +75,7 @@ def list_as_lines(result: Result) -> str:
             "state": job["state"].lower(),
             "submitted (UTC)": _moment(job["created_at"]),
             "took": _took(job),
-            "says": _cut(_says(job)),
+            "message": _cut(_says(job)),
         }
         for job in result["jobs"]
     ]
@@ -88,7 +88,7 @@ def job_as_lines(result: Result) -> str:
     head = {"id": result["id"], "job": result["kind"], "state": result["state"].lower(), **times, "took": _took(result)}
     parts = [as_lines(head), _block("request", as_lines(result["request"]))]
     if says := _says(result):
-        parts.append(f"says: {says}")
+        parts.append(f"message: {says}")
     if result["result"]:
         parts.append(_block("result", as_lines(result["result"])))
     if result.get("log"):

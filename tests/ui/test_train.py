@@ -203,7 +203,7 @@ def test_a_killed_worker_is_a_sentence_its_log_stands_below_and_the_training_can
     sentence = "Rank 1 of 2 was killed or crashed at step 15 of 56.\n\nResume the training."
     assert [error.value for error in test.error] == [sentence]
     assert "Its last lines:\nepoch 1 of 4: loss 3.0" in [code.value for code in test.code]
-    assert [frame.value["Is"].tolist() for frame in test.dataframe] == [["failed", "gone"]]
+    assert [frame.value["State"].tolist() for frame in test.dataframe] == [["failed", "gone"]]
     press(test, "Resume")
     job = screen.runner.list()[0]
     assert (job.request["name"], job.request["resume"], job.request["workers"]) == ("pair", True, 2)

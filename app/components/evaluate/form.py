@@ -27,13 +27,13 @@ HELP = {
     "seed": "The same seed draws the same samples.",
 }
 TITLES = {
-    "baselines": "Compare with simple methods",
+    "baselines": "Compare with baselines",
     "robustness": "Also test changed pictures",
     "without_duplicates": "Leave out near duplicates",
     "against": "Compare with models",
     "k": "Nearest products (k)",
     "bootstrap": "Bootstrap resamples",
-    "precision_target": "Precision of a match",
+    "precision_target": "Target precision of a match",
     "seed": "Seed",
 }
 

@@ -56,7 +56,7 @@ def _row(worker: training.Worker, *, has_ended: bool) -> dict[str, Any]:
     state = worker.state
     phase = "gone" if has_ended and state.phase == "working" else state.phase
     done = f"{state.done:,.0f} of {state.total:,.0f} {state.unit}" if state.total else ""
-    return {"Worker": state.rank, "Is": phase, "At": done, "Note": state.note}
+    return {"Worker": state.rank, "State": phase, "Progress": done, "Note": state.note}
 
 
 def _logs(workers: list[training.Worker]) -> None:
