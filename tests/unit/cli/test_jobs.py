@@ -58,7 +58,7 @@ def test_a_long_sentence_is_cut_in_the_table_and_whole_in_the_job(store, capfd):
     job, why = started(store, "deploy", model="m"), "Worse than the champion. " * 8
     store.finish(job, JobState.FAILED, error=why.strip(), next_step="Mend it.")
     assert printed(capfd, "list")[1].endswith("…")
-    assert f"says: {why}Mend it." in printed(capfd, "show", job)
+    assert f"message: {why}Mend it." in printed(capfd, "show", job)
 
 
 def test_a_job_is_shown_with_what_was_asked_what_came_of_it_and_its_log(store, capfd):

@@ -227,7 +227,7 @@ def test_what_others_had_put_into_it_is_not_signed(home_without_signatures, fold
         client.set_registered_model_alias("twinset", "champion", "4")
     assert champion(settings) == 1
     assert [bool(one.refused) for one in load_ledger(settings).versions] == [True, True, True, False]
-    assert caplog.text.count("is not trusted") == 3
+    assert caplog.text.count("is not trusted and is no longer served") == 3
 
 
 def test_the_version_of_a_model_of_the_home_is_signed_wherever_its_files_lie(home_without_signatures, folder):
