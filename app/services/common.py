@@ -28,7 +28,7 @@ from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
 from backend.serving.clients import client_of
 from backend.settings import Settings, load_settings
-from backend.training import fitting
+from backend.training import presets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def product(name: str, version: int, product_id: str) -> Product:
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)
 def fitting_preset(name: str, version: int) -> str:
     """The preset that fits most pictures of a catalogue version."""
-    return fitting.fitting_preset(snapshot(name, version))
+    return presets.fitting_preset(snapshot(name, version))
 
 
 @st.cache_data(ttl=600, max_entries=8, show_spinner=False)

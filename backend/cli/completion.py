@@ -64,7 +64,7 @@ def _jobs(settings: Settings) -> Iterable[str]:
 
 
 def _presets(_settings: Settings) -> Iterable[str]:
-    from backend.training.config import PRESETS
+    from backend.training.presets import PRESETS
 
     return PRESETS
 

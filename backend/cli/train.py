@@ -10,7 +10,8 @@ from backend.cli.running import carry_out
 from backend.errors import ConfigurationError, UsageError
 from backend.flow.requests import TrainRequest
 from backend.flow.train import RESUMABLE
-from backend.training.config import CHOICES, RANGES, TrainConfig, preset
+from backend.training.config import CHOICES, RANGES, TrainConfig
+from backend.training.presets import preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ def fitting_preset_of(options: argparse.Namespace, settings: Settings) -> str:
         CatalogueNotFound: There is no such name and version.
     """
     from backend.catalogue.snapshot import open_snapshot
-    from backend.training.fitting import fitting_preset
+    from backend.training.presets import fitting_preset
 
     return fitting_preset(open_snapshot(settings.catalogues_dir, options.catalogue, options.version))
 

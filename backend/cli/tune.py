@@ -13,7 +13,7 @@ from backend.cli.running import carry_out
 from backend.cli.train import changes_of, fitting_preset_of
 from backend.errors import UsageError
 from backend.flow.requests import TuneRequest
-from backend.training.config import preset
+from backend.training.presets import preset
 from backend.tuning.plan import ALGORITHMS, ENGINES, LABELS, METRICS, Budget, Objective, SweepPlan
 from backend.tuning.report import Format
 from backend.tuning.saved_spaces import load_space, save_space

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class RawPixels:
     """The pixels themselves, compared by cosine similarity."""
 
     spec: PixelSpec
+
+    batch: ClassVar[int] = _BATCH
 
     @property
     def size(self) -> int:
@@ -87,6 +89,8 @@ class Principal:
         keep = min(COMPONENTS, size, len(rows) - 1)
         directions = leading_directions(products / len(rows), keep, mean=mean)
         return cls(spec, mean.astype(np.float32), directions.astype(np.float32))
+
+    batch: ClassVar[int] = _BATCH
 
     @property
     def size(self) -> int:

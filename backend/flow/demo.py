@@ -15,8 +15,7 @@ from backend.flow.index import index_step
 from backend.flow.requests import DemoRequest, DeployRequest, EvaluateRequest, IndexRequest, IngestRequest, TrainRequest
 from backend.flow.train import train_step
 from backend.progress import Span
-from backend.training.config import preset
-from backend.training.fitting import fitting_preset
+from backend.training.presets import fitting_preset, preset
 
 if TYPE_CHECKING:
     from backend.progress import Progress

@@ -89,8 +89,10 @@ class DecodedImage:
         return to_float(self.pixels)
 
 
-def to_float(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale uint8 (..., H, W, C) to float32 in [0, 1]; the only place where pixels are scaled."""
+def to_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale uint8 (..., H, W, C) to float32 in [0, 1]; the only place where pixels are scaled. Features stay as they are."""
+    if pixels.dtype != np.uint8:
+        return pixels.astype(np.float32)
     return np.multiply(pixels, np.float32(1.0 / 255.0), dtype=np.float32)
 
 

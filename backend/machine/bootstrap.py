@@ -63,8 +63,8 @@ def main() -> int:
         _require_python()
         install_tools(missing_tools())
         _install_packages()
-        with _step("Delta JARs"):
-            _run([_python(), "-c", _RESOLVE_JARS])
+        with _step("Delta JARs, ready-made weights"):
+            _run([_python(), "-c", _FILL_CACHE])
         write_launcher(LAUNCHER, Path(_python()), ROOT)
         STAMP.write_text(fingerprint(), encoding="utf-8")
     except SetupFailed as error:
@@ -74,10 +74,13 @@ def main() -> int:
     return 0
 
 
-_RESOLVE_JARS = """
+_FILL_CACHE = """
 from backend.settings import load_settings
 from backend.spark.session import resolve_jars
+from backend.training.network.lite_weights import LITE, lite_weights
 resolve_jars(load_settings())
+for name in LITE:
+    lite_weights(name)
 """
 
 

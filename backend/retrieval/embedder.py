@@ -22,6 +22,10 @@ class Embedder(Protocol):
     def size(self) -> int:
         """Dimensions D of an embedding."""
 
+    @property
+    def batch(self) -> int:
+        """Pictures at once: batches that are filled up to a multiple of it give each picture the same bits."""
+
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed uint8 (N, H, W, C), scaled by ``imaging.to_float``, as float32 (N, D), each row L2-normalised.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from backend.errors import ConfigurationError
 from backend.imaging.spec import Background, PixelSpec
+from backend.training.network.lite import COLOURS, LITE
 
 Application = Literal["mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
-Backbone = Literal["resnet", "seed-cnn", "seed-cnn-as-published", "mobilenet-v2", "efficientnet-v2-b0", "resnet50"]
+Backbone = Literal[
+    "resnet", "seed-cnn", "seed-cnn-as-published", "mobilenet-v2", "efficientnet-v2-b0", "resnet50",
+    "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2",
+]  # fmt: skip
 Pretrained = Literal["none", "imagenet"]
 LossName = Literal["multi-similarity+proxy", "multi-similarity", "triplet", "circle", "pn", "soft-nearest-neighbour"]
 Distance = Literal["cosine", "euclidean", "squared-euclidean"]
@@ -19,6 +23,8 @@ Augmentation = Literal["none", "flip", "flip-shift", "flip-shift-colour", "flip-
 ReaderName = Literal["arrow", "petastorm"]
 
 APPLICATIONS: tuple[Application, ...] = get_args(Application)
+LARGEST_DETAIL_SHARE = 0.9  # where the network itself is trained
+SMALLEST_PARTS = 8  # dimensions beside the colours
 APPLICATION_MIN_SIDE = 32  # below that, tf.keras.applications build no network
 _NEXT = "Correct the field."
 
@@ -32,8 +38,10 @@ class TrainConfig:
         pretrained: Weights it starts from; only the networks of ``APPLICATIONS`` have some.
         height, width, channels, background: What the network sees; see :class:`backend.imaging.spec.PixelSpec`.
         embedding_size: Dimensions D of the embedding.
-        detail_share: How much early features count in the similarity beside the learnt part; see
-            :mod:`backend.training.detail`. 0 means not at all, and all dimensions are learnt.
+        detail_share: How much unlearnt features count in the similarity beside the learnt part: early ones (see
+            :mod:`backend.training.detail`), or those of the ready-made weights. 0 means not at all, 1 that nothing is learnt.
+        colour_share: How much the garment's colours count beside both, for networks of ``LITE``.
+        tuned_blocks: How many of the last blocks of a network of ``LITE`` are tuned after its head was trained.
         distance: What the pair losses measure between unit vectors; answers are always ranked by the cosine.
         optimizer: Adam, or stochastic gradient descent with momentum.
         learning_rate: Peak rate.
@@ -58,6 +66,8 @@ class TrainConfig:
     background: Background = "dark"
     embedding_size: int = 128
     detail_share: float = 0.0
+    colour_share: float = 0.0
+    tuned_blocks: int = 0
     loss: LossName = "multi-similarity+proxy"
     distance: Distance = "cosine"
     proxy_weight: float = 1.0
@@ -83,9 +93,35 @@ class TrainConfig:
         return PixelSpec(self.height, self.width, self.channels, self.background)
 
     @property
+    def colour_size(self) -> int:
+        """Dimensions of the part of the embedding that holds colours."""
+        return COLOURS if self.colour_share else 0
+
+    @property
+    def kept_size(self) -> int:
+        """Dimensions of the part that is not learnt: half of what colours leave, or all of it where nothing is learnt."""
+        rest = self.embedding_size - self.colour_size
+        return (rest if self.detail_share == 1.0 else rest // 2) if self.detail_share else 0
+
+    @property
     def learnt_size(self) -> int:
-        """Dimensions of the part of the embedding that is learnt; the other half are early features, if they count."""
-        return self.embedding_size - (self.embedding_size // 2 if self.detail_share else 0)
+        """Dimensions of the part of the embedding that is learnt."""
+        return self.embedding_size - self.colour_size - self.kept_size
+
+    @property
+    def kept_share(self) -> float:
+        """How much the part that is not learnt counts in the similarity."""
+        return (1.0 - self.colour_share) * self.detail_share
+
+    @property
+    def learnt_share(self) -> float:
+        """How much the learnt part counts in the similarity."""
+        return (1.0 - self.colour_share) * (1.0 - self.detail_share)
+
+    @property
+    def learns_from_features(self) -> bool:
+        """Whether only a head is trained, on features that are computed once."""
+        return self.backbone in LITE and not self.tuned_blocks
 
     @property
     def batch_size(self) -> int:
@@ -113,10 +149,12 @@ class TrainConfig:
 
 # Name, smallest, largest: checked by ``validate`` and shown by the page's inputs.
 RANGES: dict[str, tuple[float, float]] = {
-    "height": (16, 256),
-    "width": (16, 256),
+    "height": (16, 384),
+    "width": (16, 384),
     "embedding_size": (8, 1024),
-    "detail_share": (0.0, 0.9),
+    "detail_share": (0.0, 1.0),
+    "colour_share": (0.0, 0.9),
+    "tuned_blocks": (0, 12),
     "proxy_weight": (0.0, 10.0),
     "learning_rate": (1e-6, 1.0),
     "weight_decay": (0.0, 1.0),
@@ -130,7 +168,6 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-# Name, what it may be.
 CHOICES: dict[str, tuple[Any, ...]] = {
     "backbone": get_args(Backbone),
     "pretrained": get_args(Pretrained),
@@ -145,7 +182,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-# What is either on or off.
 SWITCHES = ("mixed_precision", "deterministic")
 
 # The distances that each loss can work with; the circle loss expects values between 0 and 2.
@@ -191,27 +227,46 @@ def _check_together(config: TrainConfig) -> None:
             next_step=f"Use {' or '.join(LOSS_DISTANCES[config.loss])}.",
         )
     _check_network(config)
-    if config.detail_share and config.backbone != "resnet":
+    _check_parts(config)
+
+
+def _check_parts(config: TrainConfig) -> None:
+    """Check what an embedding is made of."""
+    is_lite = config.backbone in LITE
+    if config.detail_share and not is_lite and config.backbone != "resnet":
         raise ConfigurationError(
             f"The network {config.backbone} has no early features to keep, but detail_share is {config.detail_share:g}.",
             next_step="Set detail_share to 0, or use the network resnet.",
+        )
+    if not is_lite:
+        if config.detail_share > LARGEST_DETAIL_SHARE:
+            _check_number("detail_share", config.detail_share, 0.0, LARGEST_DETAIL_SHARE)
+        for name in ("colour_share", "tuned_blocks"):
+            if getattr(config, name):
+                raise ConfigurationError(
+                    f"{name} needs a network with ready-made weights, and backbone is {config.backbone}.",
+                    next_step=f"Set {name} to 0, or use one of {', '.join(LITE)}.",
+                )
+    elif config.embedding_size - config.colour_size < SMALLEST_PARTS:
+        raise ConfigurationError(
+            f"{config.embedding_size} dimensions leave no room beside the {config.colour_size} of the colours.",
+            next_step=f"Set embedding_size to {config.colour_size + SMALLEST_PARTS} or more.",
         )
 
 
 def _check_network(config: TrainConfig) -> None:
     """Check what a network needs of the pictures and has for weights."""
+    if config.backbone in LITE:
+        _check_lite(config, LITE[config.backbone].side)
+        return
     if config.backbone not in APPLICATIONS:
         if config.pretrained != "none":
             raise ConfigurationError(
                 f"There are no {config.pretrained} weights for the network {config.backbone}.",
-                next_step=f"Set pretrained to none, or use one of {', '.join(APPLICATIONS)}.",
+                next_step=f"Set pretrained to none, or use one of {', '.join((*APPLICATIONS, *LITE))}.",
             )
         return
-    if config.channels != 3:
-        raise ConfigurationError(
-            f"The network {config.backbone} accepts only colour pictures, but channels is {config.channels}.",
-            next_step="Set channels to 3; grey pictures are then converted to three equal channels.",
-        )
+    _check_colour(config)
     if min(config.height, config.width) < APPLICATION_MIN_SIDE:
         raise ConfigurationError(
             f"The network {config.backbone} needs pictures of at least {APPLICATION_MIN_SIDE} x "
@@ -220,57 +275,26 @@ def _check_network(config: TrainConfig) -> None:
         )
 
 
+def _check_lite(config: TrainConfig, side: int) -> None:
+    _check_colour(config)
+    if config.pretrained == "none":
+        raise ConfigurationError(
+            f"The network {config.backbone} is used with ready-made weights only, and pretrained is none.",
+            next_step="Set pretrained to imagenet.",
+        )
+    if (config.height, config.width, config.background) != (side, side, "any"):
+        raise ConfigurationError(
+            f"The weights of {config.backbone} were made for pictures of {side} x {side} pixels as they are.",
+            next_step=f"Set height and width to {side}, and background to any.",
+        )
+
+
+def _check_colour(config: TrainConfig) -> None:
+    if config.channels != 3:
+        raise ConfigurationError(
+            f"The network {config.backbone} accepts only colour pictures, but channels is {config.channels}.",
+            next_step="Set channels to 3; grey pictures are then converted to three equal channels.",
+        )
+
+
 _DEFAULTS = TrainConfig()
-
-PRESETS: dict[str, TrainConfig] = {
-    # 0.5 costs little on labels that are trained on, and keeps those apart that are not: chosen on train pictures alone
-    # by tests/benchmarks/detail_share.py. Twice the epochs go on helping until about here.
-    "resnet": replace(_DEFAULTS, detail_share=0.5),
-    "seed-cnn": TrainConfig(
-        preset="seed-cnn",
-        backbone="seed-cnn",
-        loss="multi-similarity",
-        schedule="constant",
-        learning_rate=0.001,
-        weight_decay=0.0,
-        augmentation="none",
-        dropout=0.3,
-        epochs=5,
-    ),
-    "resnet-colour": TrainConfig(
-        preset="resnet-colour",
-        height=48,
-        width=48,
-        channels=3,
-        background="light",
-        epochs=14,
-        classes_per_batch=18,
-        examples_per_class=6,
-    ),
-    # A few hundred photos make few steps an epoch, and must be seen from many sides.
-    "resnet-photos": TrainConfig(
-        preset="resnet-photos",
-        height=48,
-        width=48,
-        channels=3,
-        background="light",
-        detail_share=0.5,
-        epochs=40,
-        classes_per_batch=10,
-        examples_per_class=10,
-        augmentation="flip-crop",
-    ),
-}
-
-
-def preset(name: str, **changes: Any) -> TrainConfig:
-    """Return a named preset, with some fields changed.
-
-    Raises:
-        ConfigurationError: There is no such preset, or a changed field is unknown or out of range.
-    """
-    if name not in PRESETS:
-        raise ConfigurationError(f"There is no preset {name!r}.", next_step=f"Use one of {', '.join(PRESETS)}.")
-    config = replace(PRESETS[name], **changes)
-    validate(config)
-    return config

@@ -17,6 +17,7 @@ from backend.feeding.arrow import decode_split
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.feeding.shards import Shard
+from backend.training.heads import with_features
 from backend.training.resolve import resolve
 from backend.training.validation import Validator
 
@@ -89,6 +90,8 @@ def prepare_data(
     decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader, cache=cache)
     train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
     validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
+    if config.learns_from_features:
+        train, validation = (with_features(table, config, progress) for table in (train, validation))
     resolved = agreed or resolve(config, train.labels.tolist(), validation.labels.tolist())
     # All ranks read the validation split, and one counts it.
     left_out = len(train.unreadable) + (len(validation.unreadable) if rank == 0 else 0)

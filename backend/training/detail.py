@@ -55,9 +55,9 @@ def with_detail(learnt: Any, early: Any, config: TrainConfig, tf: Any) -> Any:
 
 def learnt_part(embeddings: Any, config: TrainConfig) -> Any:
     """Take the learnt part out of embeddings (B, D), as unit vectors (B, D1)."""
-    if not config.detail_share:
+    if config.learnt_size == config.embedding_size:
         return embeddings
-    return embeddings[:, : config.learnt_size] / math.sqrt(1.0 - config.detail_share)
+    return embeddings[:, : config.learnt_size] / math.sqrt(config.learnt_share)
 
 
 def fit_detail(model: Any, pixels: NDArray[np.uint8], ranks: Communicator, tf: Any) -> None:

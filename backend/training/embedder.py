@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Batches come in these sizes only, the last one padded: the libraries below prepare themselves anew for every size.
 BATCH_SIZES = (1, 16, 256)
+_LARGE = 128 * 128 * 3  # values of a picture from which on a batch is 16 at most: feature maps of 256 take gigabytes
 # A larger network computes for so long that calling it is a trifle, and having it twice is not.
 _LONE_WEIGHTS = 10_000_000
 _NEXT = "Train the model again, or restore its folder from a copy."
@@ -41,9 +43,10 @@ class NetworkEmbedder:
     def __init__(self, model: Any, spec: PixelSpec) -> None:
         tf = loaded()
 
-        self._spec = spec
+        self._spec, self._shape = spec, tuple(model.input_shape[1:])
+        self._sizes = BATCH_SIZES[:2] if math.prod(self._shape) >= _LARGE else BATCH_SIZES
         self._size = int(model.output_shape[-1])
-        signature = [tf.TensorSpec((None, *spec.shape), tf.float32)]
+        signature = [tf.TensorSpec((None, *self._shape), tf.float32)]
         run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
         # Traced once and called without its dispatch, which takes a quarter of the time of one picture.
         self._run, self._tensor = run.get_concrete_function(), tf.constant
@@ -69,29 +72,36 @@ class NetworkEmbedder:
         """Dimensions D of an embedding."""
         return self._size
 
-    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    @property
+    def batch(self) -> int:
+        """Pictures at once."""
+        return self._sizes[-1]
+
+    def embed(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Embed uint8 (N, H, W, C), scaled by ``imaging.to_float``, as float32 (N, D), each row L2-normalised.
+
+        A head that is still trained embeds features instead, float16 (N, F).
 
         Raises:
             RetrievalError: The pixels do not have the shape of ``spec``, or are not uint8.
         """
-        if pixels.shape[1:] != self._spec.shape or pixels.dtype != np.uint8:
-            raise RetrievalError(f"Need uint8 (N, {self._spec.shape}), got {pixels.dtype} {pixels.shape}.")
+        wanted = np.uint8 if len(self._shape) > 1 else np.float16
+        if pixels.shape[1:] != self._shape or pixels.dtype != wanted:
+            raise RetrievalError(f"Need {np.dtype(wanted)} (N, {self._shape}), got {pixels.dtype} {pixels.shape}.")
         if self._lone and len(pixels) == 1:
             return self._lone(imaging.to_float(pixels))
         out = np.empty((len(pixels), self._size), dtype=np.float32)
-        for start in range(0, len(pixels), BATCH_SIZES[-1]):
-            chunk = pixels[start : start + BATCH_SIZES[-1]]
-            out[start : start + len(chunk)] = self._run(self._tensor(_padded(chunk))).numpy()[: len(chunk)]
+        for start in range(0, len(pixels), self.batch):
+            chunk = pixels[start : start + self.batch]
+            out[start : start + len(chunk)] = self._run(self._tensor(self._padded(chunk))).numpy()[: len(chunk)]
         return out
 
-
-def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale up to a full batch of pictures; what is missing is black."""
-    size = next(size for size in BATCH_SIZES if size >= len(pixels))
-    batch = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)
-    batch[: len(pixels)] = imaging.to_float(pixels)
-    return batch
+    def _padded(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale up to a full batch of pictures; what is missing is black."""
+        size = next(size for size in self._sizes if size >= len(pixels))
+        batch = np.zeros((size, *self._shape), dtype=np.float32)
+        batch[: len(pixels)] = imaging.to_float(pixels)
+        return batch
 
 
 def load_embedder(folder: Path, manifest: Manifest, *, threads: int, device: str = "") -> NetworkEmbedder:

@@ -10,6 +10,7 @@ import numpy as np
 from backend.training.checkpoints import EpochResult
 from backend.training.embedder import NetworkEmbedder
 from backend.training.ranks.communicator import Alone
+from backend.training.start import begin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,8 @@ def run_epochs(
     """
     config = data.resolved.config
     embedder = NetworkEmbedder(trainer.model, config.pixels)
+    if not results.done:
+        begin(trainer, data, ranks or Alone(), progress=progress)
     for number in range(results.done, config.epochs):
         if _is_out_of_patience(config, results):
             logger.info("stopped early: no better epoch since number %d", results.best.epoch)

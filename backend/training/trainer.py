@@ -11,10 +11,12 @@ import numpy as np
 
 from backend.errors import TrainingError
 from backend.training.detail import fit_detail, learnt_part
+from backend.training.network.lite import LITE
 from backend.training.network.losses import EmbeddingLoss
-from backend.training.network.network import build_network
+from backend.training.network.network import build_network, build_trained
 from backend.training.network.optimizers import build_optimizer
 from backend.training.network.pretrained import load_pretrained
+from backend.training.network.ready_made import head_arrays, set_head
 from backend.training.network.schedule import learning_rate
 from backend.training.ranks.communicator import Alone
 
@@ -61,8 +63,9 @@ class Trainer:
     ) -> None:
         tf.keras.utils.set_random_seed(config.seed)
         self._config, self._feed, self._tf, self._ranks = config, feed, tf, ranks or Alone()
-        self.model = build_network(config, self._ranks.normalisation, mixed_precision=config.mixed_precision)
+        self.model = build_trained(config, self._ranks.normalisation)
         load_pretrained(self.model, config)
+        self._whole: Any = None  # of a head, once it was asked for
         self._loss = EmbeddingLoss(config, classes)
         self._learnt = [*self.model.trainable_variables, *self._loss.variables]
         self._optimizer = build_optimizer(config, self._learnt, tf)
@@ -113,9 +116,16 @@ class Trainer:
         self.speed = EpochSpeed(seconds, waited / seconds, pictures / seconds)
         return {name: total / self._feed.steps for name, total in sums.items()}
 
+    def take_over(self, head: Trainer) -> None:
+        """Go on from a head that another trainer trained for the same classes."""
+        set_head(self.model, head_arrays(head.model))
+        for mine, its in zip(self._loss.variables, head._loss.variables, strict=True):
+            mine.assign(its)
+
     def settle(self, pixels: NDArray[np.uint8]) -> None:
         """Bring up to date what is not learnt by steps, from pictures of the train split, uint8 (N, H, W, C)."""
-        fit_detail(self.model, pixels, self._ranks, self._tf)
+        if self._config.backbone not in LITE:
+            fit_detail(self.model, pixels, self._ranks, self._tf)
 
     def state(self) -> list[NDArray[Any]]:
         """Return all that :meth:`restore` needs to go on as if nothing had happened, but for dropout's draws."""
@@ -144,13 +154,23 @@ class Trainer:
         Raises:
             TrainingError: Some are not finite; a loss of pairs alone does not show that, because it drops such pairs.
         """
-        arrays: list[NDArray[np.float32]] = self.model.get_weights()
+        arrays: list[NDArray[np.float32]] = self._network().get_weights()
         if not all(np.isfinite(array).all() for array in arrays):
             raise TrainingError(
                 f"The network's weights are no longer finite, after step {self.steps_done} of {self.total_steps}.",
                 next_step="Train again with a lower learning rate.",
             )
         return arrays
+
+    def _network(self) -> Any:
+        """Return the network from pixels on, with the head as it is now."""
+        if not self._config.learns_from_features:
+            return self.model
+        if self._whole is None:
+            self._whole = build_network(self._config)
+            load_pretrained(self._whole, self._config)
+        set_head(self._whole, head_arrays(self.model))
+        return self._whole
 
     def _checked(self, loss: float, step: int) -> float:
         if not math.isfinite(loss):
@@ -162,7 +182,7 @@ class Trainer:
 
     def _compiled_step(self) -> Any:
         tf = self._tf
-        pixels = tf.TensorSpec((None, *self._config.pixels.shape), tf.float32)
+        pixels = tf.TensorSpec(self.model.input_shape, tf.float32)
 
         @tf.function(input_signature=[pixels, tf.TensorSpec((None,), tf.int32)])
         def step(pixels: Any, labels: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ import numpy as np
 from backend.evaluation.baselines import RawPixels
 from backend.evaluation.unseen import class_disjoint
 from backend.settings import load_settings
-from backend.training.config import preset
+from backend.training.presets import preset
 from tests.benchmarks.training import (
     MOST_QUERIES,
     ORIGINAL,

@@ -30,8 +30,8 @@ from backend.catalogue.sources import fashion_mnist
 from backend.progress import NullProgress
 from backend.settings import load_settings
 from backend.spark.session import open_spark
-from backend.training.config import preset
 from backend.training.preparation import ModelPlace, Workers
+from backend.training.presets import preset
 from backend.training.ranks.distributed import train_on_spark
 from backend.training.tracking import NullTracker
 from tests.benchmarks.ingest import First

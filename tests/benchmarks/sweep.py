@@ -30,7 +30,7 @@ from backend.catalogue.loading.ingest import ingest
 from backend.progress import NullProgress
 from backend.settings import load_settings
 from backend.spark.session import open_spark
-from backend.training.config import preset
+from backend.training.presets import preset
 from backend.tuning import search
 from backend.tuning.engines import SparkEngine
 from backend.tuning.folder import SweepFolder

@@ -35,7 +35,7 @@ from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.progress import NullProgress
 from backend.settings import load_settings
-from backend.training.config import preset
+from backend.training.presets import preset
 from tests.support.benchmarking import machine, pin, ratio_of, told
 from tests.support.pictures import all_decoded
 

@@ -14,8 +14,9 @@ from backend.files.holding import lock_of
 from backend.flow.requests import DeleteRequest, TrainRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.training.config import CHOICES, PRESETS, TrainConfig, preset
+from backend.training.config import CHOICES, TrainConfig
 from backend.training.preparation import ModelPlace, note_training
+from backend.training.presets import PRESETS, preset
 from backend.training.ranks.rank_folder import RankFolder, RankState
 from tests.fixtures.endpoint import shop_rows
 from tests.support.holding import held_elsewhere
@@ -265,7 +266,7 @@ def test_the_card_says_what_holds_and_what_does_not(screen, shop):
 
 @pytest.mark.parametrize(
     ("side", "channels", "fits"),
-    [(64, 1, "resnet"), (400, 1, "resnet"), (64, 3, "resnet-colour"), (400, 3, "resnet-photos")],
+    [(64, 1, "resnet"), (400, 1, "resnet"), (64, 3, "photos"), (400, 3, "photos")],
 )
 def test_the_preset_is_chosen_for_what_the_pictures_are(screen, side, channels, fits):
     rows = [{**row, "width": side, "height": 2 * side, "channels": channels} for row in shop_rows()]

@@ -15,7 +15,7 @@ from backend.files.holding import lock_of
 from backend.flow.requests import TuneRequest, to_json
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
-from backend.training.config import PRESETS
+from backend.training.presets import PRESETS
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState

@@ -15,7 +15,7 @@ from backend.training.config import CHOICES, RANGES, SWITCHES, TrainConfig
 MAIN = ("epochs", "augmentation", "embedding_size")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Input": ("height", "width", "channels", "background"),
-    "Network": ("backbone", "pretrained", "dropout", "detail_share"),
+    "Network": ("backbone", "pretrained", "tuned_blocks", "dropout", "detail_share", "colour_share"),
     "Loss": ("loss", "distance", "proxy_weight"),
     "Batches": ("classes_per_batch", "examples_per_class", "steps_per_epoch"),
     "Optimisation": ("optimizer", "learning_rate", "schedule", "weight_decay", "patience"),
@@ -33,8 +33,11 @@ HELP = {
     "loss": "What training minimises. The first choice compares products with each other and with a learned centre "
     "of their label; all others compare only products.",
     "distance": "The distance that the loss uses. Results are always ranked by cosine similarity.",
-    "detail_share": "The weight of the network's early features in the embedding. More separates products of unseen "
-    "labels better; only for the network resnet.",
+    "detail_share": "The weight of unlearned features in the embedding. More separates products of unseen labels "
+    "better; only for the network resnet and the ready-made networks.",
+    "colour_share": "The weight of the product's colours in the embedding; only for the ready-made networks.",
+    "tuned_blocks": "How many of the last blocks of a ready-made network are trained along. 0 trains only a head, in "
+    "seconds; 5 takes minutes and is more accurate.",
     "proxy_weight": "The weight of the class centres relative to the pairs; only for the loss that has them.",
     "optimizer": "Gradient descent needs a higher learning rate than Adam.",
     "schedule": "How the learning rate changes from the first step to the last.",
@@ -48,9 +51,9 @@ HELP = {
     "background": "The background of the product photos. A grey network gets grey photos with the opposite "
     "background inverted; colour photos are never inverted.",
     "backbone": "The network architecture. The small ones suit small pictures and CPUs; the Keras networks need "
-    "colour pictures of about 96 pixels, and time or a GPU.",
-    "pretrained": "Whether training starts from ImageNet weights; only the Keras networks have them. They are "
-    "downloaded the first time.",
+    "colour pictures of about 96 pixels, and time or a GPU. The ready-made networks suit photos.",
+    "pretrained": "Whether training starts from ImageNet weights; those of the Keras networks are downloaded the "
+    "first time, the ready-made networks come with theirs.",
     "mixed_precision": "Computes in bfloat16. About twice as fast on a recent NVIDIA GPU; not possible without one.",
     "reader": "The library that reads the catalogue's files. Both give the same batches.",
     "deterministic": "The same seed, data and machine give the same model, bit for bit. Turning this off may be "
@@ -66,7 +69,9 @@ TITLES = {
     "pretrained": "Initial weights",
     "reader": "Reader",
     "deterministic": "Deterministic",
-    "detail_share": "Weight of early features",
+    "detail_share": "Weight of unlearned features",
+    "colour_share": "Weight of colours",
+    "tuned_blocks": "Tuned blocks",
     "proxy_weight": "Weight of class centres",
     "steps_per_epoch": "Batches per epoch",
 }
@@ -86,6 +91,9 @@ WORDS: dict[str, dict[Any, str]] = {
         "mobilenet-v2": "MobileNetV2 (Keras)",
         "efficientnet-v2-b0": "EfficientNetV2-B0 (Keras)",
         "resnet50": "ResNet50 (Keras)",
+        "efficientnet-lite0": "EfficientNet-Lite0 (ready-made)",
+        "efficientnet-lite1": "EfficientNet-Lite1 (ready-made)",
+        "efficientnet-lite2": "EfficientNet-Lite2 (ready-made)",
     },
     "pretrained": {"none": "Random weights", "imagenet": "ImageNet weights"},
     "loss": {

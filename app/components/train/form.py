@@ -10,18 +10,21 @@ import streamlit as st
 from app import notices, words
 from app.components.train import fields, preview
 from app.services import training_checks
-from backend.training.config import PRESETS, TrainConfig
+from backend.training.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from backend.errors import ConfigurationError
+    from backend.training.config import TrainConfig
     from backend.training.costs import Estimate
 
 _PRESET_WORDS = {
     "resnet": "Small grey pictures, as in Fashion-MNIST: a small residual network.",
-    "resnet-colour": "Photos in colour: the same network on larger pictures.",
-    "resnet-photos": "A few hundred photos: more epochs, with pictures cropped and flipped.",
+    "photos": "Colour photos: a head on a network that was trained on a million photos; takes seconds.",
+    "photos-tuned": "Colour photos: the same, with the last blocks tuned; takes minutes and is the most accurate.",
+    "resnet-colour": "Drawings in colour: the same network on larger pictures.",
+    "resnet-photos": "A few hundred photos, from random weights: more epochs, with pictures cropped and flipped.",
     "seed-cnn": "The original design: a network with one convolution.",
 }
 

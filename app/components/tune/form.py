@@ -10,7 +10,7 @@ from app import notices, words
 from app.components.tune import space as tune_space
 from app.components.tune import words as tune_words
 from app.services import common, tuning
-from backend.training.config import PRESETS
+from backend.training.presets import PRESETS
 from backend.tuning.plan import ALGORITHMS, MOST_AT_A_TIME, MOST_TRIALS, Budget, Objective, SweepPlan
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from backend.retrieval.embedder import Embedder
 
 BATCH = 512  # pictures decoded and embedded at once
-_EVEN = 256  # what a batch is filled up to a multiple of
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ def embed_batches(
 
 def embed_evenly(embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Embed pictures (N, H, W, C) in batches of one size; what is missing in the last one is black."""
-    missing = -len(pixels) % _EVEN
+    missing = -len(pixels) % embedder.batch
     if not missing:
         return embedder.embed(pixels)
     filled = np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), dtype=np.uint8)])

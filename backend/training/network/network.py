@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from backend.training.config import APPLICATIONS
 from backend.training.detail import with_detail
 from backend.training.network.applications import application_features
+from backend.training.network.lite import LITE
+from backend.training.network.ready_made import FEATURE_SIZE, head_embedding, ready_made_embedding
 from backend.training.runtime import loaded
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ MIXED = "mixed_bfloat16"  # has float32's range, so that no loss must be scaled
 
 def has_batch_statistics(config: TrainConfig) -> bool:
     """Tell whether what the network makes of a picture in training depends on the rest of its batch."""
-    return config.backbone not in {"seed-cnn", "seed-cnn-as-published"}
+    return config.backbone not in {"seed-cnn", "seed-cnn-as-published", *LITE}
 
 
 def can_synchronise(config: TrainConfig) -> bool:
@@ -56,11 +58,24 @@ def build_network(
     normal = normalisation or (lambda: layers.BatchNormalization(momentum=NORM_MOMENTUM))
     with _policy(tf, mixed_precision):
         inputs = layers.Input(config.pixels.shape, name="pixels")
+        if config.backbone in LITE:
+            return SimilarityModel(inputs, ready_made_embedding(inputs, config))
         features, early = _features(inputs, config, layers, normal)
     # The embedding is made in float32, whatever computed its features.
     features = layers.Activation("linear", dtype="float32")(features) if mixed_precision else features
     learnt = MetricEmbedding(config.learnt_size, name="embedding")(features)
     return SimilarityModel(inputs, with_detail(learnt, early, config, tf) if config.detail_share else learnt)
+
+
+def build_trained(config: TrainConfig, normalisation: Callable[[], Any] | None = None) -> Any:
+    """Build what training changes: the network, or the head alone, from features (B, F), where only that is learnt."""
+    if not config.learns_from_features:
+        return build_network(config, normalisation, mixed_precision=config.mixed_precision)
+    tf = loaded()
+    from tensorflow_similarity.models import SimilarityModel
+
+    features = tf.keras.layers.Input((FEATURE_SIZE,), name="features")
+    return SimilarityModel(features, head_embedding(features, config))
 
 
 def _features(x: Any, config: TrainConfig, layers: Any, normal: Callable[[], Any]) -> tuple[Any, Any]:

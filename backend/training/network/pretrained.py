@@ -10,6 +10,8 @@ from backend.errors import ConfigurationError
 from backend.files.locking import locked
 from backend.files.scratch import common_folder
 from backend.training.network.applications import make_application
+from backend.training.network.lite import LITE
+from backend.training.network.lite_weights import lite_weights, load_lite_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ def load_pretrained(model: Any, config: TrainConfig) -> None:
     """
     if config.pretrained == "none":
         return
+    if config.backbone in LITE:
+        load_lite_weights(model, config.backbone)
+        return
     donor = _donor(config.backbone)
     for layer in donor.layers:
         if layer.weights:
@@ -41,7 +46,9 @@ def check_pretrained(config: TrainConfig) -> None:
     Raises:
         ConfigurationError: As :func:`load_pretrained`.
     """
-    if config.pretrained != "none":
+    if config.backbone in LITE:
+        lite_weights(config.backbone)
+    elif config.pretrained != "none":
         _donor(config.backbone)
 
 

@@ -16,8 +16,9 @@ from backend.flow.kinds import run_request
 from backend.flow.requests import DeployRequest, EvaluateRequest, IndexRequest, TrainRequest, from_json, to_json
 from backend.flow.train import train_step
 from backend.progress import NullProgress
-from backend.training.config import TrainConfig, preset
+from backend.training.config import TrainConfig
 from backend.training.preparation import ModelPlace, note_training
+from backend.training.presets import preset
 from tests.fixtures.models import store_catalogue
 from tests.support.holding import held_elsewhere
 

@@ -13,7 +13,7 @@ from backend.files.holding import lock_of
 from backend.flow.requests import TuneRequest
 from backend.flow.tune import tune_step
 from backend.progress import NullProgress
-from backend.training.config import preset
+from backend.training.presets import preset
 from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, Objective
 from backend.tuning.records import TrialState

@@ -18,9 +18,9 @@ from backend.flow.requests import EvaluateRequest, IndexRequest, ProjectRequest
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import Gallery
 from backend.training.checkpoints import EpochResult
-from backend.training.config import preset
 from backend.training.data import prepare_data
 from backend.training.package import describe
+from backend.training.presets import preset
 from tests.fixtures.evaluation import WARDROBE, _row, store_wardrobe, write_model
 
 BROKEN = ("train", "validation", "test", "gallery-only")

@@ -30,7 +30,7 @@ from backend.flow.requests import (
     from_json,
     to_json,
 )
-from backend.training.config import preset
+from backend.training.presets import preset
 from backend.tuning.plan import Objective
 from tests.support.sweeps import plan_for
 

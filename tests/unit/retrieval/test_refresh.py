@@ -108,7 +108,7 @@ def test_only_what_has_another_picture_is_embedded(shop, built):
     seen = []
 
     class Counting:
-        spec, size = embedder.spec, embedder.size
+        spec, size, batch = embedder.spec, embedder.size, embedder.batch
 
         def embed(self, pixels):
             seen.extend(row for row in pixels if row.any())

@@ -8,17 +8,8 @@ from dataclasses import fields, replace
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.config import (
-    APPLICATIONS,
-    CHOICES,
-    LOSS_DISTANCES,
-    PRESETS,
-    RANGES,
-    SWITCHES,
-    TrainConfig,
-    preset,
-    validate,
-)
+from backend.training.config import APPLICATIONS, CHOICES, LOSS_DISTANCES, RANGES, SWITCHES, TrainConfig, validate
+from backend.training.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.config import APPLICATIONS, CHOICES, PRESETS, TrainConfig
+from backend.training.config import APPLICATIONS, CHOICES, TrainConfig
 from backend.training.network.network import build_network, can_synchronise, has_batch_statistics
+from backend.training.presets import PRESETS
 
 pytestmark = pytest.mark.tf
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.config import CHOICES, TrainConfig, preset
+from backend.training.config import CHOICES, TrainConfig
 from backend.training.costs import COSTS, PROCESS_BYTES, estimate
+from backend.training.presets import preset
 from backend.training.ranks.preflight import Machine, preflight, this_machine
 
 MACHINE = Machine(cores=2, gpus=0, memory_bytes=16_000_000_000, disk_free_bytes=50_000_000_000)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from backend.errors import ConfigurationError
-from backend.training.config import APPLICATIONS, PRESETS
+from backend.training.config import APPLICATIONS
 from backend.training.network.applications import make_application
 from backend.training.network.network import build_network
 from backend.training.network.pretrained import check_pretrained, load_pretrained
+from backend.training.presets import PRESETS
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 

@@ -13,8 +13,9 @@ from backend.cli.text import as_lines
 from backend.errors import ConfigurationError
 from backend.registry.card import ModelCard, as_markdown, card_of
 from backend.training.checkpoints import EpochResult
-from backend.training.config import PRESETS, TrainConfig
+from backend.training.config import TrainConfig
 from backend.training.package import describe
+from backend.training.presets import PRESETS
 from backend.training.resolve import resolve, resolve_counts
 
 CONFIG = TrainConfig(classes_per_batch=3, examples_per_class=4)

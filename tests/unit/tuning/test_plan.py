@@ -12,7 +12,7 @@ from backend.errors import ConfigurationError
 from backend.flow.requests import TuneRequest
 from backend.flow.tune import final_request, tune_step
 from backend.progress import NullProgress
-from backend.training.config import preset
+from backend.training.presets import preset
 from backend.training.ranks.preflight import Machine
 from backend.tuning.budget import Clock, ending_of, planned_s, remaining_s, since_best, trained_share
 from backend.tuning.checks import check_sweep, examples, slots_of

@@ -1,0 +1,101 @@
+"""The head of a network with ready-made weights: what is fitted to pictures rather than learnt, and its start.
+
+The centre is the mean of the frozen features, and the kept part's directions are those in which they vary most around
+it. Both are set once, before the first step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.retrieval.directions import leading_directions
+from backend.training.detail import LAYER
+from backend.training.embedder import NetworkEmbedder
+from backend.training.network.efficientnet_lite import FEATURES
+from backend.training.network.lite import LITE
+from backend.training.network.ready_made import CENTRE, FEATURE_SIZE, feature_network
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backend.feeding.arrow import PixelTable
+    from backend.progress import Progress
+    from backend.training.config import TrainConfig
+    from backend.training.ranks.communicator import Communicator
+
+FITTED_ON = 20_000  # pictures at most
+_BATCH = 64
+_FLAT = 1e-6  # share of the features' squares below which pictures count as equal
+_NOTHING = 1e-9  # share of the largest energy below which a direction is none
+
+
+def fitted_head(
+    features: NDArray[Any], size: int, ranks: Communicator | None = None
+) -> dict[str, list[NDArray[np.float32]]]:
+    """Fit the centre, and the directions of a kept part of ``size`` dimensions, to features of pictures.
+
+    Where the pictures do not differ, nothing is taken off: they would be left without any feature. Directions in which
+    nothing varies, as there are with few pictures, are left out.
+
+    Args:
+        features: (N, F or more), at least one row; the first F are looked at.
+        size: 0 where there is no kept part.
+        ranks: All ranks must ask, each with its own pictures, and get the same.
+
+    Returns:
+        The arrays of each layer by its name.
+    """
+    rows = np.linspace(0, len(features) - 1, min(FITTED_ON, len(features))).astype(np.int64)
+    pooled = np.asarray(features[rows, :FEATURES], dtype=np.float64)
+    mean, around = _moments(pooled, ranks)
+    squares = np.trace(around)
+    if squares - mean @ mean <= _FLAT * squares:
+        mean = np.zeros_like(mean)
+    found = {CENTRE: [mean.astype(np.float32), np.ones(FEATURES, dtype=np.float32)]}
+    if size:
+        apart = pooled - mean
+        apart /= np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-12)
+        middle, products = _moments(apart, ranks)
+        if not mean.any():
+            middle = np.zeros_like(middle)
+        directions = _varying(products, middle, size)
+        found[LAYER] = [directions.astype(np.float32), (-middle @ directions).astype(np.float32)]
+    return found
+
+
+def _moments(rows: NDArray[np.float64], ranks: Communicator | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean of all ranks' rows, and the mean of their outer products."""
+    sums, products, count = rows.sum(axis=0), rows.T @ rows, np.array([float(len(rows))])
+    if ranks is not None:
+        sums, products, count = (ranks.gather_values(part).sum(axis=0) for part in (sums, products, count))
+    total = float(np.sum(count))
+    return sums / total, products / total
+
+
+def _varying(products: NDArray[np.float64], middle: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the leading directions, zeros in place of those along which nothing varies."""
+    directions = leading_directions(products, size, mean=middle)
+    energies = np.einsum("ik,ij,jk->k", directions, products - np.outer(middle, middle), directions, optimize=True)
+    directions[:, energies <= _NOTHING * energies[0]] = 0.0
+    return directions
+
+
+def with_features(table: PixelTable, config: TrainConfig, progress: Progress) -> PixelTable:
+    """Return a table whose pixels are replaced by features, float16 (N, F).
+
+    Raises:
+        ConfigurationError: The weights are not to be had.
+        Cancelled: The user asked to stop.
+    """
+    assert config.backbone in LITE  # noqa: S101 - others have no frozen features
+    network = NetworkEmbedder(feature_network(config.backbone), config.pixels)
+    features = np.empty((len(table), FEATURE_SIZE), dtype=np.float16)
+    for start in range(0, len(table), _BATCH):
+        progress.check_cancelled()
+        part = np.asarray(table.pixels[start : start + _BATCH])
+        features[start : start + len(part)] = network.embed(part)
+        progress.report(start + len(part), len(table), unit="pictures", note="looking at the pictures")
+    return replace(table, pixels=features)

@@ -1,0 +1,101 @@
+"""Networks that start from ready-made weights: frozen features, and a head of up to three parts on them.
+
+pixels -> features [pooled, colours] -> [learnt | kept | colours]
+
+The learnt part is pulled together by a loss. The kept part holds the directions in which the pictures' features vary
+most, so that products of labels that were never trained on stay apart. The third is how the garment is coloured. Each is
+of unit length; side by side, their cosines are averaged by their shares. As long as no block is tuned, features depend on
+the picture alone: they are computed once and kept, and a head trains in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from backend.training.detail import LAYER
+from backend.training.network.colours import COLOURS, colour_part
+from backend.training.network.efficientnet_lite import FEATURES, LiteNetwork
+from backend.training.network.lite import LITE
+from backend.training.network.lite_weights import load_lite_weights
+from backend.training.runtime import loaded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backend.training.config import TrainConfig
+    from backend.training.network.lite import LiteName
+
+CENTRE, EMBEDDING = "centre", "embedding"
+FEATURE_SIZE = FEATURES + COLOURS
+
+
+def feature_network(name: LiteName) -> Any:
+    """Build the frozen network and fill it: float32 (B, H, W, 3) in [0, 1] to features (B, :data:`FEATURE_SIZE`).
+
+    Raises:
+        ConfigurationError: The weights are not to be had.
+    """
+    tf = loaded()
+    inputs = tf.keras.layers.Input((LITE[name].side, LITE[name].side, 3), name="pixels")
+    model = tf.keras.Model(inputs, tf.keras.layers.Concatenate()([*_features(inputs, name, 0)[1:]]))
+    load_lite_weights(model, name)
+    return model
+
+
+def ready_made_embedding(pixels: Any, config: TrainConfig) -> Any:
+    """Put a network on symbolic pixels (B, H, W, 3) in [0, 1] and return its embeddings (B, D)."""
+    assert config.backbone in LITE  # noqa: S101 - said by whoever calls
+    return _head(*_features(pixels, config.backbone, config.tuned_blocks), config)
+
+
+def head_embedding(features: Any, config: TrainConfig) -> Any:
+    """Put the head alone on symbolic features (B, :data:`FEATURE_SIZE`) and return its embeddings (B, D)."""
+    pooled, colours = features[:, :FEATURES], features[:, FEATURES:]
+    return _head(pooled, pooled, colours, config)
+
+
+def _features(pixels: Any, name: LiteName, tuned: int) -> tuple[Any, Any, Any]:
+    """Return what the learnt part sees, what the kept part sees, and the colours; the first two differ where blocks are tuned."""
+    tf = loaded()
+    network = LiteNetwork(name, tf.keras.layers)
+    start = len(network.blocks) - tuned
+    trunk = network.trunk(pixels, start)
+    learnt = network.tail(trunk, start, tuned=tuned > 0)
+    kept = network.tail(trunk, start, prefix="kept-") if tuned else learnt
+    pool = tf.keras.layers.GlobalAveragePooling2D()
+    return pool(learnt), pool(kept), colour_part(pixels, kept, tf)
+
+
+def _head(learnt: Any, kept: Any, colours: Any, config: TrainConfig) -> Any:
+    tf = loaded()
+    from tensorflow_similarity.layers import MetricEmbedding
+
+    layers = tf.keras.layers
+    # Only its mean is used, and that is fitted, not learnt.
+    centre = layers.BatchNormalization(epsilon=0.0, center=False, scale=False, trainable=False, name=CENTRE)
+    unit = layers.UnitNormalization(dtype="float32")
+    parts = []
+    if config.learnt_size:
+        x = unit(centre(learnt, training=False))
+        x = layers.Dropout(config.dropout)(x) if config.dropout else x
+        parts.append(math.sqrt(config.learnt_share) * MetricEmbedding(config.learnt_size, name=EMBEDDING)(x))
+    if config.kept_size:
+        directions = layers.Dense(config.kept_size, trainable=False, name=LAYER)
+        kept_part = unit(directions(unit(centre(kept, training=False))))
+        parts.append(math.sqrt(config.kept_share) * kept_part)
+    if config.colour_share:
+        parts.append(math.sqrt(config.colour_share) * colours)
+    return layers.Concatenate(axis=1, dtype="float32")(parts) if len(parts) > 1 else parts[0]
+
+
+def head_arrays(model: Any) -> dict[str, list[NDArray[np.float32]]]:
+    """Return the arrays of a network's head by layer."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.name in {CENTRE, EMBEDDING, LAYER}}
+
+
+def set_head(model: Any, arrays: dict[str, list[NDArray[np.float32]]]) -> None:
+    """Give a network the head of another one that was built from the same sizes."""
+    for name, values in arrays.items():
+        model.get_layer(name).set_weights(values)
