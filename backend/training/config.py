@@ -23,7 +23,6 @@ Augmentation = Literal["none", "flip", "flip-shift", "flip-shift-colour", "flip-
 ReaderName = Literal["arrow", "petastorm"]
 
 APPLICATIONS: tuple[Application, ...] = get_args(Application)
-LARGEST_DETAIL_SHARE = 0.9  # where the network itself is trained
 SMALLEST_PARTS = 8  # dimensions beside the colours
 APPLICATION_MIN_SIDE = 32  # below that, tf.keras.applications build no network
 _NEXT = "Correct the field."
@@ -152,7 +151,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "height": (16, 384),
     "width": (16, 384),
     "embedding_size": (8, 1024),
-    "detail_share": (0.0, 1.0),
+    "detail_share": (0.0, 0.9),  # or 1, where nothing is trained: see READY_MADE
     "colour_share": (0.0, 0.9),
     "tuned_blocks": (0, 12),
     "proxy_weight": (0.0, 10.0),
@@ -205,7 +204,10 @@ def validate(config: TrainConfig) -> None:
     for name in SWITCHES:
         if not isinstance(getattr(config, name), bool):
             raise ConfigurationError(f"{name} must be true or false, got {getattr(config, name)!r}.", next_step=_NEXT)
+    is_ready = config.backbone in LITE and config.detail_share == 1.0
     for name, (low, high) in RANGES.items():
+        if name == "detail_share" and is_ready:
+            continue
         _check_number(name, getattr(config, name), low, high)
     _check_together(config)
 
@@ -239,8 +241,6 @@ def _check_parts(config: TrainConfig) -> None:
             next_step="Set detail_share to 0, or use the network resnet.",
         )
     if not is_lite:
-        if config.detail_share > LARGEST_DETAIL_SHARE:
-            _check_number("detail_share", config.detail_share, 0.0, LARGEST_DETAIL_SHARE)
         for name in ("colour_share", "tuned_blocks"):
             if getattr(config, name):
                 raise ConfigurationError(

@@ -60,6 +60,11 @@ def resolve_counts(config: TrainConfig, train: Mapping[str, int], validation: Ma
     Raises:
         ConfigurationError: As :func:`resolve`.
     """
+    if not config.learnt_size:
+        raise ConfigurationError(
+            "Nothing is trained where detail_share is 1.",
+            next_step="Set detail_share to 0.9 or less, or index the catalogue without training.",
+        )
     counts = {label: count for label, count in train.items() if label and count}
     missing = sum(count for label, count in train.items() if not label)
     if not counts and missing:
