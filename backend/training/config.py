@@ -279,7 +279,7 @@ def _check_lite(config: TrainConfig, side: int) -> None:
     _check_colour(config)
     if config.pretrained == "none":
         raise ConfigurationError(
-            f"The network {config.backbone} is used with ready-made weights only, and pretrained is none.",
+            f'The network {config.backbone} is available only with ready-made weights, but pretrained is "none".',
             next_step="Set pretrained to imagenet.",
         )
     if (config.height, config.width, config.background) != (side, side, "any"):

@@ -308,7 +308,7 @@ def test_ranks_together_fit_what_one_process_fits(tf):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pretrained": "none"}, "ready-made weights only"),
+        ({"pretrained": "none"}, "only with ready-made weights"),
         ({"height": 128, "width": 128}, "224 x 224"),
         ({"background": "light"}, "224 x 224"),
         ({"channels": 1}, "only colour pictures"),
