@@ -35,8 +35,12 @@ function draw(photo) {
     box.style.top = `${top * 100}%`;
     box.style.width = `${(right - left) * 100}%`;
     box.style.height = `${(bottom - top) * 100}%`;
-    for (const [at, field] of photo.fields.entries()) field.value = String(Math.round(edges[at] * 100));
+    const typing = /** @type {ShadowRoot} */ (photo.root.getRootNode()).activeElement;
+    for (const [at, field] of photo.fields.entries()) if (field !== typing) field.value = percent(edges[at]);
 }
+
+/** @type {(edge: number) => string} */
+function percent(edge) { return String(Math.round(edge * 100)); }
 
 // Sends what is chosen, at once or when no further key comes.
 /** @type {(photo: QueryPhoto, wait_ms?: number) => void} */
@@ -44,8 +48,24 @@ function tell(photo, wait_ms = 0) {
     clearTimeout(photo.timer);
     photo.timer = setTimeout(() => {
         photo.timer = undefined;
-        photo.send("region", photo.edges ? photo.edges.map((edge) => Number(edge.toFixed(4))) : []);
+        const edges = photo.edges ? photo.edges.map((edge) => Number(edge.toFixed(4))) : [];
+        photo.sent.push(JSON.stringify(edges));
+        photo.send("region", edges);
     }, wait_ms);
+}
+
+// Takes up what Python knows, unless something newer is chosen here already: a drag, a key, or what was sent after it.
+/** @type {(photo: QueryPhoto, region: Edges | null) => void} */
+function hear(photo, region) {
+    const heard = JSON.stringify(region ?? []);
+    const is_old = heard === photo.heard;
+    photo.heard = heard;
+    const at = photo.sent.lastIndexOf(heard);
+    if (at >= 0) photo.sent.splice(0, at + 1);
+    else if (!is_old) photo.sent = []; // chosen elsewhere, by a button or another photo
+    if (photo.held || photo.timer !== undefined || photo.sent.length) return;
+    photo.edges = region;
+    draw(photo);
 }
 
 /** @type {(photo: QueryPhoto, edges: Edges | null, wait_ms?: number) => void} */
@@ -148,7 +168,9 @@ function typed(photo, at) {
     const field = photo.fields[at];
     if (!photo.edges || field.value === "") return;
     const by = Number(field.value) / 100 - photo.edges[at];
-    choose(photo, resized(photo, photo.edges, LETTERS[at], by, by));
+    const edges = resized(photo, photo.edges, LETTERS[at], by, by);
+    field.value = percent(edges[at]);
+    choose(photo, edges);
 }
 
 /** @type {(root: HTMLElement) => QueryPhoto} */
@@ -157,7 +179,7 @@ function prepared(root) {
     /** @type {QueryPhoto} */
     const photo = {
         root, stage: found(".stage"), image: found("img"), box: found(".box"),
-        fields: NAMES.map((name) => found(`[name=${name}]`)), edges: null, send: () => {},
+        fields: NAMES.map((name) => found(`[name=${name}]`)), edges: null, sent: [], heard: "", send: () => {},
     };
     photo.stage.onpointerdown = (event) => grab(photo, event);
     photo.stage.onpointermove = (event) => drag(photo, event);
@@ -182,7 +204,5 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const missing = !data.src;
     for (const selector of [".stage", ".caption", ".tools"]) part(photo, selector).toggleAttribute("hidden", missing);
     if (photo.image.getAttribute("src") !== data.src) photo.image.src = data.src;
-    if (photo.held || photo.timer !== undefined) return; // what is being chosen now is newer than what Python knows
-    photo.edges = data.region;
-    draw(photo);
+    hear(photo, data.region);
 }

@@ -55,6 +55,8 @@ interface QueryPhoto {
     box: HTMLElement;
     fields: HTMLInputElement[];
     edges: Edges | null;
+    sent: string[]; // and not heard of yet
+    heard: string;
     send: Given<QueryPhotoData>["setTriggerValue"];
     timer?: number;
     // While a pointer is down: named edges are dragged, none for all of the box, null draws a new one.

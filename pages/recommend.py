@@ -54,4 +54,5 @@ with main:
         else:
             answer_view.show_neighbours(answered.answer)
         with picture:
+            query_panel.offer_part(query, answered.answer)
             answer_view.show_picture(answered.answer)

@@ -26,6 +26,7 @@ from backend.errors import CatalogueError
 from backend.errors.addresses import log_lines
 from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
+from backend.serving.client import SUGGEST
 from backend.serving.clients import client_of
 from backend.settings import Settings, load_settings
 from backend.training import presets
@@ -255,7 +256,8 @@ def recommend(
     if known is not None:
         return known
     started = time.perf_counter()
-    answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further, region=region)
+    part = SUGGEST if region is None else region
+    answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further, region=part)
     answered = state.Answered(question, answer, time.perf_counter() - started)
     state.keep(answered)
     return answered

@@ -22,7 +22,7 @@ from backend.errors import ImageRejected
 from backend.imaging import budget, codecs, plain_png, refusals, steps
 from backend.imaging.budget import Budget, as_it_is, budgeted, enough_for, is_large, not_large, packed, within
 from backend.imaging.region import Region
-from backend.imaging.spec import PixelSpec
+from backend.imaging.spec import ImageInfo, PixelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,17 +38,6 @@ kind_of, HEAD_BYTES = codecs.kind_of, codecs.HEAD_BYTES
 upright, flattened = steps.upright, steps.flattened
 _SIDEWAYS = 5  # orientations from here on exchange width and height
 _SPARE = 6  # how many times the size that is needed a large picture is brought down to, at least
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What the header of an accepted picture says."""
-
-    format: str
-    width: int
-    height: int
-    channels: int
-    frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +136,7 @@ def _budgeted(data: bytes, fields: dict[str, Any], edges: Sequence[float] | None
     notes: list[str] = []
     with opened(data, max_pixels=max_pixels, enough=enough_for(_needed(spec, region), max_pixels)) as (picture, info):
         if region:
-            region.check((info.width, info.height), is_turned=picture.orientation >= _SIDEWAYS)
+            region.check(info.upright)
         pixels = np.asarray(_fitted(picture, spec, notes, region), dtype=np.uint8).reshape(spec.shape)
         inverted = steps.on_other_ground(pixels[None], spec)[0] and steps.is_grey(picture.image)
     return _polarised(DecodedImage(pixels, tuple(notes), info), spec, inverted=inverted)
@@ -272,7 +261,8 @@ def opened(
             width, height = image.size
             needed = enough(image.size)
             picture = codecs.loaded(image, source, kind, mode, needed)
-            info = ImageInfo(kind, width, height, _channels(picture.image), picture.frames)
+            is_turned = picture.orientation >= _SIDEWAYS
+            info = ImageInfo(kind, width, height, _channels(picture.image), picture.frames, is_turned)
             yield (_brought_down(picture, needed) if needed and is_large(picture.image.size) else picture), info
     except codecs.DECODER_ERRORS as error:
         raise refusals.damaged() from error

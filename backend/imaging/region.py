@@ -79,15 +79,13 @@ class Region:
         top, bottom = _span(self.top, self.bottom, size[1])
         return left, top, right, bottom
 
-    def check(self, size: tuple[int, int], *, is_turned: bool = False) -> None:
-        """Refuse a region that is too small a part of a picture, (W, H), to show anything.
-
-        ``is_turned`` says that the picture is on its side, so that upright it is (H, W).
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse a region that is too small a part of an upright picture, (W, H), to show anything.
 
         Raises:
             ImageRejected: It is; ``code`` is ``too_small``.
         """
-        left, top, right, bottom = self.box(size[::-1] if is_turned else size)
+        left, top, right, bottom = self.box(size)
         if min(right - left, bottom - top) < MIN_SIDE:
             raise ImageRejected(
                 f"The chosen part of the picture is only {right - left} x {bottom - top} pixels.",

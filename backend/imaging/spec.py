@@ -34,3 +34,20 @@ class PixelSpec:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What the header of an accepted picture says; ``is_turned`` that it lies on its side."""
+
+    format: str
+    width: int
+    height: int
+    channels: int
+    frames: int
+    is_turned: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(W, H) of the picture as it stands upright."""
+        return (self.height, self.width) if self.is_turned else (self.width, self.height)

@@ -32,3 +32,14 @@ class Embedder(Protocol):
         Raises:
             RetrievalError: The pixels do not have the shape of ``spec``.
         """
+
+
+class QueryEmbedder(Embedder, Protocol):
+    """An embedder that answers queries."""
+
+    def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Tell how much the network sees where in one picture, uint8 (H, W, C); None where it cannot tell.
+
+        Returns:
+            Length of the feature vector of each cell of its last map, float32 (n, n).
+        """

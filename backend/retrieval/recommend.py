@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
     from backend.imaging.pixels import DecodedImage
     from backend.imaging.region import Region
-    from backend.retrieval.embedder import Embedder
+    from backend.retrieval.embedder import QueryEmbedder
     from backend.retrieval.filters import Filters
     from backend.retrieval.gallery.gallery import GalleryItem
     from backend.retrieval.indexes.index import Index
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     class EmbedderLoader(Protocol):
         """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_query_embedder``."""
 
-        def __call__(self, folder: Path, manifest: Manifest, *, threads: int) -> Embedder:
+        def __call__(self, folder: Path, manifest: Manifest, *, threads: int) -> QueryEmbedder:
             """Load it; raises BundleError where the weights do not fit."""
 
 
@@ -67,7 +67,7 @@ class Recommender:
     def __init__(
         self,
         manifest: Manifest,
-        embedder: Embedder,
+        embedder: QueryEmbedder,
         index: Index,
         gallery: Gallery,
         *,
@@ -76,7 +76,7 @@ class Recommender:
     ) -> None:
         _check_fit(manifest, embedder, index, gallery)
         self.manifest, self.gallery = manifest, gallery
-        self._embedder, self._index = embedder, index
+        self.embedder, self._index = embedder, index
         self._pictures = QueryPictures(manifest.pixels, max_pixels)
         fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
         self.calibration = calibration if fits else None
@@ -228,15 +228,15 @@ class Recommender:
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
 
-    def warm_up(self) -> None:
-        """Answer one picture made up here, so that the first real one does not pay for what is built on first use."""
+    def warm_up(self) -> Recommendation:
+        """Answer one picture made up here and return that, so that the first real one does not pay for what is built on first use."""
         self.gallery.preload()
-        self.recommend([example_picture(self.manifest.pixels)], k=1)
+        return self.recommend([example_picture(self.manifest.pixels)], k=1)[0]
 
     def _embed(self, images: list[DecodedImage]) -> NDArray[np.float32]:
         """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four."""
         parts = (images[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(images), _EMBEDDED_AT_ONCE))
-        return np.concatenate([self._embedder.embed(np.stack([image.pixels for image in part])) for part in parts])
+        return np.concatenate([self.embedder.embed(np.stack([image.pixels for image in part])) for part in parts])
 
     def _answer(
         self,
@@ -258,7 +258,8 @@ class Recommender:
         notes = dict.fromkeys(note for image in images for note in image.notes)
         said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
         seen, *others = (image.to_png() for image in images)
-        return Recommendation(neighbours, said, seen, timings_ms, any(verdicts) if verdicts else None, tuple(others))
+        match, size = any(verdicts) if verdicts else None, images[0].info.upright
+        return Recommendation(neighbours, said, seen, timings_ms, match, tuple(others), size)
 
     @cached_property
     def _judge(self) -> Judge:
@@ -281,7 +282,7 @@ class Recommender:
         )
 
 
-def _check_fit(manifest: Manifest, embedder: Embedder, index: Index, gallery: Gallery) -> None:
+def _check_fit(manifest: Manifest, embedder: QueryEmbedder, index: Index, gallery: Gallery) -> None:
     """Model, index and gallery must be of one piece; hashes prove they are unchanged, not that they belong together."""
     size = None if manifest.index is None else manifest.index.size
     if not (size == index.size == gallery.size and embedder.size == index.dimensions == manifest.embedding_size):

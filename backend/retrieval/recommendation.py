@@ -44,6 +44,7 @@ class Recommendation:
         notes: Sentences for the user about what was done to the picture, or why there is no neighbour.
         seen_png: The picture as the network saw it; the first of several.
         timings_ms: ``decode`` of this picture; ``embed`` and ``search`` of all pictures asked together.
+        size: Of the first picture as it stands upright, (W, H).
         seen_others: The further pictures of one question as the network saw them.
         has_match: Whether any neighbour is a match, which none is to a picture that shows nothing; None where that is not
             known of any.
@@ -55,3 +56,4 @@ class Recommendation:
     timings_ms: dict[str, float]
     has_match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
+    size: tuple[int, int] = (0, 0)

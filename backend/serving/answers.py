@@ -19,6 +19,7 @@ from backend.errors import EndpointRejected
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from backend.imaging.region import Region
     from backend.retrieval.closeness import Closeness
 
 NOTHING_CLOSE = "Nothing close: no product looks similar enough. These are the nearest ones."
@@ -63,6 +64,7 @@ class Answer:
         splits: The catalogue's splits that are searched; an index of an earlier version of Twinset lacks the test split.
         timings_ms: decode, embed, search, and total in the endpoint.
         match: Whether any neighbour is a match; None where that is not known.
+        suggested_region: The part of the photo that shows the product, by a guess; None without one.
     """
 
     neighbours: tuple[AnswerNeighbour, ...]
@@ -78,6 +80,7 @@ class Answer:
     match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
     splits: tuple[str, ...] = GALLERY_SPLITS
+    suggested_region: Region | None = None
 
     @property
     def has_nothing_close(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import requests
 
 from backend.catalogue.items import GALLERY_SPLITS
-from backend.errors import EndpointDenied, EndpointRejected
+from backend.errors import EndpointDenied, EndpointRejected, ImageRejected
+from backend.imaging.region import Region
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
 from backend.serving.further import Further, sendable, wishes_as_query
 from backend.serving.tokens import ensure_app_token
@@ -20,7 +21,6 @@ from backend.settings import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from backend.imaging.region import Region
     from backend.retrieval.invocation import ImageFormat, OnError
     from backend.retrieval.wishes import Wishes
     from backend.settings import Settings
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Suggest = Literal["suggest"]
+SUGGEST: Suggest = "suggest"
 RELOAD_TIMEOUT_S = 180.0
 UNAUTHORISED = 401
 
@@ -68,7 +70,7 @@ class EndpointClient:
         include_images: bool = True,
         wishes: Wishes | None = None,
         further: Further | None = None,
-        region: Region | None = None,
+        region: Region | Suggest | None = None,
     ) -> Answer:
         """Ask for the k products that look like a picture, or like several together.
 
@@ -77,7 +79,7 @@ class EndpointClient:
             k: Neighbours wanted.
             wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
             further: More pictures of the same question.
-            region: The part of the picture that counts.
+            region: The part of the picture that counts; ``suggest`` has the endpoint guess one, and answer about all of it.
             filters: Which products may be answered, by name, see ``backend.retrieval.filters``: a text or several, a
                 number, a flag.
             include_images: Whether the neighbours come with their pictures.
@@ -86,7 +88,7 @@ class EndpointClient:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
         query = {"k": k, "include_images": include_images, **(filters or {}), **wishes_as_query(wishes)}
-        query |= {"region": region} if region else {}
+        query |= {"suggest_region": True} if region == SUGGEST else {"region": region} if region else {}
         image, further = sendable(image, further, most_bytes=self._most_bytes)
         if further is None:
             body: dict[str, Any] = {"data": image, "headers": {"Content-Type": ANY_BYTES}}
@@ -191,7 +193,7 @@ def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
     """Read an answer; one that does not fit is an error of its own."""
     try:
         return read(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ImageRejected) as error:
         raise EndpointRejected(
             "The endpoint's answer has an unknown form.",
             code="bad_answer",
@@ -218,4 +220,5 @@ def _answer(body: dict[str, Any]) -> Answer:
         match=body.get("match"),
         seen_others=tuple(decoded(png) for png in body.get("seen_others", ())),
         splits=tuple(body.get("splits", GALLERY_SPLITS)),
+        suggested_region=Region.of(body["suggested_region"]) if body.get("suggested_region") else None,
     )

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from backend import __version__
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.retrieval.object_region import suggested
 from backend.serving import openapi
 from backend.serving.doors import endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
@@ -43,13 +44,13 @@ from backend.serving.wire.routes import NEEDS, ROUTES
 from backend.serving.wire.shapes import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from backend.registry.scoring import Scoring
-    from backend.retrieval.recommend import Neighbour
+    from backend.retrieval.recommend import Neighbour, Recommendation
     from backend.serving.caller import Caller
     from backend.serving.payload import Pictures, Question
     from backend.serving.served import Served
@@ -259,12 +260,20 @@ def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[s
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
         "seen": encoded(answer.seen_png),
         "seen_others": [encoded(png) for png in answer.seen_others],
+        "suggested_region": _suggested(served, question, answer),
         "notes": list(answer.notes),
         "match": answer.has_match,
         "model": _model(served),
         **_searched(served),
         "timings_ms": dict(answer.timings_ms),
     }
+
+
+def _suggested(served: Served, question: Question, answer: Recommendation) -> Sequence[float] | None:
+    if not question.suggest_region or question.region is not None:
+        return None
+    found = suggested(answer, served.recommender.embedder)
+    return found.edges if found else None
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Question:
     include_images: bool
     wishes: Wishes = field(default_factory=Wishes)
     region: Region | None = None
+    suggest_region: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,18 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
         if len(several) > 1 and name not in SEVERAL:
             raise _bad("bad_parameter", f"{name} is given more than once.", "Send it once.")
     k = read_k(_whole_number(values.pop("k", [str(DEFAULT_K)])[0]))
-    include = _FLAGS.get(values.pop("include_images", ["true"])[0].lower())
-    if include is None:
-        raise _bad("bad_parameter", "include_images must be true or false.", "Write include_images=true.")
+    include, suggest = _flag(values, "include_images", usual="true"), _flag(values, "suggest_region", usual="false")
     region = Region.read(values.pop("region", [""])[0])
     wishes = {name: values.pop(name) for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name in values}
     filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
-    return Question(k, check_filters(filters), include, read_wishes(wishes), region)
+    return Question(k, check_filters(filters), include, read_wishes(wishes), region, suggest)
+
+
+def _flag(values: dict[str, list[str]], name: str, *, usual: str) -> bool:
+    found = _FLAGS.get(values.pop(name, [usual])[0].lower())
+    if found is None:
+        raise _bad("bad_parameter", f"{name} must be true or false.", f"Write {name}=true.")
+    return found
 
 
 def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from backend.errors import EndpointDenied, EndpointRejected
+from backend.imaging.region import Region
 from backend.retrieval.wishes import Wishes
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
-from backend.serving.client import UNAUTHORISED, EndpointClient, json_of
+from backend.serving.client import UNAUTHORISED, EndpointClient, Suggest, json_of
 from backend.serving.wire.routes import INVOCATIONS
 from backend.serving.wire.shapes import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backend.imaging.region import Region
     from backend.serving.further import Further
 
 _FORBIDDEN = 403
@@ -44,14 +44,14 @@ class ScoringClient(EndpointClient):
         include_images: bool = True,
         wishes: Wishes | None = None,
         further: Further | None = None,
-        region: Region | None = None,
+        region: Region | Suggest | None = None,
     ) -> Answer:
         """Ask for the k products that look like a picture; whatever else is asked for is refused.
 
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters or wishes not in (None, Wishes()) or further is not None or region is not None:
+        if filters or wishes not in (None, Wishes()) or further is not None or isinstance(region, Region):
             raise EndpointRejected(
                 "The connected search service supports neither filters nor Refine, and takes only whole photos.",
                 code="no_filters",

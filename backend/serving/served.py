@@ -37,6 +37,7 @@ def load_champion(settings: Settings) -> Served:
         BundleError: What is registered is damaged.
     """
     from backend.registry.fetching import fetch_champion
+    from backend.retrieval.object_region import suggested
     from backend.retrieval.recommend import Recommender
     from backend.training.embedder import load_query_embedder
 
@@ -45,7 +46,7 @@ def load_champion(settings: Settings) -> Served:
         folder, embedder_loader=load_query_embedder, max_pixels=settings.max_pixels, threads=serving_threads(settings)
     )
     budget.prepare(settings.picture_processes, settings.max_pixels)
-    recommender.warm_up()
+    suggested(recommender.warm_up(), recommender.embedder)
     _settle()
     return Served(version, recommender)
 

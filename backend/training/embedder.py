@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,8 @@ BATCH_SIZES = (1, 16, 256)
 _LARGE = 128 * 128 * 3  # values of a picture from which on a batch is 16 at most: feature maps of 256 take gigabytes
 # A larger network computes for so long that calling it is a trifle, and having it twice is not.
 _LONE_WEIGHTS = 10_000_000
+# The last map of a ready-made network, before its activation: where blocks are tuned beside it, and where none is.
+_MAPS = ("kept-head-norm", "head-norm")
 _NEXT = "Train the model again, or restore its folder from a copy."
 
 
@@ -60,7 +63,8 @@ class NetworkEmbedder:
             threads: Threads for one picture; 0 means one.
         """
         if self._model.count_params() <= _LONE_WEIGHTS:
-            self._lone = LoneRunner(self._run, threads=max(1, threads))
+            self._threads = max(1, threads)
+            self._lone = LoneRunner(self._run, threads=self._threads)
 
     @property
     def spec(self) -> PixelSpec:
@@ -102,6 +106,30 @@ class NetworkEmbedder:
         batch = np.zeros((size, *self._shape), dtype=np.float32)
         batch[: len(pixels)] = imaging.to_float(pixels)
         return batch
+
+    def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Tell how much the network sees where in one picture, uint8 (H, W, C); None where it has no ready-made map.
+
+        Returns:
+            Length of the feature vector of each cell, float32 (n, n).
+        """
+        if self._looked is None:
+            return None
+        found: NDArray[np.float32] = np.asarray(self._looked(imaging.to_float(pixels[None])), dtype=np.float32)[0]
+        return found
+
+    @cached_property
+    def _looked(self) -> Any:
+        tf, names = loaded(), [layer.name for layer in self._model.layers]
+        name = next((name for name in _MAPS if name in names), None)
+        if name is None:
+            return None
+        upto = tf.keras.Model(self._model.inputs, self._model.get_layer(name).output)
+        signature = [tf.TensorSpec((None, *self._spec.shape), tf.float32)]
+        run = tf.function(
+            lambda pixels: tf.norm(tf.nn.relu6(upto(pixels, training=False)), axis=-1), input_signature=signature
+        ).get_concrete_function()
+        return LoneRunner(run, threads=self._threads) if self._lone else lambda pixels: run(self._tensor(pixels))
 
 
 def load_embedder(folder: Path, manifest: Manifest, *, threads: int, device: str = "") -> NetworkEmbedder:

@@ -150,7 +150,8 @@ def test_both_answers_are_beside_each_other_on_a_phone(phone, address):
     grids = [phone.locator(f".st-key-neighbours_{key} ol.grid > li").first for key in ("part", "whole")]
     boxes = [grid.bounding_box() for grid in grids]
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
-    assert abs(boxes[0]["y"] - boxes[1]["y"]) < 40
+    titles = [phone.locator("strong", has_text=title) for title in ("Chosen part", "Whole photo")]
+    assert titles[0].bounding_box()["y"] == titles[1].bounding_box()["y"]
     assert_settled_and_fits(phone)
 
 

@@ -69,6 +69,24 @@ def test_a_link_that_names_no_part_is_about_the_whole_photo(screen, shop_endpoin
     assert ids(test)[0] == "b017"
 
 
+def test_the_part_with_the_product_is_offered_and_never_forced(screen, shop_endpoint):
+    test = upload(screen.open(k="3"), encoded(picture("blob", 5).resize((64, 64))))
+    assert_calm(test)
+    assert state.REGION not in test.query_params
+    test = press(test, "Crop to the product")
+    assert_calm(test)
+    left, top, right, bottom = sent_to(test, "region")["region"]
+    assert 0 <= left < right <= 1
+    assert 0 <= top < bottom <= 1
+    assert "Crop to the product" not in [button.label for button in test.button]
+
+
+def test_a_photo_without_anything_on_it_has_nothing_to_offer(screen, shop_endpoint):
+    test = upload(screen.open(), encoded(Image.new("L", (60, 80), 128)))
+    assert_calm(test)
+    assert "Crop to the product" not in [button.label for button in test.button]
+
+
 def test_a_part_of_a_few_pixels_is_a_sentence(screen, shop_endpoint):
     test = screen.open(product="b017", region="0,0,0.1,0.1")
     assert "The chosen part of the picture is only 2 x 2 pixels." in test.error[0].value

@@ -18,6 +18,7 @@ from backend.imaging.pixels import FORMATS_READ
 if TYPE_CHECKING:
     from backend.bundles.bundle import CatalogueRef
     from backend.imaging.region import Region
+    from backend.serving.answers import Answer
 
 _UPLOADER = "query_uploader"
 # File names that may be uploaded as a photo; those of every format that is read, the usual ones first.
@@ -51,6 +52,19 @@ def show(catalogue: CatalogueRef) -> Query | None:
         st.markdown(f"**{plain(query.name)}**")
         query_photo.show(query.image, query.region)
     return query
+
+
+def offer_part(query: Query, answer: Answer) -> None:
+    """Offer the part of the photo that seems to show the product, where one was found and none is chosen yet."""
+    found = answer.suggested_region
+    if found is not None and query.region is None:
+        st.button(
+            "Crop to the product",
+            icon=":material/crop:",
+            help="Puts the box around what seems to be the product. You can change it, or return to the whole photo.",
+            on_click=question.choose,
+            args=(found.edges,),
+        )
 
 
 def shows_both(query: Query) -> bool:

@@ -20,7 +20,7 @@ from backend.catalogue.loading.product_files import GroupedWriter
 from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema, ddl
 from backend.catalogue.sources.pictures.names import no_picture
 from backend.errors import ImageRejected
-from backend.imaging.pixels import ImageInfo, verify
+from backend.imaging.pixels import verify
 from backend.spark.executors import spare_zip_imports
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backend.catalogue.sources.sources import Picture, Source
+    from backend.imaging.spec import ImageInfo
 
 # Rows as they are staged: a product's columns, its row as the source gave it, and the reason that keeps it out.
 STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))

@@ -107,6 +107,12 @@ RECORDS = (
             Field("neighbours", listed(named(NEIGHBOUR.name)), "Most similar first, unless diversity was requested."),
             Field("seen", PNG, "The picture as the network saw it; the first of several."),
             Field("seen_others", listed(PNG), "The further pictures, as the network saw them."),
+            Field(
+                "suggested_region",
+                optional(listed(NUMBER, minItems=4, maxItems=4)),
+                "Left, top, right, bottom of the part that shows the product, as fractions; null where none was requested "
+                "or found.",
+            ),
             Field("notes", listed(TEXT), "Sentences for the user about the picture or the filters."),
             Field("match", optional(FLAG), "Whether any product is a match; null if unknown."),
             Field("model", named("Model"), "The model that answered."),

@@ -99,6 +99,9 @@ QUESTION = (
     Field("k", {**WHOLE, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K}, "Number of products to return."),
     Field("include_images", {**FLAG, "default": True}, "Whether to include the products' pictures."),
     Field("region", TEXT, f"Part of the first picture to use. {_REGION}"),
+    Field(
+        "suggest_region", {**FLAG, "default": False}, "Whether to guess which part of the picture shows the product."
+    ),
     *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
     *(
         Field(f"{column}_{end}", NUMBER, f"Only products whose {column} is {_ENDS[end]}.")

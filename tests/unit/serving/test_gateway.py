@@ -326,6 +326,20 @@ def test_a_region_is_answered_as_the_picture_of_it(http):
         assert {row["product_id"] for row in rows} == {expected["neighbours"][0]["product_id"]}
 
 
+def test_a_region_is_suggested_where_it_is_asked_for(http):
+    photo = encoded(picture("blob", 5).resize((64, 64)))
+    plain = http.post("/v1/recommend?k=1", content=photo).json()
+    asked = http.post("/v1/recommend?k=1&suggest_region=true", content=photo).json()
+    assert plain["suggested_region"] is None
+    assert asked["neighbours"] == plain["neighbours"]
+    region = ",".join(map(str, asked["suggested_region"]))
+    cropped = http.post(f"/v1/recommend?k=1&suggest_region=true&region={region}", content=photo).json()
+    assert cropped["suggested_region"] is None
+    even = encoded(Image.new("L", (40, 40), 90))
+    assert http.post("/v1/recommend?suggest_region=true", content=even).json()["suggested_region"] is None
+    assert error_of(http.post("/v1/recommend?suggest_region=perhaps", content=photo)) == (422, "bad_parameter")
+
+
 @pytest.mark.parametrize("region", ["0,0,1", "0,0,0,1", "0,0,1,1.5", "nan,0,1,1", "left"])
 def test_a_region_that_is_none_is_refused_with_a_sentence(http, region):
     assert error_of(http.post(f"/v1/recommend?region={region}", content=PHOTO)) == (422, "bad_region")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from backend.imaging.spec import PixelSpec
 from backend.training.config import TrainConfig
 from backend.training.embedder import NetworkEmbedder
 from backend.training.network.network import build_network
@@ -90,3 +91,27 @@ def test_a_large_network_is_not_kept_twice(monkeypatch):
     before = embedder.embed(pixels)
     embedder.quicken(1)
     np.testing.assert_array_equal(embedder.embed(pixels), before)
+
+
+@pytest.mark.parametrize("name", ["head-norm", "kept-head-norm"])
+def test_a_ready_made_network_tells_how_much_it_sees_where(name):
+    from backend.training.runtime import loaded
+
+    tf, spec = loaded(), PixelSpec(32, 32, 3)
+    layers = tf.keras.layers
+    inputs = layers.Input(spec.shape)
+    last = layers.BatchNormalization(name=name)(layers.Conv2D(6, 3, 2, "same")(inputs))
+    model = tf.keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.ReLU(6.0)(last)))
+    features = tf.keras.Model(inputs, layers.ReLU(6.0)(last))
+    picture = np.random.default_rng(1).integers(0, 256, spec.shape, dtype=np.uint8)
+    expected = np.linalg.norm(features(picture[None] / np.float32(255)).numpy()[0], axis=-1)
+    slow, quick = NetworkEmbedder(model, spec), NetworkEmbedder(model, spec)
+    quick.quicken(1)
+    for embedder in (slow, quick):
+        assert embedder.seen(picture) == pytest.approx(expected, abs=1e-4)
+        assert embedder.seen(picture).shape == (16, 16)
+
+
+def test_a_network_that_is_not_ready_made_does_not_tell():
+    config = NETWORKS["seed-cnn"]
+    assert NetworkEmbedder(build_network(config), config.pixels).seen(drawn(config, 1)[0]) is None
