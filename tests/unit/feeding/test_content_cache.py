@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.feeding import content_cache
@@ -96,6 +97,7 @@ def test_any_sequence_of_uses_and_damages_gives_the_right_value_or_none(tmp_path
 
 
 @given(st.lists(st.one_of(*USES), max_size=25), st.integers(0, 12))
+@hypothesis_settings(max_examples=40)
 def test_it_never_becomes_larger_than_allowed(tmp_path_factory, steps, rows):
     home = tmp_path_factory.mktemp("home")
     for _ in carry_out(steps, home / "cache", rows * ROW):
@@ -103,6 +105,7 @@ def test_it_never_becomes_larger_than_allowed(tmp_path_factory, steps, rows):
     shutil.rmtree(home)
 
 
+@pytest.mark.slow
 def test_processes_that_put_get_delete_and_damage_at_once_find_right_values_only(folder):
     command = [sys.executable, "-m", "tests.support.content_cache", str(folder)]
     started = [
