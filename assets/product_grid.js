@@ -69,7 +69,11 @@ function score(card) {
 function body(card) {
     const block = element("div", "body");
     block.append(element("div", "title", card.title));
-    if (card.closeness) block.append(element("div", "closeness", card.closeness));
+    if (card.closeness) {
+        const line = element("div", "closeness", card.closeness);
+        line.dataset.level = card.closeness;
+        block.append(line);
+    }
     for (const line of card.lines) block.append(element("div", "line", line));
     if (card.price) block.append(element("div", "price", card.price));
     if (card.percent_text) block.append(score(card));

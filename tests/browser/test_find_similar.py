@@ -52,7 +52,36 @@ def test_an_uploaded_photo_is_answered_with_pictures_of_neighbours(page, address
     expect(card).to_have_attribute("data-product-id", "c017")
     expect_pictures(answers(page).locator("img"))
     expect(card.locator(".rank")).to_have_text("1")
-    assert card.locator(".detail").inner_text() == "similarity 1.000\ndistance 0.000"
+    expect(card.locator(".closeness")).to_have_text("Very close")
+    expect(answers(page).locator(".percent")).to_have_count(0)
+
+
+@pytest.mark.parametrize("tab", ["page", "phone"])
+def test_figures_are_behind_a_switch_that_the_link_remembers_and_nothing_is_cut(request, tab, address):
+    page = request.getfixturevalue(tab)
+    page.goto(f"{address}?product=c017&k=12")
+    expect(answers(page).first.locator(".closeness")).to_have_text("Very close")
+    assert cut_in(page) == []
+    page.get_by_text("Show figures").click()
+    detail = answers(page).first.locator(".detail")
+    expect(detail).to_have_text("similarity 1.000\ndistance 0.000")
+    expect_in_address(page, "figures=true")
+    assert cut_in(page) == []
+    page.reload()
+    expect(detail).to_have_text("similarity 1.000\ndistance 0.000")
+
+
+def cut_in(page):
+    """The cards, and the texts on them, that are larger than the box that cuts them off."""
+    return (
+        answers(page)
+        .locator(".card, .body *")
+        .evaluate_all(
+            """all => all.filter(one => getComputedStyle(one).overflow === "hidden" && one.innerText
+            && (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1))
+            .map(one => one.innerText)"""
+        )
+    )
 
 
 def test_a_click_on_a_card_asks_about_that_item_without_loading_the_page_again(page, address):
