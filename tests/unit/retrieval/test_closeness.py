@@ -8,10 +8,22 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from app import words
+from backend.progress import NullProgress
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import SURE, Judge, Spread
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.indexes.exact import ExactIndex
+from backend.retrieval.recommend import Recommender
 from backend.serving.answers import Answer, AnswerNeighbour
+from tests.fixtures.endpoint import (
+    ShopSnapshot,
+    encoded,
+    load_projection,
+    picture,
+    shop_rows,
+    write_projection_bundle,
+)
 
 ORDER = {"not close": 0, "related": 1, "close": 2, "very close": 3}
 unit = st.floats(0, 1)
@@ -34,7 +46,7 @@ judges = st.builds(Judge, st.none() | calibrations(), st.none() | spreads)
 
 
 @given(judges, st.lists(similarity, min_size=1, max_size=12), st.booleans())
-@hypothesis_settings(max_examples=300)
+@hypothesis_settings(max_examples=150)
 def test_no_answer_contradicts_itself(judge, similarities, shows_nothing):
     ranked = sorted(similarities, reverse=True)
     verdicts = [judge.verdict(one, shows_nothing=shows_nothing) for one in ranked]
@@ -121,3 +133,27 @@ def test_a_calibrated_model_calls_close_what_its_evaluation_calls_a_match():
     assert [judge.verdict(one).closeness for one in (0.2, 0.5, 0.69, 0.71, 0.99)] == [
         *("not close", "related", "related", "close", "very close")
     ]
+
+
+@pytest.mark.parametrize("made", ["three", "equal"])
+def test_a_gallery_of_three_photos_or_of_equal_ones_answers_and_claims_nothing_of_other_pictures(made, tmp_path):
+    rows = shop_rows()[:: 20 if made == "three" else 1]
+    rows = [{**row, "image": rows[0]["image"]} for row in rows] if made == "equal" else rows
+    embedder = write_projection_bundle(tmp_path / "m")
+    build_gallery(ShopSnapshot(rows), embedder, tmp_path / "m", progress=NullProgress())
+    recommender = Recommender.load(tmp_path / "m", embedder_loader=load_projection)
+    (same,) = recommender.recommend([rows[0]["image"]], k=2)
+    assert (same.neighbours[0].closeness, same.has_match) == ("very close", True)
+    (other,) = recommender.recommend([encoded(picture("blob", 99))], k=2)
+    assert {(one.closeness, one.is_match, one.probability) for one in other.neighbours} == {(None, None, None)}
+    assert other.has_match is None
+
+
+@given(st.text(max_size=40))
+def test_a_name_made_of_an_id_is_never_a_path_and_ends_in_no_picture_format(text):
+    for form in ("jpg", "JPEG", "png", "heic"):
+        name = words.from_id(f"a/{text}0.{form}")
+        assert name
+        assert not name.lower().endswith(f".{form.lower()}")
+        assert "/" not in name
+    assert words.from_id(text) or not text
