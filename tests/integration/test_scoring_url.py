@@ -84,7 +84,7 @@ def test_the_app_asks_a_scoring_url_as_it_asks_an_endpoint(request, deployed, ch
     with pytest.raises(EndpointRejected) as caught:
         client.recommend(b"no picture", k=1)
     assert "Traceback" not in str(caught.value)
-    with pytest.raises(EndpointRejected, match="its own rules"):
+    with pytest.raises(EndpointRejected, match="chooses its models itself"):
         client.reload()
     client.close()
 

@@ -122,7 +122,7 @@ def test_a_killed_jvm_and_a_bad_start_do_not_stop_the_next_session(run, tmp_path
     assert killed[0] in {"Py4JNetworkError", "ConnectionRefusedError", "Py4JError"}
     assert other == [
         "EnvironmentUnready",
-        "This process has a Spark session on local[2], and local[1] is requested. Use one master per process.",
+        "This process has a Spark session on local[2], but local[1] is requested. Use one master per process.",
     ]
     assert (told["rows"], told["jvm lives"]) == (3, False)
     assert list((tmp_path / "tmp").iterdir()) == []
