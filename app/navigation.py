@@ -77,3 +77,8 @@ def is_for_shop(shown: Any) -> bool:
 def link(name: str, label: str, address: Mapping[str, str] | None = None) -> None:
     """Show a link to a page, opened with these values in its address line."""
     st.page_link(page(name), label=plain(label), icon=":material/arrow_forward:", query_params=dict(address or {}))
+
+
+def go(name: str, address: Mapping[str, str]) -> None:
+    """Open a page with these values in its address line."""
+    st.switch_page(page(name), query_params=dict(address))

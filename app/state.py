@@ -32,6 +32,7 @@ _SOURCES = "sources_so_far"
 _NOTE = "note_"
 LOADED = "loaded"
 LOAD_FORM = "load_form"
+AWAITED = "awaited"  # the catalogue whose answers this session waits for, and the job before the one that brings them
 _VERSION = "version"
 _VIEW = "view"
 _FOR_SHOP = "page_is_for_shop"

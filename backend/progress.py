@@ -46,8 +46,11 @@ class Span:
     A step that knows nothing of the others reports 0..total; the listener hears it as a part [start, stop] of 100 %.
     """
 
-    def __init__(self, parent: Progress, start: float, stop: float, *, title: str = "") -> None:
+    def __init__(
+        self, parent: Progress, start: float, stop: float, *, title: str = "", takes_notes: bool = True
+    ) -> None:
         self._parent, self._start, self._stop, self._title = parent, start, stop, title
+        self._takes_notes = takes_notes
 
     @property
     def job(self) -> str:
@@ -59,7 +62,7 @@ class Span:
         share = min(max(done / total, 0.0), 1.0) if total else 0.0
         at = self._start + share * (self._stop - self._start)
         figures = f"{done:,.0f} of {total:,.0f} {unit}" if unit not in {"", "%"} and total > 1 else ""
-        parts = [part for part in (self._title, note, figures) if part]
+        parts = [part for part in (self._title, note if self._takes_notes else "", figures) if part]
         self._parent.report(round(at, 2), 100.0, unit="%", note=" · ".join(parts))
 
     def metric(self, name: str, value: float, *, step: int) -> None:
@@ -71,12 +74,17 @@ class Span:
         self._parent.check_cancelled()
 
     @classmethod
-    def split(cls, parent: Progress, weights: Iterable[tuple[str, float]]) -> Iterator[Self]:
-        """Yield consecutive spans whose lengths are in proportion to their weights; titles go in front of notes."""
+    def split(
+        cls, parent: Progress, weights: Iterable[tuple[str, float]], *, takes_notes: bool = True
+    ) -> Iterator[Self]:
+        """Yield consecutive spans whose lengths are in proportion to their weights.
+
+        Titles go in front of the steps' own notes, or in their place where they are not for whoever reads the progress.
+        """
         steps = list(weights)
         total = sum(weight for _, weight in steps)
         start = 0.0
         for title, weight in steps:
             stop = start + 100.0 * weight / total
-            yield cls(parent, start, stop, title=title)
+            yield cls(parent, start, stop, title=title, takes_notes=takes_notes)
             start = stop

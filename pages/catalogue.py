@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from app import state
-from app.components.catalogue import browser, header
+from app.components.catalogue import browser, find_similar, header
 from app.components.catalogue import changes as catalogue_changes
 from app.components.catalogue import history as catalogue_history
 from app.components.catalogue import quality as catalogue_quality
@@ -36,6 +36,7 @@ if not names:
 # 2. One catalogue at one version.
 summary = header.choose(names)
 header.show_figures(summary)
+find_similar.show(summary.name)
 newest = common.snapshot(summary.name).version
 
 views = {

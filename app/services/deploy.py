@@ -14,7 +14,7 @@ import streamlit as st
 from app.services import common
 from backend.errors import SettingsError
 from backend.registry import golden
-from backend.registry.ledger import Ledger, read_ledger
+from backend.registry.ledger import CHAMPION, Ledger, read_ledger
 from backend.serving.scoring_client import is_scoring_url
 from backend.serving.tokens import APP, SCOPES, TokenEntry, token_store
 from backend.serving.transport import is_loopback
@@ -53,6 +53,12 @@ def ledger() -> Ledger:
     """
     found = common.settings()
     return read_ledger(found.home, found.model_name)
+
+
+def answers_from(catalogue: str) -> bool:
+    """Whether it is this catalogue that answers come from."""
+    champion = ledger().at(CHAMPION)
+    return champion is not None and champion.card is not None and champion.card.catalogue.name == catalogue
 
 
 def is_building(model: str) -> bool:

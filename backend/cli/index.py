@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli.options import add_model
 from backend.cli.running import carry_out
-from backend.flow.requests import FidelityRequest, IndexRequest, RefreshRequest
+from backend.errors import UsageError
+from backend.flow.requests import FidelityRequest, IndexRequest, ReadyMadeRequest, RefreshRequest
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +26,20 @@ def add_index(commands: Any, command: Callable[..., Any]) -> None:
         "--kind", choices=("exact", "approximate"), default="", help="kind of index; default: the model's present kind"
     )
     build.add_argument("--newest", action="store_true", help="use the newest version of the catalogue")
+    build.add_argument(
+        "--ready-made",
+        action="store_true",
+        help="answer with a catalogue's products without any training, and deploy it",
+    )
+    build.add_argument("--catalogue", default="", metavar="CATALOGUE", help="with --ready-made: the catalogue")
+    build.add_argument(
+        "--name", default="", help="with --ready-made: name of the new model; default: from the catalogue's"
+    )
+    build.add_argument(
+        "--replace-catalogue",
+        action="store_true",
+        help="with --ready-made: publish it even if the champion answers from another catalogue",
+    )
     actions = build.add_subparsers(metavar="ACTION")
     refresh = command(
         actions, "refresh", "Embed only what changed in the catalogue, and deploy the result.", refresh_index
@@ -44,8 +59,22 @@ def add_index(commands: Any, command: Callable[..., Any]) -> None:
 
 
 def build_index(options: argparse.Namespace, settings: Settings) -> Result:
-    """``index``."""
-    return carry_out(IndexRequest(model=options.model, index_kind=options.kind, newest=options.newest), settings)
+    """``index``.
+
+    Raises:
+        UsageError: What is given does not go together.
+    """
+    own = {"--catalogue": options.catalogue, "--name": options.name, "--replace-catalogue": options.replace_catalogue}
+    others = {"--model": options.model, "--newest": options.newest} if options.ready_made else own
+    if given := [name for name, value in others.items() if value]:
+        goes = "does not go with" if options.ready_made else "goes only with"
+        raise UsageError(f"{given[0]} {goes} --ready-made.", next_step="See `python -m backend index --help`.")
+    if not options.ready_made:
+        return carry_out(IndexRequest(model=options.model, index_kind=options.kind, newest=options.newest), settings)
+    if not options.catalogue:
+        raise UsageError("No catalogue is named.", next_step="Add --catalogue NAME.")
+    request = ReadyMadeRequest(options.catalogue, options.name, options.kind, options.replace_catalogue)
+    return carry_out(request, settings)
 
 
 def refresh_index(options: argparse.Namespace, settings: Settings) -> Result:

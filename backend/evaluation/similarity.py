@@ -51,19 +51,45 @@ def worth_of_similarity(
     gallery = ground.gallery_of(model.contender).rows()
     labels = ground.labels[ground.kept]
     asking = np.flatnonzero((ground.splits[ground.kept] == "validation") & ground.is_seen(labels))
-    asking = _drawn(asking, VALIDATION_QUERIES, options.seed)
     try:
-        found, similarity = nearest_other(gallery, asking, progress=progress)
-        calibration = calibrate.fit(
-            similarity,
-            labels[found] == labels[asking],
-            precision_target=options.precision_target,
-            base_rate=base_rate(labels, asking),
-            weights_hash=weights_hash,
-        )
+        calibration = fitted(gallery, labels, asking, options, weights_hash=weights_hash, progress=progress)
     except EvaluationError as error:
         return Worth(None, None, f"The similarity is not calibrated. {error}")
     return Worth(calibration, _judged(calibration, ground, model, unseen, options, progress))
+
+
+def fitted(
+    gallery: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    asking: NDArray[np.int64],
+    options: EvaluationOptions,
+    *,
+    weights_hash: str,
+    progress: Progress,
+) -> Calibration:
+    """Fit a calibration on some products of a gallery, each asked for its nearest other product.
+
+    Args:
+        gallery: L2-normalised embeddings of products with a label, float32 (N, D).
+        labels: Their labels; (N,).
+        asking: Positions of those that ask; of too many, some are drawn.
+        options: The precision that the threshold is to reach, and the seed of the draw.
+        weights_hash: The network that it belongs to.
+        progress: Hears how many are done, and may cancel.
+
+    Raises:
+        EvaluationError: There are too few.
+        Cancelled: The user asked to stop.
+    """
+    asking = _drawn(asking, VALIDATION_QUERIES, options.seed)
+    found, similarity = nearest_other(gallery, asking, progress=progress)
+    return calibrate.fit(
+        similarity,
+        labels[found] == labels[asking],
+        precision_target=options.precision_target,
+        base_rate=base_rate(labels, asking),
+        weights_hash=weights_hash,
+    )
 
 
 def base_rate(labels: NDArray[np.str_], asking: NDArray[np.int64]) -> float:

@@ -34,8 +34,7 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
     kind = check_kind(request.index_kind or had)
     snapshot = _newest(manifest, settings) if request.newest else _same(manifest, settings)
     started = time.monotonic()
-    build = _built_here if is_local(settings.spark_master) else _built_on_spark
-    info = build(snapshot, manifest, folder, kind, settings, progress)
+    info = build_index(snapshot, manifest, folder, kind, settings, progress)
     return {
         "model": folder.name,
         "gallery_size": info.size,
@@ -45,6 +44,14 @@ def index_step(request: IndexRequest, settings: Settings, progress: Progress) ->
         "version": info.catalogue.version,
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def build_index(
+    snapshot: Snapshot, manifest: Manifest, folder: Path, kind: Kind, settings: Settings, progress: Progress
+) -> IndexInfo:
+    """Embed the gallery of a catalogue version into a verified bundle; on the executors where a cluster is set."""
+    build = _built_here if is_local(settings.spark_master) else _built_on_spark
+    return build(snapshot, manifest, folder, kind, settings, progress)
 
 
 def is_local(master: str) -> bool:

@@ -16,6 +16,7 @@ from backend.flow.deploy import deploy_step, promote_step, refresh_step, rollbac
 from backend.flow.evaluate import evaluate_step
 from backend.flow.index import fidelity_step, index_step
 from backend.flow.project import project_step
+from backend.flow.ready_made import ready_made_step
 from backend.flow.rebuild import rebuild_step
 from backend.flow.remove import delete_step
 from backend.flow.steps import Step, await_jobs, carry_out
@@ -59,6 +60,7 @@ _ALL = (
     JobKind(requests.TrainRequest, train_step),
     JobKind(requests.TuneRequest, tune_step),
     JobKind(requests.IndexRequest, index_step, "is being indexed"),
+    JobKind(requests.ReadyMadeRequest, ready_made_step),
     JobKind(requests.RefreshRequest, refresh_step, "is being brought up to date"),
     JobKind(requests.FidelityRequest, fidelity_step, "is being measured"),
     JobKind(requests.EvaluateRequest, evaluate_step, "is being evaluated"),

@@ -65,6 +65,7 @@ __all__ = [
     "ProjectRequest",
     "PromoteRequest",
     "QualityRequest",
+    "ReadyMadeRequest",
     "RebuildRequest",
     "RefreshRequest",
     "Request",
@@ -108,6 +109,23 @@ class IndexRequest:
     model: str = ""
     index_kind: Literal["", "exact", "approximate"] = ""
     newest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyMadeRequest:
+    """Answer with the products of a catalogue without any training: a ready-made network, an index, and the alias.
+
+    Attributes:
+        name: Of the new model; empty means one made from the catalogue's.
+        index_kind: As in :class:`IndexRequest`.
+        replace_catalogue: As in :class:`DeployRequest`.
+    """
+
+    kind: ClassVar[str] = "ready-made"
+    catalogue: str = ""
+    name: str = ""
+    index_kind: Literal["", "exact", "approximate"] = ""
+    replace_catalogue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +271,7 @@ Request = (
     | TrainRequest
     | TuneRequest
     | IndexRequest
+    | ReadyMadeRequest
     | RefreshRequest
     | FidelityRequest
     | EvaluateRequest

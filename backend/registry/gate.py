@@ -65,6 +65,8 @@ def _needs_no_figures(candidate: Manifest, champion: Manifest) -> str:
         return f"{searched}: figures of different catalogues cannot be compared."
     if _is_same(candidate, champion):
         return "Its network and index are the same as the champion's."
+    if candidate.config == champion.config and candidate.config.get("detail_share") == 1.0:
+        return "Neither was trained: both have the same ready-made network, fitted to different products."
     is_refreshed = candidate.files.get(bundle.WEIGHTS) == champion.files.get(bundle.WEIGHTS)
     return "Its network is the same as the champion's; only the products differ." if is_refreshed else ""
 

@@ -70,7 +70,7 @@ def _run_for(client: MlflowClient, settings: Settings, manifest: Manifest, work:
             raise
     experiment = ensure_experiment(client, settings, manifest.catalogue.name)
     tags = {"catalogue": manifest.catalogue.name, "catalogue_version": str(manifest.catalogue.version)}
-    tags |= {"twinset.trained": "elsewhere", **OUR_VERSION, **work.tags}
+    tags |= {"twinset.trained": "elsewhere" if manifest.run_id else "no", **OUR_VERSION, **work.tags}
     run = client.create_run(experiment, run_name=manifest.name, tags=tags)
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)

@@ -21,13 +21,13 @@ from backend.errors import RetrievalError
 from backend.files.storage import disk_watched
 from backend.imaging.spec import CONTRACT
 from backend.retrieval.freshness import gallery_changes
-from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.embedding import batches_of, embed_batches
 from backend.retrieval.gallery.gallery_rows import SCHEMA, merged_rows
 from backend.retrieval.indexes.index_files import described, put_in_place
 from backend.retrieval.indexes.kinds import load_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -182,19 +182,10 @@ def _embedded(
     if not ids:
         return SCHEMA.empty_table(), np.empty((0, 0), dtype=np.float32)
     embedder = network()
-    batches = _batches_of(snapshot, ids)
+    batches = batches_of(snapshot, ids)
     found = embed_batches(batches, embedder, SCHEMA, total=len(ids), progress=progress, keep=kept.append)
     vectors = np.concatenate([np.empty((0, embedder.size), dtype=np.float32), *found.vectors])
     return pa.Table.from_batches(kept, SCHEMA), vectors
-
-
-def _batches_of(snapshot: Snapshot, ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read the rows of some products with their pictures, in stored order, a batch at a time."""
-    stored = snapshot.rows.table(["product_id"])["product_id"]
-    positions = np.sort(np.asarray(pc.index_in(pa.array(ids, pa.string()), value_set=stored).drop_null()))
-    columns = [*(name for name in SCHEMA.names if name != "thumbnail"), "image"]
-    for start in range(0, len(positions), BATCH):
-        yield from snapshot.rows.take(positions[start : start + BATCH], columns).combine_chunks().to_batches()
 
 
 def _with_thumbnails(snapshot: Snapshot, ids: Sequence[str], folder: Path) -> pa.Table:

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 
 def describe(
-    name: str, resolved: Resolved, best: EpochResult, *, catalogue: CatalogueRef, run_id: str, threads: int
+    name: str, resolved: Resolved, best: EpochResult | None, *, catalogue: CatalogueRef, run_id: str = "", threads: int
 ) -> Manifest:
-    """Fill a manifest with everything known about a training; the files and their hashes come with writing."""
+    """Fill a manifest with everything known about a training; the files and their hashes come with writing.
+
+    Without ``best`` nothing was trained.
+    """
     config = resolved.config
     return bundle.Manifest(
         name=name,
@@ -42,7 +45,7 @@ def describe(
         run_id=run_id,
         threads=threads,
         notes=resolved.all_notes,
-        metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r},
+        metrics={"val.precision_at_1": best.precision_at_1, "val.map_at_r": best.map_at_r} if best else {},
     )
 
 

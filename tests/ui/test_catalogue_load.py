@@ -71,8 +71,8 @@ def uploaded(screen):
 # ------------------------------------------------------------------------------------------------- sources
 
 
-def test_at_first_the_sample_is_offered_and_later_an_upload(screen):
-    assert screen.open("catalogue").radio(key="ingest_source").value == "sample"
+def test_an_upload_is_offered_first(screen):
+    assert screen.open("catalogue").radio(key="ingest_source").value == "upload"
     write_catalogue(screen.settings, "shop")
     assert screen.open("catalogue").radio(key="ingest_source").value == "upload"
 

@@ -77,6 +77,12 @@ def restored(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def searchable(result: dict[str, Any]) -> list[str]:
+    """Say what came of preparing to find similar products."""
+    products = words.count(result["products"], "product")
+    return [f"{products} of {result['catalogue']} can be found by a photo now.", *words.left_out(result["left_out"])]
+
+
 def tidied(result: dict[str, Any]) -> list[str]:
     """Say what came of tidying up."""
     found = []

@@ -57,4 +57,4 @@ def _buttons(model: Manifest, *, is_building: bool) -> None:
         panel.submit(IndexRequest(model=model.name))
         st.rerun()
     if deploy:
-        publish_question.submit(f"deploy-{model.name}", DeployRequest(model=model.name), model)
+        publish_question.submit(f"deploy-{model.name}", DeployRequest(model=model.name), model.catalogue.name)

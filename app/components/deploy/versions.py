@@ -116,7 +116,7 @@ def _show_promotion(ledger: Ledger, version: RegisteredVersion) -> None:
     topic = f"promote-{version.version}"
     if promote:
         request = PromoteRequest(version.version, CHAMPION, reason)
-        publish_question.submit(topic, request, version.card)
+        publish_question.submit(topic, request, version.card.catalogue.name if version.card else "")
     publish_question.show(topic)
     if challenge:
         panel.submit(PromoteRequest(version.version, CHALLENGER))

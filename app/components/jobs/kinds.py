@@ -72,6 +72,12 @@ KINDS = {
         "gallery_size",
         Next("evaluate", "Next: see how good its answers are", "model"),
     ),
+    "ready-made": JobWords(
+        "Preparing to find similar products",
+        results.searchable,
+        "products",
+        Next("recommend", "Find similar products", "product"),
+    ),
     "refresh": JobWords(
         "Bringing the index up to date",
         model_results.refreshed,

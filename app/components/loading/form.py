@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.loading import options, preview
 from app.components.loading import source as load_source
-from app.services import catalogue, common
+from app.services import catalogue
 from backend.flow.requests import IngestRequest
 
 Choice = Literal["sample", "fashion-mnist", "upload", "server"]
@@ -32,7 +32,6 @@ def show() -> IngestRequest | None:
     chosen: Choice = st.radio(
         "What to load",
         choices,
-        index=choices.index("upload" if common.catalogues() else "sample"),
         format_func=TITLES.__getitem__,
         captions=[CAPTIONS[choice] for choice in choices],
         key="ingest_source",

@@ -13,15 +13,15 @@ from app.services import deploy
 from app.words import plain
 
 if TYPE_CHECKING:
-    from backend.bundles.bundle import Manifest
-    from backend.flow.requests import DeployRequest, PromoteRequest
-    from backend.registry.card import ModelCard
+    from backend.flow.requests import DeployRequest, PromoteRequest, ReadyMadeRequest
+
+    Publishing = DeployRequest | PromoteRequest | ReadyMadeRequest
 
 
-def submit(topic: str, request: DeployRequest | PromoteRequest, model: Manifest | ModelCard | None) -> None:
-    """Start the job; where its model would replace the catalogue that is searched, have :func:`show` ask first."""
-    if model is not None and deploy.ledger().replaced_by(model.catalogue.name):
-        state.note(topic, (request, model.catalogue.name))
+def submit(topic: str, request: Publishing, catalogue: str) -> None:
+    """Start the job; where its catalogue would replace the one that is searched, have :func:`show` ask first."""
+    if catalogue and deploy.ledger().replaced_by(catalogue):
+        state.note(topic, (request, catalogue))
     else:
         panel.submit(request)
         st.rerun()
@@ -29,7 +29,7 @@ def submit(topic: str, request: DeployRequest | PromoteRequest, model: Manifest 
 
 def show(topic: str) -> None:
     """Show the question, if it was asked under this topic."""
-    asked: tuple[DeployRequest | PromoteRequest, str] | None = state.noted(topic)
+    asked: tuple[Publishing, str] | None = state.noted(topic)
     if asked is None:
         return
     request, catalogue = asked
@@ -37,7 +37,8 @@ def show(topic: str) -> None:
     with st.container(border=True, key=f"question-{topic}"):
         st.markdown(f"**This replaces the {plain(searched)} catalogue by {plain(catalogue)}. Publish?**")
         st.caption(
-            f"Results will then come only from {plain(catalogue)}. You can go back to the previous model under Versions."
+            f"Results will then come only from {plain(catalogue)}. You can go back to the previous results on the page "
+            "Deploy, under Versions."
         )
         with st.container(horizontal=True):
             if st.button("Publish", type="primary", icon=":material/rocket_launch:", key=f"yes-{topic}"):

@@ -61,10 +61,11 @@ def current() -> Serving | None:
     """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
     try:
         return common.serving()
-    except EndpointUnreachable:
-        _show_missing()
     except EndpointError as error:
-        st.info(notices.told(error), icon=":material/hourglass_empty:")
+        if isinstance(error, EndpointUnreachable) or not common.models():
+            _show_missing()
+        else:
+            st.info(notices.told(error), icon=":material/hourglass_empty:")
     return None
 
 
@@ -78,10 +79,10 @@ def _show_missing() -> None:
         navigation.link("catalogue", "Load the products")
     elif not common.models():
         st.info(
-            "Your products are loaded. Twinset must learn from them before it can search.",
-            icon=":material/model_training:",
+            "Your products are loaded. One click on the Catalogue page, and Twinset can search them.",
+            icon=":material/image_search:",
         )
-        navigation.link("train", "Continue: learn from the products")
+        navigation.link("catalogue", "Continue: find similar in the catalogue")
     else:
         st.info(
             "The service that finds similar products is not running. "

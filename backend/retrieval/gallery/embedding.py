@@ -10,19 +10,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from backend.retrieval.gallery.gallery_rows import decoded_ahead
+from backend.retrieval.gallery.gallery_rows import SCHEMA, decoded_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
+    from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
 
 BATCH = 512  # pictures decoded and embedded at once
+WITH_PICTURES = (
+    *(name for name in SCHEMA.names if name != "thumbnail"),
+    "image",
+)  # columns that a gallery is made from
 
 
 @dataclass(slots=True)
@@ -78,6 +84,14 @@ def embed_batches(
         note = f"{skipped:,} unreadable, left out" if skipped else ""
         progress.report(done, max(total, done), unit="pictures", note=note)
     return found
+
+
+def batches_of(snapshot: Snapshot, ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read the rows of some products with their pictures, in stored order, a batch at a time."""
+    stored = snapshot.rows.table(["product_id"])["product_id"]
+    positions = np.sort(np.asarray(pc.index_in(pa.array(ids, pa.string()), value_set=stored).drop_null()))
+    for start in range(0, len(positions), BATCH):
+        yield from snapshot.rows.take(positions[start : start + BATCH], WITH_PICTURES).combine_chunks().to_batches()
 
 
 def embed_evenly(embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
 from backend.errors import RetrievalError
 from backend.files.storage import disk_watched
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, check_filters
-from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.embedding import BATCH, WITH_PICTURES, embed_batches
 from backend.retrieval.gallery.gallery_file import GalleryFile
 from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.gallery.thumbnails import Thumbnails
@@ -215,8 +215,7 @@ def _embed(
 ) -> Embedded:
     """Run all pictures of these splits that can be bought through the network once; ``keep`` gets rows as they come."""
     total = sum(count for split, count in snapshot.summary().by_split.items() if split in splits)
-    columns = [*(name for name in SCHEMA.names if name != "thumbnail"), "image"]
-    batches = snapshot.batches(splits=splits, columns=columns, batch_size=BATCH, on_sale_only=True)
+    batches = snapshot.batches(splits=splits, columns=WITH_PICTURES, batch_size=BATCH, on_sale_only=True)
     found = embed_batches(batches, embedder, SCHEMA, total=total, progress=progress, keep=keep)
     if not found.ids:
         raise RetrievalError(
