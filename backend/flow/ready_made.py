@@ -30,6 +30,7 @@ from backend.training.presets import READY_MADE
 from backend.training.resolve import MIN_CLASSES, MIN_EXAMPLES, Resolved
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,15 +63,30 @@ def ready_made_step(request: ReadyMadeRequest, settings: Settings, progress: Pro
     snapshot = open_snapshot(settings.catalogues_dir, request.catalogue)
     if not request.replace_catalogue:
         require_same_catalogue(settings, snapshot.name)
-    folder = _place(request, snapshot, settings)
     making, deploying = Span.split(progress, [("", 75), ("Making it available", 25)], takes_notes=False)
-    what = f"The model {folder.name!r}"
-    with held(lock_of(folder), what, "is being made", progress, otherwise="choose another name"):
-        if not _is_made(folder, snapshot):
-            _make(folder, snapshot, request, settings, making)
-        asked = DeployRequest(model=folder.name, replace_catalogue=request.replace_catalogue)
+    folder = make_ready_made(request, snapshot, settings, making)
+    asked = DeployRequest(model=folder.name, replace_catalogue=request.replace_catalogue)
+    with _held(folder, progress):
         deployed = deploy_step(asked, settings, deploying)
     return {**deployed, **_facts(folder, snapshot), "seconds": round(time.monotonic() - started, 3)}
+
+
+def make_ready_made(request: ReadyMadeRequest, snapshot: Snapshot, settings: Settings, progress: Progress) -> Path:
+    """Make network, index and calibration, moved to their place in one step, unless they are there; returns the folder.
+
+    Raises:
+        WorkbenchError: As :func:`ready_made_step`, but for what deploying may raise.
+    """
+    folder = _place(request, snapshot, settings)
+    with _held(folder, progress):
+        if not _is_made(folder, snapshot):
+            _make(folder, snapshot, request, settings, progress)
+    return folder
+
+
+def _held(folder: Path, progress: Progress) -> AbstractContextManager[None]:
+    what = f"The model {folder.name!r}"
+    return held(lock_of(folder), what, "is being made", progress, otherwise="choose another name")
 
 
 def _place(request: ReadyMadeRequest, snapshot: Snapshot, settings: Settings) -> Path:
@@ -97,7 +113,6 @@ def _is_made(folder: Path, snapshot: Snapshot) -> bool:
 
 
 def _make(folder: Path, snapshot: Snapshot, request: ReadyMadeRequest, settings: Settings, progress: Progress) -> None:
-    """Make network and index, and move them to their place in one step."""
     from backend.retrieval.indexes.kinds import EXACT, check_kind
 
     kind = check_kind(request.index_kind or EXACT)

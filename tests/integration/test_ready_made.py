@@ -1,0 +1,145 @@
+"""A catalogue answers without training: features of a ready-made network, fitted to its own pictures, indexed and deployed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from backend.bundles import bundle
+from backend.cli import main
+from backend.errors import Cancelled, ConfigurationError, PromotionRefused, RetrievalError
+from backend.flow.index import index_step, refresh_index
+from backend.flow.ready_made import make_ready_made, ready_made_step
+from backend.flow.requests import IndexRequest, ReadyMadeRequest, RefreshRequest
+from backend.imaging import pixels
+from backend.progress import NullProgress
+from backend.registry.fetching import fetch_champion
+from backend.retrieval.calibration import CALIBRATION, Calibration
+from backend.retrieval.gallery.gallery import Gallery, load_vectors
+from backend.retrieval.recommend import Recommender
+from backend.training.embedder import load_query_embedder
+from backend.training.network import lite_weights
+from backend.training.presets import READY_MADE
+from tests.fixtures.endpoint import encoded, picture, shop_rows
+from tests.support.changed_catalogues import ChangingShop
+from tests.support.pictures import encoded as coloured
+
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
+
+
+@pytest.fixture
+def make(settings):
+    """Make the ready-made model of a catalogue; returns its folder."""
+
+    def made(shop, progress=None, **asked):
+        request = ReadyMadeRequest(shop.name, **asked)
+        return make_ready_made(request, shop.snapshot, settings, progress or NullProgress())
+
+    return made
+
+
+def products(count, *, split="train", label=lambda number: "", image=lambda number: coloured(number + 1)):
+    return [
+        {"product_id": f"p{number:03d}", "label": label(number), "split": split, "image": image(number)}
+        for number in range(count)
+    ]
+
+
+@pytest.mark.mlflow
+def test_the_command_makes_a_catalogue_answer_and_a_refresh_brings_in_what_is_new(mlflow_settings, monkeypatch, capsys):
+    settings = mlflow_settings
+    shop = ChangingShop(settings.catalogues_dir, shop_rows())
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert main.main(["index", "--ready-made", "--catalogue", "shop", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    folder = settings.models_dir / "shop-ready-made"
+    assert (told["model"], told["products"], told["left_out"], told["calibrated"]) == (folder.name, 60, 0, True)
+    champion, registered = fetch_champion(settings)
+    assert champion.model == folder.name
+    assert Calibration.load(registered).queries == 54  # of three labels, but for the test products
+
+    # What answers sees a product as the index holds it, and needs neither package nor cache of weights.
+    monkeypatch.setattr(lite_weights, "lite_weights", lambda *_: pytest.fail("weights are in the bundle"))
+    recommender = Recommender.load(registered, embedder_loader=load_query_embedder)
+    query = shop.rows["c013"]["image"]
+    assert recommender.recommend([query], k=1)[0].neighbours[0].product_id == "c013"
+    alone = load_query_embedder(registered, bundle.read_manifest(registered), threads=1)
+    found = alone.embed(pixels.decode(query, READY_MADE.pixels).pixels[None])
+    row = Gallery.load(registered).ids.index("c013")
+    assert found[0] @ load_vectors(registered)[row] == pytest.approx(1.0, abs=1e-4)
+
+    # Asked once more, nothing is made anew; another catalogue is not put in its place unasked.
+    before = (folder / bundle.MANIFEST).stat().st_mtime_ns
+    assert make_ready_made(ReadyMadeRequest("shop"), shop.snapshot, settings, NullProgress()) == folder
+    assert (folder / bundle.MANIFEST).stat().st_mtime_ns == before
+    other = ChangingShop(settings.catalogues_dir, products(3), name="other")
+    with pytest.raises(PromotionRefused, match="would replace the shop catalogue by other"):
+        ready_made_step(ReadyMadeRequest(other.name), settings, NullProgress())
+    assert not (settings.models_dir / "other-ready-made").exists()
+
+    shop.put({"product_id": "new", "label": "", "split": "train", "image": encoded(picture("checks", 77))})
+    done = refresh_index(RefreshRequest(folder.name), settings, NullProgress())
+    assert (done["embedded"], done["gallery_size"]) == (1, 61)
+    refreshed = np.array(load_vectors(folder))
+    index_step(IndexRequest(folder.name), settings, NullProgress())
+    np.testing.assert_array_equal(load_vectors(folder), refreshed)
+
+
+def test_three_photos_without_labels_in_one_split_are_enough(make, settings):
+    shop = ChangingShop(settings.catalogues_dir, products(3, split="test"))
+    folder = make(shop)
+    manifest = bundle.verify(folder)
+    assert (manifest.classes, manifest.index.size) == ((), 3)
+    assert not (folder / CALIBRATION).exists()
+    vectors = load_vectors(folder)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert (vectors @ vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
+    # The catalogue changes: the next one is fitted to what it has become, under a name of its own.
+    shop.put(*products(4))
+    assert make(shop).name == f"{folder.name}-2"
+    with pytest.raises(ConfigurationError, match="already a model"):
+        make(shop, name=folder.name)
+
+
+def test_equal_photos_are_found_however_many_labels_there_are(make, settings):
+    shop = ChangingShop(
+        settings.catalogues_dir, products(40, label=lambda number: f"label {number}", image=lambda _: coloured(5))
+    )
+    folder = make(shop)
+    assert bundle.verify(folder).classes == ()  # a label that only one product has is no kind
+    vectors = load_vectors(folder)
+    assert np.isfinite(vectors).all()
+    assert (vectors @ vectors.T).min() > 0.999
+
+
+class Stops(NullProgress):
+    """Cancels once it has heard of a step."""
+
+    def __init__(self, step):
+        self._step, self.heard = step, []
+
+    def report(self, done, total, *, unit="", note=""):
+        self.heard.append(note)
+
+    def check_cancelled(self):
+        if any(self._step in note for note in self.heard):
+            raise Cancelled("The user asked to stop.")
+
+
+def test_what_is_cancelled_or_fails_leaves_nothing_behind(make, settings, tmp_path, monkeypatch):
+    shop = ChangingShop(settings.catalogues_dir, products(3))
+    with pytest.raises(Cancelled):
+        make(shop, Stops("Preparing the search"))
+    unreadable = ChangingShop(settings.catalogues_dir, products(3, image=lambda _: b"no picture"), name="broken")
+    with pytest.raises(RetrievalError, match="No picture of broken can be read"):
+        make(unreadable)
+    monkeypatch.setattr(lite_weights, "_SOURCES", {
+        "efficientnet-lite0": lite_weights._Source("no-such-package", "0" * 64, "0" * 64)
+    })  # fmt: skip
+    with pytest.raises(ConfigurationError, match="are not on this machine") as refused:
+        make(shop)
+    assert "Install them again" in refused.value.next_step
+    assert [path.name for path in settings.models_dir.iterdir() if path.name != ".locks"] == []
