@@ -73,7 +73,9 @@ def build_index(options: argparse.Namespace, settings: Settings) -> Result:
         return carry_out(IndexRequest(model=options.model, index_kind=options.kind, newest=options.newest), settings)
     if not options.catalogue:
         raise UsageError("No catalogue is named.", next_step="Add --catalogue NAME.")
-    request = ReadyMadeRequest(options.catalogue, options.name, options.kind, options.replace_catalogue)
+    request = ReadyMadeRequest(
+        options.catalogue, name=options.name, index_kind=options.kind, replace_catalogue=options.replace_catalogue
+    )
     return carry_out(request, settings)
 
 

@@ -25,7 +25,7 @@ from backend.flow.deploy import deploy_step
 from backend.flow.index import build_index
 from backend.flow.requests import DeployRequest
 from backend.progress import Span
-from backend.training.config import LITE
+from backend.training.network.lite import LITE
 from backend.training.presets import READY_MADE
 from backend.training.resolve import MIN_CLASSES, MIN_EXAMPLES, Resolved
 
@@ -56,32 +56,43 @@ def ready_made_step(request: ReadyMadeRequest, settings: Settings, progress: Pro
         ConfigurationError: The model cannot have the name, or the weights are not to be had.
         PromotionRefused: Another catalogue is searched, or the gate refuses; what was made is kept.
     """
-    from backend.catalogue.snapshot import open_snapshot
     from backend.registry.promotion import require_same_catalogue
 
     started = time.monotonic()
-    snapshot = open_snapshot(settings.catalogues_dir, request.catalogue)
+    snapshot = _snapshot(request, settings)
     if not request.replace_catalogue:
         require_same_catalogue(settings, snapshot.name)
     making, deploying = Span.split(progress, [("", 75), ("Making it available", 25)], takes_notes=False)
-    folder = make_ready_made(request, snapshot, settings, making)
+    folder = make_ready_made(request, settings, making)
     asked = DeployRequest(model=folder.name, replace_catalogue=request.replace_catalogue)
     with _held(folder, progress):
         deployed = deploy_step(asked, settings, deploying)
     return {**deployed, **_facts(folder, snapshot), "seconds": round(time.monotonic() - started, 3)}
 
 
-def make_ready_made(request: ReadyMadeRequest, snapshot: Snapshot, settings: Settings, progress: Progress) -> Path:
+def make_ready_made(request: ReadyMadeRequest, settings: Settings, progress: Progress) -> Path:
     """Make network, index and calibration, moved to their place in one step, unless they are there; returns the folder.
 
     Raises:
         WorkbenchError: As :func:`ready_made_step`, but for what deploying may raise.
     """
+    snapshot = _snapshot(request, settings)
     folder = _place(request, snapshot, settings)
     with _held(folder, progress):
         if not _is_made(folder, snapshot):
             _make(folder, snapshot, request, settings, progress)
     return folder
+
+
+def remake_step(request: ReadyMadeRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Make a ready-made model anew, and deploy nothing."""
+    return {"model": make_ready_made(request, settings, progress).name}
+
+
+def _snapshot(request: ReadyMadeRequest, settings: Settings) -> Snapshot:
+    from backend.catalogue.snapshot import open_snapshot
+
+    return open_snapshot(settings.catalogues_dir, request.catalogue, request.version)
 
 
 def _held(folder: Path, progress: Progress) -> AbstractContextManager[None]:

@@ -19,7 +19,8 @@ from backend.files.holding import held, lock_of
 from backend.flow.evaluate import evaluate_step
 from backend.flow.index import index_step
 from backend.flow.named import model_folder
-from backend.flow.requests import EvaluateRequest, IndexRequest, TrainRequest
+from backend.flow.ready_made import remake_step
+from backend.flow.requests import EvaluateRequest, IndexRequest, ReadyMadeRequest, TrainRequest
 from backend.flow.train import train_step
 from backend.progress import Span
 from backend.registry.card import ModelCard, card_of
@@ -48,19 +49,7 @@ def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress
     """
     card = _card(request, settings)
     name = request.name or f"{card.model}-rebuilt-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    training = TrainRequest(
-        catalogue=card.catalogue.name,
-        version=card.catalogue.version,
-        config=TrainConfig.from_dict(card.config),
-        name=name,
-        workers=card.workers,
-    )
-    work: tuple[tuple[Step, Request], ...] = (
-        (train_step, training),
-        (index_step, IndexRequest(name)),
-        (evaluate_step, EvaluateRequest(name, baselines=False)),
-    )
-    needed = work if card.rates else work[: 2 if card.index else 1]
+    needed = _work(card, name)
     spans = Span.split(progress, _WEIGHTS[: len(needed)])
     check_name(ModelPlace(settings.models_dir, name))
     folder = settings.models_dir / name
@@ -77,6 +66,18 @@ def rebuild_step(request: RebuildRequest, settings: Settings, progress: Progress
         "differs": differences(card, rebuilt),
         "figures": figures(card, rebuilt),
     }
+
+
+def _work(card: ModelCard, name: str) -> list[tuple[Step, Request]]:
+    """Return the steps that made a model, for one of that name."""
+    config, ref = TrainConfig.from_dict(card.config), card.catalogue
+    training: tuple[Step, Request] = (train_step, TrainRequest(ref.name, ref.version, config, name, card.workers))
+    indexing: tuple[Step, Request] = (index_step, IndexRequest(name))
+    making: tuple[Step, Request] = (remake_step, ReadyMadeRequest(ref.name, ref.version, name))
+    scoring: tuple[Step, Request] = (evaluate_step, EvaluateRequest(name, baselines=False))
+    learns_nothing = config.detail_share == 1.0
+    made = [making] if learns_nothing else [training, indexing] if card.index else [training]
+    return [*made, scoring] if card.rates else made
 
 
 def _original(request: RebuildRequest, card: ModelCard, settings: Settings) -> Path | None:

@@ -116,6 +116,7 @@ class ReadyMadeRequest:
     """Answer with the products of a catalogue without any training: a ready-made network, an index, and the alias.
 
     Attributes:
+        version: None means the newest.
         name: Of the new model; empty means one made from the catalogue's.
         index_kind: As in :class:`IndexRequest`.
         replace_catalogue: As in :class:`DeployRequest`.
@@ -123,6 +124,7 @@ class ReadyMadeRequest:
 
     kind: ClassVar[str] = "ready-made"
     catalogue: str = ""
+    version: int | None = None
     name: str = ""
     index_kind: Literal["", "exact", "approximate"] = ""
     replace_catalogue: bool = False

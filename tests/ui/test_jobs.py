@@ -94,7 +94,7 @@ def test_a_killed_job_shows_as_lost_with_its_log(screen):
 
 def test_the_load_button_submits_what_the_form_says(screen):
     test = screen.open("catalogue")
-    test.radio(key="ingest_source").set_value("fashion-mnist")
+    test.radio(key="ingest_source").set_value("fashion-mnist").run()
     test.number_input(key="ingest_seed").set_value(11)
     button(test, "Load products").click().run()
     (job,) = screen.runner.list()

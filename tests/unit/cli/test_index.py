@@ -75,3 +75,16 @@ def test_filters_are_read_from_pairs():
 def test_a_photo_that_is_not_there_is_said(home, capsys):
     assert main.main(["recommend", "nowhere.jpg", "--unlike-photo", "nowhere.png", "--json"]) == 1
     assert result(capsys)["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--ready-made"], "No catalogue is named."),
+        (["--catalogue", "shop"], "--catalogue goes only with --ready-made."),
+        (["--ready-made", "--catalogue", "shop", "--newest"], "--newest does not go with --ready-made."),
+    ],
+)
+def test_what_belongs_to_an_index_without_training_is_said(home, capsys, words, says):
+    assert main.main(["index", *words, "--json"]) == 2
+    assert result(capsys)["error"]["message"] == says

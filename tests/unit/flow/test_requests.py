@@ -19,6 +19,7 @@ from backend.flow.requests import (
     IngestRequest,
     PromoteRequest,
     QualityRequest,
+    ReadyMadeRequest,
     RebuildRequest,
     RefreshRequest,
     RestoreRequest,
@@ -49,6 +50,7 @@ from tests.support.sweeps import plan_for
         TrainRequest("sample", 4, name="mine", origin={"sweep": "autumn", "trial": 7}),
         TuneRequest(plan_for(objective=Objective("map_at_r", "mean")), resume=True),
         IndexRequest("m", "approximate", newest=True),
+        ReadyMadeRequest("shop", 3, "mine", "approximate", replace_catalogue=True),
         RefreshRequest("m", deploy=False),
         FidelityRequest("m", k=5),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
@@ -66,7 +68,7 @@ def test_every_kind_survives_json(request_):
 
 
 def test_kinds_are_the_words_of_the_flow():
-    flow = {"catalogue", "train", "tune", "index", "evaluate", "project", "deploy", "demo"}
+    flow = {"catalogue", "train", "tune", "index", "ready-made", "evaluate", "project", "deploy", "demo"}
     keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity"}  # an index

@@ -77,6 +77,16 @@ def test_the_champions_network_over_fresh_products_need_not_be_evaluated_again(h
     assert (found.passed, "only the products differ" in found.says) == (True, True)
 
 
+def test_of_two_models_that_learnt_nothing_either_may_follow_the_other(home):
+    for name in ("large", "small"):
+        config = bundle.read_manifest(folder(home, name)).config
+        change(home, name, weights_hash=name, config={**config, "detail_share": 1.0, "preset": "ready-made", "seed": 7})
+        without_report(home, name)
+    assert bundle.read_manifest(folder(home, "large")).files != bundle.read_manifest(folder(home, "small")).files
+    found = checks(home, "large", "small")["metrics"]
+    assert (found.passed, "Neither was trained" in found.says) == (True, True)
+
+
 def test_a_model_that_was_not_evaluated_with_this_index_is_refused(home):
     change(home, "large", weights_hash="another")
     found = checks(home, "large", "small")["metrics"]
