@@ -67,7 +67,7 @@ def build_index(options: argparse.Namespace, settings: Settings) -> Result:
     own = {"--catalogue": options.catalogue, "--name": options.name, "--replace-catalogue": options.replace_catalogue}
     others = {"--model": options.model, "--newest": options.newest} if options.ready_made else own
     if given := [name for name, value in others.items() if value]:
-        goes = "does not go with" if options.ready_made else "goes only with"
+        goes = "does not go with" if options.ready_made else "needs"
         raise UsageError(f"{given[0]} {goes} --ready-made.", next_step="See `python -m backend index --help`.")
     if not options.ready_made:
         return carry_out(IndexRequest(model=options.model, index_kind=options.kind, newest=options.newest), settings)

@@ -21,6 +21,7 @@ from backend.flow.catalogue_requests import (
     SplitsRequest,
     TidyRequest,
 )
+from backend.flow.index_requests import FidelityRequest, IndexRequest, ReadyMadeRequest, RefreshRequest
 from backend.projection.options import ENGINES, USUAL_NEIGHBOURS, Engine, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
@@ -93,65 +94,6 @@ class TuneRequest:
     kind: ClassVar[str] = "tune"
     plan: SweepPlan = field(default_factory=SweepPlan)
     resume: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRequest:
-    """Embed the whole gallery of a model's catalogue and put the index into its bundle.
-
-    Attributes:
-        index_kind: ``exact`` or ``approximate``; empty keeps the kind that the model has, which is exact at first.
-        newest: Whether the newest version of the catalogue is taken; else that of the index there is, or else the one
-            that was trained on.
-    """
-
-    kind: ClassVar[str] = "index"
-    model: str = ""
-    index_kind: Literal["", "exact", "approximate"] = ""
-    newest: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyMadeRequest:
-    """Answer with the products of a catalogue without any training: a ready-made network, an index, and the alias.
-
-    Attributes:
-        version: None means the newest.
-        name: Of the new model; empty means one made from the catalogue's.
-        index_kind: As in :class:`IndexRequest`.
-        replace_catalogue: As in :class:`DeployRequest`.
-    """
-
-    kind: ClassVar[str] = "ready-made"
-    catalogue: str = ""
-    version: int | None = None
-    name: str = ""
-    index_kind: Literal["", "exact", "approximate"] = ""
-    replace_catalogue: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshRequest:
-    """Bring a model's index up to its catalogue's newest version: only what changed is embedded.
-
-    Attributes:
-        deploy: Whether the model is deployed again, so that the endpoint takes it up; only where it is what answers.
-    """
-
-    kind: ClassVar[str] = "refresh"
-    model: str = ""
-    alias: str = "champion"
-    deploy: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FidelityRequest:
-    """Measure how much of the exact answer a model's index gives, and how fast."""
-
-    kind: ClassVar[str] = "fidelity"
-    model: str = ""
-    k: int = 10
-    queries: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

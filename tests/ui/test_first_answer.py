@@ -38,7 +38,7 @@ def test_one_click_starts_it_for_the_catalogue_that_is_shown(screen, shop_catalo
     press(test, find_similar.TITLE)
     (job,) = screen.runner.list()
     assert (job.kind, job.request) == (
-        "ready-made",
+        "ready_made",
         {"catalogue": "shop", "version": None, "name": "", "index_kind": "", "replace_catalogue": False},
     )
     assert_calm(test)
@@ -82,7 +82,7 @@ def test_whoever_waited_is_taken_to_the_first_answer(screen, shop_endpoint):
 
 def test_what_failed_says_why_and_can_be_tried_again(screen, shop_catalogue):
     store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
-    job, _ = store.add("ready-made", {"catalogue": "shop"})
+    job, _ = store.add("ready_made", {"catalogue": "shop"})
     store.start(job.id, pid=1)
     why = "No picture of shop can be read."
     store.finish(job.id, JobState.FAILED, error=why, next_step="See on the Catalogue page, under Rejected, why.")
@@ -99,4 +99,4 @@ def test_find_similar_points_the_way_while_there_is_no_answer(screen, has_produc
     test = screen.open()
     assert_plain(test)
     assert [link.proto.page for link in test.get("page_link")] == ["catalogue"]
-    assert ("One click on the page Catalogue" in texts(test)) is has_products
+    assert ("One click on the Catalogue page" in texts(test)) is has_products

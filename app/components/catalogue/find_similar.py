@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 KIND = ReadyMadeRequest.kind
 TITLE = "Find similar in this catalogue"
 HELP = (
-    "Looks at every picture once, and then finds the products that look like a photo. Nothing has to be learnt for "
-    "that, and no product needs a label."
+    "Reads every picture once. After that, Twinset finds the products that look most like a photo. Products need no labels "
+    "for this."
 )
 
 

@@ -72,7 +72,7 @@ KINDS = {
         "gallery_size",
         Next("evaluate", "Next: see how good its answers are", "model"),
     ),
-    "ready-made": JobWords(
+    "ready_made": JobWords(
         "Preparing to find similar products",
         results.searchable,
         "products",

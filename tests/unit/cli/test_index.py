@@ -81,7 +81,7 @@ def test_a_photo_that_is_not_there_is_said(home, capsys):
     ("words", "says"),
     [
         (["--ready-made"], "No catalogue is named."),
-        (["--catalogue", "shop"], "--catalogue goes only with --ready-made."),
+        (["--catalogue", "shop"], "--catalogue needs --ready-made."),
         (["--ready-made", "--catalogue", "shop", "--newest"], "--newest does not go with --ready-made."),
     ],
 )
