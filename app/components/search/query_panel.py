@@ -64,6 +64,7 @@ def offer_part(query: Query, answer: Answer) -> None:
             help="Puts the box around what seems to be the product. You can change it, or return to the whole photo.",
             on_click=question.choose,
             args=(found.edges,),
+            width="stretch",
         )
 
 

