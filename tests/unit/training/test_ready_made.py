@@ -57,6 +57,26 @@ def table(photos):
     return PixelTable(np.arange(24).astype(str), labels, photos)
 
 
+@pytest.fixture(scope="module")
+def frozen(tf):
+    """The frozen network: features of uint8 (N, 224, 224, 3)."""
+    from backend.training.network.ready_made import feature_network
+
+    network = feature_network("efficientnet-lite0")
+    return lambda pixels: network.predict(imaging.to_float(pixels), batch_size=8, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def ready_made(tf):
+    """The network that nothing is trained of, without its head's numbers."""
+    from backend.training.network.network import build_network
+    from backend.training.network.pretrained import load_pretrained
+
+    network = build_network(READY_MADE)
+    load_pretrained(network, READY_MADE)
+    return network
+
+
 # ------------------------------------------------------------------------------------------------- the network
 
 
@@ -104,14 +124,13 @@ def by_channel(x, kernel, stride):
     return np.einsum("hwcij,cij->hwc", windows(x, kernel.shape[-1], stride), kernel[:, 0], optimize=True)
 
 
-def test_the_network_computes_what_its_paper_says_from_the_files_numbers(tf, photos):
-    from backend.training.network.ready_made import FEATURES, feature_network
+def test_the_network_computes_what_its_paper_says_from_the_files_numbers(frozen, photos):
+    from backend.training.network.ready_made import FEATURES
 
     source = weights._SOURCES["efficientnet-lite0"]
     tensors = read_torch_arrays(io.BytesIO(weights._content(source, "efficientnet-lite0")))
-    pixels = imaging.to_float(photos[4])
-    expected = reference(pixels, tensors)
-    found = feature_network("efficientnet-lite0")(pixels[None], training=False).numpy()[0, :FEATURES]
+    expected = reference(imaging.to_float(photos[4]), tensors)
+    found = frozen(photos[4:5])[0, :FEATURES]
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert found @ expected / np.linalg.norm(found) / np.linalg.norm(expected) > 0.99999
 
@@ -142,8 +161,8 @@ def test_the_parts_of_an_embedding_count_by_their_shares(tf, photos):
         np.testing.assert_allclose((part**2).sum(axis=1), share, atol=1e-4)
 
 
-def test_colours_are_those_of_the_object_and_not_of_the_ground(tf):
-    from backend.training.network.ready_made import FEATURES, feature_network
+def test_colours_are_those_of_the_object_and_not_of_the_ground(frozen):
+    from backend.training.network.ready_made import FEATURES
 
     def shirt(ink, ground):
         picture = np.full((224, 224, 3), ground, dtype=np.uint8)
@@ -153,7 +172,7 @@ def test_colours_are_those_of_the_object_and_not_of_the_ground(tf):
 
     red, blue, white, green = (200, 30, 40), (40, 60, 190), (250, 250, 250), (60, 140, 80)
     pictures = np.stack([shirt(red, white), shirt(red, green), shirt(blue, white), shirt((190, 40, 50), white)])
-    colours = feature_network("efficientnet-lite0")(imaging.to_float(pictures), training=False).numpy()[:, FEATURES:]
+    colours = frozen(pictures)[:, FEATURES:]
     assert colours.shape[1] == COLOURS
     near = colours @ colours.T
     assert near[0, 3] > near[0, 1] > near[0, 2]
@@ -245,40 +264,30 @@ def test_a_head_learns_from_features_and_answers_from_pixels(tf, table, photos):
     assert (table.labels[near.argmax(axis=1)] == table.labels).mean() == 1.0
 
 
-def test_tuned_blocks_start_from_a_trained_head_and_leave_the_kept_part_alone(tf, table, photos):
+def test_tuned_blocks_start_from_a_trained_head_and_leave_the_kept_part_alone(tf, table, photos, frozen, ready_made):
+    from backend.training.heads import fitted_head
+    from backend.training.network.ready_made import set_head
+
     config = replace(TINY, tuned_blocks=2, epochs=1, learning_rate=1e-4, augmentation="flip")
     trainer = trained(tf, table, config)
     names = {variable.name.split("/")[0] for variable in trainer.model.trainable_variables}
     assert {"block-14-expand-kernel", "head-kernel", "embedding"} <= names
     assert not any(name.startswith(("kept-", "block-13", "stem", "centre", "detail")) for name in names)
-    frozen = replace(config, tuned_blocks=0, detail_share=1.0, embedding_size=config.kept_size + COLOURS)
-    from backend.training.heads import fitted_head, with_features
-    from backend.training.network.network import build_network
-    from backend.training.network.pretrained import load_pretrained
-    from backend.training.network.ready_made import set_head
-
-    network = build_network(frozen)
-    load_pretrained(network, frozen)
-    set_head(network, fitted_head(with_features(table, config, QUIET).pixels, config.kept_size))
-    alone = network(imaging.to_float(photos), training=False).numpy()[:, : config.kept_size]
+    set_head(ready_made, fitted_head(frozen(photos).astype(np.float16), config.kept_size))
+    alone = ready_made.predict(imaging.to_float(photos), batch_size=8, verbose=0)[:, : config.kept_size]
     both = embedded(tf, config, trainer.arrays(), photos)[:, config.learnt_size :][:, : config.kept_size]
     cosines = (alone * both).sum(axis=1) / np.linalg.norm(alone, axis=1) / np.linalg.norm(both, axis=1)
     assert cosines.min() > 0.9999
 
 
 @pytest.mark.parametrize(("rows", "equal"), [(3, False), (5, True), (1, False)])
-def test_few_photos_and_equal_ones_have_embeddings_of_unit_length(tf, photos, rows, equal):
+def test_few_photos_and_equal_ones_have_embeddings_of_unit_length(photos, frozen, ready_made, rows, equal):
     from backend.training.heads import fitted_head
-    from backend.training.network.network import build_network
-    from backend.training.network.pretrained import load_pretrained
-    from backend.training.network.ready_made import feature_network, set_head
+    from backend.training.network.ready_made import set_head
 
     some = photos[[0] * rows] if equal else photos[:rows]
-    features = feature_network("efficientnet-lite0")(imaging.to_float(some), training=False).numpy()
-    network = build_network(READY_MADE)
-    load_pretrained(network, READY_MADE)
-    set_head(network, fitted_head(features, READY_MADE.kept_size))
-    vectors = network(imaging.to_float(photos), training=False).numpy()
+    set_head(ready_made, fitted_head(frozen(some), READY_MADE.kept_size))
+    vectors = ready_made.predict(imaging.to_float(photos), batch_size=8, verbose=0)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3)
 
 
