@@ -17,11 +17,13 @@ from backend.feeding.arrow import decode_split
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.feeding.shards import Shard
-from backend.training.heads import with_features
+from backend.retrieval.features import feature_cache, features_of
+from backend.training.heads import features_name, frozen_network
 from backend.training.resolve import resolve
 from backend.training.validation import Validator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from backend.catalogue.snapshot import Snapshot
@@ -87,11 +89,9 @@ def prepare_data(
     # Ranks must agree, so that they go by the catalogue's labels; a rank on its own goes by what can be read.
     agreed = check_catalogue(snapshot, config) if ranks > 1 else None
     shard = Shard(rank, ranks, seed=config.seed, classes=agreed.classes) if agreed else None
-    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader, cache=cache)
-    train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8", shard=shard)
-    validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
-    if config.learns_from_features:
-        train, validation = (with_features(table, config, progress) for table in (train, validation))
+    read = table_reader(snapshot, config, progress=progress, cache=cache)
+    train = read(split=TRAIN, path=folder / TRAIN, shard=shard)
+    validation = read(split=VALIDATION, path=folder / VALIDATION)
     resolved = agreed or resolve(config, train.labels.tolist(), validation.labels.tolist())
     # All ranks read the validation split, and one counts it.
     left_out = len(train.unreadable) + (len(validation.unreadable) if rank == 0 else 0)
@@ -99,6 +99,24 @@ def prepare_data(
     feed = feed_of(train, resolved, rank, ranks)
     validator = Validator(train, validation, seed=config.seed, rank=rank, ranks=ranks)
     return TrainingData(resolved, feed, validator, train)
+
+
+def table_reader(
+    snapshot: Snapshot, config: TrainConfig, *, progress: Progress, cache: CacheFolder | None
+) -> Callable[..., PixelTable]:
+    """Return what makes a table of a split: of decoded pictures, or of their features where only a head is trained.
+
+    Takes ``split``, ``path`` and, for one rank's part, ``shard``.
+
+    Raises:
+        ConfigurationError: The weights of the frozen network are not available.
+    """
+    shared = partial(partial, progress=progress, reader=config.reader)
+    if not config.learns_from_features:
+        return shared(decode_split, snapshot, spec=config.pixels, cache=cache)
+    network = frozen_network(config)
+    kept = None if cache is None else feature_cache(cache, features_name(config), network)
+    return shared(features_of, snapshot, network=network, cache=kept)
 
 
 def feed_of(table: PixelTable, resolved: Resolved, rank: int = 0, ranks: int = 1) -> Prefetched:

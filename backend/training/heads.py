@@ -16,7 +16,8 @@ from backend.training.detail import LAYER
 from backend.training.embedder import NetworkEmbedder
 from backend.training.network.efficientnet_lite import FEATURES
 from backend.training.network.lite import LITE
-from backend.training.network.ready_made import CENTRE, FEATURE_SIZE, feature_network
+from backend.training.network.lite_weights import hash_of
+from backend.training.network.ready_made import CENTRE, FEATURE_CONTRACT, FEATURE_SIZE, feature_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,6 +84,22 @@ def _varying(products: NDArray[np.float64], middle: NDArray[np.float64], size: i
     return directions
 
 
+def frozen_network(config: TrainConfig) -> NetworkEmbedder:
+    """Return the network that features are computed by, float32 (N, F) of uint8 (N, H, W, 3).
+
+    Raises:
+        ConfigurationError: The weights are not available.
+    """
+    assert config.backbone in LITE  # noqa: S101 - others have no frozen features
+    return NetworkEmbedder(feature_network(config.backbone), config.pixels)
+
+
+def features_name(config: TrainConfig) -> str:
+    """Name the features of a configuration's network by all that they depend on beside the pixels."""
+    assert config.backbone in LITE  # noqa: S101 - as above
+    return f"{config.backbone}-{hash_of(config.backbone)[:12]}-f{FEATURE_CONTRACT}"
+
+
 def with_features(table: PixelTable, config: TrainConfig, progress: Progress) -> PixelTable:
     """Return a table whose pixels are replaced by features, float16 (N, F).
 
@@ -90,8 +107,7 @@ def with_features(table: PixelTable, config: TrainConfig, progress: Progress) ->
         ConfigurationError: The weights are not to be had.
         Cancelled: The user asked to stop.
     """
-    assert config.backbone in LITE  # noqa: S101 - others have no frozen features
-    network = NetworkEmbedder(feature_network(config.backbone), config.pixels)
+    network = frozen_network(config)
     features = np.empty((len(table), FEATURE_SIZE), dtype=np.float16)
     for start in range(0, len(table), _BATCH):
         progress.check_cancelled()

@@ -6,16 +6,14 @@ Labels that no trial learns are held out of the train split by the sweep's seed;
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.errors import ConfigurationError
 from backend.evaluation.evaluate import evaluate_retrieval
-from backend.feeding.arrow import decode_split
 from backend.progress import NullProgress
-from backend.training.data import TRAIN, VALIDATION, TrainingData, feed_of
+from backend.training.data import TRAIN, VALIDATION, TrainingData, feed_of, table_reader
 from backend.training.detail import FITTED_ON
 from backend.training.resolve import MIN_CLASSES, resolve
 from backend.training.validation import K, Validator, check_alive
@@ -97,9 +95,9 @@ def prepare_trial(
         StorageFull: There is no space for the pixels.
         Cancelled: The sweep was ended.
     """
-    decode = partial(decode_split, snapshot, spec=config.pixels, progress=progress, reader=config.reader, cache=cache)
-    train = decode(split=TRAIN, path=folder / f"{TRAIN}.uint8")
-    validation = decode(split=VALIDATION, path=folder / f"{VALIDATION}.uint8")
+    read = table_reader(snapshot, config, progress=progress, cache=cache)
+    train = read(split=TRAIN, path=folder / TRAIN)
+    validation = read(split=VALIDATION, path=folder / VALIDATION)
     learnt = ~np.isin(train.labels, judgement.unseen)
     asked = ~np.isin(validation.labels, judgement.unseen)
     resolved = resolve(config, train.labels[learnt].tolist(), validation.labels[asked].tolist())

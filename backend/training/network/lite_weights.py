@@ -59,7 +59,7 @@ _SOURCES: dict[LiteName, _Source] = {
         "dffe26438f34dbe410f7469ffa6a5fa8142f4591c597665875aeeb5b8700f213",
     ),
 }
-__all__ = ["LITE", "lite_weights", "load_lite_weights"]
+__all__ = ["LITE", "hash_of", "lite_weights", "load_lite_weights"]
 VERSION = "0.1.0"  # of all three packages
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _PARTS = {
@@ -92,6 +92,11 @@ def lite_weights(name: LiteName, cache: Path | None = None) -> dict[str, list[ND
     for key in sorted(arrays):
         layers.setdefault(key.rpartition(".")[0], []).append(arrays[key])
     return layers
+
+
+def hash_of(name: LiteName) -> str:
+    """Return the hash of a network's numbers."""
+    return _SOURCES[name].values_sha256
 
 
 def load_lite_weights(model: Any, name: LiteName) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CENTRE, EMBEDDING = "centre", "embedding"
 FEATURE_SIZE = FEATURES + COLOURS
+# One more whenever the same pixels and weights give other features than before: of the network, or of colours.py.
+FEATURE_CONTRACT = 1
 
 
 def feature_network(name: LiteName) -> Any:

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from backend.catalogue.snapshot import open_snapshot
 from backend.errors import ConfigurationError
+from backend.feeding.content_cache import CacheFolder
 from backend.imaging import pixels as imaging
 from backend.progress import NullProgress
 from backend.training.network import lite_weights as weights
@@ -18,6 +20,7 @@ from backend.training.network.lite import COLOURS, LITE
 from backend.training.network.torch_file import read_torch_arrays
 from backend.training.presets import READY_MADE, preset
 from backend.training.ranks.communicator import Alone
+from tests.fixtures.evaluation import WARDROBE, store_wardrobe
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
@@ -331,3 +334,26 @@ def test_ranks_together_fit_what_one_process_fits(tf):
 def test_what_does_not_go_together_is_said(changes, message):
     with pytest.raises(ConfigurationError, match=message):
         preset("photos", **changes)
+
+
+def test_a_second_training_looks_at_no_picture_again(tf, tmp_path, monkeypatch):
+    from backend.training import data
+    from backend.training.embedder import NetworkEmbedder
+
+    store_wardrobe(tmp_path / "catalogues")
+    snapshot = open_snapshot(tmp_path / "catalogues", WARDROBE)
+    cache, config = CacheFolder(tmp_path / "cache", 10**8), preset("photos")
+    first = data.prepare_data(snapshot, config, new(tmp_path / "first"), progress=QUIET, cache=cache)
+
+    def looked(*_):
+        raise AssertionError("a picture was looked at")
+
+    monkeypatch.setattr(NetworkEmbedder, "embed", looked)
+    second = data.prepare_data(snapshot, config, new(tmp_path / "second"), progress=QUIET, cache=cache)
+    np.testing.assert_array_equal(first.train.pixels, second.train.pixels)
+    assert first.train.pixels.dtype == np.float16
+
+
+def new(folder):
+    folder.mkdir()
+    return folder
