@@ -62,7 +62,7 @@ def current() -> Serving | None:
     try:
         return common.serving()
     except EndpointError as error:
-        if isinstance(error, EndpointUnreachable) or not common.models():
+        if isinstance(error, EndpointUnreachable) or (error.code == "no_model" and not common.models()):
             _show_missing()
         else:
             st.info(notices.told(error), icon=":material/hourglass_empty:")

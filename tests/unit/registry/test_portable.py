@@ -24,6 +24,8 @@ def test_modules_that_are_imported_late_or_in_a_process_of_their_own_come_along_
     assert modules.keys() >= {
         "backend.registry.pyfunc_model",
         "backend.training.embedder",
+        "backend.training.network.ready_made",
+        "backend.training.network.colours",
         "backend.retrieval.indexes.cell_lists",
         "backend.imaging.pixels",
         "backend.files.limited",
@@ -66,6 +68,7 @@ def test_what_is_imported_and_what_that_needs_in_turn_is_required_as_it_is_insta
     assert pins.keys() >= {"protobuf", "tensorflow-metadata", "setuptools", "nmslib", "mlflow-skinny", "zipp"}
     others = {"pyspark", "delta-spark", "deltalake", "petastorm", "horovod", "hyperopt", "streamlit", "plotly"}
     assert not pins.keys() & others
+    assert not [name for name in pins if name.startswith("efficientnet")]  # a bundle brings its weights
 
 
 def test_a_library_that_is_not_installed_is_said():
