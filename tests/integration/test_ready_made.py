@@ -1,22 +1,18 @@
-"""A catalogue answers without training: features of a ready-made network, fitted to its own pictures, indexed and deployed."""
+"""A catalogue answers without training: features of a ready-made network, fitted to its own pictures, and indexed."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 
 from backend.bundles import bundle
-from backend.cli import main
-from backend.errors import Cancelled, ConfigurationError, PromotionRefused, RetrievalError
+from backend.errors import Cancelled, ConfigurationError, RetrievalError
 from backend.flow.index import index_step, refresh_index
-from backend.flow.ready_made import make_ready_made, ready_made_step
+from backend.flow.ready_made import make_ready_made
 from backend.flow.rebuild import rebuild_step
 from backend.flow.requests import IndexRequest, ReadyMadeRequest, RebuildRequest, RefreshRequest
 from backend.imaging import pixels
 from backend.progress import NullProgress
-from backend.registry.fetching import fetch_champion
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.gallery.gallery import Gallery, load_vectors
 from backend.retrieval.recommend import Recommender
@@ -48,38 +44,26 @@ def products(count, *, split="train", label=lambda number: "", image=lambda numb
     ]
 
 
-@pytest.mark.mlflow
-def test_the_command_makes_a_catalogue_answer_and_a_refresh_brings_in_what_is_new(mlflow_settings, monkeypatch, capsys):
-    settings = mlflow_settings
+def test_what_is_made_finds_its_products_and_a_refresh_brings_in_what_is_new(make, settings, monkeypatch):
     shop = ChangingShop(settings.catalogues_dir, shop_rows())
-    for name, value in settings.environment().items():
-        monkeypatch.setenv(name, value)
-    assert main.main(["index", "--ready-made", "--catalogue", "shop", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    folder = settings.models_dir / "shop-ready-made"
-    assert (told["model"], told["products"], told["left_out"], told["calibrated"]) == (folder.name, 60, 0, True)
-    champion, registered = fetch_champion(settings)
-    assert champion.model == folder.name
-    assert Calibration.load(registered).queries == 54  # of three labels, but for the test products
+    folder = make(shop)
+    assert (folder.name, bundle.verify(folder).index.size) == ("shop-ready-made", 60)
+    assert Calibration.load(folder).queries == 54  # of three labels, but for the test products
 
     # What answers sees a product as the index holds it, and needs neither package nor cache of weights.
     monkeypatch.setattr(lite_weights, "lite_weights", lambda *_: pytest.fail("weights are in the bundle"))
-    recommender = Recommender.load(registered, embedder_loader=load_query_embedder)
+    recommender = Recommender.load(folder, embedder_loader=load_query_embedder)
     query = shop.rows["c013"]["image"]
     assert recommender.recommend([query], k=1)[0].neighbours[0].product_id == "c013"
-    alone = load_query_embedder(registered, bundle.read_manifest(registered), threads=1)
+    alone = load_query_embedder(folder, bundle.read_manifest(folder), threads=1)
     found = alone.embed(pixels.decode(query, READY_MADE.pixels).pixels[None])
-    row = Gallery.load(registered).ids.index("c013")
-    assert found[0] @ load_vectors(registered)[row] == pytest.approx(1.0, abs=1e-4)
+    row = Gallery.load(folder).ids.index("c013")
+    assert found[0] @ load_vectors(folder)[row] == pytest.approx(1.0, abs=1e-4)
 
-    # Asked once more, nothing is made anew; another catalogue is not put in its place unasked.
+    # The second time, nothing is made.
     before = (folder / bundle.MANIFEST).stat().st_mtime_ns
-    assert make_ready_made(ReadyMadeRequest("shop"), settings, NullProgress()) == folder
+    assert make(shop) == folder
     assert (folder / bundle.MANIFEST).stat().st_mtime_ns == before
-    other = ChangingShop(settings.catalogues_dir, products(3), name="other")
-    with pytest.raises(PromotionRefused, match="would replace the shop catalogue by other"):
-        ready_made_step(ReadyMadeRequest(other.name), settings, NullProgress())
-    assert not (settings.models_dir / "other-ready-made").exists()
 
     shop.put({"product_id": "new", "label": "", "split": "train", "image": encoded(picture("checks", 77))})
     done = refresh_index(RefreshRequest(folder.name), settings, NullProgress())

@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from backend.cli import main
+from backend.cli import index, main
 from backend.cli.recommend import filters_of
 from backend.errors import UsageError
+from backend.flow.requests import ReadyMadeRequest
 from tests.fixtures.endpoint import shop_rows
 from tests.support.changed_catalogues import ChangingShop
 
@@ -88,3 +89,10 @@ def test_a_photo_that_is_not_there_is_said(home, capsys):
 def test_what_belongs_to_an_index_without_training_is_said(home, capsys, words, says):
     assert main.main(["index", *words, "--json"]) == 2
     assert result(capsys)["error"]["message"] == says
+
+
+def test_an_index_without_training_is_asked_for_by_catalogue(home, monkeypatch):
+    asked = []
+    monkeypatch.setattr(index, "carry_out", lambda request, _: asked.append(request) or {})
+    assert main.main(["index", "--ready-made", "--catalogue", "shop", "--name", "n", "--replace-catalogue"]) == 0
+    assert asked == [ReadyMadeRequest("shop", name="n", replace_catalogue=True)]
