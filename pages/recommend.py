@@ -35,7 +35,7 @@ with main:
     with toolbar:
         k = st.slider("How many", 1, 48, 12, key="k", bind="query-params", width=180)
         filters = filters_panel.show(served.catalogue)
-        refined = refine_panel.show()
+        refined = refine_panel.show(served.colour_weight)
         st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
 
     refine_panel.show_less_like()

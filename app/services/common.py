@@ -61,6 +61,7 @@ class Serving:
     catalogue: CatalogueRef
     gallery_size: int
     splits: tuple[str, ...]
+    colour_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,7 @@ def serving() -> Serving:
         catalogue=CatalogueRef(catalogue["name"] or UNKNOWN, catalogue["version"]),
         gallery_size=raw["gallery_size"],
         splits=tuple(raw.get("splits", GALLERY_SPLITS)),
+        colour_weight=raw.get("colour_weight"),
     )
 
 

@@ -51,6 +51,11 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         "--collapse", choices=COLLAPSES, default="none", help="what to collapse into one result, default none"
     )
     found.add_argument(
+        "--colour-weight",
+        type=float,
+        help="how much colour counts, from 0 (shape only) to 1 (colour only), default as the model has it",
+    )
+    found.add_argument(
         "--filter",
         action="append",
         default=[],
@@ -75,6 +80,7 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
         unlike=tuple(options.unlike),
         diversity=options.diversity,
         collapse=options.collapse,
+        colour_weight=options.colour_weight,
     )
     filters, region = filters_of(options.filter), region_of(options.region)
     with endpoint_running(settings):

@@ -16,6 +16,7 @@ from backend.imaging import pixels
 from backend.imaging.region import Region
 from backend.retrieval.invocation import ImageFormat, InvocationParams
 from backend.retrieval.recommend import Recommender
+from backend.retrieval.wishes import read_colour_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,8 @@ def _answers(
 ) -> list[Recommendation | ImageRejected]:
     read = [_read(text) for text in texts]
     pictures, region = [one for one in read if isinstance(one, bytes)], Region.read(wanted.region)
-    found = iter(recommender.recommend_each(pictures, k=wanted.k, region=region))
+    weight = read_colour_weight(wanted.colour_weight)
+    found = iter(recommender.recommend_each(pictures, k=wanted.k, region=region, colour_weight=weight))
     return [next(found) if isinstance(one, bytes) else one for one in read]
 
 

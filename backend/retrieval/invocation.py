@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import RetrievalError
 from backend.imaging.region import Region
+from backend.retrieval.wishes import read_colour_weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,8 @@ class InvocationParams:
             how many rows Spark sends at a time is chance.
         region: The part of every picture that counts, as :meth:`backend.imaging.region.Region.read` reads it; empty means
             all of it.
+        colour_weight: How much colour counts, as :func:`backend.retrieval.wishes.read_colour_weight` reads it; empty means as the model
+            has it. A text, because a parameter of MLflow's that is a number cannot be left out.
     """
 
     k: int = DEFAULT_K
@@ -45,13 +48,14 @@ class InvocationParams:
     on_error: OnError = ""
     layout: Layout = "rows"
     region: str = ""
+    colour_weight: str = ""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> InvocationParams:
         """Check and read parameters by name.
 
         Raises:
-            RetrievalError: One is unknown or has a value it cannot have; its code is ``bad_k`` or ``bad_params``.
+            RetrievalError: One is unknown or has a value it cannot have; most often its code is ``bad_k`` or ``bad_params``.
             ImageRejected: The region is none; its code is ``bad_region``.
         """
         known = tuple(asdict(cls()))
@@ -62,6 +66,10 @@ class InvocationParams:
                 named = " or ".join(f'"{choice}"' for choice in choices)
                 raise _bad("bad_params", f"{name} has an invalid value.", f"Use {named}.")
         Region.read(raw.get("region", ""))
+        weight = raw.get("colour_weight", "")
+        if not isinstance(weight, str):
+            raise _bad("bad_params", "colour_weight must be a text.", 'For example "0.3".')
+        read_colour_weight(weight)
         return cls(**{**raw, "k": read_k(raw.get("k", DEFAULT_K))})
 
     def fails(self, pictures: int) -> bool:

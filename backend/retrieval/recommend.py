@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.bundles import bundle
-from backend.catalogue.fields import details_of
 from backend.errors import BundleError, ImageRejected, RetrievalError
 from backend.imaging import pixels
 from backend.retrieval.arrange import Shown, arranged, away_from, combined
 from backend.retrieval.calibration import Calibration
-from backend.retrieval.closeness import Judge, Spread, Verdict
+from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
 from backend.retrieval.indexes.kinds import open_index
+from backend.retrieval.indexes.weighed import weigh, weighed
 from backend.retrieval.query_pictures import QueryPictures, example_picture, shows_nothing
-from backend.retrieval.recommendation import Neighbour, Recommendation
+from backend.retrieval.recommendation import Neighbour, Recommendation, neighbour_of
 from backend.retrieval.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from backend.imaging.region import Region
     from backend.retrieval.embedder import QueryEmbedder
     from backend.retrieval.filters import Filters
-    from backend.retrieval.gallery.gallery import GalleryItem
     from backend.retrieval.indexes.index import Index
 
     class EmbedderLoader(Protocol):
@@ -130,19 +130,19 @@ class Recommender:
         return self._found(*self._pictures.decode(images, region), k=k, allowed=allowed)
 
     def recommend_each(
-        self, images: Sequence[bytes], *, k: int, region: Region | None = None
+        self, images: Sequence[bytes], *, k: int, region: Region | None = None, colour_weight: float | None = None
     ) -> list[Recommendation | ImageRejected]:
         """Answer every picture that is usable with its k nearest products, and every other one with what is wrong with it.
 
-        Of each picture, only the region counts, where one is given.
+        Of each picture, only the region counts, where one is given; ``colour_weight`` is that of the wishes.
 
         Raises:
-            RetrievalError: k cannot be used.
+            RetrievalError: k cannot be used, or the model cannot weigh colour.
         """
         tried = [self._pictures.tried(image, region) for image in images]
         usable = [one for one in tried if not isinstance(one, ImageRejected)]
         decoded, milliseconds = [image for image, _ in usable], [ms for _, ms in usable]
-        answers = iter(self._found(decoded, milliseconds, k=k) if usable else ())
+        answers = iter(self._found(decoded, milliseconds, k=k, colour_weight=colour_weight) if usable else ())
         return [one if isinstance(one, ImageRejected) else next(answers) for one in tried]
 
     def _found(
@@ -152,20 +152,24 @@ class Recommender:
         *,
         k: int,
         allowed: NDArray[np.bool_] | None = None,
+        colour_weight: float | None = None,
     ) -> list[Recommendation]:
         start = time.perf_counter()
+        index = weighed(self._index, self.manifest, colour_weight)
         queries = self._embed(decoded)
         embedded = time.perf_counter()
-        found = self._index.search(queries, k=k, allowed=allowed)
+        found = index.search(weigh(queries, index), k=k, allowed=allowed)
         searched = time.perf_counter()
 
         shared = {"embed": (embedded - start) * 1e3, "search": (searched - embedded) * 1e3}
-        return [
-            self._answer([image], list(map(Shown, positions)), distances, {"decode": decode_ms[row], **shared})
-            for row, (image, positions, distances) in enumerate(
-                zip(decoded, found.positions.tolist(), found.distances, strict=True)
-            )
-        ]
+        answers = []
+        for row, (image, positions) in enumerate(zip(decoded, found.positions, strict=True)):
+            is_own = index is self._index
+            likeness = None if is_own else self._index.embeddings(positions) @ queries[row]
+            timings = {"decode": decode_ms[row], **shared}
+            shown, distances = list(map(Shown, positions.tolist())), found.distances[row]
+            answers.append(self._answer([image], shown, distances, timings, likeness=likeness, is_weighed=not is_own))
+        return answers
 
     def find(
         self,
@@ -180,7 +184,8 @@ class Recommender:
         """Answer one question that several pictures make together; see :class:`backend.retrieval.wishes.Wishes`.
 
         Similarity is to what the pictures show together; where products are turned away from, or the answer is varied,
-        the order is another one.
+        the order is another one. Where colour counts more or less than the model has it, so it does in the similarity;
+        how close a product is was measured for the model as it is, and is judged by that, without a probability.
 
         Args:
             images: Encoded pictures, at least one.
@@ -198,6 +203,7 @@ class Recommender:
             return self.recommend(images, k=k, filters=filters, region=region)[0]
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
+        index = weighed(self._index, self.manifest, wishes.colour_weight)
         allowed = self.gallery.allowed(filters)
         decoded, decode_ms = self._pictures.decode([*images, *unlike], region)
         started = time.perf_counter()
@@ -205,24 +211,32 @@ class Recommender:
         between = time.perf_counter()
         liked, unliked = self._named(wishes.like), self._named(wishes.unlike)
         weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
-        wanted = combined(np.concatenate([embedded[: len(images)], self._index.embeddings(liked)]), weights)
-        asked = away_from(wanted, np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)]))
+        pictured = np.concatenate([embedded[: len(images)], self._index.embeddings(liked)])
+        avoided = np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)])
+        wanted = combined(weigh(pictured, index), weights)
+        asked = away_from(wanted, weigh(avoided, index))
         if len(unliked):
             allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
             allowed[unliked] = False
-        shown = arranged(asked, self._index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
-        vectors = self._index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64))
-        distances = (1.0 - vectors @ wanted).clip(0.0, 2.0)
+        shown = arranged(asked, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
+        positions = np.asarray([one.position for one in shown], dtype=np.int64)
+        distances = (1.0 - index.embeddings(positions) @ wanted).clip(0.0, 2.0)
         # What is close to one of several pictures is close, however unlike they are to each other.
-        parts = np.concatenate([wanted[None], embedded[: len(images)], self._index.embeddings(liked)])
-        likeness = (vectors @ parts.T).max(axis=1)
+        parts = np.concatenate([combined(pictured, weights)[None], pictured])
+        likeness = (self._index.embeddings(positions) @ parts.T).max(axis=1)
         timings = {
             "decode": sum(decode_ms),
             "embed": (between - started) * 1e3,
             "search": (time.perf_counter() - between) * 1e3,
         }
         return self._answer(
-            decoded[: len(images)], shown, distances, timings, likeness=likeness, is_guided=bool(wishes.like)
+            decoded[: len(images)],
+            shown,
+            distances,
+            timings,
+            likeness=likeness,
+            is_guided=bool(wishes.like),
+            is_weighed=index is not self._index,
         )
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -247,13 +261,16 @@ class Recommender:
         *,
         likeness: NDArray[np.float32] | None = None,
         is_guided: bool = False,
+        is_weighed: bool = False,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
         is_empty = not is_guided and all(map(shows_nothing, images))
         likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
         worth = [self._judge.verdict(likely, shows_nothing=is_empty) for likely in likeness.tolist()]
-        found = zip(items, shown, distances.tolist(), worth, strict=True)
-        neighbours = tuple(self._neighbour(rank, *one) for rank, one in enumerate(found, 1))
+        worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
+        hidden = [tuple(item.product_id for item in self.gallery.items(one.hidden)) for one in shown]
+        found = zip(items, hidden, distances.tolist(), worth, strict=True)
+        neighbours = tuple(neighbour_of(rank, *one) for rank, one in enumerate(found, 1))
         verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
         notes = dict.fromkeys(note for image in images for note in image.notes)
         said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
@@ -265,21 +282,6 @@ class Recommender:
     def _judge(self) -> Judge:
         """Made with the first answer: what is near in this gallery has to be looked for."""
         return Judge(self.calibration, Spread.of(self._index, self.gallery.splits))
-
-    def _neighbour(self, rank: int, item: GalleryItem, shown: Shown, distance: float, worth: Verdict) -> Neighbour:
-        return Neighbour(
-            rank=rank,
-            product_id=item.product_id,
-            label=item.label,
-            distance=distance,
-            similarity=1.0 - distance,
-            **details_of(item),
-            position=shown.position,
-            probability=worth.probability,
-            is_match=worth.is_match,
-            closeness=worth.closeness,
-            hidden=tuple(self.gallery.item(position).product_id for position in shown.hidden),
-        )
 
 
 def _check_fit(manifest: Manifest, embedder: QueryEmbedder, index: Index, gallery: Gallery) -> None:

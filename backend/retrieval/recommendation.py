@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.catalogue.fields import Details
+from backend.catalogue.fields import Details, details_of
 
 if TYPE_CHECKING:
-    from backend.retrieval.closeness import Closeness
+    from backend.retrieval.closeness import Closeness, Verdict
+    from backend.retrieval.gallery.gallery import GalleryItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,23 @@ class Neighbour(Details):
     is_match: bool | None = None
     closeness: Closeness | None = None
     hidden: tuple[str, ...] = ()
+
+
+def neighbour_of(rank: int, item: GalleryItem, hidden: tuple[str, ...], distance: float, worth: Verdict) -> Neighbour:
+    """Put together what is said of one product; its fields are those of :class:`Neighbour`."""
+    return Neighbour(
+        rank=rank,
+        product_id=item.product_id,
+        label=item.label,
+        distance=distance,
+        similarity=1.0 - distance,
+        **details_of(item),
+        position=item.position,
+        probability=worth.probability,
+        is_match=worth.is_match,
+        closeness=worth.closeness,
+        hidden=hidden,
+    )
 
 
 @dataclass(frozen=True, slots=True)

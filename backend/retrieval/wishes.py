@@ -19,7 +19,7 @@ Collapse = Literal["none", "duplicates", "variants"]
 COLLAPSES: tuple[Collapse, ...] = get_args(Collapse)
 # As parameters of a question: those that may be given several times, and those that may not.
 SEVERAL_WISHES = ("weight", "like", "unlike")
-SINGLE_WISHES = ("diversity", "collapse")
+SINGLE_WISHES = ("diversity", "collapse", "colour_weight")
 MAX_PRODUCTS = 50  # named in one question
 MAX_WEIGHT = 1_000.0
 _SHOWN = 40  # characters of a foreign text that a message quotes
@@ -36,6 +36,7 @@ class Wishes:
         diversity: From 0, the nearest products, to 1, products as unlike each other as there are among the near ones.
         collapse: ``duplicates`` shows products that look the same once; ``variants`` also those that differ only in
             colour or size.
+        colour_weight: How much colour counts beside shape, from 0, shape only, to 1, colour only; None as the model has it.
     """
 
     weights: tuple[float, ...] = ()
@@ -43,12 +44,14 @@ class Wishes:
     unlike: tuple[str, ...] = ()
     diversity: float = 0.0
     collapse: Collapse = "none"
+    colour_weight: float | None = None
 
     def __post_init__(self) -> None:
         if any(not (0.0 < weight <= MAX_WEIGHT) for weight in self.weights):
             raise RetrievalError("A weight must be a number above 0.", next_step="Write it as weight=2.")
         if not 0.0 <= self.diversity <= 1.0:
             raise RetrievalError("diversity must be between 0 and 1.", next_step="For example diversity=0.3.")
+        check_colour_weight(self.colour_weight)
         if self.collapse not in COLLAPSES:
             raise RetrievalError("collapse has an invalid value.", next_step=f"Use one of {', '.join(COLLAPSES)}.")
         if len(self.like) + len(self.unlike) > MAX_PRODUCTS:
@@ -72,7 +75,25 @@ def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
         unlike=tuple(values.get("unlike", ())),
         diversity=_number("diversity", values.get("diversity", ("0",))[0]),
         collapse=cast("Collapse", values.get("collapse", ("none",))[0]),
+        colour_weight=read_colour_weight(values.get("colour_weight", ("",))[0]),
     )
+
+
+def read_colour_weight(text: str) -> float | None:
+    """Read how much colour counts, as it comes in a request; empty means as the model has it.
+
+    Raises:
+        RetrievalError: It is no number from 0 to 1.
+    """
+    weight = _number("colour_weight", text) if text else None
+    check_colour_weight(weight)
+    return weight
+
+
+def check_colour_weight(weight: float | None) -> None:
+    """Check how much colour is to count; raises RetrievalError."""
+    if weight is not None and not 0.0 <= weight <= 1.0:
+        raise RetrievalError("colour_weight must be between 0 and 1.", next_step="For example colour_weight=0.3.")
 
 
 def _number(name: str, text: str) -> float:

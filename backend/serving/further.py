@@ -61,4 +61,6 @@ def wishes_as_query(wishes: Wishes | None) -> dict[str, Any]:
         query["diversity"] = wishes.diversity
     if wishes.collapse != "none":
         query["collapse"] = wishes.collapse
+    if wishes.colour_weight is not None:
+        query["colour_weight"] = wishes.colour_weight
     return query

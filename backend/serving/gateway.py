@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from backend import __version__
+from backend.bundles.colours import colour_share
 from backend.errors import EndpointRejected, WorkbenchError
 from backend.retrieval.object_region import suggested
 from backend.serving import openapi
@@ -176,6 +177,7 @@ class _Gateway:
             {
                 "model": _model(served),
                 **_searched(served),
+                "colour_weight": colour_share(served.recommender.manifest),
                 "libraries": {"twinset": __version__, **{name: installed_version(name) for name in LIBRARIES}},
             }
         )

@@ -51,6 +51,10 @@ class SimilarityIndex:
         """Dimensions D of an embedding."""
         return self._exact.dimensions
 
+    @property
+    def exact(self):
+        return self._exact
+
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of the items at these positions; see :class:`backend.retrieval.indexes.index.Index`."""
         return self._exact.embeddings(positions)

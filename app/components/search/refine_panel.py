@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from backend.retrieval.wishes import Collapse
 
+# How far from the model's own balance towards colour alone; shape alone is the other end.
+COLOURS = {"Shape only": None, "Usual": 0.0, "More colour": 0.2, "Mostly colour": 0.5, "Colour only": 1.0}
 COUNTS = {"A little": 0.5, "Normal": 1.0, "More": 2.0}
 MORE, UNWANTED = 4, 3  # photos beside the one asked about
 
@@ -30,9 +32,14 @@ class Refinement:
     further: Further | None = None
 
 
-def show() -> Refinement:
-    """Show the choices behind a button, and return what is chosen."""
+def show(colour_share: float | None) -> Refinement:
+    """Show the choices behind a button, and return what is chosen.
+
+    Args:
+        colour_share: How much colour counts as it is; None where that cannot be changed.
+    """
     with st.popover("Refine", icon=":material/auto_awesome:"):
+        colour = None if colour_share is None else _colour(colour_share)
         variety = st.slider(
             "More variety",
             0,
@@ -48,7 +55,13 @@ def show() -> Refinement:
         like = _photos("More photos of what you look for", "more", most=MORE)
         weights = [1.0, *(_count(number) for number in range(1, len(like) + 1))] if like else []
         unlike = _photos("Photos of what you do not want", "unwanted", most=UNWANTED)
-    wishes = Wishes(weights=tuple(weights), unlike=tuple(state.less_like()), diversity=variety / 100, collapse=collapse)
+    wishes = Wishes(
+        weights=tuple(weights),
+        unlike=tuple(state.less_like()),
+        diversity=variety / 100,
+        collapse=collapse,
+        colour_weight=colour,
+    )
     further = Further(tuple(like), tuple(unlike))
     return Refinement(wishes, further if further != Further() else None)
 
@@ -69,6 +82,22 @@ def show_less_like() -> None:
                 on_click=state.forgive,
                 args=(product_id,),
             )
+
+
+def _colour(share: float) -> float | None:
+    """Let the user move between shape and colour; None where it is left as it is."""
+    chosen = st.select_slider(
+        "More about shape … more about colour",
+        list(COLOURS),
+        value="Usual",
+        key="balance",
+        bind="query-params",
+        help="To the left, products with the same shape come first; to the right, products in the same colours.",
+    )
+    step = COLOURS[chosen]
+    if step is None:
+        return 0.0
+    return share + (1.0 - share) * step if step else None
 
 
 def _collapse() -> Collapse:

@@ -41,25 +41,25 @@ class ApproximateIndex:
     """
 
     def __init__(self, vectors: NDArray[np.float32], cells: Cells | None = None) -> None:
-        self._exact = ExactIndex(vectors)
+        self.exact = ExactIndex(vectors)
         self._vectors = vectors.view(np.ndarray)
         self.cells = make_cells(vectors) if cells is None else cells
         self._lists = CellLists(vectors, self.cells)
-        self._held = self._exact.size / len(self.cells.centres)  # by a cell, on average
+        self._held = self.exact.size / len(self.cells.centres)  # by a cell, on average
 
     @property
     def size(self) -> int:
         """Number N of embeddings."""
-        return self._exact.size
+        return self.exact.size
 
     @property
     def dimensions(self) -> int:
         """Dimensions D of an embedding."""
-        return self._exact.dimensions
+        return self.exact.dimensions
 
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of the items at these positions; see :class:`backend.retrieval.indexes.index.Index`."""
-        return self._exact.embeddings(positions)
+        return self.exact.embeddings(positions)
 
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
         """Find the k nearest items of every query; see :class:`backend.retrieval.indexes.index.Index`.
@@ -68,12 +68,12 @@ class ApproximateIndex:
         allowed, a good part of the gallery is asked for, or one cell holds all, the search is exact.
         """
         check_search(self, queries, k=k, allowed=allowed)
-        size = self._exact.size
+        size = self.exact.size
         open_to = size if allowed is None else int(np.count_nonzero(allowed))
         wanted = min(k, open_to)
         is_small = len(self.cells.centres) == 1 or open_to <= size * FEW or wanted + _spare(wanted) > open_to * FEW
         if not len(queries) or is_small:
-            return self._exact.search(queries, k=k, allowed=allowed)
+            return self.exact.search(queries, k=k, allowed=allowed)
         probes = self._probes(k, open_to / size)
         return one_by_one(queries, lambda query: self._one(query, wanted, probes, allowed))
 
@@ -86,7 +86,7 @@ class ApproximateIndex:
         similarities, positions = self._lists.search(query, k + _spare(k), probes, allowed)
         # Copies of one item reach beyond the candidates, or the cells hold too few: then all items are compared.
         if positions[-1] < 0 or similarities[k - 1] - similarities[-1] <= NEAR_TIE:
-            found = self._exact.search(query[None], k=k, allowed=allowed)
+            found = self.exact.search(query[None], k=k, allowed=allowed)
             return found.positions[0], found.distances[0]
         return nearest(query, self._vectors, positions, k)
 

@@ -56,6 +56,11 @@ class ExactIndex:
         """Dimensions D of an embedding."""
         return int(self._vectors.shape[1])
 
+    @property
+    def exact(self) -> ExactIndex:
+        """Itself."""
+        return self
+
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of the items at these positions; see :class:`Index`."""
         found: NDArray[np.float32] = np.asarray(self._vectors[positions])

@@ -46,6 +46,10 @@ class Index(Protocol):
     def dimensions(self) -> int:
         """Dimensions D of an embedding."""
 
+    @property
+    def exact(self) -> Index:
+        """The same embeddings, of which a search misses none."""
+
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
         """Find the k nearest items of every query; equal distances rank by position.
 

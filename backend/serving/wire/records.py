@@ -95,6 +95,9 @@ RECORDS = (
         (
             Field("model", named("Model"), "What is served."),
             *_SEARCHED,
+            Field(
+                "colour_weight", optional(NUMBER), "How much colour counts, 0 to 1; null where it cannot be weighed."
+            ),
             Field("libraries", by_name(TEXT), "Versions of the main libraries, by name."),
         ),
     ),

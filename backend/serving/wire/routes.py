@@ -57,6 +57,7 @@ def _choice(choices: Any) -> Schema:
 _SERVED: tuple[Group, ...] = ("all", "closed", "model")
 _NAMED = f"At most {MAX_PRODUCTS} products can be named in one query."
 _REGION = "left,top,right,bottom as fractions of its width and height once upright, such as 0.1,0.2,0.9,0.8."
+_COLOUR_WEIGHT = "How much colour counts: from 0, shape only, to 1, colour only; left out: as the model has it."
 _ENDS = {"min": "this or more", "max": "this or less"}
 PING = Route("/ping", "GET", None, "Whether the process is running.", media_type=TEXT_PLAIN, refuses=("all",))
 HEALTH = Route("/health", "GET", "watch", "Whether a model is loaded.", "Health", refuses=_SERVED)
@@ -129,6 +130,7 @@ QUESTION = (
         {**TEXT, "enum": list(COLLAPSES), "default": COLLAPSES[0]},
         "Show products that look the same once; `variants`: also those that differ only in colour or size.",
     ),
+    Field("colour_weight", {**NUMBER, "minimum": 0, "maximum": 1}, _COLOUR_WEIGHT),
 )
 SEVERAL = frozenset(field.name for field in QUESTION if field.several)
 PARAMS = (
@@ -137,4 +139,5 @@ PARAMS = (
     Field("on_error", _choice(OnError), "An unusable picture gets a row with its error, or fails the request."),
     Field("layout", _choice(Layout), "One row for each product, or one for each picture with a list of products."),
     Field("region", {**TEXT, "default": ""}, f"Part of every picture to use. {_REGION}"),
+    Field("colour_weight", {**TEXT, "default": ""}, f"{_COLOUR_WEIGHT} A number written as text."),
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from backend.bundles.colours import COLOURS
+
+__all__ = ["COLOURS", "LITE", "Lite", "LiteName"]
+
 LiteName = Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
-COLOURS = 64  # dimensions of :mod:`backend.training.network.colours`
 
 
 @dataclass(frozen=True, slots=True)

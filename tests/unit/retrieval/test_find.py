@@ -172,6 +172,8 @@ def test_filters_that_nothing_passes_are_said_with_wishes_too(projection_recomme
         ({"weight": ["inf"]}, "weight needs a number"),
         ({"diversity": ["2"]}, "between 0 and 1"),
         ({"collapse": ["most"]}, "collapse"),
+        ({"colour_weight": ["1.1"]}, "between 0 and 1"),
+        ({"colour_weight": ["nan"]}, "colour_weight needs a number"),
         ({"like": ["x"] * 51}, "More than 50"),
     ],
 )
@@ -184,7 +186,7 @@ def test_wishes_are_read_as_they_are_written():
     from backend.serving.client import _query
     from backend.serving.further import wishes_as_query
 
-    wishes = Wishes((1.0, 2.5), ("a",), ("b", "c"), 0.25, "variants")
+    wishes = Wishes((1.0, 2.5), ("a",), ("b", "c"), 0.25, "variants", 0.4)
     values = {}
     for name, value in _query(wishes_as_query(wishes)):
         values.setdefault(name, []).append(value)

@@ -66,7 +66,14 @@ def test_what_mlflow_gets_is_written_by_us():
     asked = read({"instances": [A, {"input": B}], "params": {"k": 2, "include_images": "png"}})
     assert json.loads(asked.as_json()) == {
         "dataframe_split": {"columns": ["input"], "data": [[A], [B]]},
-        "params": {"k": 2, "include_images": "png", "on_error": "", "layout": "rows", "region": ""},
+        "params": {
+            "k": 2,
+            "include_images": "png",
+            "on_error": "",
+            "layout": "rows",
+            "region": "",
+            "colour_weight": "",
+        },
     }
 
 
