@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.errors import RetrievalError
 from backend.imaging import pixels as imaging
+from backend.retrieval.indexes.weighed import weigh
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -39,6 +40,41 @@ class Shown:
 
     position: int
     hidden: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What pictures look for together.
+
+    Attributes:
+        wanted: What they show, a unit vector (D,) of the weight that the index is asked with.
+        towards: The same, turned away from what is to be stayed away from; this is searched for.
+        parts: What they show, and each of them, as the model has it; (1 + P, D).
+    """
+
+    wanted: NDArray[np.float32]
+    towards: NDArray[np.float32]
+    parts: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, liked: NDArray[np.float32], unliked: NDArray[np.float32], weights: Sequence[float], index: Index
+    ) -> Sought:
+        """Combine embeddings of the model, liked (P, D) and not liked (U, D); see :func:`combined`."""
+        wanted = combined(weigh(liked, index), weights)
+        parts = np.concatenate([combined(liked, weights)[None], liked])
+        return cls(wanted, away_from(wanted, weigh(unliked, index)), parts)
+
+    def measured(
+        self, shown: Sequence[Shown], index: Index, own: Index
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return distances of products as they are asked for, (S,), and how alike they are as the model has it, (S,).
+
+        What is close to one of several pictures is close, however unlike they are to each other.
+        """
+        positions = np.asarray([one.position for one in shown], dtype=np.int64)
+        distances = (1.0 - index.embeddings(positions) @ self.wanted).clip(0.0, 2.0)
+        return distances, (own.embeddings(positions) @ self.parts.T).max(axis=1)
 
 
 def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArray[np.float32]:

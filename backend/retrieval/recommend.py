@@ -12,7 +12,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import BundleError, ImageRejected, RetrievalError
 from backend.imaging import pixels
-from backend.retrieval.arrange import Shown, arranged, away_from, combined
+from backend.retrieval.arrange import Shown, Sought, arranged
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.gallery.gallery import Gallery
@@ -213,30 +213,20 @@ class Recommender:
         weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
         pictured = np.concatenate([embedded[: len(images)], self._index.embeddings(liked)])
         avoided = np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)])
-        wanted = combined(weigh(pictured, index), weights)
-        asked = away_from(wanted, weigh(avoided, index))
+        sought = Sought.of(pictured, avoided, weights, index)
         if len(unliked):
             allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
             allowed[unliked] = False
-        shown = arranged(asked, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
-        positions = np.asarray([one.position for one in shown], dtype=np.int64)
-        distances = (1.0 - index.embeddings(positions) @ wanted).clip(0.0, 2.0)
-        # What is close to one of several pictures is close, however unlike they are to each other.
-        parts = np.concatenate([combined(pictured, weights)[None], pictured])
-        likeness = (self._index.embeddings(positions) @ parts.T).max(axis=1)
+        shown = arranged(sought.towards, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
+        distances, likeness = sought.measured(shown, index, self._index)
         timings = {
             "decode": sum(decode_ms),
             "embed": (between - started) * 1e3,
             "search": (time.perf_counter() - between) * 1e3,
         }
+        pictures, is_weighed = decoded[: len(images)], index is not self._index
         return self._answer(
-            decoded[: len(images)],
-            shown,
-            distances,
-            timings,
-            likeness=likeness,
-            is_guided=bool(wishes.like),
-            is_weighed=index is not self._index,
+            pictures, shown, distances, timings, likeness=likeness, is_guided=bool(wishes.like), is_weighed=is_weighed
         )
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
