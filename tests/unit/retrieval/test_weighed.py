@@ -238,7 +238,7 @@ def test_closeness_is_that_of_the_model_as_it_is_and_no_probability_is_given(sho
     manifest = replace(shop_in_colours.manifest, weights_hash="w")
     known = Calibration((0.2, 0.8), (0.1, 0.95), 0.5, 0.9, 100, weights_hash="w", lowest=0.0, base_rate=0.1)
     calibrated = Recommender(
-        manifest, shop_in_colours._embedder, shop_in_colours._index, shop_in_colours.gallery,
+        manifest, shop_in_colours.embedder, shop_in_colours._index, shop_in_colours.gallery,
         max_pixels=10_000, calibration=known,
     )  # fmt: skip
     plain = {one.product_id: one for one in calibrated.recommend([RED_CHECKS], k=60)[0].neighbours}

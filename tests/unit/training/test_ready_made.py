@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import ConfigurationError
@@ -182,6 +183,51 @@ def test_colours_are_those_of_the_object_and_not_of_the_ground(frozen):
 
 
 # ------------------------------------------------------------------------------------------------- the weights
+
+
+OUTLINES = {
+    "shirt": [(-0.3, -0.7), (-0.8, -0.4), (-0.65, -0.1), (-0.4, -0.25), (-0.4, 0.7), (0.4, 0.7), (0.4, -0.25), (0.65, -0.1),
+              (0.8, -0.4), (0.3, -0.7), (0.0, -0.55)],
+    "trousers": [(-0.4, -0.8), (-0.5, 0.8), (-0.15, 0.8), (0.0, -0.2), (0.15, 0.8), (0.5, 0.8), (0.4, -0.8)],
+    "hat": [(-0.4, 0.0), (-0.3, -0.5), (0.3, -0.5), (0.4, 0.0), (0.85, 0.15), (0.0, 0.3), (-0.85, 0.15)],
+}  # fmt: skip
+INKS = {"red": (190, 30, 40), "green": (30, 130, 60), "blue": (40, 60, 180), "yellow": (225, 190, 40)}
+
+
+def drawn(kind, ink, reach):
+    """A garment in one colour on a light ground, uint8 (224, 224, 3)."""
+    image = Image.new("RGB", (224, 224), (235, 235, 232))
+    corners = [(112 + reach * x, 112 + reach * y) for x, y in OUTLINES[kind]]
+    ImageDraw.Draw(image).polygon(corners, fill=INKS[ink], outline=(60, 60, 60))
+    return np.asarray(image)
+
+
+def test_drawn_clothes_are_found_by_their_colour_or_by_their_shape(tf, frozen, ready_made):
+    from backend.retrieval.indexes.exact import ExactIndex
+    from backend.retrieval.indexes.weighed import WeighedIndex
+    from backend.training.embedder import NetworkEmbedder
+    from backend.training.heads import fitted_head
+    from backend.training.network.ready_made import set_head
+
+    stock = [(kind, ink, reach) for kind in OUTLINES for ink in INKS for reach in (80, 100)]
+    asked = [(kind, ink, 90) for kind in OUTLINES for ink in INKS]
+    pixels = np.stack([drawn(*one) for one in stock])
+    set_head(ready_made, fitted_head(frozen(pixels).astype(np.float16), READY_MADE.kept_size))
+    embedder = NetworkEmbedder(ready_made, READY_MADE.pixels)
+    gallery, queries = embedder.embed(pixels), embedder.embed(np.stack([drawn(*one) for one in asked]))
+
+    def same(part, weight, k):
+        """Share of the first k that are of the query's kind, or in its colour."""
+        index = WeighedIndex(ExactIndex(gallery), share=READY_MADE.colour_share, weight=weight)
+        found = index.search(index.weigh(queries), k=k).positions
+        named = np.asarray(stock)[:, part]
+        return (named[found] == np.asarray(asked)[:, part, None]).mean()
+
+    assert same(1, 1.0, 6) == 1.0  # all that is in the colour, of whatever kind
+    assert same(0, 1.0, 6) == pytest.approx(1 / 3)
+    assert same(0, 0.0, 1) == 1.0
+    assert same(0, 0.0, 8) > 0.9  # all that is of the kind, in whatever colour
+    assert same(1, 0.0, 8) < 0.5
 
 
 def test_what_is_kept_is_used_when_the_package_is_gone(tmp_path, monkeypatch):
