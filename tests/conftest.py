@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.catalogue",
     "tests.fixtures.models",
     "tests.fixtures.endpoint",
+    "tests.fixtures.colours",
     "tests.fixtures.evaluation",
     "tests.fixtures.projection",
     "tests.fixtures.stored",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backend.flow.requests import FidelityRequest
 from backend.retrieval.fidelity import ArmReport, FidelityReport
-from tests.fixtures.endpoint import encoded, picture
+from backend.serving.gateway import build_app
+from backend.serving.tokens import ensure_app_token
+from tests.fixtures.colours import coloured
+from tests.fixtures.endpoint import encoded, http_to, picture, served
 from tests.ui.conftest import add_version, assert_calm, finished, grid, grid_data, press, shop_row, texts
 from tests.ui.test_recommend import upload
 
@@ -135,3 +140,37 @@ def test_the_deploy_page_shows_it_and_measures_again(screen, shop_endpoint, shop
     assert "1,000 queries on 60 products" in texts(test)
     test = press(test, "Measure the search")
     assert screen.runner.list(kind="fidelity")[0].request["model"] == shop_model.name
+
+
+def balance(test):
+    return [slider for slider in test.select_slider if "more about colour" in slider.label]
+
+
+def test_a_model_without_colours_has_no_control_for_them(asked):
+    assert balance(asked) == []
+
+
+@pytest.fixture
+def colour_endpoint(screen, shop_catalogue, shop_in_colours):
+    """The real gateway over the shop in colours."""
+    ensure_app_token(screen.settings)
+    with http_to(build_app(screen.settings, load=lambda: served(shop_in_colours))) as client:
+        screen.settings = replace(screen.settings, endpoint_url=str(client.base_url).rstrip("/"))
+        yield
+
+
+def test_more_about_colour_or_about_shape_is_chosen_on_the_page_and_kept_in_its_link(screen, colour_endpoint):
+    test = upload(screen.open(k="6"), coloured("checks", 3, "red"))
+    usual = ids(test)
+    assert balance(test)[0].value == "Usual"
+    chosen = {}
+    for choice in ("Colour only", "Shape only"):
+        balance(test)[0].set_value(choice).run()
+        assert_calm(test)
+        chosen[choice] = ids(test)
+    assert {*chosen["Colour only"]} != {*chosen["Shape only"]}
+    balance(test)[0].set_value("Usual").run()
+    assert ids(test) == usual
+    linked = upload(screen.open(k="6", balance="Colour only"), coloured("checks", 3, "red"))
+    assert balance(linked)[0].value == "Colour only"
+    assert ids(linked) == chosen["Colour only"]

@@ -9,30 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from backend.bundles import bundle
 from backend.bundles.colours import COLOURS, colour_share
 from backend.errors import RetrievalError
 from backend.imaging import pixels as imaging
-from backend.imaging.spec import PixelSpec
-from backend.progress import NullProgress
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.fidelity import share_found
-from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.indexes.approximate import ApproximateIndex
 from backend.retrieval.indexes.exact import ExactIndex
 from backend.retrieval.indexes.weighed import WeighedIndex, weighed
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.wishes import Wishes
-from tests.fixtures.endpoint import ShopSnapshot, encoded, picture, shop_rows, write_projection_bundle
+from tests.fixtures.colours import COLOUR_PICTURES, SHARE, coloured, embeddings, unit
+from tests.fixtures.endpoint import encoded, picture
 
-SHARE, SHAPES = 0.15, 6
-
-
-def unit(rows):
-    rows = np.asarray(rows, dtype=np.float64)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+SHAPES = 6
 
 
 def parts(count, *, seed):
@@ -41,10 +32,6 @@ def parts(count, *, seed):
     middles = rng.standard_normal((5, SHAPES))
     shapes = middles[rng.integers(0, 5, count)] + 0.4 * rng.standard_normal((count, SHAPES))
     return unit(shapes), unit(np.abs(rng.standard_normal((count, COLOURS))) ** 3)
-
-
-def embeddings(shapes, colours, share):
-    return np.hstack([np.sqrt(1 - share) * shapes, np.sqrt(share) * colours]).astype(np.float32)
 
 
 def by_the_formula(asked, stored, weight):
@@ -101,52 +88,6 @@ def test_an_approximate_index_misses_nothing_with_another_weight(weight):
 
 
 # ----------------------------------------------------------------------------------------------- whole answers
-
-COLOUR_PICTURES = PixelSpec(16, 16, 3, "any")
-INKS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 60, 220)}
-
-
-class Coloured:
-    """The projection of a picture's grey beside a histogram of its colours."""
-
-    batch, spec = 256, COLOUR_PICTURES
-    size = 12 + COLOURS
-
-    def __init__(self, grey):
-        self._grey = grey
-
-    def embed(self, pixels):
-        shapes = self._grey.embed(pixels.mean(axis=-1, keepdims=True).astype(np.uint8))
-        bins = (pixels.reshape(len(pixels), -1, 3).astype(int) // 64) @ [16, 4, 1]
-        counts = np.stack([np.bincount(row, minlength=COLOURS) for row in bins])
-        return embeddings(shapes, unit(np.sqrt(counts)), SHARE)
-
-
-def coloured(kind, number, ink):
-    """A picture of the shop in a colour; its grey is the same in every one."""
-    grey = np.asarray(picture(kind, number), dtype=np.float64)[..., None] / 255
-    tint = np.asarray(INKS[ink]) / np.mean(INKS[ink])
-    return encoded(Image.fromarray((grey * tint * 90).clip(0, 255).astype(np.uint8)))
-
-
-@pytest.fixture(scope="module")
-def shop_in_colours(tmp_path_factory):
-    """The shop in three colours, searched by a model that holds colours apart."""
-    folder = tmp_path_factory.mktemp("colours") / "m"
-    embedder = Coloured(write_projection_bundle(folder))
-    manifest = bundle.read_manifest(folder)
-    config = {**manifest.config, "colour_share": SHARE}
-    bundle.write_manifest(
-        folder, replace(manifest, config=config, pixels=COLOUR_PICTURES, embedding_size=Coloured.size)
-    )
-    rows = [
-        {**row, "colour": ink, "image": coloured(row["label"], number // 3, ink)}
-        for number, row in enumerate(shop_rows())
-        for ink in [list(INKS)[(number // 3) % 3]]
-    ]
-    build_gallery(ShopSnapshot(rows), embedder, folder, progress=NullProgress())
-    return Recommender.load(folder, embedder_loader=lambda *_, **__: embedder)
-
 
 RED_CHECKS, BLUE_BLOB = coloured("checks", 3, "red"), coloured("blob", 3, "blue")
 
