@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 FITTED_ON = 20_000  # pictures at most
 _BATCH = 64
 _FLAT = 1e-6  # share of the features' squares below which pictures count as equal
-_NOTHING = 1e-9  # share of the largest energy below which a direction is none
 
 
 def fitted_head(
@@ -38,8 +37,9 @@ def fitted_head(
 ) -> dict[str, list[NDArray[np.float32]]]:
     """Fit the centre, and the directions of a kept part of ``size`` dimensions, to features of pictures.
 
-    Where the pictures do not differ, nothing is taken off: they would be left without any feature. Directions in which
-    nothing varies, as there are with few pictures, are left out.
+    Where the pictures do not differ, nothing is taken off: they would be left without any feature. Where there are
+    fewer pictures than directions, the further ones are any that are orthogonal to those: products that come later vary
+    along them, too.
 
     Args:
         features: (N, F or more), at least one row; the first F are looked at.
@@ -62,7 +62,7 @@ def fitted_head(
         middle, products = _moments(apart, ranks)
         if not mean.any():
             middle = np.zeros_like(middle)
-        directions = _varying(products, middle, size)
+        directions = leading_directions(products, size, mean=middle)
         found[LAYER] = [directions.astype(np.float32), (-middle @ directions).astype(np.float32)]
     return found
 
@@ -74,14 +74,6 @@ def _moments(rows: NDArray[np.float64], ranks: Communicator | None) -> tuple[NDA
         sums, products, count = (ranks.gather_values(part).sum(axis=0) for part in (sums, products, count))
     total = float(np.sum(count))
     return sums / total, products / total
-
-
-def _varying(products: NDArray[np.float64], middle: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return the leading directions, zeros in place of those along which nothing varies."""
-    directions = leading_directions(products, size, mean=middle)
-    energies = np.einsum("ik,ij,jk->k", directions, products - np.outer(middle, middle), directions, optimize=True)
-    directions[:, energies <= _NOTHING * energies[0]] = 0.0
-    return directions
 
 
 def frozen_network(config: TrainConfig) -> NetworkEmbedder:

@@ -121,7 +121,7 @@ def test_where_nothing_can_be_kept_the_table_is_the_same(tmp_path):
 class Colours:
     """A network of a kind: the mean colour of each ninth of a picture."""
 
-    spec, size = PixelSpec(12, 12, 3, "any"), 27
+    spec, size, batch = PixelSpec(12, 12, 3, "any"), 27, 256
 
     def __init__(self):
         self.batches = []
