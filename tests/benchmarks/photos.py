@@ -307,7 +307,7 @@ def choose(photos: Photos, networks: Networks) -> dict[str, Any]:
     Its parts are put together by every share afterwards, as an index does that is asked with another weight.
     """
     middle, number = middles(photos), np.random.default_rng(7).permutation(len(photos.labels)) % FOLDS
-    head: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for fold in range(FOLDS):
         known = np.flatnonzero(number != fold)
         asks = known[np.random.default_rng(fold).permutation(len(known)) % VALIDATION == 0]
@@ -322,9 +322,10 @@ def choose(photos: Photos, networks: Networks) -> dict[str, Any]:
             order = np.argsort(-(vectors[asks] @ vectors[train].T), axis=1, kind="stable")[:, :NEAREST]
             hit = photos.labels[train][order[:, 0]] == photos.labels[asks]
             apart = np.linalg.norm(middle[asks][:, None] - middle[train][order], axis=-1).mean(axis=1)
-            head.setdefault(name, []).extend(zip(hit, apart, strict=True))
-    table = {name: [round(float(value), 3) for value in np.mean(rows, axis=0)] for name, rows in head.items()}
-    return {"precision@1 and colour distance": table, "chosen": {name: largest(table, name) for name in CHOSEN}}
+            found.setdefault(name, []).extend(zip(hit, apart, strict=True))
+    means = {name: np.mean(rows, axis=0).tolist() for name, rows in found.items()}
+    table = {name: [round(value, 3) for value in values] for name, values in means.items()}
+    return {"precision@1 and colour distance": table, "chosen": {name: largest(means, name) for name in CHOSEN}}
 
 
 def parts_of(vectors: NDArray[np.float32], config: TrainConfig) -> list[NDArray[np.float32]]:

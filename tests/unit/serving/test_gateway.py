@@ -28,6 +28,7 @@ from backend.serving.gateway import NEEDS, build_app
 from backend.serving.tokens import ensure_app_token
 from backend.serving.wire.routes import OPEN
 from backend.settings import SecretStr
+from tests.fixtures.colours import SHARE, coloured
 from tests.fixtures.endpoint import Served, encoded, http_to, picture, served
 
 PHOTO = encoded(picture("blob", 2))
@@ -351,9 +352,33 @@ def test_a_region_of_a_few_pixels_is_too_small(http):
     assert error_of(http.post("/v1/recommend?region=0,0,0.1,0.1", content=PHOTO)) == (422, "too_small")
 
 
+def test_colour_is_weighed_by_both_routes_and_named_where_it_can_be(http, settings, headers, shop_in_colours):
+    photo = coloured("checks", 3, "red")
+    asked = {"inputs": [base64.b64encode(photo).decode()], "params": {"k": 8, "colour_weight": "1"}}
+    with http_to(build_app(settings, load=lambda: served(shop_in_colours)), headers=headers) as colours:
+        assert colours.get("/version").json()["colour_weight"] == SHARE
+        found = colours.post("/v1/recommend?k=8&colour_weight=1", content=photo).json()["neighbours"]
+        assert {neighbour["colour"] for neighbour in found} == {"red"}
+        rows = colours.post("/invocations", json=asked).json()["predictions"]
+        assert [row["product_id"] for row in rows] == [neighbour["product_id"] for neighbour in found]
+        wrong = {**asked, "params": {"colour_weight": 1}}
+        assert error_of(colours.post("/invocations", json=wrong)) == (422, "bad_params")
+    assert http.get("/version").json()["colour_weight"] is None
+    refused = http.post("/v1/recommend?colour_weight=1", content=PHOTO)
+    assert (refused.status_code, "cannot weigh colour" in refused.json()["error"]["message"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     "query",
-    ["weight=0", "weight=two", "diversity=1.5", "collapse=all", "unlike=nobody", "diversity=0.1&diversity=0.2"],
+    [
+        "weight=0",
+        "weight=two",
+        "diversity=1.5",
+        "collapse=all",
+        "colour_weight=2",
+        "unlike=nobody",
+        "diversity=0.1&diversity=0.2",
+    ],
 )
 def test_a_wish_that_cannot_be_granted_is_refused_with_a_sentence(http, query):
     response = http.post(f"/v1/recommend?{query}", content=PHOTO)
