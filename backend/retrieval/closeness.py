@@ -39,11 +39,13 @@ class Spread:
     Attributes:
         floor: All but one in twenty are at least as near.
         lower, upper: Three in four, and one in four.
+        chance: At least as near are one in twenty pairs of products that are taken at random; at most the floor.
     """
 
     floor: float
     lower: float
     upper: float
+    chance: float = -1.0
 
     @classmethod
     def of(cls, index: Index, splits: NDArray[np.str_]) -> Spread | None:
@@ -62,7 +64,10 @@ class Spread:
         vectors = index.embeddings(rows)
         is_usable = np.linalg.norm(vectors, axis=1) >= _UNIT
         nearest = _nearest_other(index, rows[is_usable], vectors[is_usable])
-        return cls(*map(float, np.quantile(nearest, _SHARES))) if len(nearest) >= _FEWEST else None
+        if len(nearest) < _FEWEST:
+            return None
+        floor, lower, upper = map(float, np.quantile(nearest, _SHARES))
+        return cls(floor, lower, upper, min(floor, _by_chance(vectors[is_usable])))
 
 
 def _nearest_other(index: Index, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -73,6 +78,13 @@ def _nearest_other(index: Index, rows: NDArray[np.int64], vectors: NDArray[np.fl
     has_other = is_other.any(axis=1)
     nearest: NDArray[np.float64] = np.where(is_other, similarity, -np.inf)[has_other].max(axis=1, initial=-np.inf)
     return nearest
+
+
+def _by_chance(vectors: NDArray[np.float32]) -> float:
+    """Return the similarity that one in twenty pairs of different pictures reaches."""
+    pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), k=1)]
+    different = pairs[pairs < SAME_PICTURE]
+    return float(np.quantile(different, 1.0 - _SHARES[0])) if len(different) else -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +112,17 @@ class Judge:
     calibration: Calibration | None = None
     spread: Spread | None = None
 
-    def verdict(self, similarity: float, *, shows_nothing: bool = False) -> Verdict:
-        """Return what a cosine similarity is worth; never less for a higher one.
+    def verdict(self, similarity: float, *, nearest: float | None = None, shows_nothing: bool = False) -> Verdict:
+        """Return what a cosine similarity is worth; never less for a higher one of the same answer.
 
         Args:
             similarity: Of a product to what is asked about.
+            nearest: Of the nearest product of the answer; this one if left out. Where that is like what is asked about,
+                those after it need only be nearer than chance.
             shows_nothing: There is nothing on the picture, so that whatever it is similar to, it is of no kind.
         """
         known = self.calibration
-        if shows_nothing or (self.spread is not None and similarity < self.spread.floor):
+        if shows_nothing or self._is_far(similarity, similarity if nearest is None else nearest):
             return Verdict("not close", min(known.base_rate, known.probability(similarity)) if known else None)
         if known is None:
             return Verdict(self._by_spread(similarity))
@@ -116,6 +130,9 @@ class Judge:
         if not known.is_match(similarity):
             return Verdict("related", probability)
         return Verdict("very close" if probability >= SURE else "close", probability)
+
+    def _is_far(self, similarity: float, nearest: float) -> bool:
+        return self.spread is not None and (nearest < self.spread.floor or similarity < self.spread.chance)
 
     def _by_spread(self, similarity: float) -> Closeness | None:
         if self.spread is None:

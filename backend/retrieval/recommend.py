@@ -256,7 +256,8 @@ class Recommender:
         items = self.gallery.items([one.position for one in shown])
         is_empty = not is_guided and all(map(shows_nothing, images))
         likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
-        worth = [self._judge.verdict(likely, shows_nothing=is_empty) for likely in likeness.tolist()]
+        nearest = float(likeness.max(initial=-1.0))
+        worth = [self._judge.verdict(likely, nearest=nearest, shows_nothing=is_empty) for likely in likeness.tolist()]
         worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
         hidden = [tuple(item.product_id for item in self.gallery.items(one.hidden)) for one in shown]
         found = zip(items, hidden, distances.tolist(), worth, strict=True)

@@ -50,7 +50,7 @@ PRESETS: dict[str, TrainConfig] = {
         classes_per_batch=18,
         examples_per_class=6,
     ),
-    # Shares are chosen on validation photos by tests/benchmarks/photos.py.
+    # Shares are within what tests/benchmarks/photos.py --choose allows on validation photos.
     "photos": replace(
         READY_MADE,
         preset="photos",

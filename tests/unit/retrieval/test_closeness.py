@@ -43,7 +43,7 @@ def calibrations(draw):
     )
 
 
-spreads = st.lists(similarity, min_size=3, max_size=3).map(lambda found: Spread(*sorted(found)))
+spreads = st.lists(similarity, min_size=4, max_size=4).map(sorted).map(lambda found: Spread(*found[1:], found[0]))
 judges = st.builds(Judge, st.none() | calibrations(), st.none() | spreads)
 
 
@@ -51,7 +51,7 @@ judges = st.builds(Judge, st.none() | calibrations(), st.none() | spreads)
 @hypothesis_settings(max_examples=150)
 def test_no_answer_contradicts_itself(judge, similarities, shows_nothing):
     ranked = sorted(similarities, reverse=True)
-    verdicts = [judge.verdict(one, shows_nothing=shows_nothing) for one in ranked]
+    verdicts = [judge.verdict(one, nearest=ranked[0], shows_nothing=shows_nothing) for one in ranked]
     for verdict in verdicts:
         assert verdict.is_match == (None if verdict.closeness is None else ORDER[verdict.closeness] >= 2)
         if judge.calibration is None:
@@ -159,3 +159,20 @@ def test_a_name_made_of_an_id_is_never_a_path_and_ends_in_no_picture_format(text
         assert not name.lower().endswith(f".{form.lower()}")
         assert "/" not in name
     assert words.from_id(text) or not text
+
+
+def test_what_comes_after_a_close_product_need_only_be_nearer_than_chance():
+    judge = Judge(None, Spread(0.8, 0.85, 0.9, 0.3))
+    words = [judge.verdict(one, nearest=0.95).closeness for one in (0.95, 0.86, 0.7, 0.31, 0.29)]
+    assert words == ["very close", "close", "related", "related", "not close"]
+    assert judge.verdict(0.79, nearest=0.79).closeness == "not close"
+
+
+def test_chance_is_what_pairs_taken_at_random_have():
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(4, 16))
+    vectors = (centres[np.arange(200) % 4] + 0.3 * rng.normal(size=(200, 16))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    spread = Spread.of(ExactIndex(vectors), np.full(200, "gallery"))
+    between = (vectors[::4] @ vectors[1::4].T).max()
+    assert between < spread.chance <= spread.floor
