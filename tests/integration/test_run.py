@@ -225,7 +225,7 @@ def test_it_ends_at_once_while_a_server_waits_to_be_started_again(settings):
     process.send_signal(signal.SIGHUP)  # the terminal was closed
     rest, _ = process.communicate(timeout=60)  # an hour, if the pause were waited for
     assert process.returncode == 0
-    assert b"Ending Twinset" in rest
+    assert b"Stopping Twinset" in rest
     assert b"ended with status" in said
     assert PASSWORD.encode() not in said + rest
     assert PASSWORD not in "".join(path.read_text() for path in settings.logs_dir.iterdir())

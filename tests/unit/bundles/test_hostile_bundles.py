@@ -143,7 +143,7 @@ def test_no_bad_bundle_takes_the_list_of_models_along(tmp_path, projection_bundl
     without = sum(name.startswith("nothing") for name in bad)  # is no model, and none that is damaged
     assert len(found.left_out) == len(bad) + 1 - without
     assert all(one.reason for one in found.left_out)
-    assert "is of projection" in found.left_out[0].reason
+    assert "belongs to projection" in found.left_out[0].reason
 
 
 # ------------------------------------------------------------------------------------------------ properties
