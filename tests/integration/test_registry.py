@@ -90,6 +90,8 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
         "include_images",
         "on_error",
         "layout",
+        "region",
+        "colour_weight",
     ]
     requirements = (stored_bundle.parents[1] / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} >= {"mlflow", "tensorflow", "tensorflow-similarity", "pillow"}

@@ -10,6 +10,7 @@ import pytest
 
 from backend.errors import ConfigurationError
 from backend.training.config import APPLICATIONS, CHOICES, TrainConfig
+from backend.training.network.lite import LITE
 from backend.training.network.network import build_network, can_synchronise, has_batch_statistics
 from backend.training.presets import PRESETS
 
@@ -43,11 +44,11 @@ def test_a_preset_builds_a_similarity_model_that_gives_unit_vectors(tf, name):
     model = build_network(config)
     vectors = model(np.random.default_rng(0).random((3, *config.pixels.shape), dtype=np.float32), training=False)
     assert isinstance(model, SimilarityModel)
-    assert vectors.shape == (3, 128)
+    assert vectors.shape == (3, config.embedding_size)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.backbone not in LITE])
 def test_no_network_scales_pixels(tf, name):
     """The original design's network held a Rescaling layer on top of pixels that were divided by 255 before."""
     assert not {"Rescaling", "Normalization", "Lambda"} & set(layers_of(build_network(PRESETS[name])))
@@ -80,7 +81,16 @@ def of_backbone(name, **changes):
     return replace(PRESETS["resnet-colour"], backbone=name, **changes)
 
 
-@pytest.mark.parametrize("name", CHOICES["backbone"])
+def test_ready_made_networks_have_layers_that_normalise_and_none_that_looks_at_the_batch(tf):
+    config = replace(PRESETS["photos-tuned"], dropout=0.0)
+    network = build_network(config)
+    pixels = np.random.default_rng(0).random((2, *config.pixels.shape), dtype=np.float32)
+    assert not has_batch_statistics(config)
+    assert "BatchNormalization" in layers_of(network)
+    np.testing.assert_allclose(network(pixels, training=True), network(pixels, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CHOICES["backbone"] if name not in LITE])
 def test_batch_statistics_are_told_by_the_layers_that_are_really_there(tf, name):
     config = of_backbone(name, height=32, width=32)
     layers = layers_of(build_network(config))
