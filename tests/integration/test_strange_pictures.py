@@ -27,10 +27,10 @@ def products():
 def recommender(products, tmp_path_factory):
     """Not calibrated: what is close is told by the gallery alone."""
     from backend.bundles import bundle
-    from backend.training.presets import preset
     from backend.training.embedder import load_query_embedder
     from backend.training.fit import train
     from backend.training.preparation import ModelPlace
+    from backend.training.presets import preset
     from backend.training.tracking import NullTracker
 
     home = tmp_path_factory.mktemp("strange")
