@@ -25,7 +25,6 @@ from backend.flow.deploy import deploy_step
 from backend.flow.index import build_index
 from backend.flow.requests import DeployRequest
 from backend.progress import Span
-from backend.training.network.lite import LITE
 from backend.training.presets import READY_MADE
 from backend.training.resolve import MIN_CLASSES, MIN_EXAMPLES, Resolved
 
@@ -164,13 +163,11 @@ def _features(snapshot: Snapshot, progress: Progress) -> NDArray[np.float16]:
     """Return the frozen features of pictures spread over the gallery, float16 (N, F)."""
     from backend.retrieval.gallery.embedding import batches_of, embed_batches
     from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA
-    from backend.training.embedder import NetworkEmbedder
-    from backend.training.network.ready_made import feature_network
+    from backend.training.heads import frozen_network
 
     ids = snapshot.columns(["product_id"], splits=GALLERY_SPLITS, on_sale_only=True)["product_id"].to_pylist()
     rows = np.linspace(0, len(ids) - 1, min(FITTED_ON, len(ids))).astype(np.int64)
-    assert READY_MADE.backbone in LITE  # noqa: S101 - others have no frozen features
-    network = NetworkEmbedder(feature_network(READY_MADE.backbone), READY_MADE.pixels)
+    network = frozen_network(READY_MADE)
     batches = batches_of(snapshot, [ids[row] for row in rows])
     found = embed_batches(batches, network, QUERY_SCHEMA, total=len(rows), progress=progress, keep=lambda _: None)
     if not found.ids:

@@ -25,6 +25,22 @@ READY_MADE = TrainConfig(
     colour_share=0.05,
 )
 
+# Shares are within what tests/benchmarks/photos.py --choose allows on validation photos.
+_PHOTOS = replace(
+    READY_MADE,
+    preset="photos",
+    embedding_size=320,
+    detail_share=0.2,
+    colour_share=0.15,
+    learning_rate=0.005,
+    weight_decay=0.0,
+    dropout=0.3,
+    epochs=60,
+    classes_per_batch=10,
+    examples_per_class=10,
+    augmentation="none",
+)
+
 PRESETS: dict[str, TrainConfig] = {
     # 0.5 costs little on labels that are trained on, and keeps those apart that are not: chosen on train pictures alone
     # by tests/benchmarks/detail_share.py. Twice the epochs go on helping until about here.
@@ -50,35 +66,14 @@ PRESETS: dict[str, TrainConfig] = {
         classes_per_batch=18,
         examples_per_class=6,
     ),
-    # Shares are within what tests/benchmarks/photos.py --choose allows on validation photos.
-    "photos": replace(
-        READY_MADE,
-        preset="photos",
-        embedding_size=320,
-        detail_share=0.2,
-        colour_share=0.15,
-        learning_rate=0.005,
-        weight_decay=0.0,
-        dropout=0.3,
-        epochs=60,
-        classes_per_batch=10,
-        examples_per_class=10,
-        augmentation="none",
-    ),
+    "photos": _PHOTOS,
     "photos-tuned": replace(
-        READY_MADE,
+        _PHOTOS,
         preset="photos-tuned",
-        embedding_size=320,
-        detail_share=0.2,
-        colour_share=0.15,
         tuned_blocks=5,
         learning_rate=0.0005,
         schedule="cosine",
-        weight_decay=0.0,
-        dropout=0.3,
         epochs=8,
-        classes_per_batch=10,
-        examples_per_class=10,
         augmentation="flip-crop",
     ),
     # A few hundred photos make few steps an epoch, and must be seen from many sides.

@@ -27,6 +27,7 @@ from streamlit.proto.BidiComponent_pb2 import BidiComponent
 
 from app.components.explore import map as explore_map
 from app.components.explore import payload
+from app.components.shared.scripted import ASSETS
 from backend.bundles import bundle
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.sources import fashion_mnist
@@ -159,7 +160,7 @@ def figure(settings: Settings, rounds: int) -> tuple[dict[str, list[float]], int
         times["px"].append(between - start)
         times["ours"].append(end - between)
         size = len(text)
-    code = sum(len((explore_map.ASSETS / f"explore_map.{kind}").read_bytes()) for kind in ("js", "css"))
+    code = sum(len((ASSETS / f"explore_map.{kind}").read_bytes()) for kind in ("js", "css"))
     return times, size + code, len(positions)
 
 

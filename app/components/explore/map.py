@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.components.explore import payload, state
-from app.components.shared.product_grid import ASSETS
+from app.components.shared.scripted import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,8 @@ def show(
         listeners: Who hears of it.
     """
     data = as_data(found, name=name, selected=selected, camera=camera, above=above)
-    _component()(
+    # Plotly puts its styles into the page's head.
+    scripted("explore_map", _HTML, isolate_styles=False)(
         key=key,
         data=data,
         on_clicked_change=_told(key, "clicked", listeners.clicked),
@@ -111,7 +112,7 @@ def as_data(found: Payload, *, name: str, selected: Sequence[int], camera: str, 
 def hand_card(name: str, at: int, *, title: str, lines: Sequence[str], src: str) -> None:
     """Hand what is shown of a hovered point to the maps; it takes no room on the page."""
     data = {"map": name, "at": at, "title": title, "lines": list(lines), "src": src}
-    _card_component()(key="explore_card", data=data, height=1)
+    scripted("explore_card", "<span></span>", has_style=False)(key="explore_card", data=data, height=1)
 
 
 def plotly_address() -> str:
@@ -133,21 +134,3 @@ def _told(key: str, event: str, listener: Callable[[Any], None]) -> Callable[[],
             listener(value)
 
     return tell
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "twinset_explore_map",
-        html=_HTML,
-        css=(ASSETS / "explore_map.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "explore_map.js").read_text(encoding="utf-8"),
-        isolate_styles=False,  # Plotly puts its styles into the page's head
-    )
-
-
-@cache
-def _card_component() -> Any:
-    return st.components.v2.component(
-        "twinset_explore_card", js=(ASSETS / "explore_card.js").read_text(encoding="utf-8"), html="<span></span>"
-    )

@@ -5,12 +5,9 @@ All of them fill the file input of the uploader itself, so that there is one way
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from app.components.shared.product_grid import ASSETS
+from app.components.shared.scripted import scripted
 from app.services import common
 from backend.imaging.pixels import FORMATS_READ
 
@@ -35,14 +32,4 @@ def show(uploader: str, suffixes: Sequence[str]) -> None:
         "most_mb": common.settings().max_upload_mb,
         "formats": FORMATS_READ,
     }
-    _component()(key="photo_ways", data=data)
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "twinset_photo_ways",
-        html=_HTML,
-        css=(ASSETS / "photo_ways.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "photo_ways.js").read_text(encoding="utf-8"),
-    )
+    scripted("photo_ways", _HTML)(key="photo_ways", data=data)

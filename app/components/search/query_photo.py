@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app.components.search import state
 from app.components.shared import product_grid
-from app.components.shared.product_grid import ASSETS
+from app.components.shared.scripted import scripted
 from backend.errors import ImageRejected
 from backend.imaging import pixels
 
@@ -44,7 +43,7 @@ _HTML = f"""
 def show(image: bytes, region: Region | None) -> None:
     """Show a photo and let the user choose the part of it that counts; what is chosen becomes part of the page's link."""
     data = {"src": _source(image), "region": list(region.edges) if region else None}
-    _component()(key=_KEY, data=data, on_region_change=_chosen)
+    scripted("query_photo", _HTML)(key=_KEY, data=data, on_region_change=_chosen)
 
 
 def _chosen() -> None:
@@ -64,13 +63,3 @@ def _source(image: bytes) -> str:
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def _shown(image: bytes) -> bytes:
     return pixels.thumbnail(image, side=_SIDE)
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "twinset_query_photo",
-        html=_HTML,
-        css=(ASSETS / "query_photo.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "query_photo.js").read_text(encoding="utf-8"),
-    )

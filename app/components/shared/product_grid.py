@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import state, words
+from app.components.shared.scripted import scripted
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import ImageRejected
 from backend.imaging import pixels
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from backend.catalogue.items import Product
     from backend.serving.client import AnswerNeighbour
 
-ASSETS = Path(__file__).resolve().parents[3] / "assets"
 _BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
@@ -112,7 +110,7 @@ def show(
             on_second(product_id)
 
     data = {"cards": [card.as_data() for card in cards], "action": action, "second": second}
-    component = _component()
+    component = scripted("product_grid", '<ol class="grid"></ol>')
     result: str | None = component(key=key, data=data, on_picked_change=picked, on_dismissed_change=dismissed).picked
     return result
 
@@ -197,13 +195,3 @@ def _lines(item: Product | AnswerNeighbour) -> tuple[str, ...]:
     named = (item.label if item.title else "", item.product_id)
     made = tuple(getattr(item, one.name) for one in PRODUCT_FIELDS if one.is_on_card)
     return tuple(" · ".join(part for part in line if part) for line in (named, made) if any(line))
-
-
-@cache
-def _component() -> Any:
-    return st.components.v2.component(
-        "twinset_product_grid",
-        html='<ol class="grid"></ol>',
-        css=(ASSETS / "product_grid.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "product_grid.js").read_text(encoding="utf-8"),
-    )
