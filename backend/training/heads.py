@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.retrieval.directions import leading_directions
+from backend.retrieval.gallery.embedding import embed_evenly
 from backend.training.detail import LAYER
 from backend.training.embedder import NetworkEmbedder
 from backend.training.network.efficientnet_lite import FEATURES
@@ -104,6 +105,6 @@ def with_features(table: PixelTable, config: TrainConfig, progress: Progress) ->
     for start in range(0, len(table), _BATCH):
         progress.check_cancelled()
         part = np.asarray(table.pixels[start : start + _BATCH])
-        features[start : start + len(part)] = network.embed(part)
+        features[start : start + len(part)] = embed_evenly(network, part)  # as features_of, to the last bit
         progress.report(start + len(part), len(table), unit="pictures", note="looking at the pictures")
     return replace(table, pixels=features)
