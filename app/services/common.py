@@ -19,7 +19,7 @@ import streamlit as st
 from app import state
 from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
-from backend.catalogue.fields import FACETS
+from backend.catalogue.fields import FACETS, RANGES
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.errors import CatalogueError
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from backend.serving.further import Further
 
 FACET_TEXTS = ("label", *FACETS)
-FACET_COLUMNS = (*FACET_TEXTS, "price", "stock")
+FACET_COLUMNS = (*FACET_TEXTS, *RANGES, "stock")
 FACET_VALUES = 5_000  # more than that are not sent to the browser: of more, the most frequent
 FRESH_S = 3.0  # how old the answer to "what is there now?" may be
 TOKEN_FRESH_S = 60.0  # a home that was made anew has another token
@@ -66,7 +66,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What can be filtered by: the values of each column that has any, and the prices from lowest to highest.
+    """What can be filtered by: the values of each column that has any, and of numbers the least and the greatest.
 
     Attributes:
         values: In alphabetical order, of each column; the most frequent of one with very many.
@@ -75,7 +75,7 @@ class Facets:
 
     values: dict[str, list[str]]
     more: dict[str, int]
-    prices: tuple[float, float] | None
+    ranges: dict[str, tuple[float, float]]
     has_stock: bool
 
 
@@ -161,13 +161,13 @@ def facets(name: str, version: int) -> Facets:
     columns = snapshot(name, version).columns(list(FACET_COLUMNS), on_sale_only=True)
     counted = {column: Counter(columns[column].drop_null().to_pylist()) for column in FACET_TEXTS}
     offered = {column: found for column, found in counted.items() if len(found) > 1}
-    prices = columns["price"].drop_null().to_numpy()
+    numbers = {column: columns[column].drop_null().to_numpy() for column in RANGES}
     return Facets(
         values={
             column: sorted(name for name, _ in found.most_common(FACET_VALUES)) for column, found in offered.items()
         },
         more={column: len(found) - FACET_VALUES for column, found in offered.items() if len(found) > FACET_VALUES},
-        prices=(float(prices.min()), float(prices.max())) if len(prices) else None,
+        ranges={column: (float(found.min()), float(found.max())) for column, found in numbers.items() if len(found)},
         has_stock=len(columns["stock"].drop_null()) > 0,
     )
 

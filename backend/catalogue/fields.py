@@ -82,7 +82,7 @@ class Details:
     price: float | None = _detail(
         "Price",
         "A number, with or without a currency sign.",
-        "price listprice unitprice retailprice regularprice saleprice amount cost preis",
+        "price listprice unitprice retailprice regularprice amount cost preis",
         filtered="range",
         is_bounded=True,
     )
@@ -93,6 +93,27 @@ class Details:
         filtered="presence",
         is_bounded=True,
     )
+    group_id: str | None = _detail(
+        "Product group",
+        "What the variants of one product have in common, such as the id of that product.",
+        "groupid itemgroupid parentsku parentid",
+    )
+    url: str | None = _detail("Page", "The address of its page in the shop.", "url link producturl productlink pageurl")
+    currency: str | None = _detail(
+        "Currency",
+        "The currency of its prices: a sign or a code such as EUR.",
+        "currency currencycode",
+        filtered="values",
+    )
+    sale_price: float | None = _detail(
+        "Sale price", "The reduced price, where it is on sale.", "saleprice specialprice", filtered="range"
+    )
+    availability: str | None = _detail(
+        "Availability", "In stock, out of stock, preorder or backorder.", "availability", filtered="values"
+    )
+    status: str | None = _detail("Status", "Whether the shop shows it: active, draft or archived.", "status")
+    material: str | None = _detail("Material", "What it is made of.", "material fabric")
+    gender: str | None = _detail("Gender", "For whom it is made.", "gender")
 
 
 PRODUCT_FIELDS = tuple(ProductField(item.name, _KINDS[str(item.type)], **item.metadata) for item in fields(Details))
@@ -102,6 +123,8 @@ LATER = frozenset(NAMES[6:])
 TEXTS = tuple(one.name for one in PRODUCT_FIELDS if one.kind == "string")
 # Those that answers can be limited to some values of, in their order.
 FACETS = tuple(one.name for one in PRODUCT_FIELDS if one.filtered == "values")
+# Those that answers can be limited to a range of: the prices.
+RANGES = tuple(one.name for one in PRODUCT_FIELDS if one.filtered == "range")
 # The columns of a Delta table: name, Spark SQL type, may be null.
 COLUMNS: tuple[tuple[str, str, bool], ...] = tuple((one.name, one.kind, True) for one in PRODUCT_FIELDS)
 _values = attrgetter(*NAMES)

@@ -61,6 +61,7 @@ PRODUCT_CONSTRAINTS: tuple[tuple[str, str], ...] = (
     ("unlabelled_gallery_only", f"label <> '{UNLABELLED}' OR split = 'gallery-only'"),
     ("price_not_negative", "price IS NULL OR price >= 0"),
     ("stock_not_negative", "stock IS NULL OR stock >= 0"),
+    ("sale_price_not_negative", "sale_price IS NULL OR sale_price >= 0"),
 )
 # The columns of ``quarantine``: the row as far as it was understood, as its source gave it, and why it was rejected.
 QUARANTINE_COLUMNS: tuple[tuple[str, str, bool], ...] = (

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from backend.catalogue.items import PRODUCT_COLUMNS, QUALITY_COLUMNS, QUARANTINE_COLUMNS
 
-_TYPES = {
+ARROW_TYPES = {
     "string": pa.string(),
     "binary": pa.binary(),
     "int": pa.int32(),
@@ -18,7 +18,7 @@ _TYPES = {
 
 def arrow_schema(columns: tuple[tuple[str, str, bool], ...]) -> pa.Schema:
     """Return columns (name, Spark SQL type, may be null) as an Arrow schema; what may be null is left to Delta."""
-    return pa.schema([(name, _TYPES[kind]) for name, kind, _ in columns])
+    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind, _ in columns])
 
 
 def ddl(columns: tuple[tuple[str, str, bool], ...]) -> str:
@@ -28,6 +28,8 @@ def ddl(columns: tuple[tuple[str, str, bool], ...]) -> str:
 
 PRODUCT_SCHEMA = arrow_schema(PRODUCT_COLUMNS)
 # As a file of the table has it: what may not be null is marked so.
-STORED_PRODUCT_SCHEMA = pa.schema([pa.field(name, _TYPES[kind], nullable) for name, kind, nullable in PRODUCT_COLUMNS])
+STORED_PRODUCT_SCHEMA = pa.schema(
+    [pa.field(name, ARROW_TYPES[kind], nullable) for name, kind, nullable in PRODUCT_COLUMNS]
+)
 QUARANTINE_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
 QUALITY_SCHEMA = arrow_schema(QUALITY_COLUMNS)

@@ -1,4 +1,4 @@
-"""Run as a process: a Twinset whose products have one more field, a material, by one entry in the definition.
+"""Run as a process: a Twinset whose products have one more field, a season, by one entry in the definition.
 
 Arguments: a folder to write to, a home of an earlier version, and the folder of a bundle that was made without the field.
 Prints what each part of the product makes of the field, as JSON.
@@ -12,8 +12,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-ENTRY = """    material: str | None = _detail(
-        "Material", "What it is made of.", "material fabric", filtered="values", is_on_card=True
+ENTRY = """    season: str | None = _detail(
+        "Season", "When it is worn.", "season collection", filtered="values", is_on_card=True
     )
 """
 BEHIND = "\n\nPRODUCT_FIELDS = "
@@ -34,10 +34,10 @@ def schemas():
     from backend.retrieval.gallery.gallery_rows import SCHEMA
 
     return {
-        "arrow": str(PRODUCT_SCHEMA.field("material").type),
-        "ddl": "material string" in ddl(PRODUCT_COLUMNS) and "material string" in ddl(QUARANTINE_COLUMNS),
-        "gallery": str(SCHEMA.field("material").type),
-        "rejected": "material" in REJECTED_COLUMNS,
+        "arrow": str(PRODUCT_SCHEMA.field("season").type),
+        "ddl": "season string" in ddl(PRODUCT_COLUMNS) and "season string" in ddl(QUARANTINE_COLUMNS),
+        "gallery": str(SCHEMA.field("season").type),
+        "rejected": "season" in REJECTED_COLUMNS,
     }
 
 
@@ -49,10 +49,10 @@ def loaded(folder: Path):
 
     put(folder, "a.png", "b.png")
     path = folder / "goods.csv"
-    path.write_text("sku,image,kind,Fabric\nA,a.png,bag,wool\nB,b.png,bag,\n", "utf-8")
+    path.write_text("sku,image,kind,Collection\nA,a.png,bag,winter\nB,b.png,bag,\n", "utf-8")
     mapping = preview("csv", path).mapping
     entries = TableSource(path, tuple(mapping.items()), "csv").entries()
-    return {"mapping": mapping["material"], "values": entries["material"].to_pylist()}
+    return {"mapping": mapping["season"], "values": entries["season"].to_pylist()}
 
 
 def earlier(home: Path, bundle: Path):
@@ -62,11 +62,11 @@ def earlier(home: Path, bundle: Path):
 
     products, _ = open_snapshot(home / "catalogues", "wardrobe").page(offset=0, limit=3)
     galleries = [Gallery.load(home / "models" / "stored"), Gallery.load(bundle)]
-    return [product.material for product in products] + [gallery.item(0).material for gallery in galleries]
+    return [product.season for product in products] + [gallery.item(0).season for gallery in galleries]
 
 
 def answered(folder: Path):
-    """Ask a running endpoint whose gallery has materials, with the filter and without, and write the answer as CSV."""
+    """Ask a running endpoint whose gallery has seasons, with the filter and without, and write the answer as CSV."""
     from app.components.search import answer_view, filters_panel
     from app.components.shared import product_grid
     from backend.progress import NullProgress
@@ -88,25 +88,25 @@ def answered(folder: Path):
         write_projection_bundle,
     )
 
-    rows = [{**row, "material": ("wool", None, "silk")[at % 3]} for at, row in enumerate(shop_rows())]
+    rows = [{**row, "season": ("winter", None, "summer")[at % 3]} for at, row in enumerate(shop_rows())]
     bundle = folder / "bundle"
     build_gallery(ShopSnapshot(rows), write_projection_bundle(bundle), bundle, progress=NullProgress())
     recommender = Recommender.load(bundle, embedder_loader=load_projection)
     settings = replace(settings_for(folder / "home"), endpoint_rate=0)
     with http_to(build_app(settings, load=lambda: served(recommender))) as http:
         client = EndpointClient(str(http.base_url), ensure_app_token(settings))
-        some = client.recommend(encoded(picture("blob", 2)), k=5, filters={"material": ["wool"]})
+        some = client.recommend(encoded(picture("blob", 2)), k=5, filters={"season": ["winter"]})
         every = client.recommend(encoded(picture("blob", 2)), k=60)
         client.close()
     document = openapi.document()
     return {
-        "filtered": [neighbour.material for neighbour in some.neighbours],
-        "all": sorted({neighbour.material or "" for neighbour in every.neighbours}),
+        "filtered": [neighbour.season for neighbour in some.neighbours],
+        "all": sorted({neighbour.season or "" for neighbour in every.neighbours}),
         "csv": answer_view.as_csv(some).splitlines()[:2],
-        "filter": filters_panel.TITLES["material"],
+        "filter": filters_panel.TITLES["season"],
         "card": product_grid.neighbour_card(some.neighbours[0]).lines[1],
         "parameter": [one["name"] for one in document["paths"]["/v1/recommend"]["post"]["parameters"]],
-        "documented": document["components"]["schemas"]["Neighbour"]["properties"]["material"]["type"],
+        "documented": document["components"]["schemas"]["Neighbour"]["properties"]["season"]["type"],
     }
 
 

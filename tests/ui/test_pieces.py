@@ -93,6 +93,9 @@ def test_a_card_says_label_and_id_and_what_is_known_else():
     full = replace(bare, title="Long coat", brand="Ada", colour="red", price=1234.5)
     assert product_grid.product_card(bare) == Card("p1", PNG, "Coat", ("p1",))
     assert product_grid.product_card(full) == Card("p1", PNG, "Long coat", ("Coat · p1", "Ada · red"), "1,234.50")
+    reduced = replace(full, sale_price=999.0, currency="EUR")
+    assert product_grid.product_card(reduced).price == "999.00 EUR (was 1,234.50 EUR)"
+    assert product_grid.price_text(replace(full, currency="USD")) == "1,234.50 USD"
 
 
 @pytest.mark.parametrize(

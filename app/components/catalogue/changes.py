@@ -11,6 +11,7 @@ from app import state, words
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.services import catalogue
+from backend.catalogue.fields import RANGES
 from backend.catalogue.items import USES
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ def _differences(change: Change) -> list[str]:
 
 def _value(product: Product, name: str) -> str:
     value = getattr(product, name)
-    if name == "price":
-        return product_grid.price_text(value) or "none"
+    if name in RANGES:
+        return product_grid.amount(product, name) or "none"
     if name == "split":
         return USES.get(product.split, product.split)
     return words.label(value) if name == "label" else "none" if value is None else str(value)

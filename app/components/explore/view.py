@@ -175,7 +175,7 @@ def hand_card(found: Drawn, at: int) -> None:
     product = evaluation.pictures(explore.catalogue_of(found.reading), (name,)).get(name)
     label = words.label(str(found.points.labels[at]))
     title = (product.title if product else None) or str(found.points.titles[at]) or label
-    price = price_text(product.price) if product else ""
+    price = price_text(product) if product else ""
     lines = [line for line in (label if title != label else "", name, price) if line]
     explore_map.hand_card(found.name, at, title=title, lines=lines, src=data_uri(product.image if product else None))
 

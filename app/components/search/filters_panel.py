@@ -31,7 +31,8 @@ def show(catalogue: CatalogueRef) -> dict[str, Any]:
             chosen = _values(name, values, more=facets.more.get(name, 0))
             if chosen:
                 filters[name] = chosen
-        filters |= _prices(facets.prices)
+        for name, limits in facets.ranges.items():
+            filters |= _range(name, limits)
         if facets.has_stock and st.toggle("Only in stock", key="filter_in_stock"):
             filters["in_stock"] = True
     return filters
@@ -51,9 +52,9 @@ def _values(name: str, values: list[str], *, more: int) -> list[str]:
     )
 
 
-def _prices(prices: tuple[float, float] | None) -> dict[str, float]:
-    if prices is None or prices[0] >= prices[1]:
+def _range(name: str, limits: tuple[float, float]) -> dict[str, float]:
+    if limits[0] >= limits[1]:
         return {}
-    low, high = st.slider("Price", *prices, value=prices, key="filter_price")
-    chosen = (("price_min", low, prices[0]), ("price_max", high, prices[1]))
+    low, high = st.slider(TITLES[name], *limits, value=limits, key=f"filter_{name}")
+    chosen = ((f"{name}_min", low, limits[0]), (f"{name}_max", high, limits[1]))
     return {name: value for name, value, limit in chosen if value != limit}

@@ -122,7 +122,7 @@ def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card
         image=neighbour.image,
         title=_title(neighbour),
         lines=(*_lines(neighbour), *(_likely(neighbour) if figures else ())),
-        price=price_text(neighbour.price),
+        price=price_text(neighbour),
         rank=neighbour.rank,
         closeness=(neighbour.closeness or "").capitalize(),
         similarity=neighbour.similarity if figures else None,
@@ -145,7 +145,7 @@ def product_card(product: Product) -> Card:
         image=product.image,
         title=_title(product),
         lines=_lines(product),
-        price=price_text(product.price),
+        price=price_text(product),
         badges=("Withdrawn",) if product.is_withdrawn else (),
     )
 
@@ -154,9 +154,16 @@ def _title(item: Product | AnswerNeighbour) -> str:
     return item.title or item.label or words.from_id(item.product_id)
 
 
-def price_text(price: float | None) -> str:
-    """Return a price with two decimals; catalogues state no currency, so none is invented."""
-    return "" if price is None else f"{price:,.2f}"
+def price_text(item: Product | AnswerNeighbour) -> str:
+    """Return what a product costs; on sale, the price before it in brackets."""
+    price, reduced = amount(item, "price"), amount(item, "sale_price")
+    return f"{reduced} (was {price})" if reduced and price else reduced or price
+
+
+def amount(item: Product | AnswerNeighbour, name: str) -> str:
+    """Return one of a product's prices with two decimals and its currency; where none is stated, none is invented."""
+    value = getattr(item, name)
+    return "" if value is None else f"{value:,.2f} {item.currency or ''}".rstrip()
 
 
 def shown(image: bytes | None) -> bytes | None:

@@ -30,6 +30,7 @@ def _conditions() -> dict[str, pc.Expression]:
         "unlabelled_gallery_only": (field("label") != UNLABELLED) | (field("split") == "gallery-only"),
         "price_not_negative": field("price").is_null() | (field("price") >= 0),
         "stock_not_negative": field("stock").is_null() | (field("stock") >= 0),
+        "sale_price_not_negative": field("sale_price").is_null() | (field("sale_price") >= 0),
     }
 
 

@@ -27,6 +27,18 @@ _SENTENCES = {
         "One product is loaded without a stock figure: “{value}” is not a whole number of 0 or more.",
         "{count} products are loaded without a stock figure: their figures are not whole numbers, for example “{value}”.",
     ),
+    "bad_sale_price": (
+        "One product is loaded without its sale price: “{value}” is not a price.",
+        "{count} products are loaded without their sale prices: they cannot be read, for example “{value}”.",
+    ),
+    "bad_currency": (
+        "One product is loaded without a currency: “{value}” is not a known one.",
+        "{count} products are loaded without a currency: theirs are not known, for example “{value}”.",
+    ),
+    "bad_availability": (
+        "One product is loaded without its availability: “{value}” is not a known word for it.",
+        "{count} products are loaded without their availability: the words for it are not known, for example “{value}”.",
+    ),
     "long_label": (
         "One label is cut to 200 characters: “{value}…”. Is the right column the label?",
         "{count} labels are cut to 200 characters, for example “{value}…”. Is the right column the label?",

@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backend.catalogue.fields import COLUMNS, NAMES
 from backend.catalogue.loading.leftovers import META, sweep
+from backend.catalogue.schemas import ARROW_TYPES
 from backend.errors import CatalogueNotFound
 from backend.files import scratch
 from backend.files.locking import locked
@@ -125,7 +127,13 @@ def discard(settings: Settings, name: str) -> None:
 
 
 def _opened(folder: Path) -> StagedLoad:
-    return StagedLoad(folder, pq.read_table(folder / _ROWS), json.loads((folder / META).read_text("utf-8")))
+    """Open a saved load; fields of products that were added since it was checked are null."""
+    rows = pq.read_table(folder / _ROWS)
+    known = set(rows.column_names)
+    for name, kind, _ in COLUMNS if known & set(NAMES) else ():
+        if name not in known:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, ARROW_TYPES[kind]))
+    return StagedLoad(folder, rows, json.loads((folder / META).read_text("utf-8")))
 
 
 def _no_load(name: str) -> CatalogueNotFound:

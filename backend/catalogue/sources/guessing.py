@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from backend.catalogue.sources.mapping import FIELDS, guess_columns, may_mean
-from backend.catalogue.sources.tables.rows import text_of
+from backend.catalogue.sources.tables.values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -30,7 +30,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "image": (
         *("image", "imagebytes", "imagedata", "bytes", "imagepath", "imagefile", "imagefilename", "imagename", "img"),
         *("imgpath", "imgfile", "picture", "picturepath", "picturefile", "photo", "photopath", "photofile"),
-        *("filepath", "filename", "path", "file", "imageurl", "imgurl", "photourl", "pictureurl", "imagelink", "url"),
+        *("filepath", "filename", "path", "file", "imageurl", "imgurl", "photourl", "pictureurl", "imagelink"),
         *("images", "pictures", "photos", "imagesrc", "bild", "bilder", "bilddatei", "foto", "fotos"),
     ),
     "label": (
@@ -80,6 +80,8 @@ def guess_columns(
         _use(found, "image", sorted(pictures, key=lambda name: _rank("image", name)), no["image"])
     for field in FIELDS:
         _use(found, field, may_mean(field, column_names), no[field])
+    if "image" not in found and found.get("url") not in {None, *no["image"]} and _plain(found["url"]) == "url":
+        found["image"] = found.pop("url")  # tables of nothing but pictures call them so
     if "label" not in found and found.get("category") not in {None, *no["label"]}:
         found["label"] = found.pop("category")
     return {field: found[field] for field in FIELDS if field in found}

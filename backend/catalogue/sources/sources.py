@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # What a source says about a product before its picture is read. ``split`` and ``label`` are null where the source has
 # none; ``reason`` says why the source itself knows the row to be unusable, as ``code: sentence``; ``source_row`` is the
-# row as the source gave it, as JSON text; ``locator`` says where its picture lies, in words of the source;
-# ``position`` is the source's own row number; ``warning`` holds what was emptied or guessed, see ``load_warnings``.
+# row as the source gave it, as JSON text; ``locator`` says where its picture lies, in words of the source, and
+# ``more_pictures`` where its further ones do, in order, null where there are none; ``position`` is the source's own row
+# number; ``warning`` holds what was emptied or guessed, see ``load_warnings``.
 ENTRY_SCHEMA = pa.schema(
     [
         ("product_id", pa.string()),
@@ -32,6 +33,7 @@ ENTRY_SCHEMA = pa.schema(
         ("locator", pa.string()),
         ("position", pa.int64()),
         ("warning", pa.string()),
+        ("more_pictures", pa.list_(pa.string())),
     ]
 )
 # The encoded picture of an entry, None where there is none, or why what is there cannot be used.

@@ -31,7 +31,7 @@ CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 
 # What is compared, by the name that the change is told under: a picture is told by its hash.
 _COMPARED: dict[str, str] = {"image": "image_sha256", **{name: name for name in DETAIL_COLUMNS}}
-_FOUND = pa.schema([("product_id", pa.string()), ("kind", pa.string()), ("columns", pa.uint16())])
+_FOUND = pa.schema([("product_id", pa.string()), ("kind", pa.string()), ("columns", pa.uint32())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +174,9 @@ def _differences(before: pa.Table, after: pa.Table) -> pa.Table:
 
 def _changed(before: pa.Table, after: pa.Table) -> pa.Table:
     """Compare rows of the same products in the same order."""
-    bits = np.zeros(len(before), dtype=np.uint16)
+    bits = np.zeros(len(before), dtype=np.uint32)
     for at, column in enumerate(_COMPARED.values()):
-        bits[_differs(before[column], after[column])] |= np.uint16(1 << at)
+        bits[_differs(before[column], after[column])] |= np.uint32(1 << at)
     was_on_sale, is_on_sale = (np.asarray(pc.is_null(rows["withdrawn_at"]), dtype=np.bool_) for rows in (before, after))
     kinds = np.where(was_on_sale & ~is_on_sale, "withdrawn", np.where(is_on_sale & ~was_on_sale, "returned", "changed"))
     keep = pa.array((bits != 0) | (was_on_sale != is_on_sale))
@@ -191,5 +191,5 @@ def _differs(before: pa.ChunkedArray, after: pa.ChunkedArray) -> NDArray[np.bool
 
 
 def _changes(ids: pa.ChunkedArray, kind: ChangeKind) -> pa.Table:
-    columns = [ids, pa.array([kind] * len(ids), pa.string()), pa.array(np.zeros(len(ids), dtype=np.uint16))]
+    columns = [ids, pa.array([kind] * len(ids), pa.string()), pa.array(np.zeros(len(ids), dtype=np.uint32))]
     return pa.table(columns, schema=_FOUND)

@@ -11,14 +11,19 @@ import pytest
 
 from backend.catalogue.fields import COLUMNS, FACETS, LATER, NAMES, Details, details_of, filters_of
 from backend.catalogue.items import PRODUCT_COLUMNS, Product
+from backend.catalogue.loading.ingest import ingest
+from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources.locations import open_source
+from backend.progress import NullProgress
+from tests.support.pictures import put
 
 MOST_FILES = 5  # that name a field
 
 
 @pytest.fixture(scope="module")
-def with_material(repository, projection_bundle, tmp_path_factory):
+def with_season(repository, projection_bundle, tmp_path_factory):
     command = [sys.executable, "-W", "error", "-m", "tests.support.one_more_field"]
-    places = (tmp_path_factory.mktemp("material"), repository / "tests/stored/without-test-split", projection_bundle)
+    places = (tmp_path_factory.mktemp("season"), repository / "tests/stored/without-test-split", projection_bundle)
     done = subprocess.run(
         [*command, *map(str, places)], cwd=repository, capture_output=True, text=True, check=False, timeout=120
     )
@@ -27,23 +32,23 @@ def with_material(repository, projection_bundle, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_one_more_field_by_one_entry_is_in_the_schema_the_filter_the_csv_and_the_answer(with_material):
-    assert with_material["schemas"] == {"arrow": "string", "ddl": True, "gallery": "string", "rejected": True}
-    assert with_material["loaded"] == {"mapping": "Fabric", "values": ["wool", None]}
-    answered = with_material["answered"]
-    assert answered["filtered"] == ["wool"] * 5
-    assert answered["all"] == ["", "silk", "wool"]
+def test_one_more_field_by_one_entry_is_in_the_schema_the_filter_the_csv_and_the_answer(with_season):
+    assert with_season["schemas"] == {"arrow": "string", "ddl": True, "gallery": "string", "rejected": True}
+    assert with_season["loaded"] == {"mapping": "Collection", "values": ["winter", None]}
+    answered = with_season["answered"]
+    assert answered["filtered"] == ["winter"] * 5
+    assert answered["all"] == ["", "summer", "winter"]
     header, first = csv.reader(answered["csv"])
-    assert dict(zip(header, first, strict=True))["material"] == "wool"
-    assert answered["filter"] == "Material"
-    assert answered["card"].endswith(" · wool")
-    assert "material" in answered["parameter"]
+    assert dict(zip(header, first, strict=True))["season"] == "winter"
+    assert answered["filter"] == "Season"
+    assert answered["card"].endswith(" · winter")
+    assert "season" in answered["parameter"]
     assert answered["documented"] == ["string", "null"]
 
 
 @pytest.mark.slow
-def test_what_was_stored_without_the_field_opens_and_has_none(with_material):
-    assert with_material["earlier"] == [None] * 5
+def test_what_was_stored_without_the_field_opens_and_has_none(with_season):
+    assert with_season["earlier"] == [None] * 5
 
 
 def test_a_field_is_named_in_at_most_five_files(repository):
@@ -72,3 +77,28 @@ def test_the_fields_are_the_columns_the_attributes_and_the_filters():
     product = Product("p1", "bag", "train", b"", brand="Ada", price=2.5)
     assert isinstance(product, Details)
     assert details_of(product) == dict.fromkeys(NAMES) | {"brand": "Ada", "price": 2.5}
+
+
+@pytest.mark.spark
+def test_a_catalogue_of_before_the_later_fields_opens_and_a_load_brings_them(home_without_test_split, spark, tmp_path):
+    settings, progress = home_without_test_split, NullProgress()
+    before = open_snapshot(settings.catalogues_dir, "wardrobe")
+    assert {getattr(product, name) for product in before.page(offset=0, limit=5)[0] for name in LATER} == {None}
+    first = before.page(offset=0, limit=1)[0][0]
+    put(tmp_path, "new.png")
+    (tmp_path / "old.png").write_bytes(first.image)
+    table = tmp_path / "goods.csv"
+    table.write_text(
+        "id,image,kind,price,sale_price,availability,item_group_id\n"
+        f"{first.product_id},old.png,{first.label},12.00 EUR,9.99 EUR,in_stock,G1\nn1,new.png,bag,$5,,preorder,\n",
+        "utf-8",
+    )
+    source = open_source("csv", table, columns=None, label_from="folder", version=None)
+    report = ingest(spark, source, settings, catalogue="wardrobe", progress=progress)
+    assert (report.counts.new, report.counts.changed, report.rejected) == (1, 1, {})
+    now = open_snapshot(settings.catalogues_dir, "wardrobe")
+    kept, new = now.product(first.product_id), now.product("n1")
+    assert (kept.price, kept.sale_price, kept.currency) == (12.0, 9.99, "EUR")
+    assert (kept.availability, kept.group_id) == ("in stock", "G1")
+    assert (new.price, new.currency, new.availability) == (5.0, "USD", "preorder")
+    assert open_snapshot(settings.catalogues_dir, "wardrobe", before.version).product(first.product_id).currency is None

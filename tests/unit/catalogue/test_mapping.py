@@ -59,6 +59,7 @@ def test_no_name_means_two_fields():
                 "title": "productDisplayName",
                 "category": "masterCategory",
                 "colour": "baseColour",
+                "gender": "gender",
             },
         ),
         (["image", "label"], {"image": "image", "label": "label"}),

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from backend.catalogue.fields import NAMES
 from backend.catalogue.items import Rejected
 from backend.catalogue.loading.quarantine_export import COLUMNS, TABLE, export_quarantine
 from backend.catalogue.sources.parquet import table as parquet_table
@@ -135,7 +136,7 @@ def test_an_export_of_the_quarantine_comes_back(tmp_path):
             archive.writestr(name, encoded(number))
         archive.writestr(TABLE, table.getvalue())
     seen = preview("zip", tmp_path / "quarantine.zip")
-    wanted = ("product_id", "image", "label", "split", "title", "category", "brand", "colour", "price", "stock")
+    wanted = ("product_id", "image", "label", "split", *NAMES)
     assert seen.mapping == {name: name for name in wanted}
     assert [(row.product_id, row.label, row.thumbnail) for row in seen.rows] == [
         ("A1", "bag", encoded(0)),

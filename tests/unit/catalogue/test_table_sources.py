@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from backend.catalogue.delta import delta_log
+from backend.catalogue.fields import LATER
 from backend.catalogue.loading.load_warnings import counted, sentences
 from backend.catalogue.sources.parquet import cells as parquet_cells
 from backend.catalogue.sources.sources import ENTRY_SCHEMA, Source
@@ -24,7 +25,7 @@ from backend.catalogue.sources.tables import rows as table_rows
 from backend.catalogue.sources.tables.choice import tables_in
 from backend.catalogue.sources.tables.files import TableFile
 from backend.catalogue.sources.tables.listing import TableSource
-from backend.catalogue.sources.tables.rows import parse_price, parse_split, parse_stock
+from backend.catalogue.sources.tables.values import parse_price, parse_split, parse_stock
 from backend.errors import CatalogueError, DatasetUnavailable
 from tests.support.pictures import by_id, codes_of, encoded, pictures_of, put
 
@@ -82,6 +83,8 @@ def test_a_csv_gives_all_fields_and_the_files_beside_it(tmp_path):
         "locator": "photos/a.jpg",
         "position": 0,
         "warning": None,
+        "more_pictures": None,
+        **dict.fromkeys(LATER),
     }
     assert list(source_row) == ["sku", "file", "kind", "part", "name", "group", "brand", "colour", "price", "stock"]
     assert source_row["price"] == "1,299.00"

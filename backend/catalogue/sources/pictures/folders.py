@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from backend.catalogue.sources.tables.rows import parse_split
+from backend.catalogue.sources.tables.values import parse_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
