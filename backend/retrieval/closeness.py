@@ -112,17 +112,18 @@ class Judge:
     calibration: Calibration | None = None
     spread: Spread | None = None
 
-    def verdict(self, similarity: float, *, nearest: float | None = None, shows_nothing: bool = False) -> Verdict:
+    def verdict(self, similarity: float, *, nearest: float | None = None, is_strange: bool = False) -> Verdict:
         """Return what a cosine similarity is worth; never less for a higher one of the same answer.
 
         Args:
             similarity: Of a product to what is asked about.
             nearest: Of the nearest product of the answer; this one if left out. Where that is like what is asked about,
                 those after it need only be nearer than chance.
-            shows_nothing: There is nothing on the picture, so that whatever it is similar to, it is of no kind.
+            is_strange: There is nothing on the picture, or nothing that is like the pictures here; whatever it is similar
+                to, it is of no kind.
         """
         known = self.calibration
-        if shows_nothing or self._is_far(similarity, similarity if nearest is None else nearest):
+        if is_strange or self._is_far(similarity, similarity if nearest is None else nearest):
             return Verdict("not close", min(known.base_rate, known.probability(similarity)) if known else None)
         if known is None:
             return Verdict(self._by_spread(similarity))

@@ -37,6 +37,14 @@ class Embedder(Protocol):
 class QueryEmbedder(Embedder, Protocol):
     """An embedder that answers queries."""
 
+    def embed_and_compare(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Embed as :meth:`embed` does, and tell of each picture how much it has in common with those it was fitted to.
+
+        Returns:
+            Embeddings, and float32 (N,), below 1 for one in twenty-five pictures of the same sort, and for most of another
+            sort; None where the network cannot tell.
+        """
+
     def seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """Tell how much the network sees where in one picture, uint8 (H, W, C); None where it cannot tell.
 

@@ -156,7 +156,7 @@ class Recommender:
     ) -> list[Recommendation]:
         start = time.perf_counter()
         index = weighed(self._index, self.manifest, colour_weight)
-        queries = self._embed(decoded)
+        queries, are_strange = self._embed(decoded)
         embedded = time.perf_counter()
         found = index.search(weigh(queries, index), k=k, allowed=allowed)
         searched = time.perf_counter()
@@ -168,7 +168,10 @@ class Recommender:
             likeness = None if is_own else self._index.embeddings(positions) @ queries[row]
             timings = {"decode": decode_ms[row], **shared}
             shown, distances = list(map(Shown, positions.tolist())), found.distances[row]
-            answers.append(self._answer([image], shown, distances, timings, likeness=likeness, is_weighed=not is_own))
+            strange = bool(are_strange[row])
+            answers.append(
+                self._answer([image], shown, distances, timings, likeness, is_strange=strange, is_weighed=not is_own)
+            )
         return answers
 
     def find(
@@ -207,7 +210,7 @@ class Recommender:
         allowed = self.gallery.allowed(filters)
         decoded, decode_ms = self._pictures.decode([*images, *unlike], region)
         started = time.perf_counter()
-        embedded = self._embed(decoded)
+        embedded, are_strange = self._embed(decoded)
         between = time.perf_counter()
         liked, unliked = self._named(wishes.like), self._named(wishes.unlike)
         weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
@@ -225,9 +228,8 @@ class Recommender:
             "search": (time.perf_counter() - between) * 1e3,
         }
         pictures, is_weighed = decoded[: len(images)], index is not self._index
-        return self._answer(
-            pictures, shown, distances, timings, likeness=likeness, is_guided=bool(wishes.like), is_weighed=is_weighed
-        )
+        is_strange = not wishes.like and bool(are_strange[: len(images)].all())
+        return self._answer(pictures, shown, distances, timings, likeness, is_strange=is_strange, is_weighed=is_weighed)
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
@@ -237,10 +239,19 @@ class Recommender:
         self.gallery.preload()
         return self.recommend([example_picture(self.manifest.pixels)], k=1)[0]
 
-    def _embed(self, images: list[DecodedImage]) -> NDArray[np.float32]:
-        """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four."""
+    def _embed(self, images: list[DecodedImage]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four.
+
+        Returns:
+            Embeddings, and which pictures show nothing, or nothing that is like those the network was fitted to.
+        """
         parts = (images[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(images), _EMBEDDED_AT_ONCE))
-        return np.concatenate([self.embedder.embed(np.stack([image.pixels for image in part])) for part in parts])
+        found = [self.embedder.embed_and_compare(np.stack([image.pixels for image in part])) for part in parts]
+        strange = [
+            likeness < 1.0 if likeness is not None else np.zeros(len(rows), np.bool_) for rows, likeness in found
+        ]
+        empty = np.fromiter(map(shows_nothing, images), np.bool_, len(images))
+        return np.concatenate([rows for rows, _ in found]), np.concatenate(strange) | empty
 
     def _answer(
         self,
@@ -248,16 +259,16 @@ class Recommender:
         shown: Sequence[Shown],
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
+        likeness: NDArray[np.float32] | None,
         *,
-        likeness: NDArray[np.float32] | None = None,
-        is_guided: bool = False,
-        is_weighed: bool = False,
+        is_strange: bool,
+        is_weighed: bool,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
-        is_empty = not is_guided and all(map(shows_nothing, images))
+        is_empty = is_strange and all(map(shows_nothing, images))
         likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
         nearest = float(likeness.max(initial=-1.0))
-        worth = [self._judge.verdict(likely, nearest=nearest, shows_nothing=is_empty) for likely in likeness.tolist()]
+        worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in likeness.tolist()]
         worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
         hidden = [tuple(item.product_id for item in self.gallery.items(one.hidden)) for one in shown]
         found = zip(items, hidden, distances.tolist(), worth, strict=True)

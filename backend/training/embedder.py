@@ -15,6 +15,7 @@ from backend.training.config import TrainConfig
 from backend.training.network import weights
 from backend.training.network.lone import LoneRunner
 from backend.training.network.network import build_network
+from backend.training.network.ready_made import likeness_of, tells_likeness
 from backend.training.runtime import loaded, prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -49,12 +50,15 @@ class NetworkEmbedder:
         self._spec, self._shape = spec, tuple(model.input_shape[1:])
         self._sizes = BATCH_SIZES[:2] if math.prod(self._shape) >= _LARGE else BATCH_SIZES
         self._size = int(model.output_shape[-1])
+        length = likeness_of(model)
+        self._has_length = length is not None
+        whole = model if length is None else tf.keras.Model(model.inputs, tf.concat([model.output, length[:, None]], 1))
         signature = [tf.TensorSpec((None, *self._shape), tf.float32)]
-        run = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+        run = tf.function(lambda pixels: whole(pixels, training=False), input_signature=signature)
         # Traced once and called without its dispatch, which takes a quarter of the time of one picture.
         self._run, self._tensor = run.get_concrete_function(), tf.constant
         self._lone: LoneRunner | None = None
-        self._model = model  # a traced function holds its variables weakly, and would be left without them
+        self._model, self._whole = model, whole  # a traced function holds its variables weakly, and would lose them
 
     def quicken(self, threads: int) -> None:
         """Answer lone pictures the quick way from now on, where that pays; weights must stay as they are.
@@ -89,12 +93,25 @@ class NetworkEmbedder:
         Raises:
             RetrievalError: The pixels do not have the shape of ``spec``, or are not uint8.
         """
+        return self._embedded(pixels)[:, : self._size]
+
+    def embed_and_compare(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Embed as :meth:`embed` does; see :meth:`backend.retrieval.embedder.QueryEmbedder.embed_and_compare`."""
+        found = self._embedded(pixels)
+        return found[:, : self._size], found[:, self._size] if self._tells_likeness else None
+
+    @cached_property
+    def _tells_likeness(self) -> bool:
+        return self._has_length and tells_likeness(self._model)
+
+    def _embedded(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return embeddings, and behind them how long the kept part was where there is one."""
         wanted = np.uint8 if len(self._shape) > 1 else np.float16
         if pixels.shape[1:] != self._shape or pixels.dtype != wanted:
             raise RetrievalError(f"Need {np.dtype(wanted)} (N, {self._shape}), got {pixels.dtype} {pixels.shape}.")
         if self._lone and len(pixels) == 1:
             return self._lone(imaging.to_float(pixels))
-        out = np.empty((len(pixels), self._size), dtype=np.float32)
+        out = np.empty((len(pixels), self._size + self._has_length), dtype=np.float32)
         for start in range(0, len(pixels), self.batch):
             chunk = pixels[start : start + self.batch]
             out[start : start + len(chunk)] = self._run(self._tensor(self._padded(chunk))).numpy()[: len(chunk)]

@@ -34,6 +34,7 @@ from backend.imaging import pixels as imaging
 from backend.imaging.spec import PixelSpec
 from backend.progress import NullProgress
 from backend.training.presets import READY_MADE, preset
+from tests.fixtures.endpoint import encoded
 from tests.support.benchmarking import machine, pin, told
 
 if TYPE_CHECKING:
@@ -131,6 +132,12 @@ class Networks:
 
     def ready_made(self, train: NDArray[np.bool_], further: Any = None) -> NDArray[np.float32]:
         """Nothing trained: the centre and the directions are those of the searched photos."""
+        features, embedder = self.fitted(train)
+        found: NDArray[np.float32] = embedder.embed(joined(features, further))
+        return found
+
+    def fitted(self, train: NDArray[np.bool_]) -> Any:
+        """The frozen features, and what embeds them with a head that was fitted to those of some photos."""
         from backend.training.embedder import NetworkEmbedder
         from backend.training.heads import fitted_head
         from backend.training.network.network import build_trained
@@ -139,7 +146,7 @@ class Networks:
         config = replace(READY_MADE, **self._changes)
         head = build_trained(config)
         set_head(head, fitted_head(self._features.pixels[train], config.kept_size))
-        return NetworkEmbedder(head, config.pixels).embed(joined(self._features.pixels, further))
+        return self._features.pixels, NetworkEmbedder(head, config.pixels)
 
     def head(self, train: NDArray[np.bool_], further: Any = None) -> NDArray[np.float32]:
         """The preset ``photos``; ``further`` features are embedded, too."""
@@ -263,6 +270,31 @@ def drawn(photos: Photos, networks: Networks) -> dict[str, Any]:
         by_kind = {kind: round(float(right[photos.labels == kind].mean()), 2) for kind in DRAWN}
         found[name] = {"same_or_sister": interval(right.astype(np.float64)), "by_kind": by_kind}
     return found
+
+
+def strange(photos: Photos, networks: Networks) -> dict[str, Any]:
+    """Ask each fold's gallery with ten pictures of other things, and with its photos: the share that has nothing close."""
+    from backend.retrieval.closeness import Judge, Spread
+    from backend.retrieval.indexes.exact import ExactIndex
+    from backend.training.heads import frozen_network
+    from tests.support.strange_pictures import strange_pictures
+
+    others = [imaging.decode(encoded(image), READY_MADE.pixels).pixels for image in strange_pictures().values()]
+    seen = frozen_network(READY_MADE).embed(np.stack(others)).astype(np.float16)
+    number = np.random.default_rng(7).permutation(len(photos.labels)) % FOLDS
+    found: dict[str, list[float]] = {"other things": [], "photos": []}
+    for fold in range(FOLDS):
+        features, embedder = networks.fitted(number != fold)
+        gallery = ExactIndex(embedder.embed(features[number != fold]))
+        judge = Judge(None, Spread.of(gallery, np.full(gallery.size, "gallery-only")))
+        for name, asked in (("other things", seen), ("photos", features[number == fold])):
+            vectors, likeness = embedder.embed_and_compare(asked)
+            nearest = 1.0 - gallery.search(vectors, k=1).distances[:, 0]
+            words = [
+                judge.verdict(float(near), is_strange=like < 1.0) for near, like in zip(nearest, likeness, strict=True)
+            ]
+            found[name].append(sum(word.closeness == "not close" for word in words) / len(words))
+    return {name: {"nothing close": np.mean(shares).round(3), "by_fold": shares} for name, shares in found.items()}
 
 
 def middles(photos: Photos) -> NDArray[np.float64]:
@@ -391,6 +423,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "figures": {
             "folds": table,
             "kept out": kept_out,
+            "strange": strange(photos, networks),
             "drawn shop": {} if options.no_drawn else drawn(photos, networks),
             "cpu_seconds": networks.seconds,
             "feature_cpu_ms": networks.feature_ms,

@@ -31,6 +31,7 @@ CENTRE, EMBEDDING = "centre", "embedding"
 FEATURE_SIZE = FEATURES + COLOURS
 # One more whenever the same pixels and weights give other features than before: of the network, or of colours.py.
 FEATURE_CONTRACT = 1
+_UNSCALED = 1.001  # length of a direction up to which it is of unit length
 
 
 def feature_network(name: LiteName) -> Any:
@@ -90,6 +91,21 @@ def _head(learnt: Any, kept: Any, colours: Any, config: TrainConfig) -> Any:
     if config.colour_share:
         parts.append(math.sqrt(config.colour_share) * colours)
     return layers.Concatenate(axis=1, dtype="float32")(parts) if len(parts) > 1 else parts[0]
+
+
+def likeness_of(model: Any) -> Any | None:
+    """Return the symbolic length of the kept part, (B,), before it is brought to unit length; None where there is none.
+
+    Below 1 there is less in a picture of what the pictures vary in that the head was fitted to than in nearly all of
+    those; where :func:`tells_likeness`.
+    """
+    names = [layer.name for layer in model.layers]
+    return loaded().norm(model.get_layer(LAYER).output, axis=1) if {CENTRE, LAYER} <= {*names} else None
+
+
+def tells_likeness(model: Any) -> bool:
+    """Tell whether a network's kept part is scaled, so that its length says something; in earlier ones it is not."""
+    return float(loaded().norm(model.get_layer(LAYER).kernel[:, 0])) > _UNSCALED
 
 
 def head_arrays(model: Any) -> dict[str, list[NDArray[np.float32]]]:

@@ -49,9 +49,9 @@ judges = st.builds(Judge, st.none() | calibrations(), st.none() | spreads)
 
 @given(judges, st.lists(similarity, min_size=1, max_size=12), st.booleans())
 @hypothesis_settings(max_examples=150)
-def test_no_answer_contradicts_itself(judge, similarities, shows_nothing):
+def test_no_answer_contradicts_itself(judge, similarities, is_strange):
     ranked = sorted(similarities, reverse=True)
-    verdicts = [judge.verdict(one, nearest=ranked[0], shows_nothing=shows_nothing) for one in ranked]
+    verdicts = [judge.verdict(one, nearest=ranked[0], is_strange=is_strange) for one in ranked]
     for verdict in verdicts:
         assert verdict.is_match == (None if verdict.closeness is None else ORDER[verdict.closeness] >= 2)
         if judge.calibration is None:
@@ -68,7 +68,7 @@ def test_no_answer_contradicts_itself(judge, similarities, shows_nothing):
     if answer.has_nothing_close:
         assert not answer.match
         assert {neighbour.closeness for neighbour in answer.neighbours} == {"not close"}
-    assert answer.has_nothing_close or not (shows_nothing and ranked)
+    assert answer.has_nothing_close or not (is_strange and ranked)
 
 
 def answered(similarities, verdicts):

@@ -143,9 +143,8 @@ def test_filters_products_to_stay_away_from_and_several_pictures_go_with_a_weigh
 def test_several_pictures_count_as_a_model_of_that_weight_would_count_them(shop_in_colours):
     weight, index = 0.4, shop_in_colours._index
     stored = index.embeddings(np.arange(shop_in_colours.size)).astype(float)
-    asked = shop_in_colours._embed(
-        [imaging.decode(image, COLOUR_PICTURES) for image in (RED_CHECKS, BLUE_BLOB)]
-    ).astype(float)
+    decoded = [imaging.decode(image, COLOUR_PICTURES) for image in (RED_CHECKS, BLUE_BLOB)]
+    asked = shop_in_colours._embed(decoded)[0].astype(float)
 
     def of_weight(rows):
         apart = unit(rows[:, :-COLOURS]), unit(rows[:, -COLOURS:])

@@ -340,6 +340,45 @@ def test_few_photos_and_equal_ones_have_embeddings_of_unit_length(photos, frozen
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3)
 
 
+def test_pictures_of_another_sort_come_out_short_and_few_of_the_same_sort(tf):
+    from backend.training.heads import fitted_head
+
+    rng = np.random.default_rng(4)
+    axes = np.linalg.qr(rng.normal(size=(1280, 40)))[0]
+    like, other = (8.0 * rng.normal(size=(600, 20)) @ part.T for part in (axes[:, :20], axes[:, 20:]))
+    like, other = (1.0 + rows + 0.3 * rng.normal(size=rows.shape) for rows in (like, other))
+    head = fitted_head(like[:300], 20)
+    directions, offset = head["detail"]
+
+    def lengths(rows):
+        rows = rows - head["centre"][0]
+        return np.linalg.norm(rows / np.linalg.norm(rows, axis=1, keepdims=True) @ directions + offset, axis=1)
+
+    assert lengths(other).max() < 1.0
+    assert 0.0 < (lengths(like[300:]) < 1.0).mean() < 0.12  # 0.04 of them, but for chance
+    assert np.linalg.norm(fitted_head(like[:20], 20)["detail"][0], axis=0) == pytest.approx(1.0)  # too few to tell
+
+
+def test_a_head_of_an_earlier_version_tells_nothing_of_likeness(photos, frozen, ready_made):
+    from backend.training.embedder import NetworkEmbedder
+    from backend.training.heads import fitted_head
+    from backend.training.network.ready_made import set_head
+
+    head = fitted_head(np.repeat(frozen(photos), 2, axis=0), READY_MADE.kept_size)
+    set_head(ready_made, head)
+    found = [NetworkEmbedder(ready_made, READY_MADE.pixels) for _ in range(2)]
+    found[1].quicken(1)
+    vectors, likeness = found[0].embed_and_compare(photos)
+    alone = [found[1].embed_and_compare(photo[None]) for photo in photos]
+    np.testing.assert_allclose(np.concatenate([rows for rows, _ in alone]), vectors, atol=1e-4)
+    np.testing.assert_allclose(np.concatenate([likely for _, likely in alone]), likeness, atol=1e-4)
+    length = np.linalg.norm(head["detail"][0][:, 0])
+    set_head(ready_made, head | {"detail": [array / length for array in head["detail"]]})
+    same, unknown = NetworkEmbedder(ready_made, READY_MADE.pixels).embed_and_compare(photos)
+    np.testing.assert_allclose(same, vectors, atol=1e-5)
+    assert unknown is None
+
+
 def test_ranks_together_fit_what_one_process_fits(tf):
     from backend.training.heads import fitted_head
 
