@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backend.errors import JobNotFound
+from backend.files.database import Database
 from backend.jobs.clock import Clock
-from backend.jobs.database import Database
+from backend.jobs.database import LAYOUT
 from backend.jobs.states import ACTIVE_STATES, JobState, check_transition
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class JobStore:
     def __init__(self, path: Path, *, logs_dir: Path | None = None, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self._logs_dir = logs_dir or path.parent / "logs"
-        self._database = Database(path)
+        self._database = Database(path, LAYOUT)
 
     def add(self, kind: str, request: dict[str, Any], *, retry_of: str | None = None) -> tuple[Job, bool]:
         """Record a QUEUED job, or find the active one that does the same; tell whether it is new."""

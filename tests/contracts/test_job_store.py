@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 
 def test_a_file_that_stays_locked_is_told(store, running, tmp_path, monkeypatch):
-    monkeypatch.setattr("backend.jobs.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("backend.files.database.BUSY_TIMEOUT_S", 0.05)
     other = sqlite3.connect(tmp_path / "home" / "jobs.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(JobError, match="busy"):
@@ -321,7 +321,7 @@ def test_a_full_database_is_told_and_undone(store, running, tmp_path, monkeypatc
         connection.execute("PRAGMA max_page_count = 1")  # SQLite allows no growth beyond what is there
         return connection
 
-    monkeypatch.setattr("backend.jobs.database.sqlite3.connect", small)
+    monkeypatch.setattr("backend.files.database.sqlite3.connect", small)
     with pytest.raises(StorageFull, match="full"):
         store.record(running.id, metrics=[MetricPoint("x" * 20_000, 1, 1.0)])
     monkeypatch.undo()

@@ -117,7 +117,7 @@ def test_work_that_others_declared_lost_has_to_end(store, job, reporter, overdue
 def test_a_record_that_cannot_be_written_for_a_while_loses_nothing(store, job, reporter, caplog, monkeypatch):
     path = store._database.path
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr("backend.jobs.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("backend.files.database.BUSY_TIMEOUT_S", 0.01)
     import sqlite3
 
     lock = sqlite3.connect(path, isolation_level=None)
