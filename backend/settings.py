@@ -13,40 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import SettingsError
 from backend.errors.addresses import connectable
+from backend.files.secret import SecretStr
 from backend.files.storage import check_folders, without_dots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["DEVICES", "PREFIX", "ROOT", "SecretStr", "Settings", "device_setting", "load_settings"]
 PREFIX = "TWINSET_"
 MAX_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
 DEVICES = ("auto", "cpu", "gpu")
-
-
-class SecretStr:
-    """A text that shows itself only when asked by name; ``repr`` and ``str`` are masked."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "SecretStr('**********')" if self._value else "SecretStr('')"
-
-    __str__ = __repr__
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretStr) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -69,6 +46,14 @@ class Settings:
         "Folders on the server that the Catalogue page may load products from, separated by colons; empty means none.",
     )
     max_source_upload_mb: int = _setting(500, "Largest product file that the Catalogue page accepts, in megabytes.")
+    picture_hosts: str = _setting(
+        "",
+        "Hosts that pictures may be fetched from, separated by commas: cdn.shop.example, or *.shop.example for all below "
+        "it; empty means that nothing is fetched.",
+    )
+    picture_connections: int = _setting(
+        8, "Pictures fetched from one host at the same time; 2 from hosts not named above."
+    )
     tracking_uri: str = _setting("", "MLflow tracking and registry URI; empty means SQLite below the home folder.")
     artifact_uri: str = _setting("", "Where MLflow keeps artifacts; empty means below the home folder.")
     registry_key: SecretStr = _setting(SecretStr(""), "Key that signs registered versions; empty means the home's own.")
@@ -117,6 +102,11 @@ class Settings:
     def uploads_dir(self) -> Path:
         """Folder of the files of products that were uploaded."""
         return self.home / "uploads"
+
+    @property
+    def fetched_dir(self) -> Path:
+        """Folder of the pictures that were fetched from web addresses, and of the list of them."""
+        return self.home / "fetched"
 
     @property
     def staging_dir(self) -> Path:
@@ -275,7 +265,14 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _check_least(settings: Settings) -> None:
-    ones = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "max_rows")
+    ones = (
+        "max_upload_mb",
+        "max_source_upload_mb",
+        "max_megapixels",
+        "picture_processes",
+        "max_rows",
+        "picture_connections",
+    )
     zeros = ("endpoint_rate", "endpoint_retries", "content_cache_mb")
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():
         if not getattr(settings, name) >= least:

@@ -39,6 +39,8 @@ DOORS = {
     "mlflow": {"backend.registry"},
     "faiss": {"backend.retrieval.indexes", "backend.evaluation.duplicates", "backend.catalogue.quality.duplicates"},
     "numba": {"backend.projection"},
+    "tenacity": {"backend.catalogue.fetch"},
+    "protego": {"backend.catalogue.fetch"},
     "prometheus_client": {"backend.serving.metrics"},
     "sklearn": {"backend.evaluation.calibrate"},
     "umap": {"backend.projection"},
