@@ -25,7 +25,7 @@ _LONGEST_DELAY_S = 60.0  # that robots.txt may ask for between two questions
 
 @dataclass(slots=True)
 class _Host:
-    slots: Semaphore
+    places: Semaphore
     ready_at: float = 0.0
     interval: float = 0.0
     failures: int = 0
@@ -76,7 +76,7 @@ class Manners:
             ImageRejected: It is left alone by now.
         """
         host = self.host(name, is_own=is_own)
-        with host.slots:
+        with host.places:
             while True:
                 with self._lock:
                     if host.given_up is not None:
