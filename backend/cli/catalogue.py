@@ -47,6 +47,7 @@ def _add_loading(actions: Any, command: Callable[..., Any]) -> None:
     _add_gone(ingest)
     ingest.add_argument("--check", action="store_true", help="only check what would change; run `commit` to store it")
     ingest.add_argument("--no-quality", action="store_true", help="do not measure the pictures afterwards")
+    _add_fetching(actions, command)
     preview = command(
         actions,
         "preview",
@@ -57,6 +58,26 @@ def _add_loading(actions: Any, command: Callable[..., Any]) -> None:
     commit = command(actions, "commit", "Commit a load that was checked.", handlers.commit_staged)
     commit.add_argument("staged", help="name that the check printed")
     _add_gone(commit)
+
+
+def _add_fetching(actions: Any, command: Callable[..., Any]) -> None:
+    fetch = command(
+        actions,
+        "fetch",
+        "Fetch the pictures that a table names by web address; loads then find them.",
+        handlers.fetch_pictures,
+    )
+    _add_source(fetch)
+    fetch.add_argument(
+        "--confirm", action="append", default=[], metavar="HOST", help="allow a host besides TWINSET_PICTURE_HOSTS"
+    )
+    fetch.add_argument(
+        "--check", action="store_true", help="fetch a sample only, and estimate size and time of the rest"
+    )
+    fetch.add_argument("--failed", action="store_true", help="fetch only those that failed before")
+    fetch.add_argument(
+        "--fresh-hours", type=float, default=1.0, help="do not check younger pictures for changes, default 1"
+    )
 
 
 def _add_source(parser: Any) -> None:

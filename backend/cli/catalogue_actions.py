@@ -11,6 +11,7 @@ from backend.errors import CatalogueError, UsageError
 from backend.files.storage import write_export
 from backend.flow.requests import (
     CommitRequest,
+    FetchRequest,
     IngestRequest,
     QualityRequest,
     RestoreRequest,
@@ -52,6 +53,22 @@ def ingest_source(options: argparse.Namespace, settings: Settings) -> Result:
         gone=options.gone,
         check_only=options.check,
         measure_quality=not options.no_quality,
+    )
+    return carry_out(request, settings)
+
+
+def fetch_pictures(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue fetch``."""
+    request = FetchRequest(
+        source=_kind(options),
+        path=options.path,
+        columns=_columns(options.map),
+        table=options.table,
+        source_version=options.source_version,
+        confirm=tuple(options.confirm),
+        check_only=options.check,
+        only_failed=options.failed,
+        fresh_hours=options.fresh_hours,
     )
     return carry_out(request, settings)
 

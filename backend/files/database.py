@@ -80,6 +80,11 @@ class Database:
         with self.reading():
             yield
 
+    def opened(self) -> sqlite3.Connection:
+        """Return a connection for many reads of one thread; it is closed with its last reader."""
+        with self._translated():
+            return self._connect()
+
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)

@@ -116,10 +116,12 @@ def tidy_step(request: TidyRequest, settings: Settings, progress: Progress) -> d
 
 
 def _source(request: IngestRequest, settings: Settings, progress: Progress) -> Source:
+    from backend.catalogue.fetch.finding import AddressBook
+    from backend.catalogue.fetch.records import store_of
     from backend.catalogue.labels import OneLabelEach
     from backend.catalogue.sources.built_in import FashionMnistSource, SampleSource
     from backend.catalogue.sources.fashion_mnist import obtain
-    from backend.catalogue.sources.locations import open_source, require_allowed
+    from backend.catalogue.sources.locations import open_source, require_allowed, with_addresses
 
     if request.source == "fashion-mnist":
         return FashionMnistSource(obtain(settings, progress))
@@ -136,6 +138,7 @@ def _source(request: IngestRequest, settings: Settings, progress: Progress) -> S
         version=request.source_version,
         table=request.table,
     )
+    source = with_addresses(source, AddressBook(store_of(settings)))
     return OneLabelEach(source) if request.merge_labels else source
 
 

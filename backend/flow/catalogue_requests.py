@@ -74,6 +74,30 @@ class IngestRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """Fetch the pictures that a table names by web address, so that loads find them.
+
+    Attributes:
+        source, path, columns, table, source_version: As in :class:`IngestRequest`.
+        confirm: Hosts that the user confirmed, besides those that the setting names.
+        check_only: Whether to fetch a sample only, and estimate from it what all would take.
+        only_failed: Whether those alone are asked that failed before.
+        fresh_hours: Hours for which a picture is not asked again whether it changed.
+    """
+
+    kind: ClassVar[str] = "fetch"
+    source: SourceName = "csv"
+    path: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    table: str = ""
+    source_version: int | None = None
+    confirm: tuple[str, ...] = ()
+    check_only: bool = False
+    only_failed: bool = False
+    fresh_hours: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRequest:
     """Commit a load that was checked; ``staged`` is what the check's report names."""
 

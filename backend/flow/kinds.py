@@ -14,6 +14,7 @@ from backend.flow.active import no_jobs
 from backend.flow.demo import run_demo
 from backend.flow.deploy import deploy_step, promote_step, refresh_step, rollback_step
 from backend.flow.evaluate import evaluate_step
+from backend.flow.fetch import fetch_step
 from backend.flow.index import fidelity_step, index_step
 from backend.flow.project import project_step
 from backend.flow.ready_made import ready_made_step
@@ -52,6 +53,7 @@ class JobKind:
 
 _ALL = (
     JobKind(requests.IngestRequest, catalogue.ingest_step),
+    JobKind(requests.FetchRequest, fetch_step),
     JobKind(requests.CommitRequest, catalogue.commit_step),
     JobKind(requests.QualityRequest, catalogue.quality_step),
     JobKind(requests.SplitsRequest, catalogue.splits_step),

@@ -13,6 +13,7 @@ from backend.evaluation.options import STANDARD_K, EvaluationOptions
 from backend.flow.catalogue_requests import (
     BUILT_IN,
     CommitRequest,
+    FetchRequest,
     IngestRequest,
     LabelFrom,
     QualityRequest,
@@ -59,6 +60,7 @@ __all__ = [
     "DemoRequest",
     "DeployRequest",
     "EvaluateRequest",
+    "FetchRequest",
     "FidelityRequest",
     "IndexRequest",
     "IngestRequest",
@@ -207,6 +209,7 @@ class DemoRequest:
 
 Request = (
     IngestRequest
+    | FetchRequest
     | CommitRequest
     | QualityRequest
     | SplitsRequest
@@ -254,6 +257,6 @@ def from_json(kind: str, raw: dict[str, Any]) -> Request:
         values["config"] = TrainConfig.from_dict(values["config"])
     if cls is TuneRequest and "plan" in values:
         values["plan"] = SweepPlan.from_dict(values["plan"])
-    for name in {"unseen", "against"} & values.keys():
+    for name in {"unseen", "against", "confirm"} & values.keys():
         values[name] = tuple(values[name])
     return cls(**values)

@@ -101,3 +101,32 @@ def tidied(result: dict[str, Any]) -> list[str]:
             f"The oldest version of {result['catalogue']} that can be opened is {result['oldest_readable']}."
         )
     return found
+
+
+def fetched(result: dict[str, Any]) -> list[str]:
+    """Say what came of fetching pictures, or what it would take."""
+    if "ready" not in result:
+        return [_estimate(result)]
+    failed = sum(result["failed"].values())
+    told = [
+        (
+            f"{words.count(result['ready'], 'picture is', 'pictures are')} ready to load: "
+            f"{result['fetched']:,} fetched ({words.size(result['n_bytes'])}), {result['unchanged']:,} unchanged."
+        )
+    ]
+    if failed:
+        reasons = ", ".join(f"{words.reason(code)} {count:,}" for code, count in result["failed"].items())
+        told.append(f"{words.count(failed, 'picture')} could not be fetched: {reasons}.")
+    if result["placeholders"]:
+        told.append(
+            f"{words.count(result['placeholders'], 'address leads', 'addresses lead')} to placeholder pictures."
+        )
+    return told
+
+
+def _estimate(result: dict[str, Any]) -> str:
+    hosts = words.count(len(result["hosts"]), "host")
+    due = f"{words.count(result['due'], 'picture')} on {hosts} to fetch"
+    if result["seconds"] is None:
+        return f"{due}."
+    return f"{due}: about {words.size(result['n_bytes'])}, {words.duration(result['seconds'])}."

@@ -43,6 +43,9 @@ _LEARN = Next("train", "Next: learn from it", "catalogue")
 _FIND = Next("recommend", "Next: find similar products")
 KINDS = {
     "catalogue": JobWords("Loading products", results.loaded, "counts", _LEARN),
+    "fetch": JobWords(
+        "Fetching pictures", results.fetched, "hosts", Next("catalogue", "Next: check and load the products")
+    ),
     "commit": JobWords("Storing checked products", results.loaded, "counts", _LEARN),
     "quality": JobWords(
         "Measuring pictures",

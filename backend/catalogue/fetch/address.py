@@ -20,6 +20,7 @@ _LOOKS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+://|//[^/\s]+\.[^/\s]+/|data:)",
 _NEXT_ONE = re.compile(r"\s*[,|;\s]\s*(?=(?:https?:)?//|data:)", re.IGNORECASE)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _LOOSE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _AS_THEY_ARE = "/%:@!$&'()*+,;=-._~"  # in a path; what is escaped already stays so
 _ASK = "Correct the address in the table."
@@ -83,7 +84,7 @@ def parse(text: str, base: Address | None = None) -> Address:
         ImageRejected: It is none, is of another scheme, or has a password in it, which is then not repeated.
     """
     plain = text.strip()
-    if len(plain) > LONGEST or "\\" in plain or any(ord(mark) < 32 or ord(mark) == 127 for mark in plain):
+    if len(plain) > LONGEST or _CONTROL.search(plain):
         raise _refused("bad_address", "This is not a web address that can be used.")
     if plain.startswith("//"):
         plain = f"{base.scheme if base else 'https'}:{plain}"

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from backend.catalogue.fetch.address import parse
-from backend.errors import ImageRejected, SettingsError
+from backend.errors import CatalogueError, ImageRejected, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,22 +83,41 @@ def hosts_of(setting: str, confirmed: Iterable[str] = ()) -> Hosts:
     Raises:
         SettingsError: One is no host's name.
     """
-    return Hosts(
-        frozenset(map(_pattern, re.split(r"[,;\s]+", setting.strip()) if setting.strip() else ())), frozenset(confirmed)
-    )
+    names = re.split(r"[,;\s]+", setting.strip()) if setting.strip() else []
+    wrong = next((name for name in names if not _pattern(name)), None)
+    if wrong is not None:
+        raise SettingsError(
+            f"TWINSET_PICTURE_HOSTS names {wrong!r}, which is no host.",
+            next_step="Write names such as cdn.shop.example or *.shop.example, separated by commas.",
+        )
+    return Hosts(frozenset(map(_pattern, names)), frozenset(confirmed))
+
+
+def parsed_hosts(names: Iterable[str]) -> list[str]:
+    """Return hosts that a user names, each in its one spelling.
+
+    Raises:
+        CatalogueError: One is no host's name, or is not on the open network.
+    """
+    found = {name: _pattern(name) for name in names}
+    for name, host in found.items():
+        if not host or "*" in host or (is_literal(host) and not is_public(host)):
+            raise CatalogueError(
+                f"{name!r} is not a host that pictures can be fetched from.",
+                next_step="Confirm hosts by name, for example cdn.shop.example.",
+            )
+    return list(found.values())
 
 
 def _pattern(text: str) -> str:
+    """Return a host's name or pattern in its one spelling; empty where it is none."""
     name = text.removeprefix("*.")
+    if set("/?#") & set(name):
+        return ""
     try:
         host = parse(f"https://{name}/").host
     except ImageRejected:
-        host = ""
-    if not host or set("/?#") & set(name):
-        raise SettingsError(
-            f"TWINSET_PICTURE_HOSTS names {text!r}, which is no host.",
-            next_step="Write names such as cdn.shop.example or *.shop.example, separated by commas.",
-        )
+        return ""
     return f"*.{host}" if text.startswith("*.") else host
 
 

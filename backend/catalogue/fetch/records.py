@@ -16,7 +16,8 @@ from backend.files.database import Database, Layout
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from backend.settings import Settings
@@ -104,6 +105,15 @@ class Which(NamedTuple):
         return f"f.address IS NULL OR (f.status != {GONE} AND f.fetched_at < {self.before!r} AND ({has_sign}))"
 
 
+class Kept(NamedTuple):
+    """What a load has to know of an address; see :class:`Fetched`."""
+
+    sha256: str
+    kind: str
+    reason: str
+    is_placeholder: bool
+
+
 class HostCount(NamedTuple):
     """How many addresses of a source are on a host, and how many of these are due."""
 
@@ -123,19 +133,28 @@ class Records:
         with self._database.writing() as connection:
             connection.executemany(_ADD, map(astuple, found))
 
+    def held_open(self) -> AbstractContextManager[None]:
+        """Make many small transactions cheap meanwhile; see :meth:`backend.files.database.Database.held_open`."""
+        return self._database.held_open()
+
     def get(self, address: str) -> Fetched | None:
         """Return what became of an address; None where it was never asked."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM fetched WHERE address = ?", (address,)).fetchone()
         return None if row is None else _fetched(row)
 
-    def pictures(self, source_addresses: Iterable[str]) -> Iterator[tuple[str, Fetched, bool]]:
-        """Return what became of many addresses, each with whether its picture is a placeholder."""
-        with self._database.reading() as connection:
-            for address in source_addresses:
-                row = connection.execute("SELECT * FROM fetched WHERE address = ?", (address,)).fetchone()
-                if row is not None:
-                    yield address, _fetched(row), bool(row["placeholder"])
+    def lookup(self) -> Callable[[str], Kept | None]:
+        """Return what looks addresses up, one by one and quickly, in one thread; nothing is made where nothing is."""
+        if not self._database.path.is_file():
+            return lambda _: None
+        connection = self._database.opened()
+        sql = "SELECT sha256, kind, reason, placeholder FROM fetched WHERE address = ?"
+
+        def look(address: str) -> Kept | None:
+            row = connection.execute(sql, (address,)).fetchone()
+            return None if row is None else Kept(row[0], row[1], row[2], bool(row[3]))
+
+        return look
 
     def want(self, source: str, rows: Iterable[tuple[str, str, str]]) -> None:
         """Note what a source names, in place of what it named before: host, address and owner of each picture."""
@@ -226,6 +245,7 @@ class Records:
         with self._database.writing() as connection:
             rows = ((host, time.time()) for host in hosts)
             connection.executemany("INSERT OR IGNORE INTO confirmed VALUES (?, ?)", rows)
+            connection.execute("DELETE FROM fetched WHERE reason LIKE 'host_not_allowed:%'")  # it may be by now
 
     def confirmed(self) -> list[str]:
         """Return the hosts that were confirmed."""

@@ -26,6 +26,7 @@ from backend.files.storage import disk_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backend.catalogue.fetch.finding import AddressBook
     from backend.settings import Settings
 
 Kind = Literal["folder", "zip", "csv", "parquet", "delta"]
@@ -124,6 +125,13 @@ def open_source(
         place, member = (path / chosen, "") if kind == "folder" else (path, chosen)
         return _mapped(TableSource(place, (), inner, version, name or path.resolve().name, member, notes), columns)
     return _mapped(TableSource(path, (), kind, version, name), columns)
+
+
+def with_addresses(
+    source: FolderSource | ZipSource | TableSource, addresses: AddressBook
+) -> FolderSource | ZipSource | TableSource:
+    """Return a source whose pictures are also found where they were fetched from the web; only tables name addresses."""
+    return replace(source, addresses=addresses) if isinstance(source, TableSource) else source
 
 
 def _mapped(source: TableSource, columns: Mapping[str, str] | None) -> TableSource:

@@ -14,6 +14,7 @@ from backend.flow.requests import (
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
+    FetchRequest,
     FidelityRequest,
     IndexRequest,
     IngestRequest,
@@ -53,6 +54,7 @@ from tests.support.sweeps import plan_for
         ReadyMadeRequest("shop", 3, "mine", "approximate", replace_catalogue=True),
         RefreshRequest("m", deploy=False),
         FidelityRequest("m", k=5),
+        FetchRequest("csv", "/f.csv", {"image": "link"}, confirm=("a.test", "b.test"), only_failed=True),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
         DeployRequest("m", "challenger", "We want it.", replace_catalogue=True),
         PromoteRequest(3, "champion", "We want it."),
@@ -69,7 +71,7 @@ def test_every_kind_survives_json(request_):
 
 def test_kinds_are_the_words_of_the_flow():
     flow = {"catalogue", "train", "tune", "index", "ready_made", "evaluate", "project", "deploy", "demo"}
-    keeping = {"commit", "quality", "splits", "restore", "tidy"}  # a catalogue
+    keeping = {"fetch", "commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity"}  # an index
     assert set(KINDS) == flow | keeping | standing | tending | {"delete"}

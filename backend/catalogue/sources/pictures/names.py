@@ -26,7 +26,7 @@ _LONGEST_COMPOSED = 2000  # letters: composing takes the square of the marks on 
 _SHOWN = 120  # letters of a path in a reason
 
 OUTSIDE = "It points outside the folder being loaded."
-ADDRESS = "address: Pictures are not downloaded from web addresses; put the files next to the table."
+ADDRESS = "address: This picture is at a web address. Fetch the pictures first, or put the files next to the table."
 UNNAMED = "no_picture: The table gives no picture for it."
 # What is counted of pictures that were found, but not where and as the table says.
 BY_NAME = "found_by_name"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from backend.catalogue.fetch.finding import AddressBook
     from backend.catalogue.sources.pictures.names import Place
     from backend.catalogue.sources.tables.files import RowTable
     from backend.catalogue.sources.tables.rows import Row
@@ -46,6 +47,7 @@ class TableSource:
         name: What the column ``source`` says; the file's name when left out.
         member: Name of the table in the zip ``path``; its pictures are then in the zip too.
         notes: Sentences for the user about how the table was chosen and read.
+        addresses: Finds the pictures that were fetched from the web; without one, an address is a reason.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class TableSource:
     name: str = ""
     member: str = ""
     notes: tuple[str, ...] = ()
+    addresses: AddressBook | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.absolute())
@@ -103,7 +106,8 @@ class TableSource:
 
     def finder(self) -> Callable[[str], Place]:
         """Return what finds the picture that a row names."""
-        return self._files().finder()
+        local = self._files().finder()
+        return self.addresses.finder(local) if self.addresses else local
 
     def read(self, entries: pa.RecordBatch) -> list[Picture]:
         """Return the pictures of these rows: out of the table, or the files that it names.
@@ -116,7 +120,8 @@ class TableSource:
         locators = entries.column("locator").to_pylist()
         inside = [locator for locator in locators if locator is not None and locator.startswith("/")]
         cells = self._table().cells(inside, dict(self.columns)["image"]) if inside else {}
-        read, find = files.reader(), files.finder()
+        local, find = files.reader(), files.finder()
+        read = self.addresses.reader(local) if self.addresses else local
         return [
             _picture(cells.get(locator), find, read) if locator is None or locator.startswith("/") else read(locator)
             for locator in locators

@@ -117,7 +117,9 @@ def test_a_picture_is_taken(make, host, name):
     assert set(seen) == {("127.0.0.1", host.port)}
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "slow" else ()) for name in REFUSED]
+)
 def test_an_address_is_refused(make, host, name):
     text, code = REFUSED[name]
     fetcher, line = make()
@@ -233,6 +235,7 @@ def test_nobody_else_may_be_asked(make):
     assert fetcher.fetch("/ok.jpg", line).reason.startswith("hosts_off: ")
 
 
+@pytest.mark.slow
 def test_a_head_that_trickles_is_cut_by_the_total_time(make, host):
     def trickle(asked):
         asked.close_connection = True

@@ -1,0 +1,109 @@
+"""The step that fetches the pictures that a table names by web address."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from backend.catalogue.fetch.fetcher import Fetcher
+    from backend.catalogue.fetch.gate import Hosts
+    from backend.catalogue.fetch.records import Records, Which
+    from backend.catalogue.fetch.run import Tally
+    from backend.catalogue.sources.sources import Source
+    from backend.flow.requests import FetchRequest
+    from backend.progress import Progress
+    from backend.settings import Settings
+
+_SHOWN = 50  # addresses without a picture
+
+
+def fetch_step(request: FetchRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Fetch what is due of a table's pictures; or only a sample, to say what all would take."""
+    from backend.catalogue.fetch.gate import parsed_hosts
+    from backend.catalogue.fetch.records import Which, records_of, store_of
+    from backend.catalogue.fetch.run import fetch_sample
+    from backend.catalogue.fetch.wanted import wanted_of
+
+    records = records_of(store_of(settings))
+    hosts = _allowed(settings, records, parsed_hosts(request.confirm))
+    progress.report(0, 1, note="Listing the pictures")
+    name = f"{request.path}#{request.table}"
+    records.want(name, wanted_of(_table(request, settings, progress)))
+    records.forget_lost(name, store_of(settings))
+    which = Which(time.time() - request.fresh_hours * 3600, request.only_failed)
+    started = time.monotonic()
+    with _fetcher(settings, hosts) as fetcher:
+        if request.check_only:
+            return {"source": request.path, **fetch_sample(fetcher, records, name, which, progress)}
+        tally = _all(fetcher, records, name, which, settings, progress)
+    seconds = time.monotonic() - started
+    return {"source": request.path, **_told(records, name, hosts, which, tally), "seconds": round(seconds, 1)}
+
+
+def _allowed(settings: Settings, records: Records, confirmed: list[str]) -> Hosts:
+    """Return the hosts that may be asked, after noting those that the user confirmed."""
+    from backend.catalogue.fetch.gate import OFF, TURN_ON, hosts_of
+
+    if hosts_of(settings.picture_hosts).is_off:
+        raise CatalogueError(OFF, next_step=TURN_ON)
+    if confirmed:
+        records.confirm(confirmed)
+    return hosts_of(settings.picture_hosts, records.confirmed())
+
+
+def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Source:
+    from backend.catalogue.sources.locations import open_source, require_allowed
+
+    if request.source == "sample" or request.source == "fashion-mnist":  # noqa: PLR1714 - what the type checker follows
+        raise CatalogueError("A built-in source has no pictures on the web.", next_step="Load it.")
+    path = Path(request.path).expanduser().absolute()
+    if progress.job:  # as for a load: a job comes from a page
+        path = require_allowed(path, settings)
+    return open_source(
+        request.source,
+        path,
+        columns=request.columns,
+        label_from="none",
+        version=request.source_version,
+        table=request.table,
+    )
+
+
+def _fetcher(settings: Settings, hosts: Hosts) -> Fetcher:
+    from backend.catalogue.fetch.fetcher import Fetcher
+    from backend.catalogue.fetch.manners import Clock, Manners
+    from backend.catalogue.fetch.records import store_of
+
+    manners = Manners(Clock(), own=settings.picture_connections)
+    return Fetcher(hosts, store_of(settings), max_pixels=settings.max_pixels, manners=manners)
+
+
+def _all(fetcher: Fetcher, records: Records, name: str, which: Which, _settings: Settings, progress: Progress) -> Tally:
+    from backend.catalogue.fetch.run import fetch_due
+
+    return fetch_due(fetcher, records, name, which, progress)
+
+
+def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally) -> dict[str, Any]:
+    counts = records.counts(name)
+    placeholders = records.mark_placeholders(name)
+    failed = records.failed(name, limit=_SHOWN)
+    return {
+        "addresses": sum(counts.values()),
+        "asked": tally.asked,
+        "fetched": tally.fetched,
+        "n_bytes": tally.n_bytes,
+        "unchanged": tally.unchanged,
+        "ready": counts.pop("", 0),
+        "failed": counts,
+        "placeholders": placeholders,
+        "hosts": [
+            {"host": host.host, "addresses": host.addresses, "due": host.due, "allowed": hosts.allow(host.host)}
+            for host in records.hosts(name, which)
+        ],
+        "rows": [{"address": one.address, "reason": one.reason.partition(":")[2].strip()} for one in failed],
+    }
