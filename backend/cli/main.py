@@ -156,6 +156,7 @@ def _add_servers(commands: Any) -> None:
     tidy.add_argument("--dry-run", action="store_true", help="only list it")
     kept = "also empty the cache of decoded pictures, which later trainings fill again"
     tidy.add_argument("--cache", action="store_true", help=kept)
+    tidy.add_argument("--fetched", action="store_true", help="also remove fetched pictures that no table names")
     tidy.set_defaults(clear=False)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."

@@ -44,7 +44,7 @@ def tidy(options: argparse.Namespace, settings: Settings) -> Result:
     """``tidy``."""
     from backend.jobs.tidy_home import tidy as tidy_home
 
-    return tidy_home(settings, dry_run=options.dry_run, cache=options.cache)
+    return tidy_home(settings, dry_run=options.dry_run, cache=options.cache, fetched=options.fetched)
 
 
 def doctor_as_lines(result: Result) -> str:

@@ -82,10 +82,19 @@ def _fetcher(settings: Settings, hosts: Hosts) -> Fetcher:
     return Fetcher(hosts, store_of(settings), max_pixels=settings.max_pixels, manners=manners)
 
 
-def _all(fetcher: Fetcher, records: Records, name: str, which: Which, _settings: Settings, progress: Progress) -> Tally:
+def _all(fetcher: Fetcher, records: Records, name: str, which: Which, settings: Settings, progress: Progress) -> Tally:
+    """Fetch here, or on the executors of a cluster."""
+    from backend.catalogue.fetch.on_spark import Executing, fetch_on_spark
     from backend.catalogue.fetch.run import fetch_due
+    from backend.spark.cluster import is_local
+    from backend.spark.session import open_spark
 
-    return fetch_due(fetcher, records, name, which, progress)
+    if is_local(settings.spark_master):
+        return fetch_due(fetcher, records, name, which, progress)
+    progress.report(0, 1, note="Starting Spark")
+    executing = Executing(fetcher.hosts, fetcher.store, settings.max_pixels, settings.picture_connections)
+    with open_spark(settings, app_name="twinset fetch") as spark:
+        return fetch_on_spark(spark, executing, records, name, which, progress)
 
 
 def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from backend.catalogue.delta.locks import commit_lock
+from backend.catalogue.fetch.records import records_of, store_of
 from backend.catalogue.snapshot import list_catalogues
 from backend.catalogue.upkeep.retention import uncommitted
 from backend.errors import CatalogueError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FETCHED = "fetched pictures that no table names"
 KEPT = "decoded pictures and features kept for later trainings"
 UNREGISTERED, UNCLOSED, UNCOMMITTED = (
     "models in MLflow that no version refers to",
@@ -28,10 +30,11 @@ UNREGISTERED, UNCLOSED, UNCOMMITTED = (
 )
 
 
-def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False) -> dict[str, Any]:
+def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False, fetched: bool = False) -> dict[str, Any]:
     """Remove all that ended processes left, wherever it is; ``found`` says what it was, counted, with its bytes.
 
-    With ``cache``, what is kept for later trainings goes, too: those make it again.
+    With ``cache``, what is kept for later trainings goes, too: those make it again. With ``fetched``, pictures that were
+    fetched and that no table names, as it was last fetched, do: a load of an older table would miss them.
 
     Processes that an ended job left running are ended, and the job is said to be lost.
 
@@ -48,7 +51,20 @@ def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False) -> d
     counted += summary(Leftover(KEPT, n_bytes=size) for _, size, _ in cache_folder(settings).shards() if cache)
     if cache and not dry_run:
         cache_folder(settings).clear()
+    counted += summary(_unnamed(settings, remove=not dry_run) if fetched else [])
     return {"found": counted, "bytes": sum(one["bytes"] for one in counted), "is_dry_run": dry_run}
+
+
+def _unnamed(settings: Settings, *, remove: bool) -> list[Leftover]:
+    store = store_of(settings)
+    if not store.folder.is_dir():
+        return []
+    named = records_of(store).named()
+    loose = [path for path in store.files() if path.name not in named]
+    found = [Leftover(FETCHED, n_bytes=size_of(path)) for path in loose]
+    for path in loose if remove else ():
+        path.unlink(missing_ok=True)
+    return found
 
 
 def _uncommitted(settings: Settings, *, remove: bool) -> list[Leftover]:

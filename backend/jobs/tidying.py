@@ -139,6 +139,7 @@ def _places(settings: Settings) -> Iterator[Path]:
     yield from (home, models, home / "downloads", home / "golden", settings.spaces_dir, settings.lists_dir)
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from settings.content_cache_dir.glob("*")
+    yield from settings.fetched_dir.glob("??")
     yield from (*settings.sweeps_dir.glob("*"), *settings.sweeps_dir.glob("*/trials"))
 
 

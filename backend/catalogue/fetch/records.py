@@ -240,6 +240,12 @@ class Records:
         with self._database.writing() as connection:
             connection.executemany("DELETE FROM fetched WHERE address = ?", lost)
 
+    def named(self) -> set[str]:
+        """Return the hashes of the pictures that some source names, as it was last listed."""
+        sql = "SELECT DISTINCT f.sha256 FROM wanted w JOIN fetched f USING (address)"
+        with self._database.reading() as connection:
+            return {row[0] for row in connection.execute(sql)}
+
     def confirm(self, hosts: Iterable[str]) -> None:
         """Note that a user confirmed hosts."""
         with self._database.writing() as connection:

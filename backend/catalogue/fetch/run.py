@@ -70,7 +70,7 @@ class _Shared:
             return next(self._items, None)
 
 
-class _Lanes:
+class Lanes:
     """The threads of a fetch; a context manager, after which all have ended.
 
     A thread goes on once its answer was noted: of a fetch that is killed, only what was under way is asked again.
@@ -229,7 +229,7 @@ def _fetched(
             reported = time.monotonic()
             progress.report(tally.asked, max(total, tally.asked), unit="pictures", note=note)
 
-    with records.held_open(), _Lanes(fetcher, noted) as lanes:
+    with records.held_open(), Lanes(fetcher, noted) as lanes:
         for host, (due, count) in items.items():
             lanes.start(host, due, most=count)
         lanes.run(progress)

@@ -11,12 +11,13 @@ from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.finding import AddressBook
 from backend.catalogue.fetch.gate import Hosts, Network
 from backend.catalogue.fetch.manners import Manners
-from backend.catalogue.fetch.records import PLACEHOLDER_FROM, Which, records_of
+from backend.catalogue.fetch.records import PLACEHOLDER_FROM, Which, records_of, store_of
 from backend.catalogue.fetch.run import fetch_due, fetch_sample
 from backend.catalogue.fetch.store import PictureStore
 from backend.catalogue.fetch.wanted import wanted_of
 from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import Cancelled, CatalogueError, ImageRejected
+from backend.jobs import tidy_home
 from backend.progress import NullProgress
 from tests.support.picture_host import HOST, connections, picture_host
 from tests.unit.catalogue.fetch.test_fetcher import LIMITS, Hurried
@@ -239,3 +240,18 @@ def test_a_host_that_does_not_answer_costs_others_nothing(table, host, store):
         tally = fetch_due(fetcher, records, source.name, FRESH, NullProgress())
     assert (tally.fetched, tally.failed) == (1, {"no_host": 1})
     assert records.get("http://nowhere.test/1.jpg").fetched_at >= started
+
+
+def test_tidy_removes_pictures_that_no_table_names(table, fetch, settings, host):
+    store = store_of(settings)
+    records = records_of(store)
+    with Fetcher(Hosts(frozenset({HOST})), store, max_pixels=1_000_000, network=host.network()) as fetcher:
+        for paths in (["/ok.jpg?1", "/ok.jpg?2"], ["/ok.jpg?2", "/ok.jpg?3"]):
+            records.want("feed", wanted_of(table(links(paths))))
+            fetch_due(fetcher, records, "feed", FRESH, NullProgress())
+    counted = tidy_home._unnamed(settings, remove=False)
+    assert [one.what for one in counted] == [tidy_home.FETCHED]
+    assert len(list(store.files())) == 3
+    tidy_home._unnamed(settings, remove=True)
+    assert {path.name for path in store.files()} == records.named()
+    assert len(records.named()) == 2
