@@ -45,6 +45,8 @@ DOORS = {
     "sklearn": {"backend.evaluation.calibrate"},
     "umap": {"backend.projection"},
     "fcntl": {"backend.files"},
+    "defusedxml": {"backend.catalogue.sources.tables.xml_table"},
+    "python_calamine": {"backend.catalogue.sources.tables.excel_table"},
     "onnxruntime": set(),
     "pymilvus": set(),
     "psycopg": set(),

@@ -39,6 +39,14 @@ _SENTENCES = {
         "One product is loaded without its availability: “{value}” is not a known word for it.",
         "{count} products are loaded without their availability: the words for it are not known, for example “{value}”.",
     ),
+    "rounded_id": (
+        "One product id was rounded by a spreadsheet, and its last digits are lost: “{value}”.",
+        "{count} product ids were rounded by a spreadsheet, and their last digits are lost, for example “{value}”.",
+    ),
+    "open_quote": (
+        "One row had a quote that was never closed; it was ended at the end of its line.",
+        "{count} rows had a quote that was never closed; each was ended at the end of its line.",
+    ),
     "long_label": (
         "One label is cut to 200 characters: “{value}…”. Is the right column the label?",
         "{count} labels are cut to 200 characters, for example “{value}…”. Is the right column the label?",
@@ -51,8 +59,8 @@ _SENTENCES = {
         ),
     ),
     "several_pictures": (
-        "One product names several pictures; the first one is used.",
-        "{count} products name several pictures; the first of each is used.",
+        "One product names several pictures; the first one is its main picture.",
+        "{count} products name several pictures; the first of each is its main picture.",
     ),
     "found_by_name": (
         "One picture was found by its file name alone, in another folder than the table says.",

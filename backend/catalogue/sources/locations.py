@@ -16,8 +16,10 @@ from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES, PICTURE_S
 from backend.catalogue.sources.pictures.listing import FolderSource, LabelFrom, ZipSource
 from backend.catalogue.sources.pictures.names import composed
 from backend.catalogue.sources.tables.choice import tables_in
+from backend.catalogue.sources.tables.excel_table import is_workbook
 from backend.catalogue.sources.tables.files import PARQUET_MAGIC
-from backend.catalogue.sources.tables.listing import TableKind, TableSource
+from backend.catalogue.sources.tables.listing import TableSource
+from backend.catalogue.sources.tables.streams import GZIP_MAGIC
 from backend.catalogue.sources.zip_bounds import is_zip
 from backend.errors import CatalogueError, DatasetUnavailable
 from backend.files.plain_files import open_plain
@@ -27,22 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backend.catalogue.fetch.finding import AddressBook
+    from backend.catalogue.sources.tables.opening import TableKind
     from backend.settings import Settings
 
 Kind = Literal["folder", "zip", "csv", "parquet", "delta"]
-_CSV_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
-_TAKEN = "Choose a folder of pictures, a zip, a CSV or Parquet file, or a Delta table."
+# Tables that are read from their start; which of them a file is, its content says.
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml", ".rss", ".atom"})
+_TAKEN = "Choose a folder of pictures, a zip, a CSV, JSON, XML, Excel or Parquet file, or a Delta table."
 # Files that people try, and what to do with them.
 _ADVICE = {
-    ".xlsx": "Save the sheet as CSV in UTF-8 and load that.",
     ".xls": "Save the sheet as CSV in UTF-8 and load that.",
     ".ods": "Save the sheet as CSV in UTF-8 and load that.",
-    ".gz": "Unpack it first, or pack a zip.",
     ".tar": "Unpack it first, or pack a zip.",
     ".rar": "Unpack it first, or pack a zip.",
     ".7z": "Unpack it first, or pack a zip.",
-    ".json": "Save the products as CSV or Parquet.",
-    ".jsonl": "Save the products as CSV or Parquet.",
     **dict.fromkeys(PICTURE_SUFFIXES | FOREIGN_SUFFIXES, "Choose the folder that contains the pictures, or zip it."),
 }
 _SAFE_LENGTH, _SAFE_SUFFIX = 60, 10  # letters of up to four bytes, where a name may have 255 bytes
@@ -181,16 +181,16 @@ def _counts(path: Path) -> bool:
 
 
 def _file_kind(path: Path, start: bytes) -> Kind:
-    suffix = path.suffix.lower()
+    suffix = ".tar" if path.name.lower().endswith(".tar.gz") else path.suffix.lower()
     if suffix in _ADVICE:
         raise CatalogueError(f"Products cannot be loaded from a {suffix[1:]} file.", next_step=_ADVICE[suffix])
     if start == PARQUET_MAGIC:
         return "parquet"
     if is_zip(path):
-        return "zip"
-    if suffix in _CSV_SUFFIXES:
+        return "csv" if is_workbook(path) else "zip"
+    if suffix in _TABLE_SUFFIXES or (suffix == ".gz" and start.startswith(GZIP_MAGIC)):
         return "csv"
-    if suffix in {".zip", ".parquet"}:
+    if suffix in {".zip", ".parquet", ".xlsx", ".gz"}:
         raise CatalogueError(
             f"{path.name} is not a {suffix[1:]} file, or it is damaged.", next_step="Save or download it again."
         )

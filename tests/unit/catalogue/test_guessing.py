@@ -99,7 +99,7 @@ def test_a_shop_export_with_several_pictures_in_a_cell_is_understood(tmp_path):
         "stock": "Stock",
     }
     assert [row.reason for row in seen.rows] == [None, None]
-    assert "2 products name several pictures; the first of each is used." in seen.notes
+    assert "2 products name several pictures; the first of each is its main picture." in seen.notes
 
 
 def test_pictures_that_are_called_as_their_product_are_found_without_a_column(tmp_path):

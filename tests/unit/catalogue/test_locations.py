@@ -95,9 +95,10 @@ def test_kinds_are_found_by_looking(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words", "step"),
     [
-        ("sheet.xlsx", "cannot be loaded from a xlsx file", "CSV"),
+        ("sheet.xlsx", "not a xlsx file", "Save"),
+        ("sheet.xls", "cannot be loaded from a xls file", "CSV"),
         ("one.jpg", "cannot be loaded from a jpg file", "folder that contains the pictures"),
-        ("x.tar.gz", "cannot be loaded from a gz file", "Unpack"),
+        ("x.tar.gz", "cannot be loaded from a tar file", "Unpack"),
         ("x.zip", "is not a zip file", "again"),
         ("x.parquet", "is not a parquet file", "again"),
         ("x.bin", "Unsupported file type: x.bin", "Choose a folder"),

@@ -162,4 +162,4 @@ def test_what_was_found_by_its_name_alone_is_counted(tmp_path):
     (tmp_path / "t.csv").write_text('sku,image\nA,old/0.png\nB,old/1.png\nC,"photos/2.png,photos/0.png"\n')
     entries = TableSource(tmp_path / "t.csv", (("product_id", "sku"), ("image", "image")), "csv").entries()
     assert counted(entries) == {"found_by_name": 2, "several_pictures": 1}
-    assert sentences(entries)[1] == "One product names several pictures; the first one is used."
+    assert sentences(entries)[1] == "One product names several pictures; the first one is its main picture."

@@ -14,7 +14,8 @@ from backend.catalogue.loading.load_warnings import counted
 from backend.catalogue.sources.pictures.names import Place
 from backend.catalogue.sources.preview import preview
 from backend.catalogue.sources.tables.listing import TableSource
-from backend.catalogue.sources.tables.rows import LONGEST_LABEL, Row, RowReading, parse_price, text_of
+from backend.catalogue.sources.tables.rows import LONGEST_LABEL, Row, RowReading
+from backend.catalogue.sources.tables.values import parse_price, plain_text, text_of
 from tests.support.pictures import encoded, pictures_of, put
 
 NOTHING = ("", "NULL", "null", "nan", "NaN", "N/A", "n/a", "NA", "\\N", "None", "#N/A", "#NV", "<NA>", "-", "undefined")
@@ -189,8 +190,8 @@ def test_rows_survive_surplus_separators_and_any_line_end(tmp_path_factory, rows
     columns = (("product_id", "sku"), ("image", "image"), ("title", "title"), ("brand", "note"))
     entries = TableSource(path, columns, "csv").entries()
     assert entries["product_id"].to_pylist() == [f"A{number}" for number in range(len(rows))]
-    assert entries["title"].to_pylist() == [text_of(title) for title, _, _ in rows]
-    assert entries["brand"].to_pylist() == [text_of(note) for _, note, _ in rows]
+    assert entries["title"].to_pylist() == [plain_text(text_of(title) or "") or None for title, _, _ in rows]
+    assert entries["brand"].to_pylist() == [plain_text(text_of(note) or "") or None for _, note, _ in rows]
     assert {reason.partition(":")[0] for reason in entries["reason"].to_pylist()} == {"no_picture"}
 
 

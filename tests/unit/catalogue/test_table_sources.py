@@ -147,7 +147,6 @@ def test_columns_without_a_name_or_with_the_same_get_one(tmp_path):
         (b"\xef\xbb\xbf\n\n", "is empty"),
         (b"sku,image\n", "has no rows"),
         (b"A1,photos/a.jpg\nB2,photos/b.jpg\n", "does not contain the column names"),
-        ("sku,image\nA1,a.png\n".encode("utf-16"), "UTF-16"),
     ],
 )
 def test_files_that_are_no_table_are_refused(tmp_path, content, words):

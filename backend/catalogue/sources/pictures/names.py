@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cached_property
+from html import unescape
 from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+:)?//[^/]|data:", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[,|;\n]")
+# Between addresses, which may have commas and blanks themselves.
+_BEFORE_ADDRESS = re.compile(r"[,|;\s]+(?=(?:https?:)?//)", re.IGNORECASE)
 _MOST_PARTS = 100  # pictures that a cell may name
 _LONGEST_PATH = 4096
 _LONGEST_COMPOSED = 2000  # letters: composing takes the square of the marks on a letter
@@ -36,13 +39,15 @@ SEVERAL = "several_pictures"
 class Place(NamedTuple):
     """Where the picture is that a row of a table names, or why it may not be read; all null where it names none.
 
-    ``path`` is the way to it from the table's folder on, as an id is made of; ``warning`` is what is to be counted.
+    ``path`` is the way to it from the table's folder on, as an id is made of; ``warning`` is what is to be counted;
+    ``more`` are the locators of further pictures. A picture at a web address has that for its locator, and a reason.
     """
 
     locator: str | None = None
     reason: str | None = None
     path: str | None = None
     warning: str | None = None
+    more: tuple[str, ...] = ()
 
 
 class Name(NamedTuple):
@@ -50,6 +55,17 @@ class Name(NamedTuple):
 
     path: str
     locator: str
+
+
+def is_address(named: str) -> bool:
+    """Tell whether a picture is named by a web address rather than by a path."""
+    return _ADDRESS.match(named) is not None
+
+
+def pictures_in(cell: str) -> list[str]:
+    """Split a cell that may name several pictures; commas inside an address part nothing."""
+    between = _BEFORE_ADDRESS if is_address(cell.lstrip()) else _SEPARATORS
+    return [part.strip(" ,;|\n") for part in between.split(cell, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
 
 
 def composed(text: str) -> str:
@@ -82,21 +98,32 @@ class Finder:
 
     def find(self, named: str) -> Place:
         """Find the file that a cell names, or the first there is of several that it names, or say why there is none."""
-        whole = self._one(named)
-        if whole.locator is not None and whole.warning is None:
-            return whole
-        parts = [part.strip() for part in _SEPARATORS.split(named, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
-        if len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
-            return whole
-        places = [self._one(part) for part in parts]
-        found = next((place for place in places if place.locator is not None), places[0])
-        return found._replace(warning=SEVERAL)
+        if not is_address(named):
+            whole = self._one(named)
+            if whole.locator is not None and whole.warning is None:
+                return whole
+            parts = pictures_in(named)
+            if len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
+                return whole
+        else:
+            parts = pictures_in(named)
+        found = self.find_all(parts)
+        return found._replace(warning=SEVERAL) if len(parts) > 1 else found
+
+    def find_all(self, parts: Sequence[str]) -> Place:
+        """Find several pictures of a product: the first there is, with all others there are behind it."""
+        places = [self._one(part) for part in parts[:_MOST_PARTS]]
+        first = next((place for place in places if place.locator is not None and place.reason is None), None)
+        first = first or next((place for place in places if place.locator is not None), places[0])
+        more = dict.fromkeys(place.locator for place in places if place.locator not in {None, first.locator})
+        return first._replace(more=tuple(more))
 
     def _one(self, named: str) -> Place:
         if "\0" in named or len(named) > _LONGEST_PATH:
             return Place(reason="bad_path: It is not a file path.")
-        if _ADDRESS.match(named):
-            return self._alike(_path_of(named), only_name=True) or Place(reason=ADDRESS)
+        if is_address(named):
+            named = unescape(named)
+            return self._alike(_path_of(named), only_name=True) or Place(named, ADDRESS)
         plain = named.replace("\\", "/")
         place = self._exact(plain)
         if place is not None and (place.reason is None or not plain.startswith("/")):

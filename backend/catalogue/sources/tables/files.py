@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from backend.catalogue.sources.pictures.files import gone
 from backend.catalogue.sources.pictures.zipped import DAMAGE, is_encrypted, opened_zip
+from backend.catalogue.sources.tables.streams import GZIP_MAGIC, unpacked_gzip
 from backend.catalogue.sources.zip_bounds import open_member, unpacked
 from backend.errors import CatalogueError
 from backend.files.plain_files import open_plain
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.tables.rows import Row
 
 PARQUET_MAGIC = b"PAR1"
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+_READ_FROM_THE_START = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml")
+TABLE_SUFFIXES = (*_READ_FROM_THE_START, *(f"{one}.gz" for one in _READ_FROM_THE_START), ".parquet", ".xlsx")
 # A Parquet file is read from its end, so that one in a zip has to be held in memory.
 MAX_MEMBER_BYTES = 512_000_000
 
@@ -82,14 +84,17 @@ class TableFile:
         return PurePosixPath(self.member).name or self.path.name
 
     def open(self) -> IO[bytes]:
-        """Open it for reading from the start; a member can be sought in, forwards quickly.
+        """Open it for reading from the start, unpacked; a member can be sought in, forwards quickly.
 
         Raises:
             DatasetUnavailable: It is gone.
             CatalogueError: It cannot be opened.
         """
         try:
-            return self._open_member() if self.member else open_plain(self.path.resolve())
+            stream = self._open_member() if self.member else open_plain(self.path.resolve())
+            is_packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            stream.seek(0)
+            return unpacked_gzip(self.name, stream) if is_packed else stream
         except FileNotFoundError:
             raise gone(self.path) from None
         except OSError as error:

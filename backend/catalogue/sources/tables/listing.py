@@ -6,18 +6,17 @@ import base64
 import binascii
 from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from backend.catalogue.sources.mapping import check_columns
-from backend.catalogue.sources.parquet.table import ParquetTable
 from backend.catalogue.sources.pictures.files import MAX_PICTURE_BYTES, PictureFolder, product_ids, too_large
 from backend.catalogue.sources.pictures.zipped import PictureZip
 from backend.catalogue.sources.sources import ENTRY_SCHEMA, Picture
-from backend.catalogue.sources.tables.csv_table import CsvTable
 from backend.catalogue.sources.tables.files import TableFile, base_of, require_size
+from backend.catalogue.sources.tables.opening import TableKind, opened_table
 from backend.catalogue.sources.tables.rows import RowReading
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.tables.files import RowTable
     from backend.catalogue.sources.tables.rows import Row
 
-TableKind = Literal["csv", "parquet", "delta"]
 _CHUNK_ROWS = 8192
 _BASE64_OF_MAX = MAX_PICTURE_BYTES * 4 // 3 + 4
 
@@ -152,14 +150,14 @@ class TableSource:
             chunks.append(pa.Table.from_pylist(chunk, ENTRY_SCHEMA))
             count += len(chunk)
             require_size(self.name, rows=count)
-        table = pa.concat_tables(chunks).combine_chunks()
+        table = reading.amounts.settle(pa.concat_tables(chunks).combine_chunks())
         if table.num_rows == 0:
             raise CatalogueError(f"{self.name} has no rows.", next_step="Choose another table.")
         return table if "product_id" in mapping else _with_path_ids(table)
 
     def _table(self) -> RowTable:
         file = TableFile(self.path, self.member)
-        return CsvTable(file) if self.kind == "csv" else ParquetTable(file, self.kind, self.version)
+        return opened_table(file, self.kind, self.version)
 
     def _files(self) -> PictureFolder | PictureZip:
         """Return the pictures beside the table: in the folder that it is in, or that it is."""

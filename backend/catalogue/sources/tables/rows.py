@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backend.catalogue.fields import TEXTS
 from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
 from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed
-from backend.catalogue.sources.tables.terms import currency_of, parse_availability, parse_currency
-from backend.catalogue.sources.tables.values import parse_price, parse_split, parse_stock, text_of, without_nan
+from backend.catalogue.sources.tables.amounts import AMOUNTS, Amounts, parsed, stated_currency
+from backend.catalogue.sources.tables.amounts import PARSED as _PARSED
+from backend.catalogue.sources.tables.values import is_rounded, plain_id, plain_text, text_of, without_nan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 _TEXTS = ("label", *TEXTS)
@@ -32,12 +33,18 @@ class Row(NamedTuple):
         values: Value by column, without encoded pictures: text, numbers, null.
         locator: Where the row is, for a picture that is in the table itself.
         problem: Why the row cannot be used, as ``code: sentence``.
+        spilt: What it has beyond the columns of its table.
+        pictures: The pictures of the product, its main one first, where more than one cell has them.
+        warnings: What was mended about it, as entries carry it.
     """
 
     position: int
     values: Mapping[str, Any]
     locator: str
     problem: str | None = None
+    spilt: tuple[str, ...] = ()
+    pictures: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,89 +54,104 @@ class RowReading:
     Attributes:
         mapping: Column by field.
         is_inside: Whether the column ``image`` holds encoded pictures, not text.
-        locate: Finds the file that a text in that column names.
+        locate: Finds the picture that a text in that column names, or the pictures that several name.
+        readers: What makes the value of a field out of what its column has, where that is not the text itself.
+        amounts: What was seen of numbers that only the rest of their column explains.
     """
 
     mapping: Mapping[str, str]
     is_inside: bool
     locate: Callable[[str], Place]
+    readers: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
+    locate_all: Callable[[Sequence[str]], Place] | None = None
+    amounts: Amounts = field(default_factory=Amounts)
 
     def entry(self, row: Row) -> dict[str, Any]:
         """Return the row as values of ``sources.ENTRY_SCHEMA``; what is amiss in an optional column empties that."""
-        named = self._text(row, "image")
-        is_inline = not self.is_inside and is_inline_picture(named)
+        named = self._cell(row, "image")
+        is_inline = not self.is_inside and row.pictures is None and is_inline_picture(named)
         place = self._place(row, named, is_inline=is_inline)
-        warnings = [warning(place.warning)] if place.warning else []
+        warnings = [*row.warnings, *([warning(place.warning)] if place.warning else [])]
         hidden = self.mapping["image"] if is_inline else None
-        parsed = {field: self._parsed(row, field, warnings) for field in _PARSED}
-        parsed["currency"] = parsed["currency"] or self._stated_currency(row)
         shown = {
             name: value if type(value) is str else without_nan(value)
             for name, value in row.values.items()
             if name != hidden
         }
-        return {
-            **{field: self._text(row, field) for field in _TEXTS},
-            "label": self._label(row, warnings),
-            "product_id": self._id(row, place, None if is_inline else named),
-            **parsed,
+        entry: dict[str, Any] = {field: self._text(row, field) for field in _TEXTS}
+        entry["label"] = _label(entry["label"], warnings)
+        entry["product_id"] = self._id(row, place, None if is_inline else named, warnings)
+        for name in _PARSED:
+            if name in self.mapping:
+                entry[name] = self._parsed(row, name, warnings)
+        if not entry["currency"]:
+            entry["currency"] = self._stated_currency(row)
+        return entry | {
             "reason": row.problem or place.reason,
             "source_row": _JSON.encode(shown),
             "locator": place.locator,
+            "more_pictures": list(place.more) or None,
             "position": row.position,
             "warning": "\n".join(warnings) or None,
         }
 
-    def _parsed(self, row: Row, field: str, warnings: list[str]) -> Any:
-        text = self._text(row, field)
+    def _parsed(self, row: Row, name: str, warnings: list[str]) -> Any:
+        text = self._cell(row, name)
         if text is None:
             return None
-        parse, code = _PARSED[field]
+        if name in AMOUNTS:
+            self.amounts.see(row.position, name, text)
         try:
-            return parse(text)
+            return parsed(name, text)
         except ValueError:
-            warnings.append(warning(code, text))
+            warnings.append(warning(_PARSED[name], text))
             return None
 
     def _stated_currency(self, row: Row) -> str | None:
-        amounts = (self._text(row, field) for field in ("price", "sale_price"))
-        return next((code for text in amounts if text and (code := currency_of(text))), None)
+        amounts = (self._cell(row, field) for field in ("price", "sale_price"))
+        return next((code for text in amounts if text and (code := stated_currency(text))), None)
 
-    def _label(self, row: Row, warnings: list[str]) -> str | None:
-        label = self._text(row, "label")
-        if label is None or len(label) <= LONGEST_LABEL:
-            return label
-        warnings.append(warning("long_label", label))
-        return label[:LONGEST_LABEL].rstrip()
+    def _cell(self, row: Row, field: str) -> str | None:
+        """Return what the column of a field has, as the field's reader takes it."""
+        column = self.mapping.get(field)
+        text = text_of(row.values.get(column)) if column is not None else None
+        if text is not None and field in self.readers:
+            return self.readers[field](text)
+        return text
 
     def _text(self, row: Row, field: str) -> str | None:
-        return text_of(row.values.get(self.mapping[field])) if field in self.mapping else None
+        text = self._cell(row, field)
+        return text and plain_text(text)
 
-    def _id(self, row: Row, place: Place, named: str | None) -> str | None:
+    def _id(self, row: Row, place: Place, named: str | None, warnings: list[str]) -> str | None:
         """Where no column has ids, the picture's path is one, still with its suffix."""
-        if "product_id" in self.mapping:
-            return self._text(row, "product_id")
-        return composed(place.path or named or f"row-{row.position:07d}")
+        if "product_id" not in self.mapping:
+            return composed(place.path or named or f"row-{row.position:07d}")
+        text = self._cell(row, "product_id")
+        if text is not None and is_rounded(text):
+            warnings.append(warning("rounded_id", text))
+        return text and plain_id(text)
 
     def _place(self, row: Row, named: str | None, *, is_inline: bool) -> Place:
         if self.is_inside or is_inline:
             return Place(row.locator)
+        if row.pictures and self.locate_all is not None:
+            return self._usable(self.locate_all(row.pictures), row.pictures[0])
         if named is None:
             return Place(reason=None if "image" not in self.mapping else UNNAMED)
-        place = self.locate(named)
+        return self._usable(self.locate(named), named)
+
+    def _usable(self, place: Place, named: str) -> Place:
         return place if place.reason else place._replace(reason=format_reason(place.path or named))
+
+
+def _label(label: str | None, warnings: list[str]) -> str | None:
+    if label is None or len(label) <= LONGEST_LABEL:
+        return label
+    warnings.append(warning("long_label", label))
+    return label[:LONGEST_LABEL].rstrip()
 
 
 def is_inline_picture(text: str | None) -> bool:
     """Tell whether a text is an encoded picture rather than the path of one."""
     return text is not None and _INLINE.match(text) is not None
-
-
-_PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
-    "split": (parse_split, "unknown_split"),
-    "price": (parse_price, "bad_price"),
-    "stock": (parse_stock, "bad_stock"),
-    "currency": (parse_currency, "bad_currency"),
-    "sale_price": (parse_price, "bad_sale_price"),
-    "availability": (parse_availability, "bad_availability"),
-}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import unicodedata
@@ -21,7 +22,7 @@ _SPLITS = {
 }
 # Words by which exports say that there is no value, in lower case.
 _NOTHING = frozenset(
-    {
+    [
         "",
         "null",
         "(null)",
@@ -38,8 +39,6 @@ _NOTHING = frozenset(
         "none",
         "nil",
         "\\n",
-    }
-    | {
         "undefined",
         "empty",
         "(empty)",
@@ -53,7 +52,16 @@ _NOTHING = frozenset(
         "#null!",
         "#name?",
         "#div/0!",
-    }
+        "#num!",
+        "#bezug!",
+        "#wert!",
+        "#zahl!",
+        "#ref",
+        "#valeur!",
+        "#nom?",
+        "#valor!",
+        "#ref!",
+    ]
 )
 _LONGEST_WORD = max(map(len, _NOTHING))
 # A currency before or behind an amount, in letters: EUR, Rs., kr
@@ -72,6 +80,57 @@ _GROUPED = {
     ",": re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"),
     ".": re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+"),
 }
+
+
+# Words for nothing to pay, and marks of footnotes behind an amount.
+_FREE = frozenset({"free", "gratis", "kostenlos", "gratuit", "umsonst"})
+_FOOTNOTES = "*†‡¹²³"
+# From one amount to another: the lower one counts.
+_TO = re.compile(r"\s+[-–—]\s+|(?<=[0-9])[-–—](?=[^\W\d_$€£]{0,3}[$€£]?[0-9])")
+# What shows that commas are decimal marks, and what then is a whole number: 1.299
+_DECIMAL_COMMA = re.compile(r"[0-9],[0-9]{1,2}(?![0-9])")
+_DOTTED = re.compile(r"[^0-9]*[1-9][0-9]{0,2}\.[0-9]{3}[^0-9.,]*")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_BLANKS = re.compile("[ \u00a0]+")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>|<!--.{0,2000}?-->", re.DOTALL)
+_NOISE = re.compile(r"[<&\u00a0\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]|^'")
+_ROUNDED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]+", re.IGNORECASE)
+_MARKED = re.compile(r"'(?=[-=+@])")
+_MARKED_ID = re.compile(r"'(?=[-=+@0-9])")
+
+
+def plain_text(text: str) -> str | None:
+    """Return a text as people read it: without markup, entities and invisible characters.
+
+    Example:
+        >>> plain_text("Cap &amp; <b>Co</b>")
+        'Cap & Co'
+    """
+    if not _NOISE.search(text):
+        return text
+    found = html.unescape(_TAG.sub(" ", text)) if "<" in text or "&" in text else text
+    found = _MARKED.sub("", _INVISIBLE.sub("", found), count=1)
+    return _BLANKS.sub(" ", found).strip() or None
+
+
+def plain_id(text: str) -> str:
+    """Return an id without what a spreadsheet or an editor put into it: a mark before digits, invisible characters."""
+    return text if text.isalnum() else _MARKED_ID.sub("", _INVISIBLE.sub("", text), count=1)
+
+
+def is_rounded(text: str) -> bool:
+    """Tell whether a spreadsheet has rounded a long number, so that its last digits are lost: 4,71E+12."""
+    return _ROUNDED.fullmatch(text) is not None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Tell whether a number shows that its column writes decimals behind a comma."""
+    return "," in text and _DECIMAL_COMMA.search(text) is not None
+
+
+def is_ambiguous(text: str) -> bool:
+    """Tell whether only the rest of its column says if a number has thousands or decimals behind its dot: 1.299."""
+    return _DOTTED.fullmatch(text) is not None
 
 
 def text_of(value: Any) -> str | None:
@@ -107,10 +166,11 @@ def parse_split(text: str) -> str:
     return split
 
 
-def parse_price(text: str) -> float:
+def parse_price(text: str, *, decimal_comma: bool = False) -> float:
     """Read an amount of money: currency signs and a "from" are dropped, a decimal comma is understood.
 
-    A single comma before exactly three digits separates thousands; a single dot is always a decimal point.
+    A single comma before exactly three digits separates thousands; a single dot is a decimal point, unless its column
+    has decimal commas. Of two amounts, from one to the other, the first counts.
 
     Raises:
         ValueError: It is no amount, or a negative one.
@@ -119,20 +179,26 @@ def parse_price(text: str) -> float:
         >>> [parse_price(text) for text in ("1,299.00", "12,50 €", "£7", "1.299,95 EUR", "₹1,23,456", "ab 9,90 €")]
         [1299.0, 12.5, 7.0, 1299.95, 123456.0, 9.9]
     """
+    if text.lower() in _FREE:
+        return 0.0
+    text = text.rstrip(_FOOTNOTES)
+    if len(ends := _TO.split(text, maxsplit=1)) == 2:
+        return min(parse_price(end, decimal_comma=decimal_comma) for end in ends)
     start = _FROM.match(text)
-    value = float(_plain_number(text[start.end() :] if start else text))
+    bare = text[start.end() :] if start else text
+    value = float(_plain_number(bare.replace(".", "") if decimal_comma and is_ambiguous(bare) else bare))
     if value < 0 or not math.isfinite(value):
         raise ValueError(text)
     return value
 
 
-def parse_stock(text: str) -> int:
+def parse_stock(text: str, *, decimal_comma: bool = False) -> int:
     """Read a whole number that is not negative.
 
     Raises:
         ValueError: It is none, or larger than a table can hold.
     """
-    value = float(_plain_number(text))
+    value = float(_plain_number(text.replace(".", "") if decimal_comma and is_ambiguous(text) else text))
     if not value.is_integer() or not 0 <= value <= _MAX_STOCK:
         raise ValueError(text)
     return int(value)
