@@ -79,7 +79,7 @@ class XmlTable:
                 ) from error
             except DefusedXmlException as error:
                 raise CatalogueError(
-                    f"{self.file.name} defines entities of its own, as malicious files do; it is not read.",
+                    f"{self.file.name} defines entities, as malicious files do, and is not read.",
                     next_step="Export the feed without a document type.",
                 ) from error
 
