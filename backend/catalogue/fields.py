@@ -53,21 +53,22 @@ class Details:
     title: str | None = _detail(
         "Title",
         "Its name.",
-        "title producttitle productname productdisplayname itemname displayname name prodname bezeichnung "
+        "title producttitle productname productdisplayname itemname displayname name prodname bezeichnung artikelbezeichnung "
+        "artikelname produktname titel titre nom nomduproduit designation titulo nombre nombredelproducto "
         "productdescription shortdescription description",
     )
     category: str | None = _detail(
         "Category",
         "The wider group it belongs to.",
         "category categoryname productcategory mastercategory department departmentname section productgroup "
-        "productgroupname subcategory categories warengruppe",
+        "productgroupname subcategory categories warengruppe kategorie kategorien categorie categoria categorias rayon",
         filtered="values",
         is_bounded=True,
     )
     brand: str | None = _detail(
         "Brand",
         "Who makes it.",
-        "brand brandname manufacturer vendor maker designer brands marke",
+        "brand brandname manufacturer vendor maker designer brands marke hersteller marque fabricant marca fabricante",
         filtered="values",
         is_on_card=True,
         is_bounded=True,
@@ -75,45 +76,57 @@ class Details:
     colour: str | None = _detail(
         "Colour",
         "Its colour, in words.",
-        "colour color colourname colorname basecolour basecolor maincolour maincolor colourgroupname farbe",
+        "colour color colourname colorname basecolour basecolor maincolour maincolor colourgroupname farbe couleur",
         filtered="values",
         is_on_card=True,
     )
     price: float | None = _detail(
         "Price",
         "A number, with or without a currency sign.",
-        "price listprice unitprice retailprice regularprice amount cost preis",
+        "price listprice unitprice retailprice regularprice amount cost preis verkaufspreis vkpreis vkbrutto vk bruttopreis "
+        "einzelpreis prix prixttc prixdevente precio preciodeventa pvp",
         filtered="range",
         is_bounded=True,
     )
     stock: int | None = _detail(
         "Stock",
         "The number in stock: a whole number.",
-        "stock stocklevel stockquantity quantity qty inventory onhand available bestand",
+        "stock stocklevel stockquantity quantity qty inventory onhand available bestand lagerbestand menge quantite "
+        "existencias cantidad",
         filtered="presence",
         is_bounded=True,
     )
     group_id: str | None = _detail(
         "Product group",
         "What the variants of one product have in common, such as the id of that product.",
-        "groupid itemgroupid parentsku parentid",
+        "groupid itemgroupid parentsku parentid masterid hauptartikel",
     )
-    url: str | None = _detail("Page", "The address of its page in the shop.", "url link producturl productlink pageurl")
+    url: str | None = _detail(
+        "Page", "The address of its page in the shop.", "url link producturl productlink pageurl lien enlace"
+    )
     currency: str | None = _detail(
         "Currency",
         "The currency of its prices: a sign or a code such as EUR.",
-        "currency currencycode",
+        "currency currencycode wahrung devise moneda divisa",
         filtered="values",
     )
     sale_price: float | None = _detail(
-        "Sale price", "The reduced price, where it is on sale.", "saleprice specialprice", filtered="range"
+        "Sale price",
+        "The reduced price, where it is on sale.",
+        "saleprice specialprice angebotspreis sonderpreis aktionspreis prixpromo preciorebajado preciodeoferta",
+        filtered="range",
     )
     availability: str | None = _detail(
-        "Availability", "In stock, out of stock, preorder or backorder.", "availability", filtered="values"
+        "Availability",
+        "In stock, out of stock, preorder or backorder.",
+        "availability verfugbarkeit disponibilite disponibilidad",
+        filtered="values",
     )
-    status: str | None = _detail("Status", "Whether the shop shows it: active, draft or archived.", "status")
-    material: str | None = _detail("Material", "What it is made of.", "material fabric")
-    gender: str | None = _detail("Gender", "For whom it is made.", "gender")
+    status: str | None = _detail(
+        "Status", "Whether the shop shows it: active, draft or archived.", "status statut estado"
+    )
+    material: str | None = _detail("Material", "What it is made of.", "material fabric stoff matiere")
+    gender: str | None = _detail("Gender", "For whom it is made.", "gender geschlecht zielgruppe genero sexe")
 
 
 PRODUCT_FIELDS = tuple(ProductField(item.name, _KINDS[str(item.type)], **item.metadata) for item in fields(Details))

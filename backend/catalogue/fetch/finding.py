@@ -11,7 +11,7 @@ from backend.catalogue.fetch.address import addresses_in, is_address, parse, sho
 from backend.catalogue.fetch.records import records_of
 from backend.catalogue.fetch.store import SCHEME
 from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES
-from backend.catalogue.sources.pictures.names import SEVERAL, Place
+from backend.catalogue.sources.pictures.names import SEVERAL, Place, several
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
@@ -47,17 +47,19 @@ class AddressBook:
         def find(named: str) -> Place:
             if not base and not is_address(named):
                 return local(named)
-            first, *others = addresses_in(named) or [named]
+            parts = addresses_in(named)
+            if len(parts) > 1:
+                return several(find, parts)._replace(warning=SEVERAL)
             try:
-                key = parse(first, base).url
+                key = parse(named, base).url
             except ImageRejected as refused:
-                return Place(reason=f"{refused.code}: {refused.message} {refused.next_step}", path=_path(shown(first)))
+                return Place(reason=f"{refused.code}: {refused.message} {refused.next_step}", path=_path(shown(named)))
             if self.store is None or look is None:
                 return Place(f"{WANTED}{key}", path=_path(key))
             place = _place(key, look(key), self.store)
-            if place.locator is None and not base and (beside := local(first)).locator is not None:
+            if place.locator is None and not base and (beside := local(named)).locator is not None:
                 return beside
-            return place._replace(warning=SEVERAL) if others else place
+            return place
 
         return find
 

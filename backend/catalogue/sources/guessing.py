@@ -6,7 +6,9 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from backend.catalogue.sources.mapping import FIELDS, guess_columns, may_mean
+from backend.catalogue.sources.mapping import FIELDS, guess_columns, is_code, may_mean
+from backend.catalogue.sources.profiles.known import BY_NAME, recognised
+from backend.catalogue.sources.profiles.profile import plain_names
 from backend.catalogue.sources.tables.values import text_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 20_000  # rows
 _NAMES_TRIED = 20
+_FEW = 5  # values, of fewer nothing can be said
 _SHOWN = 40  # letters of a value
 _MOST_GAPS = 10  # one row in so many may lack its id
 _OF_QUARANTINE = frozenset({"product_id", "reason", "source", "source_row"})
@@ -25,6 +28,17 @@ _RECORD_TYPES = frozenset(
     {"simple", "variable", "variation", "grouped", "external", "virtual", "downloadable", "subscription", "bundle"}
     | {"configurable", "composite", "physical", "digital", "product", "sku", "variant", "image", "rule"}
 )
+
+
+def profile_of(source: TableSource) -> str:
+    """Return the name of the layout that a table is in; empty for none that is known, and for pictures in the table.
+
+    Raises:
+        DatasetUnavailable, CatalogueError: The table cannot be read.
+    """
+    found = source.available()
+    profile = None if any(found.values()) or found.keys() >= _OF_QUARANTINE else recognised(found)
+    return profile.name if profile else ""
 
 
 def guess_mapping(source: TableSource) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -37,6 +51,8 @@ def guess_mapping(source: TableSource) -> tuple[dict[str, str], tuple[str, ...]]
         DatasetUnavailable, CatalogueError: The table cannot be read.
     """
     found = source.available()
+    if source.profile:
+        return BY_NAME[source.profile].mapping(plain_names(found)), ()
     binary = [name for name, is_picture in found.items() if is_picture]
     ids, labels = (may_mean(field, [name for name in found if name not in binary]) for field in ("product_id", "label"))
     if found.keys() >= _OF_QUARANTINE:  # our own export to be mended; it may still lack ids or hold one twice
@@ -54,14 +70,26 @@ def guess_mapping(source: TableSource) -> tuple[dict[str, str], tuple[str, ...]]
 
 
 def _no_ids(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
-    """Return the columns that cannot be ids: with values that repeat, or many gaps; with any, if one has none."""
-    values = {name: [text_of(row.values.get(name)) for row in rows if row.problem is None] for name in columns}
+    """Return the columns that cannot be ids: with values that repeat, or many gaps; with any, if one has none.
+
+    A number on the packaging is no id beside another column for it, and the only one may have a few that repeat: the
+    rows that have them are rejected one by one.
+    """
+    proper = [name for name in columns if not is_code(name)] or list(columns)
+    values = {name: [text_of(row.values.get(name)) for row in rows if row.problem is None] for name in proper}
     unique = [name for name, texts in values.items() if _is_unique(text for text in texts if text is not None)]
     gaps = {name: values[name].count(None) for name in unique}
     kept = [name for name in unique if not gaps[name]] or [
         name for name in unique if _MOST_GAPS * gaps[name] < len(rows)
     ]
+    if not kept and len(proper) == 1 and _is_nearly_unique(values[proper[0]]):
+        kept = proper
     return [name for name in columns if name not in kept]
+
+
+def _is_nearly_unique(texts: Sequence[str | None]) -> bool:
+    known = [text for text in texts if text is not None]
+    return len(known) >= _FEW and 4 * len(set(known)) >= 3 * len(known) and 4 * len(known) >= 3 * len(texts)
 
 
 def _passed_over(rows: Sequence[Row], column: str, taken: str | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from backend.bundles.bundle import workplace
-from backend.catalogue.sources.guessing import guess_mapping
+from backend.catalogue.sources.guessing import guess_mapping, profile_of
 from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 from backend.catalogue.sources.pictures.listing import FolderSource, LabelFrom, ZipSource
 from backend.catalogue.sources.pictures.names import composed
@@ -135,7 +135,8 @@ def with_addresses(
 
 
 def _mapped(source: TableSource, columns: Mapping[str, str] | None) -> TableSource:
-    """Say which column is what; guess it where nobody says so."""
+    """Say whose export it is, and which column is what; guess it where nobody says so."""
+    source = replace(source, profile=profile_of(source))
     mapping, notes = (dict(columns), ()) if columns else guess_mapping(source)
     return replace(source, columns=tuple(mapping.items()), notes=(*source.notes, *notes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from backend.catalogue.fields import PRODUCT_FIELDS
@@ -11,6 +12,8 @@ from backend.errors import CatalogueError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+# Names of numbers that stand on the packaging: several products may share one, and no shop calls a product by it.
+CODES = frozenset({"ean", "gtin", "styleid", "productcode"})
 # The fields that a column can be mapped to, and what each means to whoever maps.
 FIELDS: dict[str, str] = {
     "product_id": "Unique id of the product; without it, the path of its picture or its row number is used.",
@@ -24,14 +27,15 @@ FIELDS: dict[str, str] = {
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "product_id": (
         *("productid", "productno", "productnumber", "sku", "itemid", "itemno", "itemnumber", "articleid", "articleno"),
-        *("articlenumber", "article", "artikelnr", "artikelnummer", "asin", "uid", "id", "ean", "gtin", "styleid"),
-        *("productcode",),
+        *("articlenumber", "article", "artikelnr", "artikelnummer", "artikelid", "produktnummer", "asin", "uid", "id"),
+        *("reference", "referencia", "referenceproduit", "codearticle", "ean", "gtin", "styleid", "productcode"),
     ),
     "image": (
         *("image", "imagebytes", "imagedata", "bytes", "imagepath", "imagefile", "imagefilename", "imagename", "img"),
         *("imgpath", "imgfile", "picture", "picturepath", "picturefile", "photo", "photopath", "photofile"),
         *("filepath", "filename", "path", "file", "imageurl", "imgurl", "photourl", "pictureurl", "imagelink"),
-        *("images", "pictures", "photos", "imagesrc", "bild", "bilder", "bilddatei", "foto", "fotos"),
+        *("images", "pictures", "photos", "imagesrc", "bild", "bilder", "bilddatei", "bildpfad", "foto", "fotos"),
+        *("imagen", "imagenes", "photoproduit", "hauptbild"),
     ),
     "label": (
         "label",
@@ -44,6 +48,11 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
         "articletype",
         "itemtype",
         "type",
+        "produktart",
+        "produkttyp",
+        "artikelart",
+        "typedeproduit",
+        "tipodeproducto",
     ),
     "split": ("split", "subset", "partition", "fold"),
     **{one.name: one.called for one in PRODUCT_FIELDS},
@@ -107,6 +116,11 @@ def check_columns(mapping: Mapping[str, str], available: Collection[str]) -> Non
         )
 
 
+def is_code(name: str) -> bool:
+    """Tell whether a column is called as a number on the packaging, which is no id where another column is one."""
+    return _plain(name) in CODES
+
+
 def may_mean(field: str, column_names: Sequence[str]) -> list[str]:
     """Return the columns whose names may mean a field, best first."""
     known = [name for name in column_names if _plain(name) in {*_SYNONYMS[field], _plain(field)}]
@@ -127,4 +141,7 @@ def _rank(field: str, name: str) -> int:
 
 
 def _plain(name: str) -> str:
-    return _IGNORED.sub("", name).casefold()
+    bare = _IGNORED.sub("", name).casefold()
+    if bare.isascii():
+        return bare
+    return "".join(sign for sign in unicodedata.normalize("NFD", bare) if not unicodedata.combining(sign))

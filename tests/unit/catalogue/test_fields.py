@@ -64,7 +64,9 @@ def test_the_fields_are_listed_nowhere_else(repository):
 
 
 def naming(repository, pattern):
+    """Files that name something; a profile of an export does nothing else than say which column is which field."""
     command = ["git", "grep", "-lE", "--untracked", pattern, "--", "backend/**.py", "app/**.py", "pages/**.py"]
+    command.append(":!backend/catalogue/sources/profiles")
     return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

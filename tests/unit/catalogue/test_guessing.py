@@ -94,12 +94,19 @@ def test_a_shop_export_with_several_pictures_in_a_cell_is_understood(tmp_path):
         "product_id": "SKU",
         "image": "Images",
         "label": "Categories",
+        "category": "Categories",
         "title": "Name",
         "price": "Regular price",
         "stock": "Stock",
+        "group_id": "Product group",
+        "colour": "Colour attribute",
+        "material": "Material attribute",
+        "gender": "Gender attribute",
     }
+    assert seen.labels == {"Sneakers": 2}
     assert [row.reason for row in seen.rows] == [None, None]
-    assert "2 products name several pictures; the first of each is its main picture." in seen.notes
+    source = TableSource(tmp_path / "wc.csv", tuple(seen.mapping.items()), "csv", profile="woocommerce")
+    assert source.entries()["more_pictures"].to_pylist() == [["media/w0-1.jpg"], None]  # there is no media/w1-1.jpg
 
 
 def test_pictures_that_are_called_as_their_product_are_found_without_a_column(tmp_path):

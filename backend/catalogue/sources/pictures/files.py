@@ -97,9 +97,9 @@ class PictureFolder:
         root = os.path.realpath(self.root)
         return sorted(self._below(root), key=lambda found: found.path)
 
-    def finder(self) -> Callable[[str], Place]:
+    def finder(self) -> Finder:
         """Return what finds the file that a table names, absolutely or from this folder on."""
-        return Finder(_Exact(self.root).find, self._names).find
+        return Finder(_Exact(self.root).find, self._names)
 
     def reader(self) -> Callable[[str], Picture]:
         """Return what reads the bytes of a file by its locator, None where it is gone; for one batch of entries.

@@ -68,6 +68,15 @@ def pictures_in(cell: str) -> list[str]:
     return [part.strip(" ,;|\n") for part in between.split(cell, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
 
 
+def several(find: Callable[[str], Place], parts: Sequence[str]) -> Place:
+    """Find several pictures of a product: the first that may be used, with the others there are behind it."""
+    places = [find(part) for part in parts[:_MOST_PARTS]]
+    first = next((place for place in places if place.locator is not None and place.reason is None), None)
+    first = first or next((place for place in places if place.locator is not None), places[0])
+    more = dict.fromkeys(place.locator for place in places if place.locator not in {None, first.locator})
+    return first._replace(more=tuple(more))
+
+
 def composed(text: str) -> str:
     """Return text in Unicode's composed form (NFC): a Mac hands out file names in the decomposed one."""
     return text if text.isascii() or len(text) > _LONGEST_COMPOSED else unicodedata.normalize("NFC", text)
@@ -96,6 +105,10 @@ class Finder:
     def __init__(self, exact: Callable[[str], Place | None], names: Callable[[], Iterable[Name]]) -> None:
         self._exact, self._names = exact, names
 
+    def __call__(self, named: str) -> Place:
+        """Find what a cell names; see :meth:`find`."""
+        return self.find(named)
+
     def find(self, named: str) -> Place:
         """Find the file that a cell names, or the first there is of several that it names, or say why there is none."""
         if not is_address(named):
@@ -107,16 +120,8 @@ class Finder:
                 return whole
         else:
             parts = pictures_in(named)
-        found = self.find_all(parts)
+        found = several(self._one, parts)
         return found._replace(warning=SEVERAL) if len(parts) > 1 else found
-
-    def find_all(self, parts: Sequence[str]) -> Place:
-        """Find several pictures of a product: the first there is, with all others there are behind it."""
-        places = [self._one(part) for part in parts[:_MOST_PARTS]]
-        first = next((place for place in places if place.locator is not None and place.reason is None), None)
-        first = first or next((place for place in places if place.locator is not None), places[0])
-        more = dict.fromkeys(place.locator for place in places if place.locator not in {None, first.locator})
-        return first._replace(more=tuple(more))
 
     def _one(self, named: str) -> Place:
         if "\0" in named or len(named) > _LONGEST_PATH:

@@ -63,9 +63,9 @@ class PictureZip:
         ]
         return sorted(found, key=lambda member: member.path)
 
-    def finder(self) -> Callable[[str], Place]:
+    def finder(self) -> Finder:
         """Return what finds the member that a table names."""
-        return Finder(self._exact, self._names).find
+        return Finder(self._exact, self._names)
 
     def remarks(self) -> tuple[str, ...]:
         """Say by which code page names were read that do not say it themselves."""

@@ -37,7 +37,7 @@ def is_workbook(path: Path) -> bool:
     try:
         with open_bounded(path) as archive:
             return _BOOK in archive.namelist()
-    except DAMAGE:
+    except (*DAMAGE, CatalogueError):  # whoever opens it as a zip says why
         return False
 
 

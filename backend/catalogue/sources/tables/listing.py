@@ -14,9 +14,13 @@ import pyarrow as pa
 from backend.catalogue.sources.mapping import check_columns
 from backend.catalogue.sources.pictures.files import MAX_PICTURE_BYTES, PictureFolder, product_ids, too_large
 from backend.catalogue.sources.pictures.zipped import PictureZip
+from backend.catalogue.sources.profiles.known import BY_NAME
+from backend.catalogue.sources.profiles.profile import Layout, plain_names
 from backend.catalogue.sources.sources import ENTRY_SCHEMA, Picture
+from backend.catalogue.sources.tables.beside import joined
 from backend.catalogue.sources.tables.files import TableFile, base_of, require_size
 from backend.catalogue.sources.tables.opening import TableKind, opened_table
+from backend.catalogue.sources.tables.reading import Reading, Values, counted, counting
 from backend.catalogue.sources.tables.rows import RowReading
 from backend.errors import CatalogueError, DatasetUnavailable, ImageRejected
 
@@ -46,6 +50,7 @@ class TableSource:
         member: Name of the table in the zip ``path``; its pictures are then in the zip too.
         notes: Sentences for the user about how the table was chosen and read.
         addresses: Finds the pictures that were fetched from the web; without one, an address is a reason.
+        profile: The system whose export it is, see :mod:`backend.catalogue.sources.profiles.known`; empty for none.
     """
 
     path: Path
@@ -56,13 +61,14 @@ class TableSource:
     member: str = ""
     notes: tuple[str, ...] = ()
     addresses: AddressBook | None = None
+    profile: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.absolute())
         object.__setattr__(self, "name", self.name or self.path.name)
 
     def available(self) -> dict[str, bool]:
-        """Return the columns of the table, and whether they hold encoded pictures.
+        """Return the columns of the table and those that its profile makes, and whether they hold encoded pictures.
 
         Raises:
             DatasetUnavailable: There is no such file.
@@ -70,7 +76,8 @@ class TableSource:
         """
         if not self.path.exists():
             raise DatasetUnavailable(f"{self.path} does not exist.", next_step="Check the path.")
-        return dict(self._table().columns())
+        made = dict.fromkeys(BY_NAME[self.profile].adds, False) if self.profile else {}
+        return {**made, **self._table().columns()}
 
     def entries(self) -> pa.Table:
         """List the rows, in their order, without reading a picture.
@@ -141,19 +148,44 @@ class TableSource:
         return chosen
 
     def _listed(self, available: Mapping[str, bool]) -> pa.Table:
-        mapping = dict(self.columns)
-        image = mapping.get("image")
-        reading = RowReading(mapping, is_inside=bool(image and available[image]), locate=self.finder())
-        found = (reading.entry(row) for row in self._table().rows(image))
+        mapping, values = dict(self.columns), Values(dict(self.columns))
+        image, profile, finder = mapping.get("image"), BY_NAME.get(self.profile), self.finder()
+        reading = Reading(self.profile, profile.title if profile else "")
+        layout = self._layout(available, reading, finder)
+        reads = RowReading(
+            mapping,
+            is_inside=bool(image and available[image]),
+            locate=finder,
+            readers=profile.readers_for(mapping, layout.names) if profile else {},
+            takes_pictures=profile is None or profile.mapping(layout.names).get("image") == image,
+        )
+        found = map(reads.entry, self._seen(profile.read(layout) if profile else layout.rows(), values))
         chunks, count = [ENTRY_SCHEMA.empty_table()], 0
         while chunk := list(islice(found, _CHUNK_ROWS)):
             chunks.append(pa.Table.from_pylist(chunk, ENTRY_SCHEMA))
             count += len(chunk)
             require_size(self.name, rows=count)
-        table = reading.amounts.settle(pa.concat_tables(chunks).combine_chunks())
+        table = reads.amounts.settle(pa.concat_tables(chunks).combine_chunks())
         if table.num_rows == 0:
             raise CatalogueError(f"{self.name} has no rows.", next_step="Choose another table.")
-        return table if "product_id" in mapping else _with_path_ids(table)
+        reading.columns = values.as_columns()
+        reading.pictures = len(values.pictures)
+        return counted(reading, table if "product_id" in mapping else _with_path_ids(table), layout.tally)
+
+    def _layout(self, available: Mapping[str, bool], reading: Reading, finder: Callable[[str], Place]) -> Layout:
+        table, image, file = self._table(), dict(self.columns).get("image"), TableFile(self.path, self.member)
+        return Layout(
+            rows=lambda: counting(table.rows(image), reading),
+            names=plain_names(available),
+            joined=lambda header: joined(file, header),
+            find=finder,
+            file=file.name,
+        )
+
+    def _seen(self, rows: Iterator[Row], values: Values) -> Iterator[Row]:
+        for row in rows:
+            values.see(row)
+            yield row
 
     def _table(self) -> RowTable:
         file = TableFile(self.path, self.member)

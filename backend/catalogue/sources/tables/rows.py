@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backend.catalogue.fields import TEXTS
 from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
-from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed
+from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed, several
 from backend.catalogue.sources.tables.amounts import AMOUNTS, Amounts, parsed, stated_currency
 from backend.catalogue.sources.tables.amounts import PARSED as _PARSED
 from backend.catalogue.sources.tables.values import is_rounded, plain_id, plain_text, text_of, without_nan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 _TEXTS = ("label", *TEXTS)
@@ -36,6 +36,7 @@ class Row(NamedTuple):
         spilt: What it has beyond the columns of its table.
         pictures: The pictures of the product, its main one first, where more than one cell has them.
         warnings: What was mended about it, as entries carry it.
+        source: The row as it was before a profile filled in what rows above it say; None where it is as it was.
     """
 
     position: int
@@ -45,6 +46,7 @@ class Row(NamedTuple):
     spilt: tuple[str, ...] = ()
     pictures: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = ()
+    source: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class RowReading:
         is_inside: Whether the column ``image`` holds encoded pictures, not text.
         locate: Finds the picture that a text in that column names, or the pictures that several name.
         readers: What makes the value of a field out of what its column has, where that is not the text itself.
+        takes_pictures: Whether the pictures of a row count, where it has several cells for them.
         amounts: What was seen of numbers that only the rest of their column explains.
     """
 
@@ -63,7 +66,7 @@ class RowReading:
     is_inside: bool
     locate: Callable[[str], Place]
     readers: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
-    locate_all: Callable[[Sequence[str]], Place] | None = None
+    takes_pictures: bool = True
     amounts: Amounts = field(default_factory=Amounts)
 
     def entry(self, row: Row) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class RowReading:
         hidden = self.mapping["image"] if is_inline else None
         shown = {
             name: value if type(value) is str else without_nan(value)
-            for name, value in row.values.items()
+            for name, value in (row.values if row.source is None else row.source).items()
             if name != hidden
         }
         entry: dict[str, Any] = {field: self._text(row, field) for field in _TEXTS}
@@ -135,8 +138,8 @@ class RowReading:
     def _place(self, row: Row, named: str | None, *, is_inline: bool) -> Place:
         if self.is_inside or is_inline:
             return Place(row.locator)
-        if row.pictures and self.locate_all is not None:
-            return self._usable(self.locate_all(row.pictures), row.pictures[0])
+        if row.pictures and self.takes_pictures:
+            return self._usable(several(self.locate, row.pictures), row.pictures[0])
         if named is None:
             return Place(reason=None if "image" not in self.mapping else UNNAMED)
         return self._usable(self.locate(named), named)

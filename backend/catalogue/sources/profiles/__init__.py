@@ -1,0 +1,1 @@
+"""The layouts in which shop systems export their products, a module each."""
