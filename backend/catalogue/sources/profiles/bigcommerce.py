@@ -41,7 +41,7 @@ def _products(layout: Layout) -> Iterator[Row]:
         elif gathered:
             gathered.append(row)
         else:
-            yield row._replace(problem="bad_row: No product stands above it that it belongs to.")
+            yield row._replace(problem="bad_row: There is no product row above it.")
     yield from _variants(layout, gathered)
 
 
