@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from backend.catalogue.fetch.records import DATABASE
 from backend.catalogue.sources.looking import LIMITS, Look, Looking, Question
 from backend.errors import CatalogueError
 from backend.files.limited import LimitExceeded
@@ -30,10 +31,10 @@ _LOOK_EVERY_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all sessions share: turns, and what was seen or refused, by question and age of the file."""
+    """What all sessions share: turns, and what was seen or refused, by question and age of the file, and of what was fetched."""
 
     turns: threading.BoundedSemaphore
-    seen: dict[tuple[Question, int], tuple[float, Look | CatalogueError]]
+    seen: dict[tuple[Question, int, int], tuple[float, Look | CatalogueError]]
 
 
 @st.cache_resource(show_spinner=False)
@@ -48,7 +49,8 @@ def look(question: Question) -> Look:
         DatasetUnavailable: There is no such file.
         CatalogueError: It cannot be read, or takes more than a preview may take.
     """
-    seen, key = _shared().seen, (question, _changed_ns(question.path))
+    fetched = _changed_ns(f"{question.fetched}/{DATABASE}") if question.fetched else 0
+    seen, key = _shared().seen, (question, _changed_ns(question.path), fetched)
     until, found = seen.get(key, (0.0, None))
     if found is None or time.monotonic() >= until:
         place = st.empty()

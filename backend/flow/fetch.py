@@ -98,6 +98,8 @@ def _all(fetcher: Fetcher, records: Records, name: str, which: Which, settings: 
 
 
 def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally) -> dict[str, Any]:
+    from backend.catalogue.fetch.run import host_rows
+
     counts = records.counts(name)
     placeholders = records.mark_placeholders(name)
     failed = records.failed(name, limit=_SHOWN)
@@ -110,9 +112,6 @@ def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally)
         "ready": counts.pop("", 0),
         "failed": counts,
         "placeholders": placeholders,
-        "hosts": [
-            {"host": host.host, "addresses": host.addresses, "due": host.due, "allowed": hosts.allow(host.host)}
-            for host in records.hosts(name, which)
-        ],
+        "hosts": host_rows(records.hosts(name, which), hosts),
         "rows": [{"address": one.address, "reason": one.reason.partition(":")[2].strip()} for one in failed],
     }

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from app.components.loading import options, preview
+from app.components.loading import options, pictures, preview
 from app.components.loading import source as load_source
 from app.services import catalogue
 from backend.flow.requests import IngestRequest
@@ -42,7 +42,10 @@ def show() -> IngestRequest | None:
     if source is None:
         return None
     reading = preview.show(source)
-    return options.show(source, reading) if reading else None
+    if reading is None:
+        return None
+    pictures.show(source, reading)
+    return options.show(source, reading)
 
 
 def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | None:

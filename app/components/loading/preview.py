@@ -13,6 +13,7 @@ from app import notices, words
 from app.components import looks
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
+from app.services import fetching
 from app.words import plain, prose
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.labels import alike, listed, recounted, spellings
@@ -76,7 +77,7 @@ def show(source: Source) -> Reading | None:
     """Show a source and let the user say how it is read; None when it cannot be."""
     reading = None
     with notices.guarded():
-        ask = partial(Question, source.kind, source.path, version=_version(source))
+        ask = partial(Question, source.kind, source.path, version=_version(source), fetched=fetching.folder())
         first = looks.look(ask())
         table = _table(source, first.tables)
         if table is None:

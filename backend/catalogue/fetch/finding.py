@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import pyarrow.compute as pc
+
 from backend.catalogue.fetch.address import addresses_in, is_address, parse, shown
 from backend.catalogue.fetch.records import records_of
 from backend.catalogue.fetch.store import SCHEME
@@ -16,6 +18,8 @@ from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pyarrow as pa
 
     from backend.catalogue.fetch.records import Kept
     from backend.catalogue.fetch.store import PictureStore
@@ -73,6 +77,13 @@ class AddressBook:
             return data if data is not None else ImageRejected(_GONE, code="not_fetched", next_step=_FETCH)
 
         return read
+
+
+def named_by_address(entries: pa.Table) -> int:
+    """Count the entries whose pictures are at web addresses, fetched or not."""
+    fetched = pc.starts_with(entries["locator"], SCHEME)
+    reasons = pc.match_substring_regex(entries["reason"], "^(address|not_fetched|placeholder):")
+    return int(pc.sum(pc.or_(pc.fill_null(fetched, False), pc.fill_null(reasons, False))).as_py() or 0)
 
 
 def _place(address: str, known: Kept | None, store: PictureStore) -> Place:

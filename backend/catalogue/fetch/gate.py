@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backend.catalogue.fetch.address import Address
 
 OFF = "Fetching pictures from web addresses is turned off."
+ASK = "Ask your Twinset administrator to allow the host."
 TURN_ON = "Name the hosts to allow in the setting TWINSET_PICTURE_HOSTS, for example cdn.shop.example."
 KEPT_S = 60.0  # that a checked answer is used for
 # What ``is_global`` lets through, though it leads elsewhere: translated, tunnelled, or of the protocols' own.
@@ -101,12 +102,17 @@ def parsed_hosts(names: Iterable[str]) -> list[str]:
     """
     found = {name: _pattern(name) for name in names}
     for name, host in found.items():
-        if not host or "*" in host or (is_literal(host) and not is_public(host)):
+        if not can_be_asked(host):
             raise CatalogueError(
                 f"{name!r} is not a host that pictures can be fetched from.",
                 next_step="Confirm hosts by name, for example cdn.shop.example.",
             )
     return list(found.values())
+
+
+def can_be_asked(host: str) -> bool:
+    """Tell whether a host could be confirmed: it is a name, or an address of the open network."""
+    return bool(host) and "*" not in host and (not is_literal(host) or is_public(host))
 
 
 def _pattern(text: str) -> str:
@@ -184,12 +190,12 @@ class Gate:
             ImageRejected: It is one.
         """
         if self.hosts.is_off:
-            raise ImageRejected(OFF, code="hosts_off", next_step=TURN_ON)
+            raise ImageRejected(OFF, code="hosts_off", next_step=ASK)
         if not self.hosts.allow(host):
             raise ImageRejected(
                 f"Pictures may not be fetched from {host}.",
                 code="host_not_allowed",
-                next_step="Confirm the host, or add it to the setting TWINSET_PICTURE_HOSTS.",
+                next_step=ASK,
             )
 
     def _resolved(self, address: Address) -> tuple[str, ...]:

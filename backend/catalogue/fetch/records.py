@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GONE = 410
 PLACEHOLDER_FROM = 20  # products that share a picture, though neither their group nor their title
+DATABASE = "fetched.db"
 _PAGE = 500
 
 _LAYOUT = Layout(
@@ -266,7 +267,7 @@ def store_of(settings: Settings) -> PictureStore:
 
 def records_of(store: PictureStore) -> Records:
     """Return the table of what was fetched into a store."""
-    return Records(store.folder / "fetched.db")
+    return Records(store.folder / DATABASE)
 
 
 def _fetched(row: sqlite3.Row) -> Fetched:

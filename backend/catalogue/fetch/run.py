@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Self
 
+from backend.catalogue.fetch.gate import can_be_asked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from backend.catalogue.fetch.exchange import Line
     from backend.catalogue.fetch.fetcher import Fetcher
-    from backend.catalogue.fetch.records import Fetched, Records, Which
+    from backend.catalogue.fetch.gate import Hosts
+    from backend.catalogue.fetch.records import Fetched, HostCount, Records, Which
     from backend.progress import Progress
 
 _MOST_THREADS = 32
@@ -178,8 +181,8 @@ def fetch_sample(fetcher: Fetcher, records: Records, source: str, which: Which, 
     """Fetch a few pictures of each host, and estimate from them what all would take.
 
     Returns:
-        ``hosts``: for each its name, ``addresses``, ``due``, and whether it is ``allowed``; ``n_bytes`` and ``seconds`` for
-        all that are due; None where nothing could be fetched.
+        ``hosts``: for each its name, ``addresses``, ``due``, whether it is ``allowed`` and whether it ``can_be_asked`` at
+        all; ``n_bytes`` and ``seconds`` for all that are due, None where nothing could be fetched.
     """
     hosts = records.hosts(source, which)
     allowed = {host.host: fetcher.hosts.allow(host.host) for host in hosts}
@@ -194,14 +197,18 @@ def fetch_sample(fetcher: Fetcher, records: Records, source: str, which: Which, 
     due = sum(host.due for host in hosts if allowed[host.host])
     rest = max(0, due - tally.asked)
     return {
-        "hosts": [
-            {"host": host.host, "addresses": host.addresses, "due": host.due, "allowed": allowed[host.host]}
-            for host in hosts
-        ],
+        "hosts": host_rows(hosts, fetcher.hosts),
         "due": rest,
         "n_bytes": round(tally.n_bytes / tally.fetched * rest) if tally.fetched else None,
         "seconds": round(taken / tally.asked * rest, 1) if tally.fetched else None,
     }
+
+
+def host_rows(counts: Iterable[HostCount], hosts: Hosts) -> list[dict[str, Any]]:
+    """Return what is known of each host of a source, as JSON values."""
+    return [
+        {**one._asdict(), "allowed": hosts.allow(one.host), "can_be_asked": can_be_asked(one.host)} for one in counts
+    ]
 
 
 def first(items: Iterable[tuple[str, Fetched | None]], count: int) -> list[tuple[str, Fetched | None]]:

@@ -51,6 +51,7 @@ class Question:
     label_from: LabelFrom = "folder"
     version: int | None = None
     table: str = ""
+    fetched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

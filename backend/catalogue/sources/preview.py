@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from backend.catalogue.fetch.finding import AddressBook, named_by_address
+from backend.catalogue.fetch.store import PictureStore
 from backend.catalogue.items import SPLITS, USES
 from backend.catalogue.loading.load_warnings import sentences
-from backend.catalogue.sources.locations import open_source
+from backend.catalogue.sources.locations import open_source, with_addresses
 from backend.catalogue.sources.pictures.names import no_picture
 from backend.catalogue.sources.sources import remarks_of
 from backend.catalogue.sources.tables.listing import TableSource, spread
@@ -21,7 +24,6 @@ from backend.imaging.pixels import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from backend.catalogue.sources.locations import Kind
     from backend.catalogue.sources.pictures.listing import FolderSource, LabelFrom, ZipSource
@@ -54,6 +56,7 @@ class Preview:
         labels: How many of all products have each label.
         demand: What the draw of splits has to go by.
         notes: Sentences about what is missing or will not be loaded.
+        addresses: Products whose pictures are at web addresses, fetched or not.
     """
 
     kind: Kind
@@ -65,9 +68,10 @@ class Preview:
     labels: dict[str, int]
     demand: SplitDemand
     notes: tuple[str, ...]
+    addresses: int = 0
 
 
-def preview(
+def preview(  # noqa: PLR0913 - what can be asked, each by its name
     kind: Kind,
     path: Path,
     *,
@@ -75,6 +79,7 @@ def preview(
     label_from: LabelFrom = "folder",
     version: int | None = None,
     table: str = "",
+    fetched: str = "",
     limit: int = 12,
 ) -> Preview:
     """List a source, and read ``limit`` of its pictures, evenly spread over it.
@@ -88,6 +93,7 @@ def preview(
         label_from: Where the labels of a folder or zip come from.
         version: Version of a Delta table; the newest when None.
         table: Which table of a folder or zip it is, see :func:`locations.open_source`.
+        fetched: Folder of the pictures that were fetched from the web; empty where there is none.
         limit: Pictures to read, at most.
 
     Raises:
@@ -95,6 +101,7 @@ def preview(
         CatalogueError: It cannot be read, holds no products, or the columns do not fit it.
     """
     source = open_source(kind, path, columns=columns, label_from=label_from, version=version, table=table)
+    source = with_addresses(source, AddressBook(PictureStore(Path(fetched)))) if fetched else source
     available = tuple(source.available()) if isinstance(source, TableSource) else ()
     mapping = dict(source.columns) if isinstance(source, TableSource) else {}
     entries = _listed(source, mapping)
@@ -115,6 +122,7 @@ def preview(
         labels=dict(sorted(Counter(entries["label"].drop_null().to_pylist()).items())),
         demand=demand_of(usable["label"].to_pylist(), usable["split"].to_pylist()),
         notes=(*remarks_of(source), *_notes(entries, mapping if available else None)),
+        addresses=named_by_address(entries),
     )
 
 

@@ -184,8 +184,8 @@ def test_a_sample_says_how_much_there_is(table, fetch):
     source = table([*links([f"/ok.jpg?s={number}" for number in range(50)]), "http://other.test/1.jpg"])
     told, _ = fetch(source, how=fetch_sample)
     assert told["hosts"] == [
-        {"host": HOST, "addresses": 50, "due": 50, "allowed": True},
-        {"host": "other.test", "addresses": 1, "due": 1, "allowed": False},
+        {"host": HOST, "addresses": 50, "due": 50, "allowed": True, "can_be_asked": True},
+        {"host": "other.test", "addresses": 1, "due": 1, "allowed": False, "can_be_asked": True},
     ]
     assert told["due"] == 44
     assert told["n_bytes"] > 0

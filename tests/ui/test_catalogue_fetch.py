@@ -1,0 +1,86 @@
+"""Loading a table whose pictures are on the web: what there is, which hosts, and why some could not be fetched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backend.catalogue.fetch.records import Fetched, records_of, store_of
+from backend.flow.requests import from_json
+from tests.support.pictures import encoded
+from tests.ui.conftest import assert_calm, finished, grid, press, texts
+
+FEED = (
+    b"id,title,image_link,kind\n1,Boot,https://cdn.test/1.jpg,boot\n2,Hat,https://cdn.test/2.jpg,hat\n"
+    b"3,Bag,https://other.test/3.jpg,bag\n"
+)
+HOSTS = [
+    {"host": "cdn.test", "addresses": 2, "due": 2, "allowed": True, "can_be_asked": True},
+    {"host": "other.test", "addresses": 1, "due": 1, "allowed": False, "can_be_asked": True},
+    {"host": "10.0.0.1", "addresses": 1, "due": 1, "allowed": False, "can_be_asked": False},
+]
+
+
+@pytest.fixture
+def opened(screen):
+    def upload(hosts="cdn.test"):
+        screen.settings = replace(screen.settings, picture_hosts=hosts)
+        test = screen.open("catalogue").radio(key="ingest_source").set_value("upload").run()
+        return test.file_uploader[0].upload("feed.csv", FEED, "text/csv").run()
+
+    return upload
+
+
+def answered(screen, test, result):
+    """What the page shows once the job that it started has ended with this result."""
+    job = screen.runner.list()[0]
+    screen.runner.cancel(job.id)
+    finished(screen, from_json(job.kind, job.request), result)
+    return test.run()
+
+
+def test_where_no_host_is_allowed_the_page_says_whom_to_ask(opened):
+    test = opened(hosts="")
+    assert_calm(test)
+    assert "Ask your Twinset administrator to allow the hosts" in texts(test)
+    assert not [button for button in test.button if "fetch" in button.label.lower()]
+
+
+def test_what_there_is_is_counted_confirmed_fetched_and_retried(screen, opened):
+    test = opened()
+    assert "The pictures of 3 products are named by their web addresses" in texts(test)
+    press(test, "See what there is to fetch")
+    assert screen.runner.list()[0].request["check_only"]
+    assert screen.runner.list()[0].request["columns"]["image"] == "image_link"
+
+    test = answered(screen, test, {"hosts": HOSTS, "due": 2, "n_bytes": 210_000, "seconds": 65.0, "source": "x"})
+    assert "2 pictures to fetch: about 210 kB, in about 1 min 5 s" in texts(test)
+    assert list(test.dataframe[0].value["Allowed"]) == ["Yes", "Not yet", "No"]
+    (box,) = (box for box in test.checkbox if "new host" in box.label)
+    assert "other.test" in box.label
+    assert "10.0.0.1" not in box.label
+    press(box.check().run(), "Fetch the pictures")
+    assert screen.runner.list()[0].request["confirm"] == ["other.test"]
+
+    result = {
+        "source": "x", "addresses": 3, "asked": 3, "fetched": 2, "n_bytes": 9000, "unchanged": 0, "ready": 2,
+        "failed": {"not_found": 1}, "placeholders": 0, "hosts": HOSTS, "seconds": 1.0,
+        "rows": [{"address": "https://other.test/3.jpg", "reason": "The server does not have this picture (404)."}],
+    }
+    test = answered(screen, test, result)
+    assert "1 picture could not be fetched" in texts(test)
+    assert "Not found: 1" in texts(test)
+    press(test, "Retry only those")
+    assert screen.runner.list()[0].request["only_failed"]
+
+
+def test_fetched_pictures_are_seen_in_the_preview(screen, opened):
+    screen.settings = replace(screen.settings, picture_hosts="cdn.test")
+    store = store_of(screen.settings)
+    sha256 = store.put(encoded(1))
+    records_of(store).add([Fetched("https://cdn.test/1.jpg", sha256=sha256, kind="PNG", n_bytes=9)])
+    cards = {card["id"]: card for card in grid(opened())}
+    assert cards["1"]["src"]
+    assert "Unusable" not in str(cards["1"])
+    assert "Fetch the pictures" in str(cards["2"])
