@@ -64,8 +64,17 @@ def test_what_there_is_is_counted_confirmed_fetched_and_retried(screen, opened):
     assert screen.runner.list()[0].request["confirm"] == ["other.test"]
 
     result = {
-        "source": "x", "addresses": 3, "asked": 3, "fetched": 2, "n_bytes": 9000, "unchanged": 0, "ready": 2,
-        "failed": {"not_found": 1}, "placeholders": 0, "hosts": HOSTS, "seconds": 1.0,
+        "source": "x",
+        "addresses": 3,
+        "asked": 3,
+        "fetched": 2,
+        "n_bytes": 9000,
+        "unchanged": 0,
+        "ready": 2,
+        "failed": {"not_found": 1},
+        "placeholders": 0,
+        "hosts": HOSTS,
+        "seconds": 1.0,
         "rows": [{"address": "https://other.test/3.jpg", "reason": "The server does not have this picture (404)."}],
     }
     test = answered(screen, test, result)
