@@ -89,10 +89,15 @@ def ask_about_upload() -> None:
     """
     uploaded = st.session_state.get(uploader_key())
     if uploaded is not None:
-        st.session_state[_PHOTO] = Photo(uploaded.name, uploaded.getvalue())
-        st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
-        _turn()
-        st.query_params.pop(PRODUCT, None)
+        ask_about_photo(Photo(uploaded.name, uploaded.getvalue()))
+
+
+def ask_about_photo(found: Photo) -> None:
+    """Make a photo the question, and empty what it came by."""
+    st.session_state[_PHOTO] = found
+    st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
+    _turn()
+    st.query_params.pop(PRODUCT, None)
 
 
 def start_again() -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from app.services import common
-from backend.catalogue.fetch.gate import hosts_of
-from backend.errors import SettingsError
+from app.state import Photo
+from backend.catalogue.fetch.exchange import Limits
+from backend.catalogue.fetch.fetcher import Fetcher
+from backend.catalogue.fetch.gate import Network, hosts_of
+from backend.catalogue.fetch.records import records_of, store_of
+from backend.catalogue.fetch.store import PictureStore
+from backend.errors import ImageRejected, SettingsError
+from backend.files import scratch
 
 if TYPE_CHECKING:
     from backend.flow.requests import FetchRequest
     from backend.jobs.store import Job
 
 JOBS_LOOKED_AT = 20
+PHOTO_S = 10.0  # that a user waits for one photo
 _WHICH = ("source", "path", "columns", "table", "source_version")
 
 
@@ -27,6 +35,31 @@ def is_off() -> bool:
 def folder() -> str:
     """Where fetched pictures are kept."""
     return str(common.settings().fetched_dir)
+
+
+def photo(address: str) -> Photo:
+    """Fetch a photo by its address, through the same gate as the pictures of a table; it is not kept.
+
+    Raises:
+        ImageRejected: It may not be fetched, cannot be, or is no usable picture.
+    """
+    settings = common.settings()
+    hosts = hosts_of(settings.picture_hosts, records_of(store_of(settings)).confirmed())
+    limits = Limits(n_bytes=settings.max_upload_bytes, total_s=PHOTO_S, attempts=1)
+    with scratch.own_folder("photo") as folder:
+        store = PictureStore(folder)
+        with Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher:
+            found = fetcher.fetch(address, fetcher.line())
+        data = store.read(found.sha256) if found.sha256 else None
+    if data is None:
+        code, _, sentence = found.reason.partition(":")
+        raise ImageRejected(sentence.strip(), code=code)
+    return Photo(unquote(urlsplit(found.address).path.rpartition("/")[2]) or "photo", data)
+
+
+def network() -> Network:
+    """Return what resolves and dials; a test replaces it at this one door."""
+    return Network()
 
 
 def latest(request: FetchRequest) -> Job | None:

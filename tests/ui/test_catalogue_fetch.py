@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from app.components.search import photo_address
+from app.services import fetching
 from backend.catalogue.fetch.records import Fetched, records_of, store_of
 from backend.flow.requests import from_json
+from tests.support.picture_host import HOST, picture_host
 from tests.support.pictures import encoded
 from tests.ui.conftest import assert_calm, finished, grid, press, texts
 
@@ -93,3 +96,29 @@ def test_fetched_pictures_are_seen_in_the_preview(screen, opened):
     assert cards["1"]["src"]
     assert "Unusable" not in str(cards["1"])
     assert "Fetch the pictures" in str(cards["2"])
+
+
+def ask(test, address):
+    next(box for box in test.text_input if box.label == "Web address of a photo").set_value(address).run()
+    press(test, "Use this photo")
+
+
+def test_a_photo_is_asked_about_by_its_address(screen, shop_endpoint, monkeypatch):
+    with picture_host() as host:
+        host.more["/boot.png"] = lambda asked: asked.say(200, encoded(3), "image/png")
+        monkeypatch.setattr(fetching, "network", host.network)
+        screen.settings = replace(screen.settings, picture_hosts=HOST)
+        test = screen.open()
+        ask(test, f"http://{HOST}/boot.png")
+        assert_calm(test)
+        assert "**boot.png**" in texts(test)
+        assert grid(test)
+        assert not store_of(screen.settings).folder.exists()
+        ask(test, "http://169.254.169.254/latest/")
+        assert "leads to a machine that is not on the open network" in test.error[0].value
+
+
+def test_without_hosts_the_address_of_a_photo_is_not_asked_for(screen, shop_endpoint):
+    test = screen.open()
+    assert photo_address.OFF in texts(test)
+    assert not [button for button in test.button if button.label == "Use this photo"]

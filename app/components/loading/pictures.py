@@ -63,7 +63,7 @@ def _plan(asked: FetchRequest, result: dict[str, Any]) -> None:
         )
     new = [host["host"] for host in hosts if not host["allowed"] and host["can_be_asked"]]
     confirms = bool(new) and st.checkbox(
-        f"Pictures may be fetched from {words.count(len(new), 'new host')}: {', '.join(map(plain, new[:HOSTS_SHOWN]))}",
+        f"Pictures may be fetched from {words.count(len(new), 'new host')}: {', '.join(plain(name) for name in new[:HOSTS_SHOWN])}",
         key=f"confirm-{asked.path}",
         help="Confirm only hosts that you know and whose pictures you may use. This is asked once for each host.",
     )

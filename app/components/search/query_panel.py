@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, state
-from app.components.search import photo_ways, query_photo
+from app.components.search import photo_address, photo_ways, query_photo
 from app.components.search import state as question
 from app.components.shared.product_grid import product_card
 from app.services import common
@@ -47,6 +47,7 @@ def show(catalogue: CatalogueRef) -> Query | None:
             help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
         )
     photo_ways.show(_UPLOADER, TYPES)
+    photo_address.show()
     query = _current(catalogue)
     if query is not None:
         st.markdown(f"**{plain(query.name)}**")

@@ -256,6 +256,8 @@ class Records:
 
     def confirmed(self) -> list[str]:
         """Return the hosts that were confirmed."""
+        if not self._database.path.is_file():
+            return []
         with self._database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT host FROM confirmed ORDER BY host")]
 

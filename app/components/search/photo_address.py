@@ -1,0 +1,25 @@
+"""One more way to a photo: its web address, where the administrator allows its host."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import notices, state
+from app.services import fetching
+
+OFF = "To search with the web address of a photo, ask your Twinset administrator to allow its host."
+
+
+def show() -> None:
+    """Let the user paste an address; the photo behind it becomes the question. Where that is off, say whom to ask."""
+    if fetching.is_off():
+        st.caption(OFF)
+        return
+    with st.form(f"address_{state.uploader_key()}", border=False):  # the next photo brings an empty one
+        address = st.text_input("Web address of a photo", placeholder="https://…", help="The photo is not stored.")
+        is_sent = st.form_submit_button("Use this photo", icon=":material/link:")
+    if is_sent and address.strip():
+        with notices.guarded(), st.spinner("Fetching the photo"):
+            found = fetching.photo(address.strip())
+            state.ask_about_photo(found)
+            st.rerun()
