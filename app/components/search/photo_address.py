@@ -15,8 +15,11 @@ def show() -> None:
     if fetching.is_off():
         st.caption(OFF)
         return
-    with st.form(f"address_{state.uploader_key()}", border=False):  # the next photo brings an empty one
-        address = st.text_input("Web address of a photo", placeholder="https://…", help="The photo is not stored.")
+    key = f"address_{state.uploader_key()}"  # the next photo brings an empty one
+    with st.form(f"form_{key}", border=False):
+        address = st.text_input(
+            "Web address of a photo", placeholder="https://…", key=key, help="The photo is not stored."
+        )
         is_sent = st.form_submit_button("Use this photo", icon=":material/link:")
     if is_sent and address.strip():
         with notices.guarded(), st.spinner("Fetching the photo"):
