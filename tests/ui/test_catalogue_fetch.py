@@ -53,7 +53,7 @@ def test_where_no_host_is_allowed_the_page_says_whom_to_ask(opened):
 def test_what_there_is_is_counted_confirmed_fetched_and_retried(screen, opened):
     test = opened()
     assert "The pictures of 3 products are named by their web addresses" in texts(test)
-    press(test, "See what there is to fetch")
+    press(test, "Count the pictures to fetch")
     assert screen.runner.list()[0].request["check_only"]
     assert screen.runner.list()[0].request["columns"]["image"] == "image_link"
 

@@ -49,7 +49,7 @@ def show(source: Source, reading: Reading) -> None:
 
 def _offer(asked: FetchRequest, products: str) -> None:
     st.caption(f"The pictures of {products} are named by their web addresses. They are fetched once, before the check.")
-    _button("See what there is to fetch", replace(asked, check_only=True), "travel_explore")
+    _button("Count the pictures to fetch", replace(asked, check_only=True), "travel_explore")
 
 
 def _plan(asked: FetchRequest, result: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def _plan(asked: FetchRequest, result: dict[str, Any]) -> None:
     confirms = bool(new) and st.checkbox(
         f"Pictures may be fetched from {words.count(len(new), 'new host')}: {', '.join(plain(name) for name in new[:HOSTS_SHOWN])}",
         key=f"confirm-{asked.path}",
-        help="Confirm only hosts that you know and whose pictures you may use. This is asked once for each host.",
+        help="Confirm only hosts that you know and whose pictures you may use. You confirm each host only once.",
     )
     if not any(host["allowed"] for host in hosts) and not confirms:
         st.caption("None of these hosts is allowed yet.")
