@@ -112,18 +112,20 @@ class Judge:
     calibration: Calibration | None = None
     spread: Spread | None = None
 
-    def verdict(self, similarity: float, *, nearest: float | None = None, is_strange: bool = False) -> Verdict:
+    def verdict(self, similarity: float, *, nearest: float | None = None, is_strange: bool | None = None) -> Verdict:
         """Return what a cosine similarity is worth; never less for a higher one of the same answer.
 
         Args:
             similarity: Of a product to what is asked about.
             nearest: Of the nearest product of the answer; this one if left out. Where that is like what is asked about,
                 those after it need only be nearer than chance.
-            is_strange: There is nothing on the picture, or nothing that is like the pictures here; whatever it is similar
-                to, it is of no kind.
+            is_strange: There is nothing on the picture, or nothing that is like the pictures here: whatever it is similar
+                to, it is of no kind. None where that is not known, and the nearest product has to tell.
         """
         known = self.calibration
-        if is_strange or self._is_far(similarity, similarity if nearest is None else nearest):
+        if is_strange or self._is_far(
+            similarity, similarity if nearest is None else nearest, is_like=is_strange is not None
+        ):
             return Verdict("not close", min(known.base_rate, known.probability(similarity)) if known else None)
         if known is None:
             return Verdict(self._by_spread(similarity))
@@ -132,8 +134,12 @@ class Judge:
             return Verdict("related", probability)
         return Verdict("very close" if probability >= SURE else "close", probability)
 
-    def _is_far(self, similarity: float, nearest: float) -> bool:
-        return self.spread is not None and (nearest < self.spread.floor or similarity < self.spread.chance)
+    def _is_far(self, similarity: float, nearest: float, *, is_like: bool) -> bool:
+        if self.spread is None:
+            return False
+        if is_like:  # so that what is nearest to it is near enough
+            return similarity < min(self.spread.chance, nearest)
+        return nearest < self.spread.floor or similarity < self.spread.chance
 
     def _by_spread(self, similarity: float) -> Closeness | None:
         if self.spread is None:

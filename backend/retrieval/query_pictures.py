@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,15 @@ from backend.imaging import pixels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from backend.imaging.pixels import DecodedImage
     from backend.imaging.region import Region
     from backend.imaging.spec import PixelSpec
+    from backend.retrieval.embedder import QueryEmbedder
 
 
+_EMBEDDED_AT_ONCE = 64
 _EVEN = 8  # levels of 255 between the darkest and the brightest point of a picture with nothing on it, at most
 
 
@@ -56,6 +61,30 @@ class QueryPictures:
         except ImageRejected as error:
             return error
         return image, (time.perf_counter() - start) * 1e3
+
+
+def embed_queries(
+    embedder: QueryEmbedder, images: Sequence[DecodedImage]
+) -> tuple[NDArray[np.float32], list[bool | None]]:
+    """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four.
+
+    Returns:
+        Embeddings, and whether each picture shows nothing, or nothing that is like those the network was fitted to; None
+        where that is not known.
+    """
+    parts = (images[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(images), _EMBEDDED_AT_ONCE))
+    found = [embedder.embed_and_compare(np.stack([image.pixels for image in part])) for part in parts]
+    strange = chain.from_iterable(repeat(None, len(rows)) if known is None else known < 1.0 for rows, known in found)
+    of_each = [
+        True if shows_nothing(image) else None if is_strange is None else bool(is_strange)
+        for image, is_strange in zip(images, strange, strict=True)
+    ]
+    return np.concatenate([rows for rows, _ in found]), of_each
+
+
+def all_strange(of_each: Sequence[bool | None]) -> bool | None:
+    """Tell whether all pictures of one question are strange; None where one of them is not known to be either."""
+    return True if all(of_each) else None if None in of_each else False
 
 
 def example_picture(spec: PixelSpec) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,13 @@ from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
 from backend.retrieval.indexes.kinds import open_index
 from backend.retrieval.indexes.weighed import weigh, weighed
-from backend.retrieval.query_pictures import QueryPictures, example_picture, shows_nothing
+from backend.retrieval.query_pictures import (
+    QueryPictures,
+    all_strange,
+    embed_queries,
+    example_picture,
+    shows_nothing,
+)
 from backend.retrieval.recommendation import Neighbour, Recommendation, neighbour_of
 from backend.retrieval.wishes import Wishes
 
@@ -44,7 +50,6 @@ if TYPE_CHECKING:
             """Load it; raises BundleError where the weights do not fit."""
 
 
-_EMBEDDED_AT_ONCE = 64
 NOTHING_SHOWN = "The picture is a uniform surface, so there is nothing to compare."
 NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
@@ -156,7 +161,7 @@ class Recommender:
     ) -> list[Recommendation]:
         start = time.perf_counter()
         index = weighed(self._index, self.manifest, colour_weight)
-        queries, are_strange = self._embed(decoded)
+        queries, are_strange = embed_queries(self.embedder, decoded)
         embedded = time.perf_counter()
         found = index.search(weigh(queries, index), k=k, allowed=allowed)
         searched = time.perf_counter()
@@ -168,10 +173,8 @@ class Recommender:
             likeness = None if is_own else self._index.embeddings(positions) @ queries[row]
             timings = {"decode": decode_ms[row], **shared}
             shown, distances = list(map(Shown, positions.tolist())), found.distances[row]
-            strange = bool(are_strange[row])
-            answers.append(
-                self._answer([image], shown, distances, timings, likeness, is_strange=strange, is_weighed=not is_own)
-            )
+            answer = partial(self._answer, is_strange=are_strange[row], is_weighed=not is_own)
+            answers.append(answer([image], shown, distances, timings, likeness))
         return answers
 
     def find(
@@ -210,7 +213,7 @@ class Recommender:
         allowed = self.gallery.allowed(filters)
         decoded, decode_ms = self._pictures.decode([*images, *unlike], region)
         started = time.perf_counter()
-        embedded, are_strange = self._embed(decoded)
+        embedded, are_strange = embed_queries(self.embedder, decoded)
         between = time.perf_counter()
         liked, unliked = self._named(wishes.like), self._named(wishes.unlike)
         weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
@@ -228,7 +231,7 @@ class Recommender:
             "search": (time.perf_counter() - between) * 1e3,
         }
         pictures, is_weighed = decoded[: len(images)], index is not self._index
-        is_strange = not wishes.like and bool(are_strange[: len(images)].all())
+        is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
         return self._answer(pictures, shown, distances, timings, likeness, is_strange=is_strange, is_weighed=is_weighed)
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -239,20 +242,6 @@ class Recommender:
         self.gallery.preload()
         return self.recommend([example_picture(self.manifest.pixels)], k=1)[0]
 
-    def _embed(self, images: list[DecodedImage]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Embed in parts, so that a thousand pictures need no more of the network's memory than sixty-four.
-
-        Returns:
-            Embeddings, and which pictures show nothing, or nothing that is like those the network was fitted to.
-        """
-        parts = (images[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(images), _EMBEDDED_AT_ONCE))
-        found = [self.embedder.embed_and_compare(np.stack([image.pixels for image in part])) for part in parts]
-        strange = [
-            likeness < 1.0 if likeness is not None else np.zeros(len(rows), np.bool_) for rows, likeness in found
-        ]
-        empty = np.fromiter(map(shows_nothing, images), np.bool_, len(images))
-        return np.concatenate([rows for rows, _ in found]), np.concatenate(strange) | empty
-
     def _answer(
         self,
         images: Sequence[DecodedImage],
@@ -261,11 +250,11 @@ class Recommender:
         timings_ms: dict[str, float],
         likeness: NDArray[np.float32] | None,
         *,
-        is_strange: bool,
+        is_strange: bool | None,
         is_weighed: bool,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
-        is_empty = is_strange and all(map(shows_nothing, images))
+        is_empty = bool(is_strange) and all(map(shows_nothing, images))
         likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
         nearest = float(likeness.max(initial=-1.0))
         worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in likeness.tolist()]

@@ -41,6 +41,7 @@ class TrainConfig:
             :mod:`backend.training.detail`), or those of the ready-made weights. 0 means not at all, 1 that nothing is learnt.
         colour_share: How much the garment's colours count beside both, for networks of ``LITE``.
         tuned_blocks: How many of the last blocks of a network of ``LITE`` are tuned after its head was trained.
+        edge_cells: How many cells along each side of the last map of a network of ``LITE`` are left out of its mean.
         distance: What the pair losses measure between unit vectors; answers are always ranked by the cosine.
         optimizer: Adam, or stochastic gradient descent with momentum.
         learning_rate: Peak rate.
@@ -67,6 +68,7 @@ class TrainConfig:
     detail_share: float = 0.0
     colour_share: float = 0.0
     tuned_blocks: int = 0
+    edge_cells: int = 0
     loss: LossName = "multi-similarity+proxy"
     distance: Distance = "cosine"
     proxy_weight: float = 1.0
@@ -154,6 +156,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "detail_share": (0.0, 0.9),  # or 1, where nothing is trained: see READY_MADE
     "colour_share": (0.0, 0.9),
     "tuned_blocks": (0, 12),
+    "edge_cells": (0, 3),
     "proxy_weight": (0.0, 10.0),
     "learning_rate": (1e-6, 1.0),
     "weight_decay": (0.0, 1.0),
@@ -241,17 +244,14 @@ def _check_parts(config: TrainConfig) -> None:
             next_step="Set detail_share to 0, or use the network resnet.",
         )
     if not is_lite:
-        for name in ("colour_share", "tuned_blocks"):
+        for name in ("colour_share", "tuned_blocks", "edge_cells"):
             if getattr(config, name):
-                raise ConfigurationError(
-                    f"{name} needs a network with ready-made weights, and backbone is {config.backbone}.",
-                    next_step=f"Set {name} to 0, or use one of {', '.join(LITE)}.",
-                )
+                message = f"{name} needs a network with ready-made weights, and backbone is {config.backbone}."
+                raise ConfigurationError(message, next_step=f"Set {name} to 0, or use one of {', '.join(LITE)}.")
     elif config.embedding_size - config.colour_size < SMALLEST_PARTS:
-        raise ConfigurationError(
-            f"{config.embedding_size} dimensions leave no room beside the {config.colour_size} of the colours.",
-            next_step=f"Set embedding_size to {config.colour_size + SMALLEST_PARTS} or more.",
-        )
+        message = f"{config.embedding_size} dimensions leave no room beside the {config.colour_size} of the colours."
+        least = config.colour_size + SMALLEST_PARTS
+        raise ConfigurationError(message, next_step=f"Set embedding_size to {least} or more.")
 
 
 def _check_network(config: TrainConfig) -> None:

@@ -115,13 +115,14 @@ def frozen_network(config: TrainConfig) -> NetworkEmbedder:
         ConfigurationError: The weights are not available.
     """
     assert config.backbone in LITE  # noqa: S101 - others have no frozen features
-    return NetworkEmbedder(feature_network(config.backbone), config.pixels)
+    return NetworkEmbedder(feature_network(config.backbone, config.edge_cells), config.pixels)
 
 
 def features_name(config: TrainConfig) -> str:
     """Name the features of a configuration's network by all that they depend on beside the pixels."""
     assert config.backbone in LITE  # noqa: S101 - as above
-    return f"{config.backbone}-{hash_of(config.backbone)[:12]}-f{FEATURE_CONTRACT}"
+    edge = f"-e{config.edge_cells}" if config.edge_cells else ""
+    return f"{config.backbone}-{hash_of(config.backbone)[:12]}-f{FEATURE_CONTRACT}{edge}"
 
 
 def with_features(table: PixelTable, config: TrainConfig, progress: Progress) -> PixelTable:

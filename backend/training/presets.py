@@ -23,6 +23,7 @@ READY_MADE = TrainConfig(
     embedding_size=192,
     detail_share=1.0,
     colour_share=0.05,
+    edge_cells=1,
 )
 
 # Shares are within what tests/benchmarks/photos.py --choose allows on validation photos.

@@ -15,7 +15,7 @@ from backend.training.config import CHOICES, RANGES, SWITCHES, TrainConfig
 MAIN = ("epochs", "augmentation", "embedding_size")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Input": ("height", "width", "channels", "background"),
-    "Network": ("backbone", "pretrained", "tuned_blocks", "dropout", "detail_share", "colour_share"),
+    "Network": ("backbone", "pretrained", "tuned_blocks", "edge_cells", "dropout", "detail_share", "colour_share"),
     "Loss": ("loss", "distance", "proxy_weight"),
     "Batches": ("classes_per_batch", "examples_per_class", "steps_per_epoch"),
     "Optimisation": ("optimizer", "learning_rate", "schedule", "weight_decay", "patience"),
@@ -38,6 +38,8 @@ HELP = {
     "colour_share": "The weight of the product's colours in the embedding; only for the ready-made networks.",
     "tuned_blocks": "How many of the last blocks of a ready-made network are trained along. 0 trains only a head, in "
     "seconds; 5 takes minutes and is more accurate.",
+    "edge_cells": "How many cells at the edge of the last feature map of a ready-made network are left out: what is around "
+    "a product says little about it.",
     "proxy_weight": "The weight of the class centres relative to the pairs; only for the loss that has them.",
     "optimizer": "Gradient descent needs a higher learning rate than Adam.",
     "schedule": "How the learning rate changes from the first step to the last.",
@@ -72,6 +74,7 @@ TITLES = {
     "detail_share": "Weight of unlearned features",
     "colour_share": "Weight of colours",
     "tuned_blocks": "Tuned blocks",
+    "edge_cells": "Edge cells left out",
     "proxy_weight": "Weight of class centres",
     "steps_per_epoch": "Batches per epoch",
 }

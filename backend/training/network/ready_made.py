@@ -34,15 +34,19 @@ FEATURE_CONTRACT = 1
 _UNSCALED = 1.001  # length of a direction up to which it is of unit length
 
 
-def feature_network(name: LiteName) -> Any:
+def feature_network(name: LiteName, edge: int) -> Any:
     """Build the frozen network and fill it: float32 (B, H, W, 3) in [0, 1] to features (B, :data:`FEATURE_SIZE`).
+
+    Args:
+        name: Which network.
+        edge: Cells along each side of its last map that are left out of the mean.
 
     Raises:
         ConfigurationError: The weights are not to be had.
     """
     tf = loaded()
     inputs = tf.keras.layers.Input((LITE[name].side, LITE[name].side, 3), name="pixels")
-    model = tf.keras.Model(inputs, tf.keras.layers.Concatenate()([*_features(inputs, name, 0)[1:]]))
+    model = tf.keras.Model(inputs, tf.keras.layers.Concatenate()([*_features(inputs, name, 0, edge)[1:]]))
     load_lite_weights(model, name)
     return model
 
@@ -50,7 +54,7 @@ def feature_network(name: LiteName) -> Any:
 def ready_made_embedding(pixels: Any, config: TrainConfig) -> Any:
     """Put a network on symbolic pixels (B, H, W, 3) in [0, 1] and return its embeddings (B, D)."""
     assert config.backbone in LITE  # noqa: S101 - said by whoever calls
-    return _head(*_features(pixels, config.backbone, config.tuned_blocks), config)
+    return _head(*_features(pixels, config.backbone, config.tuned_blocks, config.edge_cells), config)
 
 
 def head_embedding(features: Any, config: TrainConfig) -> Any:
@@ -59,7 +63,7 @@ def head_embedding(features: Any, config: TrainConfig) -> Any:
     return _head(pooled, pooled, colours, config)
 
 
-def _features(pixels: Any, name: LiteName, tuned: int) -> tuple[Any, Any, Any]:
+def _features(pixels: Any, name: LiteName, tuned: int, edge: int) -> tuple[Any, Any, Any]:
     """Return what the learnt part sees, what the kept part sees, and the colours; the first two differ where blocks are tuned."""
     tf = loaded()
     network = LiteNetwork(name, tf.keras.layers)
@@ -67,8 +71,9 @@ def _features(pixels: Any, name: LiteName, tuned: int) -> tuple[Any, Any, Any]:
     trunk = network.trunk(pixels, start)
     learnt = network.tail(trunk, start, tuned=tuned > 0)
     kept = network.tail(trunk, start, prefix="kept-") if tuned else learnt
-    pool = tf.keras.layers.GlobalAveragePooling2D()
-    return pool(learnt), pool(kept), colour_part(pixels, kept, tf)
+    mean = tf.keras.layers.GlobalAveragePooling2D()
+    middle = tf.keras.layers.Cropping2D(edge) if edge else lambda cells: cells
+    return mean(middle(learnt)), mean(middle(kept)), colour_part(pixels, kept, tf)
 
 
 def _head(learnt: Any, kept: Any, colours: Any, config: TrainConfig) -> Any:

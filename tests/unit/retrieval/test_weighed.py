@@ -144,7 +144,7 @@ def test_several_pictures_count_as_a_model_of_that_weight_would_count_them(shop_
     weight, index = 0.4, shop_in_colours._index
     stored = index.embeddings(np.arange(shop_in_colours.size)).astype(float)
     decoded = [imaging.decode(image, COLOUR_PICTURES) for image in (RED_CHECKS, BLUE_BLOB)]
-    asked = shop_in_colours._embed(decoded)[0].astype(float)
+    asked = shop_in_colours.embedder.embed(np.stack([one.pixels for one in decoded])).astype(float)
 
     def of_weight(rows):
         apart = unit(rows[:, :-COLOURS]), unit(rows[:, -COLOURS:])

@@ -66,7 +66,7 @@ def frozen(tf):
     """The frozen network: features of uint8 (N, 224, 224, 3)."""
     from backend.training.network.ready_made import feature_network
 
-    network = feature_network("efficientnet-lite0")
+    network = feature_network("efficientnet-lite0", READY_MADE.edge_cells)
     return lambda pixels: network.predict(imaging.to_float(pixels), batch_size=8, verbose=0)
 
 
@@ -97,7 +97,7 @@ def reference(pixels, tensors):
         x = six(norm(x, tensors, f"{name}_bn1"))
         x = norm(convolved(x, tensors[f"{name}_project_conv.weight"], 1), tensors, f"{name}_bn2")
         x = x + shortcut if x.shape == shortcut.shape else x
-    return six(norm(convolved(x, tensors["_conv_head.weight"], 1), tensors, "_bn1")).mean(axis=(0, 1))
+    return six(norm(convolved(x, tensors["_conv_head.weight"], 1), tensors, "_bn1"))[1:-1, 1:-1].mean(axis=(0, 1))
 
 
 def six(x):
@@ -145,12 +145,25 @@ def test_the_network_computes_what_its_paper_says_from_the_files_numbers(frozen,
 def test_every_number_of_the_file_has_its_place(tf, name, count):
     from backend.training.network.ready_made import feature_network
 
-    network = feature_network(name)
+    network = feature_network(name, 1)
     assert network.count_params() == count
     kept = weights.lite_weights(name)
     for layer in network.layers:
         for mine, its in zip(layer.get_weights(), kept.get(layer.name, []), strict=True):
             np.testing.assert_array_equal(mine, its)
+
+
+def test_cells_at_the_edge_of_the_last_map_do_not_count(tf, photos):
+    from backend.training.network.ready_made import FEATURES, feature_network
+
+    for edge in (0, 2):
+        network = feature_network("efficientnet-lite0", edge)
+        upto = tf.keras.Model(network.inputs, network.get_layer("head-norm").output)
+        cells = np.clip(upto.predict(imaging.to_float(photos[:4]), verbose=0), 0, 6)[
+            :, edge : 7 - edge, edge : 7 - edge
+        ]
+        found = network.predict(imaging.to_float(photos[:4]), verbose=0)[:, :FEATURES]
+        np.testing.assert_allclose(found, cells.mean(axis=(1, 2)), atol=1e-4)
 
 
 def test_the_parts_of_an_embedding_count_by_their_shares(tf, photos):
