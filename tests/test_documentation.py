@@ -193,15 +193,26 @@ def test_the_newest_version_of_the_changelog_is_the_one_in_the_code(repository, 
 
 def test_the_columns_and_constraints_of_a_catalogue_are_those_of_the_code(documents):
     text = documents["docs/reference/catalogue-schema.md"]
-    _, products, _, quarantine, quality = re.split(r"^## .+$", text, flags=re.MULTILINE)
-    assert _columns(products) == list(items.PRODUCT_COLUMNS)
-    assert _columns(quality) == list(items.QUALITY_COLUMNS)
-    of_products = {name for name, _, _ in items.PRODUCT_COLUMNS}
+    names, parts = re.findall(r"^## (.+)$", text, re.MULTILINE), re.split(r"^## .+$", text, flags=re.MULTILINE)[1:]
+    told = dict(zip(names, parts, strict=True))
+    columns = {
+        "products": items.PRODUCT_COLUMNS,
+        "pictures": items.PICTURE_COLUMNS,
+        "picture_bytes": items.BYTES_COLUMNS,
+        "quality": items.QUALITY_COLUMNS,
+    }
+    assert {name: _columns(told[name]) for name in columns} == {name: [*known] for name, known in columns.items()}
+    of_products = {"image", *(name for name, _, _ in items.PRODUCT_COLUMNS)}
     own = [column for column in items.QUARANTINE_COLUMNS if column[0] not in of_products or not column[2]]
-    assert _columns(quarantine) == own + [
-        c for c in items.QUARANTINE_COLUMNS if c[0] in of_products and c[2] and c in own
-    ]
-    assert re.findall(r"^\| `(\w+)` \| `(.+)` \|$", text, re.MULTILINE) == list(items.PRODUCT_CONSTRAINTS)
+    assert _columns(told["quarantine"]) == own
+    rules = {
+        "products": items.PRODUCT_CONSTRAINTS,
+        "pictures": items.PICTURE_CONSTRAINTS,
+        "picture_bytes": items.BYTES_CONSTRAINTS,
+    }
+    condition = re.compile(r"^\| `(\w+)` \| `(.+)` \|$", re.MULTILINE)
+    found = {name: condition.findall(told[f"Constraints of {name}"]) for name in rules}
+    assert found == {name: [*known] for name, known in rules.items()}
 
 
 def _columns(text: str) -> list[tuple[str, str, bool]]:

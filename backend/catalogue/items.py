@@ -21,6 +21,8 @@ GonePolicy = Literal["keep", "mark", "delete"]
 GONE_POLICIES: tuple[GonePolicy, ...] = get_args(GonePolicy)
 
 PRODUCTS = "products"
+PICTURES = "pictures"
+PICTURE_BYTES = "picture_bytes"
 QUARANTINE = "quarantine"
 QUALITY = "quality"
 
@@ -38,8 +40,7 @@ UNLABELLED = ""
 # The columns of the Delta table ``products``, in order: name, Spark SQL type, may be null.
 PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("product_id", "string", False),
-    ("image", "binary", False),
-    ("image_sha256", "string", False),
+    ("image_sha256", "string", False),  # of its first picture, as are the next three
     ("width", "int", False),
     ("height", "int", False),
     ("channels", "int", False),
@@ -53,7 +54,6 @@ PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
 # What Delta refuses to store, whoever writes: name of the CHECK constraint, condition.
 PRODUCT_CONSTRAINTS: tuple[tuple[str, str], ...] = (
     ("id_not_empty", "length(product_id) > 0"),
-    ("picture_not_empty", "length(image) > 0"),
     ("sha256_complete", "length(image_sha256) = 64"),
     ("size_positive", "width > 0 AND height > 0"),
     ("channels_known", "channels IN (1, 3)"),
@@ -62,6 +62,34 @@ PRODUCT_CONSTRAINTS: tuple[tuple[str, str], ...] = (
     ("price_not_negative", "price IS NULL OR price >= 0"),
     ("stock_not_negative", "stock IS NULL OR stock >= 0"),
     ("sale_price_not_negative", "sale_price IS NULL OR sale_price >= 0"),
+)
+# The columns of ``pictures``: which pictures a product has, in its own order. The first one stands in ``products``, too.
+PICTURE_COLUMNS: tuple[tuple[str, str, bool], ...] = (
+    ("product_id", "string", False),
+    ("position", "int", False),
+    ("role", "string", False),
+    ("image_sha256", "string", False),
+)
+ROLES = FIRST, FURTHER = "first", "further"
+PICTURE_CONSTRAINTS: tuple[tuple[str, str], ...] = (
+    ("id_not_empty", "length(product_id) > 0"),
+    ("position_not_negative", "position >= 0"),
+    ("role_known", f"role IN ({', '.join(map(repr, ROLES))})"),
+    ("sha256_complete", "length(image_sha256) = 64"),
+)
+# The columns of ``picture_bytes``: every picture once, whoever shows it and at whatever version.
+BYTES_COLUMNS: tuple[tuple[str, str, bool], ...] = (
+    ("image_sha256", "string", False),
+    ("image", "binary", False),
+    ("width", "int", False),
+    ("height", "int", False),
+    ("channels", "int", False),
+)
+BYTES_CONSTRAINTS: tuple[tuple[str, str], ...] = (
+    ("picture_not_empty", "length(image) > 0"),
+    ("sha256_complete", "length(image_sha256) = 64"),
+    ("size_positive", "width > 0 AND height > 0"),
+    ("channels_known", "channels IN (1, 3)"),
 )
 # The columns of ``quarantine``: the row as far as it was understood, as its source gave it, and why it was rejected.
 QUARANTINE_COLUMNS: tuple[tuple[str, str, bool], ...] = (

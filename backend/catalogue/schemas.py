@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from backend.catalogue.items import PRODUCT_COLUMNS, QUALITY_COLUMNS, QUARANTINE_COLUMNS
+from backend.catalogue.items import (
+    BYTES_COLUMNS,
+    PICTURE_COLUMNS,
+    PRODUCT_COLUMNS,
+    QUALITY_COLUMNS,
+    QUARANTINE_COLUMNS,
+)
 
 ARROW_TYPES = {
     "string": pa.string(),
@@ -26,10 +32,15 @@ def ddl(columns: tuple[tuple[str, str, bool], ...]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind, _ in columns)
 
 
+def stored_schema(columns: tuple[tuple[str, str, bool], ...]) -> pa.Schema:
+    """Return columns as a file of their table has them: what may not be null is marked so."""
+    return pa.schema([pa.field(name, ARROW_TYPES[kind], nullable) for name, kind, nullable in columns])
+
+
 PRODUCT_SCHEMA = arrow_schema(PRODUCT_COLUMNS)
-# As a file of the table has it: what may not be null is marked so.
-STORED_PRODUCT_SCHEMA = pa.schema(
-    [pa.field(name, ARROW_TYPES[kind], nullable) for name, kind, nullable in PRODUCT_COLUMNS]
-)
+# Products as they were stored until their pictures had a table of their own.
+PICTURED_SCHEMA = PRODUCT_SCHEMA.insert(1, pa.field("image", pa.binary()))
+PICTURE_SCHEMA = arrow_schema(PICTURE_COLUMNS)
+BYTES_SCHEMA = arrow_schema(BYTES_COLUMNS)
 QUARANTINE_SCHEMA = arrow_schema(QUARANTINE_COLUMNS)
 QUALITY_SCHEMA = arrow_schema(QUALITY_COLUMNS)

@@ -27,7 +27,9 @@ from backend.catalogue.items import (
     Product,
     Rejected,
 )
-from backend.catalogue.schemas import PRODUCT_SCHEMA, QUARANTINE_SCHEMA
+from backend.catalogue.noted import noted_version
+from backend.catalogue.pictured import ProductRows
+from backend.catalogue.schemas import QUARANTINE_SCHEMA
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class Snapshot:
     def __init__(self, folder: Path, table: DeltaTable) -> None:
         self._folder = folder
         self._commit = delta_log.commit_of(folder / PRODUCTS, table.version())
-        self._rows = delta_log.rows_of(table, PRODUCT_SCHEMA)
+        self._rows = ProductRows.of(table, folder)
         self._pages: OrderedDict[tuple[Any, ...], tuple[list[Product], int]] = OrderedDict()
         self._lock = threading.RLock()
         self.name = folder.name
@@ -102,7 +104,7 @@ class Snapshot:
         return self._folder.parent
 
     @property
-    def rows(self) -> StoredRows:
+    def rows(self) -> ProductRows:
         """The products as they are stored, by file and row group, for what reads them in parts."""
         return self._rows
 
@@ -278,19 +280,7 @@ class Snapshot:
 
     def _quarantine(self) -> StoredRows | None:
         """Return the quarantine as this version left it, which the note of its commit names, or of one before it."""
-        version = quarantine_version(self._folder, self.version)
+        version = noted_version(self._folder, self.version, QUARANTINE)
         if not version:  # none, or the empty table
             return None
         return delta_log.rows_of(delta_log.open_table(self._folder / QUARANTINE, version), QUARANTINE_SCHEMA)
-
-
-def quarantine_version(folder: Path, version: int) -> int:
-    """Return the version of the quarantine that belongs to a version of the products; 0 where there is none.
-
-    Commits that take no products in, such as a compaction, say nothing of it: then it is as before.
-    """
-    for number in range(version, 0, -1):
-        note = delta_log.note_of(delta_log.commit_of(folder / PRODUCTS, number))
-        if "quarantine_version" in note:
-            return int(note["quarantine_version"] or 0)
-    return 0

@@ -1,8 +1,8 @@
 """The second adapter: Petastorm's batch reader over the Parquet files of exactly one catalogue version.
 
 Petastorm knows Parquet and nothing of Delta: it reads files whole, rows behind a deletion vector too, and those of
-other splits and shards. So every row that it gives is looked up by its id and the hash of its picture, and what is not
-asked for, or came before, is dropped.
+other splits and shards. So every picture that it gives is looked up by its hash, given to all rows that show it, and
+dropped where none is left.
 
 Petastorm 0.13.1 sometimes ends too early: it sees that all row groups handed out so far are done, then that the last one
 has been handed out, which happened in between. Asked again after that, it is right: nothing more is handed out.
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import numpy as np
+import pyarrow as pa
 
 from backend.catalogue.sources.parquet.files import readable
 from backend.errors import CatalogueError, EnvironmentUnready
 from backend.feeding.reader import StoredPictures
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -58,33 +59,31 @@ class _Wanted:
     """The rows that are asked for, and which of them have come."""
 
     def __init__(self, index: SplitIndex) -> None:
-        self._ids = index.product_ids
+        hashes = _hashes(index)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
         self._came = np.zeros(len(index), dtype=np.bool_)
-        self._hashes = _hashes(index) if index.source.masks else None  # without vectors, every stored row is there
 
-    @property
-    def columns(self) -> list[str]:
-        return ["product_id", "image"] if self._hashes is None else ["product_id", "image", "image_sha256"]
+    columns = ("image_sha256", "image")
 
     def rows_of(self, group: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return which rows of a batch are wanted and new, and their places in the index."""
-        places = np.searchsorted(self._ids, group.product_id).clip(max=len(self._ids) - 1)
-        wanted = (self._ids[places] == group.product_id) & ~self._came[places]
-        if self._hashes is not None:
-            wanted &= self._hashes[places] == group.image_sha256
-        given = np.flatnonzero(wanted)
-        rows, first = np.unique(places[given], return_index=True)
+        """Return which rows of a batch are wanted and new, once for each product, and their places in the index."""
+        asked = np.asarray(group.image_sha256, dtype=np.str_)
+        first, last = (np.searchsorted(self._hashes, asked, side=side) for side in ("left", "right"))
+        given = np.repeat(np.arange(len(asked)), last - first)
+        within = np.arange(len(given)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+        rows, once = np.unique(self._order[first[given] + within], return_index=True)
+        fresh = ~self._came[rows]
         self._came[rows] = True
-        return given[first], rows
+        return given[once[fresh]], rows[fresh]
 
 
 def _hashes(index: SplitIndex) -> NDArray[np.str_]:
-    """Return the hash of each row's picture: an id alone may be that of a changed product's former row, too."""
-    column = index.source.table(["image_sha256"])["image_sha256"].take(index.stored)
+    """Return the hash of each row's picture: it tells which of the rows in a file are there, whatever they were."""
+    column = index.source.table(["image_sha256"])["image_sha256"].take(pa.array(index.stored))
     if column.null_count:
         raise CatalogueError(
-            "Rows of this catalogue were changed or deleted, and it has no hashes of its pictures: Petastorm cannot "
-            "determine which rows are left.",
+            "This catalogue has no hashes of its pictures: Petastorm cannot determine which rows are left.",
             next_step="Use the Arrow reader.",
         )
     return np.asarray(column.to_pylist(), dtype=np.str_)
@@ -106,7 +105,7 @@ def _url(path: Path) -> str:
     return url
 
 
-def _open(urls: list[str], columns: list[str]) -> Any:
+def _open(urls: list[str], columns: Sequence[str]) -> Any:
     try:
         from petastorm import make_batch_reader
     except ImportError as error:

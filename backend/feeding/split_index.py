@@ -25,9 +25,9 @@ class SplitIndex:
     Attributes:
         product_ids: Ascending; N texts.
         labels: Their labels; N texts.
-        stored: Position of each among all rows of the version that are there, int64 (N,).
-        group: Number of the row group that each is in, int64 (N,).
-        source: The version's rows.
+        stored: Position of each one's first picture among all rows of ``source``, int64 (N,); some may share one.
+        group: Number of the row group that each picture is in, int64 (N,).
+        source: The rows that hold the version's pictures.
     """
 
     product_ids: NDArray[np.str_]
@@ -45,7 +45,7 @@ class SplitIndex:
         return replace(self, **chosen)
 
     def groups(self) -> Iterator[tuple[RowGroup, NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each row group that holds some of the rows, their positions in the group, and their places here."""
+        """Yield each row group that holds some of the pictures, their positions in it, and their places here."""
         if not len(self):
             return
         row_groups = self.source.row_groups
@@ -59,10 +59,9 @@ class SplitIndex:
 
 def index_split(snapshot: Snapshot, split: str) -> SplitIndex:
     """List the rows of a split; ids and labels are in memory, whatever their number."""
-    source = snapshot.rows
-    keys = source.table(["product_id", "label", "split"])
-    stored = np.flatnonzero(np.asarray(pc.equal(keys["split"], split))).astype(np.int64)
-    keys = keys.take(pa.array(stored))
+    keys = snapshot.rows.table(["product_id", "label", "split"])
+    rows = np.flatnonzero(np.asarray(pc.equal(keys["split"], split))).astype(np.int64)
+    keys, stored, source = keys.take(pa.array(rows)), snapshot.rows.stored_places(rows), snapshot.rows.pictures
     order = np.asarray(pc.sort_indices(keys["product_id"]), dtype=np.int64)
     ends = np.cumsum([group.size for group in source.row_groups], dtype=np.int64)
     group = np.searchsorted(ends, stored, side="right")

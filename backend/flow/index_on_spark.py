@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from backend.bundles import bundle
 from backend.catalogue.delta.delta_table import spark_errors
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
+from backend.catalogue.pictured import HASH, IMAGE, place_of_pictures
 from backend.errors import RetrievalError
 from backend.files.scratch import own_folder
 from backend.files.storage import disk_watched
@@ -108,13 +109,24 @@ def build_gallery_on_spark(
 
 def _pictures(spark: SparkSession, snapshot: Snapshot, splits: Sequence[str]) -> DataFrame:
     """Return the gallery's rows with their pictures; nothing runs yet."""
+    from pyspark.sql.functions import broadcast
+
     own = spark.newSession()
     own.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH))
     own.conf.set("spark.sql.files.minPartitionNum", str(_PARTS_A_CORE * max(slots(spark), 1)))
-    reader = own.read.format("delta").option("versionAsOf", snapshot.version)
-    rows = reader.load(str(snapshot.catalogues_dir / snapshot.name / PRODUCTS))
+    rows = _table(own, snapshot.catalogues_dir / snapshot.name / PRODUCTS, snapshot.version)
     chosen = rows.where(rows["split"].isin(list(splits)) & rows["withdrawn_at"].isNull())
-    return chosen.select(*(name for name in SCHEMA.names if name != "thumbnail"), "image")
+    shown = [name for name in SCHEMA.names if name != "thumbnail"]
+    path, version = place_of_pictures(snapshot.catalogues_dir / snapshot.name, snapshot.version)
+    if path.name == PRODUCTS:
+        return chosen.select(*shown, IMAGE)
+    # What is known of the products is sent to where the pictures are; no picture travels.
+    pictures = _table(own, path, version).select(HASH, IMAGE)
+    return pictures.join(broadcast(chosen.select(*shown, HASH)), HASH).select(*shown, IMAGE)
+
+
+def _table(spark: SparkSession, path: Path, version: int) -> DataFrame:
+    return spark.read.format("delta").option("versionAsOf", version).load(str(path))
 
 
 def _embedded(spark: SparkSession, pictures: DataFrame, network: Network, place: Path, progress: Progress) -> pa.Table:

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow.compute as pc
 
 from backend.catalogue.delta import delta_log
-from backend.catalogue.delta.stored_rows import StoredRows
 from backend.catalogue.items import PRODUCTS
 from backend.catalogue.snapshot import Snapshot, open_snapshot
 from backend.catalogue.sources.parquet.files import open_parquet
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable
     from numpy.typing import NDArray
+
+    from backend.catalogue.pictured import ProductRows
 
 SPLITS = ("train", "validation")
 
@@ -45,12 +46,12 @@ class ChoiceSnapshot(Snapshot):
         self._rows = _only(self._rows)
 
 
-def _only(rows: StoredRows) -> StoredRows:
+def _only(rows: ProductRows) -> ProductRows:
     """Mask all rows that are not of these splits; a file that has none of them is left out."""
     before = rows.masks
     masks = {path: _mask(path, before.get(path)) for path in rows.files}
     kept = {path: mask for path, mask in masks.items() if mask.any()}
-    return StoredRows(list(kept), kept, rows.schema)
+    return rows.masked(kept)
 
 
 def _mask(path: Path, there: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

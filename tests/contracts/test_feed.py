@@ -55,14 +55,20 @@ def rows():
     return mixed
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["pictures apart", "pictures in the rows"])
+def in_rows(request):
+    """How pictures are stored; the second is how earlier versions did."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def stored(rows, tmp_path_factory):
+def stored(rows, in_rows, tmp_path_factory):
     """The rows in two files, in no order of their ids."""
-    return store(tmp_path_factory.mktemp("feed"), rows[60:], rows[:60][::-1])
+    return store(tmp_path_factory.mktemp("feed"), rows[60:], rows[:60][::-1], in_rows=in_rows)
 
 
 @pytest.fixture(scope="module")
-def changed(rows, tmp_path_factory):
+def changed(rows, in_rows, tmp_path_factory):
     """The rows after a product was deleted, one has a new picture, one a new label and one left the split.
 
     Their former rows are still in the files, behind deletion vectors. Returned with the rows that are there.
@@ -72,7 +78,9 @@ def changed(rows, tmp_path_factory):
     label, moved = {**rows[4], "label": "shoe"}, {**rows[40], "split": "validation"}
     fresh = [picture, label, moved]
     changed = {row["product_id"] for row in fresh}
-    snapshot = hide(store(folder, rows[:60], rows[60:], fresh), folder, changed | {rows[8]["product_id"]})
+    snapshot = hide(
+        store(folder, rows[:60], rows[60:], fresh, in_rows=in_rows), folder, changed | {rows[8]["product_id"]}
+    )
     assert snapshot.rows.masks
     there = [row for row in rows if row["product_id"] not in changed | {rows[8]["product_id"]}]
     return snapshot, [*there, *fresh]
@@ -185,15 +193,15 @@ def test_a_cancelled_decoding_stops(stored, reader, tmp_path, monkeypatch):
 
 def test_a_file_that_is_gone_is_told_as_a_sentence(rows, reader, tmp_path):
     snapshot = store(tmp_path, rows)
-    snapshot.rows.files[0].unlink()
+    snapshot.rows.pictures.files[0].unlink()
     with pytest.raises(CatalogueError, match=r"cannot be read: .*part-"):
         decoded(snapshot, tmp_path / "pixels", reader)
 
 
 def test_a_file_that_is_damaged_is_told_as_a_sentence(rows, reader, tmp_path, capfd):
     snapshot = store(tmp_path, rows)
-    assert snapshot.rows.row_groups  # the end of the file has been read
-    file = snapshot.rows.files[0]
+    assert snapshot.rows.pictures.row_groups  # the end of the file has been read
+    file = snapshot.rows.pictures.files[0]
     whole = file.read_bytes()
     at = whole.index(rows[5]["image"]) - 200
     file.write_bytes(whole[:4] + bytes(at - 4) + whole[at:])
@@ -257,7 +265,8 @@ def test_petastorm_says_when_it_would_misread_a_path(rows, tmp_path):
 
 
 def test_petastorm_says_when_former_rows_cannot_be_told_apart(rows, tmp_path):
-    snapshot = hide(store(tmp_path, [{**row, "image_sha256": None} for row in rows]), tmp_path, ["p0000"])
+    unnamed = [{**row, "image_sha256": None} for row in rows]
+    snapshot = hide(store(tmp_path, unnamed, in_rows=True), tmp_path, ["p0000"])
     with pytest.raises(CatalogueError, match="no hashes"):
         decoded(snapshot, tmp_path / "pixels", "petastorm")
 

@@ -20,6 +20,7 @@ from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.delta.delta_log import files_of, masks_of, newest_version, open_table, rows_of
 from backend.catalogue.delta.log_replay import files_present, states
 from backend.catalogue.items import (
+    PICTURE_BYTES,
     PRODUCT_CONSTRAINTS,
     PRODUCTS,
     QUALITY,
@@ -27,8 +28,8 @@ from backend.catalogue.items import (
     QUARANTINE,
     QUARANTINE_COLUMNS,
 )
-from backend.catalogue.loading import products_table
-from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
+from backend.catalogue.loading import moving
+from backend.catalogue.schemas import PICTURED_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.upkeep import change_rows
 from backend.catalogue.upkeep.changes import changes_between, changes_towards
@@ -38,6 +39,7 @@ from backend.catalogue.upkeep.retention import plan_vacuum
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
 from backend.progress import NullProgress
 from tests.support.holding import held_elsewhere
+from tests.support.stored_catalogues import hold_pictures
 
 pytestmark = pytest.mark.spark
 
@@ -63,7 +65,7 @@ def products(ids, *, picture="red", price=9.5):
         "ingested_at": NOW,
     }
     values |= {name: [value] * len(images) for name, value in fixed.items()}
-    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(images)), f.type) for f in PRODUCT_SCHEMA})
+    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(images)), f.type) for f in PICTURED_SCHEMA})
 
 
 def rejected(ids):
@@ -101,20 +103,24 @@ class Shop:
     def __init__(self, spark, catalogues):
         self.spark, self.catalogues, self.folder = spark, catalogues, catalogues / "shop"
         self.path = self.folder / PRODUCTS
-        products_table.ensure(spark, self.path)
+        moving.ensure(spark, self.folder)
         delta_table.ensure(spark, self.folder / QUARANTINE, QUARANTINE_COLUMNS)
 
     @property
     def version(self):
         return newest_version(self.path)
 
+    def frame(self, table):
+        """Put the pictures where they are kept, and return the rest of the rows as a data frame."""
+        return self.spark.createDataFrame(hold_pictures(self.folder, table))
+
     def insert(self, table, *, files=1, **note):
-        frame = self.spark.createDataFrame(table).repartitionByRange(files, "product_id")
+        frame = self.frame(table).repartitionByRange(files, "product_id")
         append(frame, self.path, {"action": "ingest", **note})
         return self.version
 
     def overwrite(self, table, **note):
-        delta_table.replace_content(self.spark.createDataFrame(table), self.path, note={"action": "ingest", **note})
+        delta_table.replace_content(self.frame(table), self.path, note={"action": "ingest", **note})
         return self.version
 
     def reject(self, ids):
@@ -126,7 +132,7 @@ class Shop:
         from delta.tables import DeltaTable
 
         target = DeltaTable.forPath(self.spark, str(self.path)).alias("t")
-        merge = target.merge(self.spark.createDataFrame(table).alias("s"), "t.product_id = s.product_id")
+        merge = target.merge(self.frame(table).alias("s"), "t.product_id = s.product_id")
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
         return self.version
 
@@ -136,7 +142,7 @@ class Shop:
 
     def content(self, version):
         """The hash of all rows of a version, pictures too."""
-        table = open_snapshot(self.catalogues, "shop", version).columns(PRODUCT_SCHEMA.names)
+        table = open_snapshot(self.catalogues, "shop", version).columns(PICTURED_SCHEMA.names)
         return hashlib.sha256(json.dumps(table.to_pylist(), default=repr).encode()).hexdigest()
 
 
@@ -312,9 +318,7 @@ def test_a_restore_brings_rows_and_quarantine_back_as_a_new_version(shop):
 
 
 def test_a_restore_beyond_an_upgrade_keeps_the_guarantees_of_today(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        products_table, "PRODUCT_CONSTRAINTS", PRODUCT_CONSTRAINTS[:1]
-    )  # one costs as much as the other
+    monkeypatch.setattr(moving, "PRODUCT_CONSTRAINTS", PRODUCT_CONSTRAINTS[:1])  # one costs as much as the other
     path = tmp_path / "shop" / PRODUCTS
     old = spark.createDataFrame(products(["a", "b"])).drop("withdrawn_at")
     old.limit(0).write.format("delta").save(str(path))
@@ -372,10 +376,11 @@ def test_a_compaction_leaves_fewer_files_no_vectors_and_the_same_rows(shop):
     report = compact(shop.spark, shop.folder, progress=QUIET)
     assert report == {
         "version": shop.version,
-        "files_before": 6,
-        "files_after": 2,
+        "files_before": 11,
+        "files_after": 3,
         "tables": {
             PRODUCTS: {"files_before": 5, "files_after": 1},
+            PICTURE_BYTES: {"files_before": 5, "files_after": 1},
             QUARANTINE: {"files_before": 1, "files_after": 1},
         },
     }
@@ -385,7 +390,7 @@ def test_a_compaction_leaves_fewer_files_no_vectors_and_the_same_rows(shop):
     assert history(shop.folder)[0].action == "Compacted"
     assert [row.product_id for row in open_snapshot(shop.catalogues, "shop").rejected(limit=9)] == ["bad80"]
     again = compact(shop.spark, shop.folder, progress=QUIET)
-    assert (again["version"], again["files_before"], again["files_after"]) == (report["version"], 2, 2)
+    assert (again["version"], again["files_before"], again["files_after"]) == (report["version"], 3, 3)
 
 
 def test_a_single_deleted_row_is_purged_from_a_large_file(shop):
@@ -401,10 +406,12 @@ def test_row_groups_stay_small(shop):
     table = products(IDS)
     image = pa.array([np.random.default_rng(seed).bytes(20_000) for seed in range(len(IDS))], pa.binary())
     table = table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), image)
+    names = pa.array([hashlib.sha256(one).hexdigest() for one in image.to_pylist()])
+    table = table.set_column(table.schema.get_field_index("image_sha256"), table.schema.field("image_sha256"), names)
     for start in (0, 100):
         shop.insert(table.slice(start, 100))
     compact(shop.spark, shop.folder, progress=QUIET)
-    (file,) = files_of(open_table(shop.path))
+    (file,) = files_of(open_table(shop.folder / PICTURE_BYTES))
     assert pq.read_metadata(file).num_row_groups > 1
 
 
@@ -445,10 +452,11 @@ def test_a_vacuum_keeps_what_is_named_and_removes_the_rest(eventful):
 def test_spark_reads_the_kept_versions_too(eventful):
     shop, versions = eventful, VERSIONS
     vacuum(shop.spark, shop.folder, keep_days=0, protected=[9], progress=QUIET)
+    pictures = shop.spark.read.format("delta").load(str(shop.folder / PICTURE_BYTES))
     for version in (9, versions[-1]):
         frame = shop.spark.read.format("delta").option("versionAsOf", version).load(str(shop.path))
         assert frame.count() == len(rows_of(open_table(shop.path, version)))
-        assert frame.selectExpr("sum(length(image)) AS size").collect()[0]["size"] > 0
+        assert frame.join(pictures, "image_sha256").where("length(image) > 0").count() == frame.count()
 
 
 def test_the_quarantine_of_a_named_version_stays_with_it(shop):

@@ -15,17 +15,18 @@ from delta.tables import DeltaTable
 from pyspark.sql import functions as F  # noqa: N812
 
 from backend.catalogue.delta import delta_log, delta_table
-from backend.catalogue.items import PRODUCTS, QUALITY, QUALITY_COLUMNS
-from backend.catalogue.loading import products_table
+from backend.catalogue.items import PICTURE_BYTES, PRODUCTS, QUALITY, QUALITY_COLUMNS
+from backend.catalogue.loading import moving
 from backend.catalogue.quality import measuring
 from backend.catalogue.quality.measures import measure
 from backend.catalogue.quality.measuring import measure_quality, unmeasured
 from backend.catalogue.quality.view import FLAGS, open_quality
-from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA, PRODUCT_SCHEMA, QUALITY_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import Cancelled, CatalogueError, CatalogueNotFound
 from backend.imaging.pixels import encode_png
 from backend.progress import NullProgress
+from tests.support.stored_catalogues import hold_pictures
 
 pytestmark = pytest.mark.spark
 
@@ -51,9 +52,9 @@ class Listener(NullProgress):
 def template(spark, sample_snapshot, tmp_path_factory):
     """A catalogue of 24 of the sample's products, and a 25th behind a deletion vector; not measured."""
     folder = tmp_path_factory.mktemp("template") / "shop"
-    rows = sample_snapshot.columns(PRODUCT_SCHEMA.names).slice(0, 25)
-    products_table.ensure(spark, folder / PRODUCTS)
-    delta_table.replace_content(frame_of(spark, rows), folder / PRODUCTS, note={})
+    rows = sample_snapshot.columns(PICTURED_SCHEMA.names).slice(0, 25)
+    moving.ensure(spark, folder)
+    delta_table.replace_content(frame_of(spark, folder, rows), folder / PRODUCTS, note={})
     gone = rows["product_id"][7].as_py()
     DeltaTable.forPath(spark, str(folder / PRODUCTS)).delete(f"product_id = '{gone}'")
     assert delta_log.masks_of(delta_log.open_table(folder / PRODUCTS))
@@ -68,9 +69,9 @@ def shop(template, settings):
     return folder
 
 
-def frame_of(spark, rows):
-    """Rows as a data frame; a column of nulls alone has no type of its own."""
-    frame = spark.createDataFrame(rows.drop_columns(["withdrawn_at"]))
+def frame_of(spark, folder, rows):
+    """Rows as a data frame, their pictures held; a column of nulls alone has no type of its own."""
+    frame = spark.createDataFrame(hold_pictures(folder, rows).drop_columns(["withdrawn_at"]))
     return frame.withColumn("withdrawn_at", F.lit(None).cast("timestamp")).select(PRODUCT_SCHEMA.names)
 
 
@@ -93,7 +94,7 @@ def put(spark, folder, **pictures):
         {**template, "product_id": name, "image": data, "image_sha256": sha256_of(data)}
         for name, data in pictures.items()
     ]
-    frame = frame_of(spark, pa.Table.from_pylist(rows, PRODUCT_SCHEMA))
+    frame = frame_of(spark, folder, pa.Table.from_pylist(rows, PICTURED_SCHEMA))
     frame.write.format("delta").mode("append").save(str(folder / PRODUCTS))
 
 
@@ -157,8 +158,8 @@ def test_measuring_again_does_nothing_and_new_pictures_are_measured_alone(spark,
 
     known = next(iter(before))
     put(spark, shop, new=picture(1), again=picture(1), other=picture(2))
-    fresh, are_all = unmeasured(shop, delta_log.newest_version(shop / PRODUCTS))
-    assert (sorted(fresh.to_pylist()), are_all) == (sorted({sha256_of(picture(1)), sha256_of(picture(2))}), False)
+    fresh = unmeasured(shop, delta_log.newest_version(shop / PRODUCTS))
+    assert sorted(fresh.to_pylist()) == sorted({sha256_of(picture(1)), sha256_of(picture(2))})
     monkeypatch.setattr(measuring, "_AT_ONCE", 1)  # a commit for each
     assert measure_quality(spark, shop, progress=NullProgress()) == 2
     after = measured(shop)
@@ -171,7 +172,7 @@ def test_what_another_job_measured_meanwhile_is_not_put_in_twice(spark, shop, mo
     measure_quality(spark, shop, progress=NullProgress())
     everything = measured(shop)
     hashes = pa.array(sorted(everything))
-    monkeypatch.setattr(measuring, "unmeasured", lambda *_: (hashes, True))  # as it saw it before the other committed
+    monkeypatch.setattr(measuring, "unmeasured", lambda *_: hashes)  # as it saw it before the other committed
     assert measure_quality(spark, shop, progress=NullProgress()) == len(everything)
     assert measured(shop) == everything
 
@@ -210,7 +211,7 @@ def test_what_is_no_catalogue_is_told(spark, settings):
 def test_what_spark_cannot_read_is_a_catalogue_error(spark, shop, monkeypatch):
     hashes = unmeasured(shop, delta_log.newest_version(shop / PRODUCTS))
     monkeypatch.setattr(measuring, "unmeasured", lambda *_: hashes)
-    for file in (shop / PRODUCTS).glob("*.parquet"):
+    for file in (shop / PICTURE_BYTES).glob("*.parquet"):
         file.write_bytes(b"PAR1 damaged PAR1")
     with pytest.raises(CatalogueError, match="shop"):
         measure_quality(spark, shop, progress=NullProgress())

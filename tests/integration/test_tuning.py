@@ -83,13 +83,12 @@ def test_a_choice_sees_no_row_of_the_test_split(small_snapshot, small_products):
 
 
 def test_rows_that_were_deleted_stay_deleted_for_a_choice(small_snapshot):
-    from backend.catalogue.delta.stored_rows import StoredRows
     from backend.tuning.snapshot import _only
 
     rows = small_snapshot.rows
     gone = np.arange(len(rows)) % 5 != 0  # as a deletion vector masks them
     before = rows.table(["product_id", "split"]).to_pylist()
-    found = _only(StoredRows(rows.files, {rows.files[0]: gone}, rows.schema)).table(["product_id", "split"]).to_pylist()
+    found = _only(rows.masked({rows.files[0]: gone})).table(["product_id", "split"]).to_pylist()
     assert found == [row for row, there in zip(before, gone, strict=True) if there and row["split"] != "test"]
 
 

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from backend.catalogue.items import PRODUCTS
-from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.items import PICTURE_BYTES, PRODUCTS
+from backend.catalogue.loading import picture_tables
+from backend.catalogue.loading.product_files import append_files
+from backend.catalogue.schemas import BYTES_SCHEMA, PICTURED_SCHEMA
 from backend.catalogue.snapshot import Snapshot, open_snapshot
 from backend.imaging import pixels
 
@@ -42,7 +44,7 @@ def picture_rows(labels: Sequence[str], *, split: str = "train", side: int = 12,
 
 
 def product_table(rows: Iterable[Row]) -> pa.Table:
-    """Rows in all columns of the products table; what a row does not say is filled in or null."""
+    """Rows in all columns of a products table of earlier versions; what a row does not say is filled in or null."""
     filled = [
         {
             "image_sha256": hashlib.sha256(row["image"]).hexdigest(),
@@ -55,17 +57,52 @@ def product_table(rows: Iterable[Row]) -> pa.Table:
         }
         for row in rows
     ]
-    return pa.Table.from_pylist(filled, schema=PRODUCT_SCHEMA)
+    return pa.Table.from_pylist(filled, schema=PICTURED_SCHEMA)
 
 
-def store(folder: Path, *files: Iterable[Row], rows_per_group: int = 8, name: str = "stored") -> Snapshot:
-    """Write each of ``files`` as one Parquet file of a new table, and open it."""
-    table = folder / name / PRODUCTS
-    write_deltalake(table, product_table([]))
+def store(
+    folder: Path, *files: Iterable[Row], rows_per_group: int = 8, name: str = "stored", in_rows: bool = False
+) -> Snapshot:
+    """Write each of ``files`` as one Parquet file of a new table, and open it.
+
+    Their pictures lie in a table of their own, cut alike; with ``in_rows`` in the rows, as earlier versions had them.
+    """
+    place, held = folder / name, set()
+    write_deltalake(place / PRODUCTS, _without_pictures(product_table([]), in_rows=in_rows))
+    if not in_rows:
+        write_deltalake(place / PICTURE_BYTES, product_table([]).select(BYTES_SCHEMA.names))
     properties = WriterProperties(max_row_group_size=rows_per_group, write_batch_size=rows_per_group)
     for rows in files:
-        write_deltalake(table, product_table(rows), mode="append", writer_properties=properties)
+        table = product_table(rows)
+        if not in_rows:
+            put_bytes(place, table, held, writer_properties=properties)
+        table = _without_pictures(table, in_rows=in_rows)
+        write_deltalake(place / PRODUCTS, table, mode="append", writer_properties=properties)
     return open_snapshot(folder, name)
+
+
+def put_bytes(place: Path, table: pa.Table, held: set[str], **options: Any) -> None:
+    """Put the pictures of rows where the catalogue in the folder keeps them, but those that are held."""
+    rows = {row["image_sha256"]: row for row in table.select(BYTES_SCHEMA.names).to_pylist()}
+    fresh = [row for sha256, row in rows.items() if sha256 not in held]
+    held |= set(rows)
+    if fresh:
+        table = pa.Table.from_pylist(fresh, BYTES_SCHEMA)
+        write_deltalake(place / PICTURE_BYTES, table, mode="append", **options)
+
+
+def hold_pictures(folder: Path, table: pa.Table) -> pa.Table:
+    """Put the pictures of rows where a real catalogue keeps them, as a load would, and return the rest of the rows."""
+    path, names = folder / PICTURE_BYTES, table["image_sha256"].combine_chunks()
+    fresh = picture_tables.fresh_ones(names, picture_tables.held_hashes(folder))
+    if fresh.any():
+        pictures = table.select(BYTES_SCHEMA.names).filter(pa.array(fresh))
+        append_files(path, picture_tables.written_bytes(path, [pictures]), note={})
+    return table.drop_columns(["image"])
+
+
+def _without_pictures(table: pa.Table, *, in_rows: bool) -> pa.Table:
+    return table if in_rows else table.drop_columns(["image"])
 
 
 def hide(snapshot: Snapshot, folder: Path, ids: Iterable[str]) -> Snapshot:

@@ -21,7 +21,7 @@ from app.services import common
 from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.quality.measures import measure
-from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.flow.requests import to_json
 from backend.jobs.runner import JobRunner
@@ -129,7 +129,7 @@ def add_version(settings: Settings, name: str, *rows: dict[str, Any], gone: tupl
     from deltalake import write_deltalake
 
     snapshot = open_snapshot(settings.catalogues_dir, name)
-    held = snapshot.columns(PRODUCT_SCHEMA.names).to_pylist()
+    held = snapshot.columns(PICTURED_SCHEMA.names).to_pylist()
     replaced = {row["product_id"] for row in rows} | {*gone}
     table = products_table([*(row for row in held if row["product_id"] not in replaced), *rows])
     counts = {"new": 0, "changed": len(rows), "unchanged": len(held) - len(rows), "gone": len(gone)}
@@ -160,7 +160,7 @@ def products_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
         "ingested_at": datetime(2026, 11, 22, tzinfo=UTC),
     }
     full = [{**added, "image_sha256": hashlib.sha256(row["image"]).hexdigest(), **row} for row in rows]
-    return pa.Table.from_pylist(full, PRODUCT_SCHEMA)
+    return pa.Table.from_pylist(full, PICTURED_SCHEMA)
 
 
 def shop_row(product_id: str, /, **changes: Any) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from app.components import looks
 from app.components.jobs.result import sentences
 from app.components.loading import options
 from backend.catalogue.items import IngestReport, LoadCounts
-from backend.catalogue.loading.pictures import STAGED_SCHEMA
+from backend.catalogue.loading.pictures import FACT_SCHEMA
 from backend.catalogue.loading.quarantine_export import export_quarantine
 from backend.catalogue.loading.staged_rejects import StagedRejects
 from backend.catalogue.loading.staging import StagedLoad
+from backend.catalogue.schemas import QUARANTINE_SCHEMA
 from backend.catalogue.sources import looking
 from backend.flow.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
@@ -392,10 +393,9 @@ def stage(settings, report: IngestReport) -> None:
         {"product_id": f"x{at}", "reason": f"{code}: It is no good.", "image": b"bytes", "source": report.source}
         for at, code in enumerate(codes)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, STAGED_SCHEMA), folder / "rejected-part-0.parquet")
-    listed = pa.table({"reason": pa.array([row["reason"] for row in rows], pa.string())})
-    files = pa.array(["rejected-part-0.parquet"] * len(rows), pa.string())
-    StagedLoad(folder, listed.append_column("file", files), {"source": report.source}).save()
+    pq.write_table(pa.Table.from_pylist(rows, QUARANTINE_SCHEMA), folder / "rejected-part-0.parquet")
+    facts = [{"reason": row["reason"], "file": "rejected-part-0.parquet"} for row in rows]
+    StagedLoad(folder, pa.Table.from_pylist(facts, FACT_SCHEMA), {"source": report.source}).save()
 
 
 def checked(screen, **changes):

@@ -1,13 +1,14 @@
-"""The Delta tables of a catalogue, as Spark writes them: made once, kept up to date, errors translated."""
+"""The Delta tables of a catalogue: made once, written by Spark and kept up to date, errors translated."""
 
 from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from backend.catalogue.delta import delta_log
+from backend.catalogue.delta.commit_files import create_table
 from backend.catalogue.loading.product_files import ROW_GROUP_BYTES
 from backend.errors import CatalogueBusy, CatalogueError, WorkbenchError
 from backend.files.storage import disk_error
@@ -33,6 +34,7 @@ _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _CONFLICT = re.compile(
     r"DELTA_CONCURRENT|DELTA_(METADATA|PROTOCOL)_CHANGED|io\.delta\.exceptions\.|FileAlreadyExistsException"
 )
+_STORED_TYPES = {"int": "integer"}  # as the log calls what SQL calls otherwise
 Columns = tuple[tuple[str, str, bool], ...]
 Constraints = tuple[tuple[str, str], ...]
 
@@ -40,7 +42,7 @@ Constraints = tuple[tuple[str, str], ...]
 def ensure(spark: SparkSession, path: Path, columns: Columns, constraints: Constraints = ()) -> None:
     """Make an empty table unless there is one; bring an older one up to these columns, properties and constraints.
 
-    A table that is as it should be is only looked at, without Spark.
+    A new table, and one that is as it should be, need no Spark.
 
     Args:
         spark: A session with Delta.
@@ -49,7 +51,7 @@ def ensure(spark: SparkSession, path: Path, columns: Columns, constraints: Const
         constraints: Name and condition of each CHECK constraint.
     """
     if delta_log.newest_version(path) is None:
-        _create(spark, path, columns, constraints)
+        _create(path, columns, constraints)
         return
     table = delta_log.open_table(path)
     present = {field.name for field in table.schema().fields}
@@ -66,16 +68,13 @@ def ensure(spark: SparkSession, path: Path, columns: Columns, constraints: Const
             spark.sql(f"ALTER TABLE {place} ADD CONSTRAINT {name} CHECK ({condition})")
 
 
-def _create(spark: SparkSession, path: Path, columns: Columns, constraints: Constraints) -> None:
-    from delta.tables import DeltaTable
-
-    builder = DeltaTable.createIfNotExists(spark).location(str(path))
-    for name, kind, nullable in columns:
-        builder = builder.addColumn(name, kind, nullable=nullable)
+def _create(path: Path, columns: Columns, constraints: Constraints) -> None:
+    fields = [
+        {"name": name, "type": _STORED_TYPES.get(kind, kind), "nullable": nullable} for name, kind, nullable in columns
+    ]
     checks = {f"delta.constraints.{name}": condition for name, condition in constraints}
-    for name, value in {**_PROPERTIES, **checks}.items():
-        builder = builder.property(name, value)
-    builder.execute()
+    with suppress(CatalogueBusy):  # somebody else made it
+        create_table(path, fields, {**_PROPERTIES, **checks})
 
 
 @contextmanager

@@ -47,12 +47,14 @@ class DataFile:
         rows: Its rows that are there; None where its writer did not count them.
         vector: Which deletion vector it has, empty without one: two vectors differ in this.
         vector_path: File of that vector, empty without one and where it is in the log itself.
+        identity: Path and vector as the log writes them, which name the file when it goes.
     """
 
     path: str
     rows: int | None = None
     vector: str = ""
     vector_path: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -215,11 +217,12 @@ def _data_file(action: Mapping[str, Any]) -> DataFile:
     rows = stats.get("numRecords") if isinstance(stats, dict) else None
     vector = action.get("deletionVector")
     path = unquote(action["path"])
+    named = {"path": action["path"]}
     if not vector:
-        return DataFile(path, rows)
+        return DataFile(path, rows, identity=named)
     left = None if rows is None else rows - int(vector["cardinality"])
     identity = f"{vector['storageType']}{vector['pathOrInlineDv']}@{vector.get('offset') or 0}"
-    return DataFile(path, left, identity, vector_path(vector))
+    return DataFile(path, left, identity, vector_path(vector), named | {"deletionVector": vector})
 
 
 def vector_path(vector: Mapping[str, Any]) -> str:

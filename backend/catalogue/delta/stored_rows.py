@@ -87,6 +87,11 @@ class StoredRows:
         return dict(self._masks)
 
     @property
+    def starts(self) -> NDArray[np.int64]:
+        """Position of the first row of each row group."""
+        return self._row_groups[0]
+
+    @property
     def row_groups(self) -> list[RowGroup]:
         """The row groups that have rows, in the order of their rows."""
         return list(self._row_groups[1])

@@ -1,7 +1,7 @@
 """Commit a checked load: compare it with what the catalogue holds, then MERGE what differs by product_id.
 
 A product whose picture and details are as they were is not written; with deletion vectors, Delta does not rewrite its
-file either. Quarantine is committed first and products last: the products commit is the moment a load counts.
+file either. Quarantine and pictures are committed first and products last: that commit is the moment a load counts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from uuid import uuid4
 
 from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.delta.locks import commit_lock
-from backend.catalogue.items import PRODUCTS, GonePolicy
-from backend.catalogue.loading import products_table
+from backend.catalogue.items import PICTURES, PRODUCTS, QUARANTINE, GonePolicy
+from backend.catalogue.loading import moving, picture_tables, products_table
 from backend.catalogue.loading.load_plan import HELD_COLUMNS, LoadPlan, plan_load
 from backend.catalogue.loading.quarantine import plan_quarantine, write_quarantine
+from backend.catalogue.noted import key, noted_version
 from backend.catalogue.schemas import PRODUCT_SCHEMA
-from backend.catalogue.snapshot import quarantine_version
 from backend.errors import CatalogueBusy
 
 if TYPE_CHECKING:
@@ -140,18 +140,18 @@ class _Commit:
 
     def _write(self, plan: LoadPlan) -> Committed:
         spark, name = self.watch.spark, self.folder.name
-        before = quarantine_version(self.folder, self.held.version) if self.held.version else 0
-        change = plan_quarantine(self.folder, before, self.load)
-        if plan.is_empty and not change.is_needed and self.held.version:
-            return Committed(self.held.version, plan)
-        path = self.folder / PRODUCTS
+        base = self.held.version or 0
+        change = plan_quarantine(self.folder, noted_version(self.folder, base, QUARANTINE), self.load)
+        if plan.is_empty and not change.is_needed and base:
+            return Committed(base, plan)
+        path, job = self.folder / PRODUCTS, self.watch.progress.job
         with delta_table.spark_errors(name, self.watch.progress):
-            self.watch.run(lambda: products_table.ensure(spark, path), 0.86, 0.88, "Preparing the table products")
-            note = {**self._note(plan), "quarantine_version": self._quarantined(change)}
+            self.watch.run(lambda: moving.ensure(spark, self.folder, job=job), 0.86, 0.88, "Preparing the tables")
+            note = {**self._note(plan), key(QUARANTINE): self._quarantined(change), key(PICTURES): self._pictured(plan)}
             self._check_unmoved()
             title = "Writing the table products"
             write = products_table.writer(spark, path, self.load, plan, is_first=not self.held.rows.num_rows)
-            self.watch.run(lambda: write(note), 0.92, 1.0, title)
+            self.watch.run(lambda: write(note), 0.94, 1.0, title)
         return Committed(delta_log.version_of_load(path, self.name), plan)
 
     def _quarantined(self, change: QuarantineChange) -> int:
@@ -161,8 +161,21 @@ class _Commit:
         return self.watch.run(
             lambda: write_quarantine(spark, self.folder, self.load, change, note=note),
             0.88,
-            0.92,
+            0.91,
             "Writing the table quarantine",
+        )
+
+    def _pictured(self, plan: LoadPlan) -> int:
+        """Put the load's pictures where they are kept; returns the version of ``pictures`` that the products quote."""
+        spark, note = self.watch.spark, {"load": self.name, "job": self.watch.progress.job}
+        # What an old catalogue had in its rows has moved by now.
+        newest = delta_log.newest_version(self.folder / PRODUCTS) or 0
+        base = noted_version(self.folder, newest, PICTURES)
+        return self.watch.run(
+            lambda: picture_tables.write_pictures(spark, self.folder, self.load, plan, base, note=note),
+            0.91,
+            0.94,
+            "Writing the pictures",
         )
 
     def _check_unmoved(self) -> None:
@@ -199,4 +212,5 @@ def _changes_rows(path: Path, version: int) -> bool:
         "ADD CONSTRAINT",
         "SET TBLPROPERTIES",
         "UPGRADE PROTOCOL",
+        moving.MOVED,
     }

@@ -1,7 +1,7 @@
-"""The CHECK constraints of the table ``products`` for rows that are in Python's hands, before they become a file of it.
+"""The CHECK constraints of a catalogue's tables for rows that are in Python's hands, before they become a file of one.
 
-Spark checks what it writes itself. A first load takes the files that the executors wrote; they are checked there, by the
-same conditions, written once more for Arrow.
+Spark checks what it writes itself. Files that Python wrote are checked before, by the same conditions, written once more
+for Arrow.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from backend.catalogue.items import PRODUCT_COLUMNS, SPLITS, UNLABELLED
+from backend.catalogue.items import ROLES, SPLITS, UNLABELLED
 from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from backend.catalogue.delta.delta_table import Columns, Constraints
+
 
 def _conditions() -> dict[str, pc.Expression]:
-    """Return the twin of every condition in :data:`backend.catalogue.items.PRODUCT_CONSTRAINTS`, by its name."""
+    """Return the twin of every condition of a constraint in :mod:`backend.catalogue.items`, by its name."""
     field = pc.field
     return {
         "id_not_empty": pc.utf8_length(field("product_id")) > 0,
@@ -26,6 +28,8 @@ def _conditions() -> dict[str, pc.Expression]:
         "sha256_complete": pc.utf8_length(field("image_sha256")) == 64,
         "size_positive": (field("width") > 0) & (field("height") > 0),
         "channels_known": field("channels").isin([1, 3]),
+        "position_not_negative": field("position") >= 0,
+        "role_known": field("role").isin(list(ROLES)),
         "split_known": field("split").isin(list(SPLITS)),
         "unlabelled_gallery_only": (field("label") != UNLABELLED) | (field("split") == "gallery-only"),
         "price_not_negative": field("price").is_null() | (field("price") >= 0),
@@ -34,24 +38,25 @@ def _conditions() -> dict[str, pc.Expression]:
     }
 
 
-def broken_constraint(rows: pa.Table) -> str | None:
+def broken_constraint(rows: pa.Table, columns: Columns, constraints: Constraints) -> str | None:
     """Return the name of the first constraint that a row breaks, ``NOT NULL <column>`` among them; None if all hold."""
-    for name, _, nullable in PRODUCT_COLUMNS:
+    for name, _, nullable in columns:
         if not nullable and rows[name].null_count:
             return f"NOT NULL {name}"
-    for name, condition in _conditions().items():
-        if rows.filter(condition).num_rows != rows.num_rows:
+    conditions = _conditions()
+    for name, _ in constraints:
+        if rows.filter(conditions[name]).num_rows != rows.num_rows:
             return name
     return None
 
 
-def require_storable(rows: pa.Table) -> None:
-    """Refuse rows that the table would refuse.
+def require_storable(rows: pa.Table, columns: Columns, constraints: Constraints) -> None:
+    """Refuse rows that a table would refuse.
 
     Raises:
         CatalogueError: A row breaks a constraint.
     """
-    if broken := broken_constraint(rows):
+    if broken := broken_constraint(rows, columns, constraints):
         raise CatalogueError(
-            f"A product breaks the table's constraint {broken}; nothing was kept.", next_step="Report this, please."
+            f"A row breaks the table's constraint {broken}; nothing was kept.", next_step="Report this, please."
         )

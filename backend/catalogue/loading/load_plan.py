@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HELD_COLUMNS = ("product_id", "image_sha256", *DETAIL_COLUMNS, "withdrawn_at")
-# Actions of a row: the whole row with its picture, the details alone, the mark, the end.
+# Actions of a row: the whole row, because it or its picture is new; the details alone; the mark; the end.
 INSERT, PICTURE, DETAILS, MARK, DELETE = "insert", "picture", "details", "mark", "delete"
+_FACTS = ("image_sha256", "width", "height", "channels")
 ACTION_SCHEMA = pa.schema(
     [("product_id", pa.string()), ("action", pa.string())]
-    + [(name, PRODUCT_SCHEMA.field(name).type) for name in DETAIL_COLUMNS]
+    + [(name, PRODUCT_SCHEMA.field(name).type) for name in (*_FACTS, *DETAIL_COLUMNS)]
 )
 
 
@@ -36,6 +37,10 @@ class LoadPlan:
     actions: pa.Table
     counts: LoadCounts
     lacking: tuple[str, ...]
+
+    def of(self, *wanted: str) -> pa.Table:
+        """Return the rows with these actions."""
+        return self.actions.filter(pc.is_in(self.actions["action"], pa.array(wanted)))
 
     @property
     def is_empty(self) -> bool:
@@ -104,7 +109,8 @@ def _parting(lost: pa.Table, gone: GonePolicy) -> pa.Table:
     if gone == "mark":
         lost = lost.filter(pc.is_null(lost["withdrawn_at"]))
     action = pa.array([MARK if gone == "mark" else DELETE] * lost.num_rows, pa.string())
-    columns = [action if name == "action" else lost[name] for name in ACTION_SCHEMA.names]
+    given = {"action": action, **{name: lost[name] for name in lost.column_names}}
+    columns = [given.get(field.name, pa.nulls(lost.num_rows, field.type)) for field in ACTION_SCHEMA]
     return pa.Table.from_arrays(columns, names=ACTION_SCHEMA.names).cast(ACTION_SCHEMA)
 
 

@@ -1,8 +1,9 @@
 """What runs on the executors while a source is checked: entries in; pictures out as Parquet files, facts as rows.
 
 Pictures never pass through the JVM or the driver: a Python worker reads them, checks them and writes them where the
-commit will find them. Only hashes, sizes and reasons come back. Usable rows are written as the table ``products`` has
-them, so that a first load can take the files as they are; rejected ones go to a file of their own.
+commit will find them. Only hashes, sizes and reasons come back. Usable pictures are written as the table
+``picture_bytes`` has them, each once, so that a load can take the files as they are; rejected rows go to a file of their
+own, as the table ``quarantine`` has them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from backend.catalogue.items import PRODUCT_COLUMNS
+from backend.catalogue.items import BYTES_COLUMNS, BYTES_CONSTRAINTS
 from backend.catalogue.loading.constraints import require_storable
 from backend.catalogue.loading.entries import CHECKED_ENTRY_SCHEMA
 from backend.catalogue.loading.product_files import GroupedWriter
-from backend.catalogue.schemas import STORED_PRODUCT_SCHEMA, arrow_schema, ddl
+from backend.catalogue.schemas import QUARANTINE_SCHEMA, stored_schema
 from backend.catalogue.sources.pictures.names import no_picture
 from backend.errors import ImageRejected
 from backend.imaging.pixels import verify
@@ -31,20 +32,20 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.sources import Picture, Source
     from backend.imaging.spec import ImageInfo
 
-# Rows as they are staged: a product's columns, its row as the source gave it, and the reason that keeps it out.
-STAGED_COLUMNS = (*PRODUCT_COLUMNS, ("source_row", "string", True), ("reason", "string", True))
-STAGED_SCHEMA = arrow_schema(STAGED_COLUMNS)
-STAGED_DDL = ddl(STAGED_COLUMNS)
-# What comes back of every entry, in the order of the entries. ``file`` is null where no row was staged, because the
-# catalogue holds the very same picture.
+# What comes back of every entry, in the order of the entries. ``file`` is null where no picture was staged, because the
+# catalogue holds the very same one; then it has no size either.
 FACT_SCHEMA = pa.schema(
     [
         ("image_sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("channels", pa.int32()),
         ("reason", pa.string()),
         ("n_bytes", pa.int64()),
         ("file", pa.string()),
     ]
 )
+STORED_BYTES_SCHEMA = stored_schema(BYTES_COLUMNS)
 # Pictures that are held at once; a picture of a shop has some 100 kB.
 _CHUNK_ROWS = 256
 
@@ -88,24 +89,23 @@ class PictureCheck:
             yield to_bytes(facts)
 
     def stage(self, entries: pa.Table, path: Path) -> pa.Table:
-        """Check entries and write the rows that a commit may need; returns their facts.
+        """Check entries and write the pictures that a commit may need; returns the facts of all.
 
-        Usable rows go to ``path``, rejected ones to a file beside it; a file without rows is not kept.
+        Usable pictures go to ``path``, rejected rows to a file beside it; a file without rows is not kept.
 
         Raises:
-            CatalogueError: A usable row breaks a constraint of the table, which is a defect of the checks before.
+            CatalogueError: A usable picture breaks a constraint of the table, which is a defect of the checks before.
         """
         aside = path.with_name(f"rejected-{path.name}")
-        facts = []
-        with GroupedWriter(path, STORED_PRODUCT_SCHEMA) as usable, GroupedWriter(aside, STAGED_SCHEMA) as rejected:
+        facts, seen = [], set[str]()
+        with GroupedWriter(path, STORED_BYTES_SCHEMA) as usable, GroupedWriter(aside, QUARANTINE_SCHEMA) as rejected:
             for start in range(0, entries.num_rows, _CHUNK_ROWS):
                 chunk = entries.slice(start, _CHUNK_ROWS)
                 checked = self._checked(chunk)
-                rows = self._rows(chunk, checked)
-                stored = rows.filter(rows["reason"].is_null()).select(STORED_PRODUCT_SCHEMA.names)
-                require_storable(stored)
-                usable.add(stored.cast(STORED_PRODUCT_SCHEMA))
-                rejected.add(rows.filter(rows["reason"].is_valid()))
+                pictures = _bytes_of(checked, seen)
+                require_storable(pictures, BYTES_COLUMNS, BYTES_CONSTRAINTS)
+                usable.add(pictures)
+                rejected.add(self._rejected(chunk, checked))
                 facts.append(_facts(checked, path.name, aside.name))
         return pa.concat_tables(facts)
 
@@ -130,29 +130,43 @@ class PictureCheck:
         except ImageRejected as error:
             return _Checked(picture, sha256, None, f"{error.code}: {error.message}")
 
-    def _rows(self, entries: pa.Table, checked: list[_Checked]) -> pa.Table:
-        keep = [row for row, found in enumerate(checked) if not found.is_held]
+    def _rejected(self, entries: pa.Table, checked: list[_Checked]) -> pa.Table:
+        keep = [row for row, found in enumerate(checked) if found.reason]
         entries, checked = entries.take(pa.array(keep, pa.int64())), [checked[row] for row in keep]
-        infos = [found.info for found in checked]
-        values = {name: entries[name] for name in CHECKED_ENTRY_SCHEMA.names if name in STAGED_SCHEMA.names}
+        values = {name: entries[name] for name in CHECKED_ENTRY_SCHEMA.names if name in QUARANTINE_SCHEMA.names}
         values |= {
             "image": [found.picture for found in checked],
+            "image_sha256": [found.sha256 for found in checked],
+            "reason": [found.reason for found in checked],
+            "source": [self.source.name] * len(checked),
+            "ingested_at": [self.ingested_at] * len(checked),
+        }
+        return pa.Table.from_pydict({name: values[name] for name in QUARANTINE_SCHEMA.names}, schema=QUARANTINE_SCHEMA)
+
+
+def _bytes_of(checked: list[_Checked], seen: set[str]) -> pa.Table:
+    """Return the usable pictures that were not seen before, each once."""
+    fresh = {found.sha256: found for found in checked if found.info and found.sha256 not in seen}
+    seen |= {sha256 for sha256 in fresh if sha256}
+    rows = [
+        (sha256, found.picture, found.info.width, found.info.height, found.info.channels)
+        for sha256, found in fresh.items()
+        if found.info
+    ]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in STORED_BYTES_SCHEMA]
+    return pa.Table.from_arrays(
+        [pa.array(c, f.type) for c, f in zip(columns, STORED_BYTES_SCHEMA, strict=True)], schema=STORED_BYTES_SCHEMA
+    )
+
+
+def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
+    infos = [found.info for found in checked]
+    return pa.table(
+        {
             "image_sha256": [found.sha256 for found in checked],
             "width": [info.width if info else None for info in infos],
             "height": [info.height if info else None for info in infos],
             "channels": [info.channels if info else None for info in infos],
-            "source": [self.source.name] * len(checked),
-            "ingested_at": [self.ingested_at] * len(checked),
-            "withdrawn_at": [None] * len(checked),
-            "reason": [found.reason for found in checked],
-        }
-        return pa.Table.from_pydict({name: values[name] for name in STAGED_SCHEMA.names}, schema=STAGED_SCHEMA)
-
-
-def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
-    return pa.table(
-        {
-            "image_sha256": [found.sha256 for found in checked],
             "reason": [found.reason for found in checked],
             "n_bytes": [len(found.picture) if found.picture else 0 for found in checked],
             "file": [None if found.is_held else rejected if found.reason else usable for found in checked],

@@ -1,32 +1,29 @@
-"""The table ``products``: made by Spark; the first load taken in as it was checked, every later one by a MERGE."""
+"""The table ``products``: made by Spark; the first load written as files, every later one by a MERGE. No picture is in it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from backend.catalogue.delta import delta_table
 from backend.catalogue.items import DETAIL_COLUMNS, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
+from backend.catalogue.loading.constraints import require_storable
 from backend.catalogue.loading.load_plan import DELETE, DETAILS, INSERT, MARK, PICTURE
-from backend.catalogue.loading.product_files import append_files
-from backend.catalogue.schemas import ddl
+from backend.catalogue.loading.product_files import append_files, written_files
+from backend.catalogue.schemas import stored_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from backend.catalogue.loading.load_plan import LoadPlan
     from backend.catalogue.loading.staging import StagedLoad
 
-_NAMES = [name for name, _, _ in PRODUCT_COLUMNS]
-_BROADCAST_ROWS = 2_000_000  # ids and actions; about 100 bytes each
-
-
-def ensure(spark: SparkSession, path: Path) -> None:
-    """Make the table, or bring an older one up to date."""
-    delta_table.ensure(spark, path, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS)
+_STORED = stored_schema(PRODUCT_COLUMNS)
 
 
 def writer(
@@ -35,9 +32,11 @@ def writer(
     """Return what writes a load in one commit, given the commit's note."""
     if plan.is_empty:  # the quarantine alone changed: the products say so, and are touched no further
         return lambda note: touch(spark, path, note)
+    rows = _rows(load, plan)
     if is_first:
-        return lambda note: append_files(path, [Path(file) for file in load.files], note=note)
-    return lambda note: merge(_changes(spark, load, plan), path, note=note)
+        return lambda note: _append(load.folder, path, rows, note)
+    files = written_files(load.folder, "changes", rows.append_column("action", plan.actions["action"]))
+    return lambda note: _merge(spark, files, path, note)
 
 
 def touch(spark: SparkSession, path: Path, note: Mapping[str, object]) -> None:
@@ -47,14 +46,30 @@ def touch(spark: SparkSession, path: Path, note: Mapping[str, object]) -> None:
         spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('twinset.quarantine_version' = '{version}')")
 
 
-def merge(changes: DataFrame, path: Path, *, note: Mapping[str, object]) -> None:
-    """MERGE rows of products and their ``action`` by product_id, in one commit that carries ``note``."""
+def _rows(load: StagedLoad, plan: LoadPlan) -> pa.Table:
+    """Return the rows that a plan names, with what it says of them and the load's source and time; all else is null."""
+    count = plan.actions.num_rows
+    same = {"source": load.meta["source"], "ingested_at": datetime.fromisoformat(load.meta["ingested_at"])}
+    given = {name: plan.actions[name] for name in plan.actions.column_names}
+    given |= {name: pa.array([value] * count, _STORED.field(name).type) for name, value in same.items()}
+    columns = [given.get(field.name, pa.nulls(count, field.type)) for field in _STORED]
+    return pa.Table.from_arrays(columns, names=_STORED.names)
+
+
+def _append(place: Path, path: Path, rows: pa.Table, note: Mapping[str, object]) -> None:
+    """Write the rows of a first load as files beside its pictures, and take those in."""
+    require_storable(rows, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS)
+    append_files(path, written_files(place, "products", rows.cast(_STORED)), note=note)
+
+
+def _merge(spark: SparkSession, files: list[Path], path: Path, note: Mapping[str, object]) -> None:
+    """MERGE files of products and their ``action`` by product_id, in one commit that carries ``note``."""
     from delta.tables import DeltaTable
 
-    whole: dict[str, Any] = {name: f"s.{name}" for name in _NAMES}
+    whole: dict[str, Any] = {name: f"s.{name}" for name in _STORED.names}
     details: dict[str, Any] = {name: f"s.{name}" for name in (*DETAIL_COLUMNS, "source", "ingested_at")}
     whole_actions = f"s.action IN ('{INSERT}', '{PICTURE}')"
-    spark = changes.sparkSession
+    changes = spark.read.parquet(*map(str, files))
     with delta_table.commit_note(spark, note), delta_table.unmaterialised(spark):
         (
             DeltaTable.forPath(spark, str(path))
@@ -67,34 +82,3 @@ def merge(changes: DataFrame, path: Path, *, note: Mapping[str, object]) -> None
             .whenNotMatchedInsert(whole_actions, values=whole)
             .execute()
         )
-
-
-def _changes(spark: SparkSession, load: StagedLoad, plan: LoadPlan) -> DataFrame:
-    """Return the rows to merge: with pictures where one is written, with the details alone where not."""
-    from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
-
-    with_picture = plan.actions.filter(_is_in(plan.actions, (INSERT, PICTURE)))
-    without = plan.actions.filter(_is_in(plan.actions, (DETAILS, MARK, DELETE)))
-    values = {"source": F.lit(load.meta["source"]), "ingested_at": F.lit(load.meta["ingested_at"]).cast("timestamp")}
-    parts = []
-    if without.num_rows:
-        rows: DataFrame = spark.createDataFrame(without)
-        columns = [
-            F.col(name) if name in without.column_names else values.get(name, F.lit(None)).cast(kind).alias(name)
-            for name, kind, _ in PRODUCT_COLUMNS
-        ]
-        parts.append(rows.select(*columns, "action"))
-    if with_picture.num_rows:
-        decided: DataFrame = spark.createDataFrame(with_picture.select(["product_id", "action"]))
-        if with_picture.num_rows <= _BROADCAST_ROWS:
-            decided = F.broadcast(decided)
-        pictures = spark.read.schema(ddl(PRODUCT_COLUMNS)).parquet(*load.files)
-        parts.append(pictures.join(decided, "product_id").select(*_NAMES, "action"))
-    return parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
-
-
-def _is_in(actions: pa.Table, wanted: tuple[str, ...]) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.is_in(actions["action"], pa.array(wanted))

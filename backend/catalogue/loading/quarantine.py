@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.items import QUARANTINE, QUARANTINE_COLUMNS
-from backend.catalogue.loading.pictures import STAGED_DDL
-from backend.catalogue.schemas import QUARANTINE_SCHEMA
+from backend.catalogue.schemas import QUARANTINE_SCHEMA, ddl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +65,7 @@ def write_quarantine(
     path = folder / QUARANTINE
     delta_table.ensure(spark, path, QUARANTINE_COLUMNS)
     kept = _kept(spark, path, change, str(load.meta["source"]))
-    fresh = spark.read.schema(STAGED_DDL).parquet(*load.rejected_files) if load.rejected_files else None
+    fresh = spark.read.schema(ddl(QUARANTINE_COLUMNS)).parquet(*load.rejected_files) if load.rejected_files else None
     frame = fresh.select(_NAMES) if fresh is not None else kept.limit(0)
     delta_table.replace_content(kept.unionByName(frame), path, note=note)
     return delta_log.version_of_load(path, str(note["load"]))

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from backend.catalogue.items import Rejected
-from backend.catalogue.loading.pictures import STAGED_SCHEMA
 from backend.catalogue.loading.staging import peek
+from backend.catalogue.schemas import QUARANTINE_SCHEMA
 
 if TYPE_CHECKING:
     from backend.settings import Settings
@@ -38,7 +38,7 @@ class StagedRejects:
         """Return some rows, with the bytes that came."""
         if not self._files:
             return []
-        data = ds.dataset(self._files, schema=STAGED_SCHEMA)
+        data = ds.dataset(self._files, schema=QUARANTINE_SCHEMA)
         keys = data.to_table(columns=["reason", "product_id"])
         order = pc.sort_indices(keys, sort_keys=[("reason", "ascending"), ("product_id", "ascending")])
         rows = data.take(order.slice(offset, limit), columns=_FIELDS)

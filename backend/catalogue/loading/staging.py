@@ -1,7 +1,7 @@
 """Checked loads that wait for their commit: pictures and facts in a folder of their own, one load a folder.
 
 .lock          held while a process works in the folder; a killed one lets go of it, and the next load sweeps
-part-*.parquet usable rows with pictures, written by the executors
+part-*.parquet usable pictures, written by the executors
 rejected-*     rejected rows, with pictures where there are any
 rows.parquet   every row of the source without its picture, with its facts
 load.json      what was checked, written last: a folder with it can be committed
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from backend.catalogue.fields import COLUMNS, NAMES
 from backend.catalogue.loading.leftovers import META, sweep
+from backend.catalogue.loading.pictures import FACT_SCHEMA
 from backend.catalogue.schemas import ARROW_TYPES
 from backend.errors import CatalogueNotFound
 from backend.files import scratch
@@ -58,7 +59,7 @@ class StagedLoad:
 
     @property
     def files(self) -> list[str]:
-        """The files with usable rows that are to be read; those of tasks that failed are not among them."""
+        """The files with usable pictures that are to be read; those of tasks that failed are not among them."""
         return self._named(pc.is_null(self.rows["reason"]))
 
     @property
@@ -130,6 +131,8 @@ def _opened(folder: Path) -> StagedLoad:
     """Open a saved load; fields of products that were added since it was checked are null."""
     rows = pq.read_table(folder / _ROWS)
     known = set(rows.column_names)
+    if not known >= set(FACT_SCHEMA.names):  # an earlier version checked it, and staged whole rows
+        raise _no_load(folder.name)
     for name, kind, _ in COLUMNS if known & set(NAMES) else ():
         if name not in known:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, ARROW_TYPES[kind]))

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.delta.locks import commit_lock
 from backend.catalogue.items import PRODUCTS, QUALITY, QUALITY_COLUMNS
+from backend.catalogue.pictured import place_of_pictures
 from backend.catalogue.quality.measures import measure_batches
 from backend.catalogue.schemas import PRODUCT_SCHEMA, QUALITY_SCHEMA, ddl
 from backend.errors import CatalogueNotFound
@@ -63,36 +64,32 @@ def measure_quality(spark: SparkSession, folder: Path, *, progress: Progress, ma
     version = delta_log.newest_version(folder / PRODUCTS)
     if not version:  # version 0 is the empty table
         raise CatalogueNotFound(f"There is no catalogue {folder.name}.", next_step="Load it first.")
-    fresh, are_all = unmeasured(folder, version)
+    fresh = unmeasured(folder, version)
     watch = Watch(_session(spark), progress, total=max(len(fresh), 1), unit="pictures")
     count = 0
     with delta_table.spark_errors(folder.name, progress):
         for start in range(0, len(fresh), _AT_ONCE):
             some = fresh[start : start + _AT_ONCE]
-            pictures = _pictures(watch, folder, version, None if are_all and len(some) == len(fresh) else some)
+            pictures = _pictures(watch, folder, version, some)
             span = (start / len(fresh), (start + len(some)) / len(fresh))
             count += _measured(watch, folder, pictures, span=span, max_pixels=max_pixels)
     progress.report(watch.total, watch.total, unit="pictures", note="Measured")
     return count
 
 
-def unmeasured(folder: Path, version: int) -> tuple[pa.Array, bool]:
-    """Return the hashes of a version's pictures that are not in ``quality``, and whether that is all of them.
-
-    No JVM: it reads two columns.
-    """
+def unmeasured(folder: Path, version: int) -> pa.Array:
+    """Return the hashes of a version's first pictures that are not in ``quality``; no JVM: it reads two columns."""
     products = delta_log.rows_of(delta_log.open_table(folder / PRODUCTS, version), PRODUCT_SCHEMA)
     hashes = products.table([_KEY])[_KEY].unique()
     if not delta_log.newest_version(folder / QUALITY):
-        return hashes, True
+        return hashes
     known = delta_log.rows_of(delta_log.open_table(folder / QUALITY), QUALITY_SCHEMA).table([_KEY])[_KEY]
-    fresh = hashes.filter(pc.invert(pc.is_in(hashes, value_set=known.combine_chunks())))
-    return fresh, len(fresh) == len(hashes)
+    return hashes.filter(pc.invert(pc.is_in(hashes, value_set=known.combine_chunks())))
 
 
 def unmeasured_count(folder: Path) -> int:
     """Count the pictures of the newest version that are not measured: after a measuring, those that cannot be read."""
-    return len(unmeasured(folder, delta_log.newest_version(folder / PRODUCTS) or 0)[0])
+    return len(unmeasured(folder, delta_log.newest_version(folder / PRODUCTS) or 0))
 
 
 def _session(spark: SparkSession) -> SparkSession:
@@ -103,15 +100,14 @@ def _session(spark: SparkSession) -> SparkSession:
     return own
 
 
-def _pictures(watch: Watch, folder: Path, version: int, wanted: pa.Array | None) -> DataFrame:
-    """Return hash and picture of the products, only of ``wanted`` hashes where that is not None; nothing runs yet."""
+def _pictures(watch: Watch, folder: Path, version: int, wanted: pa.Array) -> DataFrame:
+    """Return hash and picture of those of ``wanted`` hashes; nothing runs yet."""
     from pyspark.sql import functions as F  # noqa: N812 - as everybody writes it
 
-    reader = watch.spark.read.format("delta").option("versionAsOf", version)
-    pictures = reader.load(str(folder / PRODUCTS)).select(_KEY, "image")
+    path, at = place_of_pictures(folder, version)
+    reader = watch.spark.read.format("delta").option("versionAsOf", at)
+    pictures = reader.load(str(path)).select(_KEY, "image")
     watch.tasks = pictures.rdd.getNumPartitions()
-    if wanted is None:
-        return pictures
     # Broadcast, so that no picture travels to where its hash is.
     hashes = F.broadcast(watch.spark.createDataFrame(pa.table({_KEY: wanted})))
     return pictures.join(hashes, _KEY, "left_semi")

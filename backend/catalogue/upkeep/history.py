@@ -24,6 +24,7 @@ _ACTIONS = {
     "ingest": "Loaded",
     "splits": "Uses changed",
     "compact": "Compacted",
+    "pictures": "Pictures moved into a table of their own",
 }
 # What Delta calls it, for commits without a note of ours.
 _OPERATIONS = {

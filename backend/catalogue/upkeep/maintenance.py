@@ -9,10 +9,12 @@ from uuid import uuid4
 from backend.catalogue.delta import delta_log, delta_table
 from backend.catalogue.delta.locks import commit_lock
 from backend.catalogue.delta.log_replay import states
-from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
-from backend.catalogue.loading import products_table
-from backend.catalogue.snapshot import quarantine_version
+from backend.catalogue.items import PICTURE_BYTES, PICTURES, PRODUCTS, QUALITY, QUARANTINE
+from backend.catalogue.loading import moving
+from backend.catalogue.noted import noted_versions
+from backend.catalogue.pictured import has_pictures
 from backend.catalogue.upkeep.changes import ChangeSet, changes_towards
+from backend.catalogue.upkeep.forgetting import forget_pictures
 from backend.catalogue.upkeep.history import catalogue_states, require_readable
 from backend.catalogue.upkeep.retention import VacuumPlan, plan_vacuum
 from backend.errors import CatalogueError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from backend.catalogue.upkeep.retention import Removable
     from backend.progress import Progress
 
-_TABLES = (PRODUCTS, QUARANTINE, QUALITY)
+_TABLES = (PRODUCTS, PICTURES, PICTURE_BYTES, QUARANTINE, QUALITY)
 # Large enough for few files, small enough that a change without deletion vectors, and a task, stay cheap.
 _FILE_SIZES = {
     "spark.databricks.delta.optimize.minFileSize": str(64 << 20),
@@ -55,7 +57,7 @@ def restore_preview(catalogues_dir: Path, name: str, version: int) -> ChangeSet:
 def restore(
     spark: SparkSession, folder: Path, version: int, *, progress: Progress, note: Mapping[str, object] | None = None
 ) -> int:
-    """Bring an older version of a catalogue back, quarantine included, as a new version; return that.
+    """Bring an older version of a catalogue back, pictures and quarantine included, as a new version; return that.
 
     Args:
         spark: A session with Delta.
@@ -77,22 +79,25 @@ def restore(
 
         with delta_table.commit_note(spark, full):
             DeltaTable.forPath(spark, str(path)).restoreToVersion(version)
-        # An old version brings its old columns, properties and constraints back with it.
-        products_table.ensure(spark, path)
+        # An old version brings its old columns, properties and constraints back with it, and may have pictures in its rows.
+        moving.ensure(spark, folder, job=progress.job)
 
     with commit_lock(folder, progress), delta_table.spark_errors(folder.name, progress):
         _restorable(folder, version)  # whoever held the lock before may have changed that
         full = {**(note or {}), "action": "restore", "restored": version, "load": load, "job": progress.job}
-        full["quarantine_version"] = quarantine_version(folder, version)
+        full |= noted_versions(folder, version)
         Watch(spark, progress, unit="versions").run(write, 0.0, 1.0, f"Restoring version {version}")
     progress.report(1, 1, unit="versions", note="Committed")
-    return delta_log.version_of_load(path, load)
+    found = delta_log.version_of_load(path, load)
+    has_moved = has_pictures(delta_log.open_table(path, found))
+    return delta_log.newest_version(path) or found if has_moved else found
 
 
 def compact(spark: SparkSession, folder: Path, *, progress: Progress) -> dict[str, Any]:
     """Write the small files of a catalogue's tables together, without the rows that were deleted in them.
 
-    A table that has nothing to gain gets no commit. No version changes what it holds.
+    A table that has nothing to gain gets no commit. No version changes what it holds. Pictures that an earlier version
+    of Twinset stored with their products are moved into a table of their own first.
 
     Returns:
         ``version``, the newest of the products; ``files_before`` and ``files_after`` in all, and by table.
@@ -105,6 +110,10 @@ def compact(spark: SparkSession, folder: Path, *, progress: Progress) -> dict[st
     catalogue_states(folder)
     note = {"action": "compact", "load": uuid4().hex, "job": progress.job}
     with commit_lock(folder, progress), delta_table.spark_errors(folder.name, progress):
+        if has_pictures(delta_log.open_table(folder / PRODUCTS)):
+            Watch(spark, progress).run(
+                partial(moving.ensure, spark, folder, job=progress.job), 0.0, 0.0, "Moving pictures"
+            )
         tables = [name for name in _TABLES if delta_log.newest_version(folder / name)]
         before = {name: _file_count(folder / name) for name in tables}
         watch = Watch(spark, progress, total=sum(before.values()), unit="files")
@@ -139,7 +148,7 @@ def vacuum(
         spark: A session with Delta.
         folder: Folder of the catalogue.
         keep_days: Versions that were the newest within so many days stay.
-        protected: Versions of the products that stay whatever their age, with the quarantine that belongs to them.
+        protected: Versions of the products that stay whatever their age, with their pictures and quarantine.
         progress: Told how far it is, asked whether to stop.
 
     Returns:
@@ -151,6 +160,7 @@ def vacuum(
     """
     catalogue_states(folder)
     with commit_lock(folder, progress), delta_table.spark_errors(folder.name, progress):
+        forget_pictures(folder, plan_vacuum(folder, keep_days=keep_days, protected=protected), job=progress.job)
         plan = plan_vacuum(folder, keep_days=keep_days, protected=protected)
         watch, hours = Watch(spark, progress, total=max(plan.count, 1), unit="files"), keep_days * 24
         with delta_table.configured(spark, _BY_PLAN):

@@ -14,7 +14,7 @@ from backend.catalogue.items import PRODUCTS, QUALITY
 from backend.catalogue.quality.duplicates import exact_groups, find_leaks, mended_splits, near_groups
 from backend.catalogue.quality.view import NEAR_DISTANCE
 from backend.catalogue.schemas import QUALITY_SCHEMA
-from backend.catalogue.snapshot import open_snapshot, quarantine_version
+from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.splits import SplitPlan, assign_splits
 from backend.spark.watch import Watch
 
@@ -109,7 +109,7 @@ def _set_splits(
     """MERGE new splits by product_id; returns the version that holds them. No picture is rewritten."""
     from delta.tables import DeltaTable
 
-    from backend.catalogue.loading import products_table
+    from backend.catalogue.loading import moving
 
     path = folder / PRODUCTS
     newest = delta_log.newest_version(path) or 0
@@ -118,10 +118,9 @@ def _set_splits(
     load = uuid4().hex
     table = pa.table({"product_id": list(moved), "split": list(moved.values())})
     full = {**note, "load": load, "job": progress.job, "changed": len(moved)}
-    full["quarantine_version"] = quarantine_version(folder, newest)
 
     def write() -> None:
-        products_table.ensure(spark, path)
+        moving.ensure(spark, folder, job=progress.job)
         with delta_table.commit_note(spark, full):
             changes = spark.createDataFrame(table)
             target = DeltaTable.forPath(spark, str(path)).alias("t")

@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from backend.catalogue.delta.log_replay import files_present, states
-from backend.catalogue.items import PRODUCTS, QUALITY, QUARANTINE
+from backend.catalogue.items import PICTURE_BYTES, PRODUCTS, QUALITY
+from backend.catalogue.noted import NOTED, key
 from backend.catalogue.upkeep.history import catalogue_states
 from backend.errors import CatalogueError
 
@@ -45,13 +46,15 @@ class VacuumPlan:
         files: The files that may go, by table.
         protected: Versions that are named by someone and can be read: they stay.
         lost: Versions that can be read now and cannot be afterwards.
-        oldest_readable: The oldest version that can be read afterwards.
+        still: Versions that can be read afterwards, ascending.
+        oldest_readable: The oldest of them.
     """
 
     keep_days: float
     files: Mapping[str, Sequence[Removable]]
     protected: tuple[int, ...]
     lost: tuple[int, ...]
+    still: tuple[int, ...]
     oldest_readable: int
 
     @property
@@ -70,7 +73,8 @@ def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -
 
     1. Versions of the products that can be read now: all their files are there.
     2. Of these, the named ones; and the newest, and those that were the newest within the days. They are kept.
-    3. Versions of the quarantine that belong to kept ones are kept, too; a measurement needs no older version.
+    3. Versions of quarantine and pictures that belong to kept ones are kept, too; measurements need no older version,
+       nor do the bytes of pictures, which leave their table only when no version shows them (:mod:`forgetting`).
     4. In each table may go what no kept version needs, if it is older than the days (:func:`_removable`).
     5. Versions that could be read, and cannot without these files, are lost: that is told, not decided.
 
@@ -91,7 +95,8 @@ def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -
     readable = _readable(products, present)  # 1
     named = tuple(sorted({*protected} & {*readable}))  # 2
     kept = {*_recent(products, now_s - keep_days * DAY_S), *named}
-    kept_of = {PRODUCTS: kept, QUARANTINE: _quarantines(products, kept), QUALITY: set[int]()}  # 3
+    kept_of = {PRODUCTS: kept, **{name: noted_by(products, kept, name) for name in NOTED}}  # 3
+    kept_of |= {PICTURE_BYTES: set[int](), QUALITY: set[int]()}
     files = {
         name: _removable(folder / name, versions, keep_days=keep_days, now_s=now_s)  # 4
         for name, versions in kept_of.items()
@@ -103,6 +108,7 @@ def plan_vacuum(folder: Path, *, keep_days: float, protected: Collection[int]) -
         files={name: removable for name, removable in files.items() if removable},
         protected=named,
         lost=tuple(version for version in readable if version not in {*still}),
+        still=tuple(still),
         oldest_readable=still[0] if still else products[-1].version,
     )
 
@@ -138,14 +144,14 @@ def _recent(history: Sequence[TableState], cutoff_s: float) -> set[int]:
     return {history[-1].version, *until}
 
 
-def _quarantines(products: Sequence[TableState], kept: Collection[int]) -> set[int]:
-    """Return the versions of the quarantine that belong to these versions of the products."""
-    versions, current = set(), 0
+def noted_by(products: Sequence[TableState], versions: Collection[int], table: str) -> set[int]:
+    """Return the versions of a table that belong to these versions of the products."""
+    found, current = set(), 0
     for state in products:
-        current = int(state.commit.note.get("quarantine_version", current) or 0)
-        if state.version in kept:
-            versions.add(current)
-    return versions
+        current = int(state.commit.note.get(key(table), current) or 0)
+        if state.version in versions:
+            found.add(current)
+    return found
 
 
 def _removable(table: Path, kept: Collection[int], *, keep_days: float, now_s: float) -> list[Removable]:

@@ -17,7 +17,7 @@ import pytest
 
 from backend.catalogue.delta.delta_log import rows_of
 from backend.catalogue.items import PRODUCTS
-from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.upkeep import change_rows
 from backend.catalogue.upkeep.changes import CHANGE_KINDS, changes_between, changes_towards
@@ -40,7 +40,7 @@ def rows(ids, *, picture="red", **columns):
         "ingested_at": [datetime.now(UTC)] * len(images),
     }
     values |= {name: [value] * len(images) for name, value in columns.items()}
-    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(images)), f.type) for f in PRODUCT_SCHEMA})
+    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(images)), f.type) for f in PICTURED_SCHEMA})
 
 
 class Shop:
@@ -85,20 +85,20 @@ class Shop:
 
     def _replace(self, name, columns):
         """Commit all rows anew in one file, with the one change in the feed."""
-        held = rows_of(self.table, PRODUCT_SCHEMA)
-        table = held.table(PRODUCT_SCHEMA.names)
+        held = rows_of(self.table, PICTURED_SCHEMA)
+        table = held.table(PICTURED_SCHEMA.names)
         is_other = pc.not_equal(table["product_id"], name)
         (before,) = table.filter(pc.invert(is_other)).to_pylist()
         after = [] if columns is None else [before | columns]
         feed = [before | {"_change_type": "delete" if columns is None else "update_preimage"}]
         feed += [row | {"_change_type": "update_postimage"} for row in after]
         version = self.table.version() + 1
-        kept = pa.concat_tables([table.filter(is_other), pa.Table.from_pylist(after, PRODUCT_SCHEMA)])
+        kept = pa.concat_tables([table.filter(is_other), pa.Table.from_pylist(after, PICTURED_SCHEMA)])
         add = {**self._write(f"{version}.parquet", kept), "stats": json.dumps({"numRecords": len(kept)})}
         gone = {"deletionTimestamp": int(time.time() * 1000), "dataChange": True}
         actions = [{"add": add}, *({"remove": {"path": path.name, **gone}} for path in held.files)]
         if self.has_feed:
-            told = pa.Table.from_pylist(feed, PRODUCT_SCHEMA.append(pa.field("_change_type", pa.string())))
+            told = pa.Table.from_pylist(feed, PICTURED_SCHEMA.append(pa.field("_change_type", pa.string())))
             actions.append({"cdc": {**self._write(f"_change_data/{version}.parquet", told), "dataChange": False}})
         commit = {"commitInfo": {"timestamp": int(time.time() * 1000), "operation": "UPDATE"}}
         lines = [json.dumps(action) for action in (commit, *actions)]

@@ -37,7 +37,7 @@ IDS = [f"p{number:04d}" for number in range(40)]
 def deleted(tmp_path):
     """30 products in two files, one behind a deletion vector, one deleted by deltalake; which rewrites its file."""
     rows = picture_rows(LABELS * 10)
-    hide(store(tmp_path, rows[:20], rows[20:]), tmp_path, ["p0003"])
+    hide(store(tmp_path, rows[:20], rows[20:], in_rows=True), tmp_path, ["p0003"])
     DeltaTable(tmp_path / "stored" / PRODUCTS).delete("product_id = 'p0001'")
     snapshot = open_snapshot(tmp_path, "stored")
     assert any(_is_view(file) for file in snapshot.rows.files)
@@ -82,7 +82,7 @@ def test_a_training_reads_it_and_petastorm_says_that_it_cannot(deleted, tmp_path
 
 
 def test_a_file_of_other_types_is_refused_in_a_sentence(tmp_path):
-    snapshot = store(tmp_path, picture_rows(LABELS))
+    snapshot = store(tmp_path, picture_rows(LABELS), in_rows=True)
     (file,) = snapshot.rows.files
     pq.write_table(pq.read_table(file).set_column(6, "label", pa.array([["a"], ["b"], ["c"]])), file)
     fresh = open_snapshot(tmp_path, "stored")
@@ -103,7 +103,7 @@ steps = st.lists(
 @profile(max_examples=12)
 def test_any_sequence_of_foreign_changes_is_read_as_deltalake_reads_it(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("foreign")
-    store(folder, picture_rows(LABELS * 3), picture_rows(LABELS * 2, first=20))
+    store(folder, picture_rows(LABELS * 3), picture_rows(LABELS * 2, first=20), in_rows=True)
     path = folder / "stored" / PRODUCTS
     for number, (step, ids) in enumerate(steps):
         _CHANGES[step](folder, path, ids, number)
@@ -269,7 +269,7 @@ def test_a_table_that_spark_widened_is_loaded(shared_case):
 
 
 def test_a_mapped_table_of_our_own_is_refused_and_not_read_as_empty_columns(tmp_path):
-    store(tmp_path, picture_rows(LABELS))
+    store(tmp_path, picture_rows(LABELS), in_rows=True)
     path = tmp_path / "stored" / PRODUCTS
     told = next(
         json.loads(line)

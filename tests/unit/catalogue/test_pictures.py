@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue.items import PRODUCT_COLUMNS
-from backend.catalogue.loading.pictures import FACT_SCHEMA, STAGED_DDL, STAGED_SCHEMA, PictureCheck, to_bytes
+from backend.catalogue.items import BYTES_COLUMNS, QUARANTINE_COLUMNS
+from backend.catalogue.loading.pictures import FACT_SCHEMA, PictureCheck, to_bytes
 from backend.catalogue.sources.sources import entry_table
 from backend.errors import ImageRejected
 from backend.imaging.pixels import encode_png
@@ -56,7 +56,7 @@ def entries_of(count, *, reasons=None, known=None):
 
 @pytest.fixture
 def staged(tmp_path):
-    """Check pictures; returns the usable rows, the rejected rows, and the facts of all."""
+    """Check pictures; returns the usable ones, the rejected rows, and the facts of all."""
 
     def run(pictures, *, max_pixels=10_000, **entries):
         check = PictureCheck(Given(tuple(pictures)), tmp_path, NOW, max_pixels)
@@ -68,27 +68,26 @@ def staged(tmp_path):
     return run
 
 
-def test_the_columns_are_those_of_the_table_the_source_row_and_a_reason():
-    assert STAGED_SCHEMA.names == [name for name, _, _ in PRODUCT_COLUMNS] + ["source_row", "reason"]
-    assert STAGED_DDL.startswith("product_id string, image binary, image_sha256 string, width int")
-
-
-def test_a_good_picture_gets_size_channels_hash_and_time(staged):
+def test_a_good_picture_gets_size_channels_and_hash(staged):
     (colour, grey), rejected, facts = staged([COLOUR, GREY])
     assert (colour["width"], colour["height"], colour["channels"]) == (30, 20, 3)
     assert (grey["width"], grey["height"], grey["channels"]) == (28, 28, 1)
     assert colour["image"] == COLOUR
     assert colour["image_sha256"] == hashlib.sha256(COLOUR).hexdigest() == facts[0]["image_sha256"]
-    assert (colour["source"], colour["ingested_at"], colour["withdrawn_at"]) == ("given", NOW, None)
-    assert (colour["product_id"], colour["price"], colour["brand"]) == ("p0", 9.5, None)
+    assert [tuple(fact[name] for name in ("width", "height", "channels")) for fact in facts] == [
+        (30, 20, 3),
+        (28, 28, 1),
+    ]
     assert (facts[1]["n_bytes"], facts[1]["file"], facts[1]["reason"]) == (len(GREY), "part.parquet", None)
     assert rejected == []
 
 
-def test_usable_rows_are_written_as_the_table_has_them(staged, tmp_path):
-    staged([COLOUR])
+def test_usable_pictures_and_rejected_rows_are_written_as_their_tables_have_them(staged, tmp_path):
+    _, (row,), _ = staged([COLOUR, b"none"])
     stored = pq.read_schema(tmp_path / "part.parquet")
-    assert [(field.name, field.nullable) for field in stored] == [(name, null) for name, _, null in PRODUCT_COLUMNS]
+    assert [(field.name, field.nullable) for field in stored] == [(name, null) for name, _, null in BYTES_COLUMNS]
+    assert list(row) == [name for name, _, _ in QUARANTINE_COLUMNS]
+    assert (row["source"], row["ingested_at"], row["product_id"], row["price"]) == ("given", NOW, "p1", 9.5)
 
 
 def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
@@ -99,9 +98,9 @@ def test_a_bad_picture_keeps_its_row_its_bytes_and_a_reason(staged):
     assert [row["reason"].split(":")[0] for row in rows] == expected
     assert [fact["reason"] for fact in facts if fact["reason"]] == [row["reason"] for row in rows]
     assert [fact["file"] for fact in facts] == ["rejected-part.parquet"] * 5 + ["part.parquet", "rejected-part.parquet"]
-    assert [row["product_id"] for row in usable] == ["p5"]
+    assert [row["image"] for row in usable] == [GREY]
     assert (rows[0]["image"], rows[2]["image"]) == (COLOUR[:-40], None)
-    assert rows[0]["width"] is None
+    assert facts[0]["width"] is None
 
 
 def reasons_of(rows):
@@ -110,7 +109,7 @@ def reasons_of(rows):
 
 def test_a_strip_among_good_pictures_is_left_out_with_its_reason(staged):
     usable, rows, _ = staged([GREY, png(6_550, 8), COLOUR], max_pixels=100_000)
-    assert [row["product_id"] for row in usable] == ["p0", "p2"]
+    assert [row["image"] for row in usable] == [GREY, COLOUR]
     assert reasons_of(rows) == {"too_narrow": 1}
 
 
@@ -124,7 +123,7 @@ def test_the_strip_in_a_catalogue_of_an_attack_is_left_out(security_case, staged
 def test_a_picture_that_the_catalogue_holds_is_neither_decoded_nor_staged(staged):
     held = hashlib.sha256(b"not even a picture").hexdigest()
     rows, _, facts = staged([GREY, b"not even a picture"], known=["0" * 64, held])
-    assert [row["product_id"] for row in rows] == ["p0"]
+    assert [row["image"] for row in rows] == [GREY]
     assert (facts[1]["image_sha256"], facts[1]["reason"], facts[1]["file"]) == (held, None, None)
 
 
@@ -135,10 +134,12 @@ def test_what_the_driver_rejected_stays_rejected_whatever_its_picture(staged):
     assert (rows[0]["image"], usable) == (GREY, [])
 
 
-def test_many_entries_are_written_in_order(staged):
-    rows, _, facts = staged([GREY] * 700)
-    assert [row["product_id"] for row in rows] == [f"p{i}" for i in range(700)]
-    assert len(facts) == 700
+def test_many_pictures_are_written_in_order_and_each_once(staged):
+    pictures = [encode_png(np.full((16, 16), number, np.uint8)) for number in range(100)]
+    rows, _, facts = staged([*pictures, *pictures[:50], *pictures] * 2)
+    assert [row["image"] for row in rows] == pictures
+    assert len(facts) == 500
+    assert {fact["file"] for fact in facts} == {"part.parquet"}
 
 
 def test_a_part_travels_as_bytes_there_and_back(tmp_path):

@@ -11,18 +11,18 @@ from deltalake import DeltaTable, write_deltalake
 
 from backend.catalogue.delta import delta_log
 from backend.catalogue.loading.product_files import ROW_GROUP_BYTES, GroupedWriter, append_files
-from backend.catalogue.schemas import PRODUCT_SCHEMA, STORED_PRODUCT_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA
 from backend.errors import CatalogueBusy
 from tests.unit.catalogue.test_constraints import GOOD
 
 
 def products(numbers, size=100):
     changes = [{"product_id": f"p{n:05d}", "image": bytes(size), "price": float(n) if n % 2 else None} for n in numbers]
-    return pa.Table.from_pylist([{**GOOD, **change} for change in changes], schema=STORED_PRODUCT_SCHEMA)
+    return pa.Table.from_pylist([{**GOOD, **change} for change in changes], schema=PICTURED_SCHEMA)
 
 
 def written(path, *tables):
-    with GroupedWriter(path, STORED_PRODUCT_SCHEMA) as writer:
+    with GroupedWriter(path, PICTURED_SCHEMA) as writer:
         for table in tables:
             writer.add(table)
     return path
@@ -30,7 +30,7 @@ def written(path, *tables):
 
 @pytest.fixture
 def table(tmp_path):
-    DeltaTable.create(tmp_path / "products", PRODUCT_SCHEMA)
+    DeltaTable.create(tmp_path / "products", PICTURED_SCHEMA)
     return tmp_path / "products"
 
 
@@ -54,7 +54,7 @@ def test_without_rows_there_is_no_file(tmp_path):
 def test_files_are_taken_in_by_one_commit_and_stay(table, tmp_path):
     files = [written(tmp_path / f"{n}.parquet", products(range(n, n + 3))) for n in (0, 3)]
     append_files(table, files, note={"load": "x"})
-    stored = delta_log.rows_of(delta_log.open_table(table), PRODUCT_SCHEMA)
+    stored = delta_log.rows_of(delta_log.open_table(table), PICTURED_SCHEMA)
     assert sorted(stored.table(["product_id"])["product_id"].to_pylist()) == [f"p{n:05d}" for n in range(6)]
     assert all(file.exists() for file in files)
     commit = DeltaTable(table).history(1)[0]
@@ -78,7 +78,7 @@ def stats_of(table):
 
 def test_a_commit_that_another_writer_made_first_is_lost_and_leaves_nothing(table, tmp_path, monkeypatch):
     opened = delta_log.open_table(table)
-    write_deltalake(table, products([9]).cast(PRODUCT_SCHEMA), mode="append")
+    write_deltalake(table, products([9]).cast(PICTURED_SCHEMA), mode="append")
     monkeypatch.setattr(delta_log, "open_table", lambda _path: opened)  # as if it came in between
     before = sorted(path.name for path in table.glob("*.parquet"))
     with pytest.raises(CatalogueBusy):

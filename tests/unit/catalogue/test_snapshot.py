@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from backend.catalogue.items import PRODUCTS
-from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
 from backend.errors import CatalogueError, CatalogueNotFound
 
@@ -34,7 +34,7 @@ def products(numbers, *, colour="red"):
         "price": [i / 2 for i in rows],
         "ingested_at": [datetime(2026, 11, 22, tzinfo=UTC)] * len(rows),
     }
-    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(rows)), f.type) for f in PRODUCT_SCHEMA})
+    return pa.table({f.name: pa.array(values.get(f.name, [None] * len(rows)), f.type) for f in PICTURED_SCHEMA})
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from backend.catalogue.loading import leftovers
 from backend.catalogue.loading.leftovers import sweep
+from backend.catalogue.loading.pictures import FACT_SCHEMA
 from backend.catalogue.loading.staging import StagedLoad, discard, new_staging, staged
 from backend.errors import CatalogueNotFound
 from backend.files import scratch
@@ -18,6 +19,7 @@ from backend.files.locking import locked
 ROWS = pa.table(
     {
         "product_id": ["a", "b", "c"],
+        **{field.name: pa.nulls(3, field.type) for field in FACT_SCHEMA},
         "file": ["part-1.parquet", None, "rejected-part-1.parquet"],
         "reason": pa.array([None, None, "damaged: It ends too early."], pa.string()),
     }
@@ -79,3 +81,10 @@ def test_a_saved_load_is_kept_for_a_day_and_an_upload_for_a_week(settings):
     age(forgotten, leftovers.UPLOADS_KEPT_S + 5)
     sweep(settings)
     assert (fresh.exists(), old.exists(), new.exists(), forgotten.exists()) == (True, False, True, False)
+
+
+def test_a_check_of_an_earlier_version_has_to_be_made_again(settings):
+    with new_staging(settings) as folder:
+        StagedLoad(folder, ROWS.select(["product_id", "file", "reason"]), {"catalogue": "shop"}).save()
+    with pytest.raises(CatalogueNotFound, match="no checked load"), staged(settings, folder.name):
+        pass

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from app.components.jobs.result import sentences
-from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.schemas import PICTURED_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.flow.evaluate import evaluate_step
 from backend.flow.index import index_step
@@ -32,7 +32,7 @@ def home(settings, projection_networks):
     store_wardrobe(settings.catalogues_dir)
     rows = [_row(f"broken-{split}", "Box", split, b"\xff\xd8\xff no picture") for split in BROKEN]
     path = settings.catalogues_dir / WARDROBE / "products"
-    write_deltalake(path, pa.Table.from_pylist(rows, PRODUCT_SCHEMA), mode="append")
+    write_deltalake(path, pa.Table.from_pylist(rows, PICTURED_SCHEMA), mode="append")
     write_model(settings, open_snapshot(settings.catalogues_dir, WARDROBE), "mine")
     return settings
 
