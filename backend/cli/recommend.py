@@ -48,7 +48,7 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         "--diversity", type=float, default=0.0, help="variety, from 0 (only the nearest) to 1, default 0"
     )
     found.add_argument(
-        "--collapse", choices=COLLAPSES, default="none", help="what to collapse into one result, default none"
+        "--collapse", choices=COLLAPSES, default="auto", help="what to collapse into one result, default product groups"
     )
     found.add_argument(
         "--colour-weight",

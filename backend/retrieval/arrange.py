@@ -191,14 +191,14 @@ class Collapser:
         """Return products (P,) with embeddings (P, D) in their order, each with those that are the same."""
         if self._collapse == "none":
             return [Shown(int(position)) for position in positions]
-        alike = vectors @ vectors.T >= _ALIKE
+        alike = None if self._collapse == "groups" else vectors @ vectors.T >= _ALIKE
         leaders: list[int] = []  # places among the P
         hidden: dict[int, list[int]] = {}
         of_variant: dict[Hashable, int] = {}
         for place, position in enumerate(positions.tolist()):
             key = self._variant(position)
             leader = of_variant.get(key) if key is not None else None
-            if leader is None:
+            if leader is None and alike is not None:
                 near = (one for one in leaders if alike[place, one])
                 leader = next((one for one in near if self._look_the_same(position, int(positions[one]))), None)
             if leader is None:
@@ -211,6 +211,11 @@ class Collapser:
         return [Shown(int(positions[place]), tuple(hidden[place])) for place in leaders]
 
     def _variant(self, position: int) -> Hashable:
+        if self._collapse == "duplicates":
+            return None
+        group = self._gallery.group(position)
+        if group is not None:
+            return group
         return variant_of(self._gallery.item(position)) if self._collapse == "variants" else None
 
     def _look_the_same(self, one: int, other: int) -> bool:

@@ -205,6 +205,7 @@ class Recommender:
             ImageRejected: A picture is not usable; with several, the message says which, those of ``unlike`` last.
             RetrievalError: k, a filter or a wish cannot be used, a product is not in the gallery, or there is no picture.
         """
+        wishes = wishes.settled(has_groups=self.gallery.has_groups)
         if wishes.is_plain and len(images) == 1 and not unlike:
             return self.recommend(images, k=k, filters=filters, region=region)[0]
         if not images:

@@ -7,7 +7,7 @@ These are data; :mod:`backend.retrieval.arrange` carries them out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from backend.errors import RetrievalError
@@ -15,7 +15,7 @@ from backend.errors import RetrievalError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Collapse = Literal["none", "duplicates", "variants"]
+Collapse = Literal["auto", "none", "groups", "duplicates", "variants"]
 COLLAPSES: tuple[Collapse, ...] = get_args(Collapse)
 # As parameters of a question: those that may be given several times, and those that may not.
 SEVERAL_WISHES = ("weight", "like", "unlike")
@@ -34,8 +34,8 @@ class Wishes:
         like: Product ids whose pictures count as further pictures, each with weight 1.
         unlike: Product ids to stay away from; they are not in the answer either.
         diversity: From 0, the nearest products, to 1, products as unlike each other as there are among the near ones.
-        collapse: ``duplicates`` shows products that look the same once; ``variants`` also those that differ only in
-            colour or size.
+        collapse: ``groups`` shows products of one group once; ``duplicates`` those that look the same; ``variants`` both,
+            and those that differ only in colour or size. ``auto`` means groups where the catalogue has any, else none.
         colour_weight: How much colour counts beside shape, from 0, shape only, to 1, colour only; None as the model has it.
     """
 
@@ -43,7 +43,7 @@ class Wishes:
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     diversity: float = 0.0
-    collapse: Collapse = "none"
+    collapse: Collapse = "auto"
     colour_weight: float | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +60,13 @@ class Wishes:
     @property
     def is_plain(self) -> bool:
         """Whether nothing is wished: the answer is the nearest products, in their order."""
-        return self == Wishes(self.weights)
+        return self == Wishes(self.weights, collapse="none")
+
+    def settled(self, *, has_groups: bool) -> Wishes:
+        """Return the wishes for a catalogue that has groups of products, or has none."""
+        if self.collapse != "auto":
+            return self
+        return replace(self, collapse="groups" if has_groups else "none")
 
 
 def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
@@ -74,7 +80,7 @@ def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
         like=tuple(values.get("like", ())),
         unlike=tuple(values.get("unlike", ())),
         diversity=_number("diversity", values.get("diversity", ("0",))[0]),
-        collapse=cast("Collapse", values.get("collapse", ("none",))[0]),
+        collapse=cast("Collapse", values.get("collapse", ("auto",))[0]),
         colour_weight=read_colour_weight(values.get("colour_weight", ("",))[0]),
     )
 

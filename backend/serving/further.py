@@ -59,7 +59,7 @@ def wishes_as_query(wishes: Wishes | None) -> dict[str, Any]:
     query: dict[str, Any] = {"weight": wishes.weights, "like": wishes.like, "unlike": wishes.unlike}
     if wishes.diversity:
         query["diversity"] = wishes.diversity
-    if wishes.collapse != "none":
+    if wishes.collapse != "auto":
         query["collapse"] = wishes.collapse
     if wishes.colour_weight is not None:
         query["colour_weight"] = wishes.colour_weight

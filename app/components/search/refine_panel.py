@@ -107,9 +107,12 @@ def _collapse() -> Collapse:
     variants = st.toggle(
         "One of each design", key="hide_variants", help="Colours and sizes of one product are shown once."
     )
+    every = st.toggle(
+        "Show every variant", key="every_variant", help="Where products come in groups, one of each is shown otherwise."
+    )
     if variants:
         return "variants"
-    return "duplicates" if duplicates else "none"
+    return "duplicates" if duplicates else "none" if every else "auto"
 
 
 def _photos(title: str, name: str, *, most: int) -> Sequence[bytes]:

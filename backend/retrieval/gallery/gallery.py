@@ -118,6 +118,16 @@ class Gallery:
         """Product id of every item, ascending."""
         return list(self._table.column("product_id").to_pylist())
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether any item is one of the variants of a product."""
+        return bool(self._table.column("group_id").null_count < self.size)
+
+    def group(self, position: int) -> str | None:
+        """Return the group of the item at a position; None where it is in none."""
+        found: str | None = self._table.column("group_id")[position].as_py()
+        return found
+
     def position(self, product_id: str) -> int:
         """Return where a product is.
 

@@ -128,7 +128,8 @@ QUESTION = (
     Field(
         "collapse",
         {**TEXT, "enum": list(COLLAPSES), "default": COLLAPSES[0]},
-        "Show products that look the same once; `variants`: also those that differ only in colour or size.",
+        "What is shown once: products of one group (`groups`), `duplicates` that look the same, or `variants`: both, and what differs "
+        "only in colour or size. `auto` means groups where the catalogue has any.",
     ),
     Field("colour_weight", {**NUMBER, "minimum": 0, "maximum": 1}, _COLOUR_WEIGHT),
 )

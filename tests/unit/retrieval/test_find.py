@@ -144,6 +144,41 @@ def test_colours_of_one_product_are_shown_once(shop_with_copies):
     assert [(n.product_id, n.hidden) for n in shirts] == [("shirt-red", ("shirt-blue",))]
 
 
+@pytest.fixture(scope="module")
+def shop_with_groups(tmp_path_factory):
+    """The shop with three products of one group, whose titles and pictures tell nothing of it."""
+    rows = shop_rows()
+    base = next(row for row in rows if row["product_id"] == "c013")
+    near = [
+        {
+            **base,
+            "product_id": f"g{at}",
+            "title": f"Name {at}",
+            "group_id": "G",
+            "image": encoded(picture("checks", at)),
+        }
+        for at in range(3)
+    ]
+    folder = tmp_path_factory.mktemp("groups") / "m"
+    build_gallery(ShopSnapshot([*rows, *near]), write_projection_bundle(folder), folder, progress=NullProgress())
+    return Recommender.load(folder, embedder_loader=load_projection)
+
+
+def test_variants_of_one_group_are_shown_once_unless_all_are_wished_for(shop_with_groups):
+    image = encoded(picture("checks", 1))
+    for wishes in (Wishes(), Wishes(collapse="groups"), Wishes(diversity=0.0, weights=(2.0,))):
+        once = shop_with_groups.find([image], k=60, wishes=wishes)
+        found = {n.product_id: set(n.hidden) for n in once.neighbours if n.product_id.startswith("g")}
+        assert found == {"g1": {"g0", "g2"}}
+        assert len(once.neighbours) == min(60, shop_with_groups.size - 2)
+    every = shop_with_groups.find([image], k=60, wishes=Wishes(collapse="none"))
+    assert {"g0", "g1", "g2"} <= {*ids(every)}
+    few = shop_with_groups.find([image], k=5)
+    assert len(few.neighbours) == 5
+    similarities = [neighbour.similarity for neighbour in few.neighbours]
+    assert similarities == sorted(similarities, reverse=True)
+
+
 def test_a_variant_is_told_by_label_brand_and_title_without_colour_and_size():
     item = GalleryItem(0, "1", "Shirt", title="Crew Neck Navy, XL", brand="Ada", colour="navy")
     assert variant_of(item) == ("Shirt", "ada", ("crew", "neck"))
