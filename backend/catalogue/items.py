@@ -44,6 +44,7 @@ PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("width", "int", False),
     ("height", "int", False),
     ("channels", "int", False),
+    ("further_sha256", "string", True),  # one hash over all of its further pictures
     ("label", "string", False),
     ("split", "string", False),
     *COLUMNS,

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backend.catalogue.delta.delta_log import files_of, newest_version, open_table
+from backend.catalogue.delta.delta_log import files_of, newest_version, open_table, rows_of
 from backend.catalogue.items import PICTURE_BYTES, PICTURES, PRODUCT_CONSTRAINTS, PRODUCTS
 from backend.catalogue.loading import products_table
 from backend.catalogue.loading.ingest import ingest
 from backend.catalogue.loading.picture_tables import held_hashes
+from backend.catalogue.noted import noted_version
 from backend.catalogue.pictured import has_pictures
+from backend.catalogue.schemas import PICTURE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.sources.sources import entry_table
 from backend.catalogue.sources.tables.listing import TableSource
 from backend.catalogue.splits import SplitPlan
 from backend.catalogue.upkeep.changes import changes_between
@@ -150,6 +156,93 @@ def test_a_version_that_can_be_read_keeps_its_pictures_and_no_longer(feed):
     assert 1 not in readable_versions(feed.catalogue)
     assert feed.held() == hashes_of(0, 1, 2, *range(4, 12), 60)
     assert shown(feed.snapshot)["p03"] == noise(60)
+
+
+# ------------------------------------------------------------------------------------------- further pictures
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A source of products with several pictures, each told by the seed that it is drawn from; -1 is no picture."""
+
+    products: dict[str, tuple[int, ...]]
+    names_further: bool = True
+    name: str = "gallery"
+
+    def entries(self) -> pa.Table:
+        ids = list(self.products)
+        more = [[str(seed) for seed in self.products[name][1:]] or None for name in ids]
+        columns = {"product_id": ids, "label": ["Bag"] * len(ids), "split": ["train"] * len(ids)}
+        locators = [str(self.products[name][0]) for name in ids]
+        more_pictures = more if self.names_further else [None] * len(ids)
+        return entry_table(
+            {**columns, "locator": locators, "more_pictures": more_pictures, "position": range(len(ids))}
+        )
+
+    def read(self, entries: pa.RecordBatch) -> list[bytes]:
+        seeds = map(int, entries.column("locator").to_pylist())
+        return [noise(seed) if seed >= 0 else b"no picture" for seed in seeds]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ship_this_module():
+    """Executors have `backend` and nothing of the tests, so the source above travels by value."""
+    from pyspark import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+def gallery_of(settings, version=None):
+    """The pictures of each product at a version, by their hashes in order."""
+    folder = settings.catalogues_dir / "shop"
+    version = version or newest_version(folder / PRODUCTS)
+    table = open_table(folder / PICTURES, noted_version(folder, version, PICTURES))
+    rows = rows_of(table, PICTURE_SCHEMA).table(PICTURE_SCHEMA.names).sort_by("position").to_pylist()
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        assert (row["position"], row["role"]) == (
+            len(found.get(row["product_id"], ())),
+            "further" if row["product_id"] in found else "first",
+        )
+        found.setdefault(row["product_id"], []).append(row["image_sha256"])
+    return found
+
+
+def in_order(products):
+    return {name: [hashlib.sha256(noise(seed)).hexdigest() for seed in seeds] for name, seeds in products.items()}
+
+
+def test_a_product_has_its_pictures_in_order_and_a_load_changes_just_those_that_changed(spark, settings):
+    def load(products, **options):
+        return ingest(spark, Gallery(products, **options), settings, catalogue="shop", progress=QUIET)
+
+    first = {"a": (1, 2, 3), "b": (4,), "c": (5, 2), "d": (6, 7, 8)}
+    report = load({**first, "d": (6, 7, -1, 8)})
+    assert report.warnings == {"further_unread": 1}
+    assert gallery_of(settings) == in_order(first)
+    held = sorted(held_hashes(settings.catalogues_dir / "shop").to_pylist())
+    assert held == hashes_of(*range(1, 9))
+    assert load(first).counts.unchanged == 4
+    assert load(first, names_further=False).counts.unchanged == 4  # it knows of none, and leaves them as they are
+    second = {"a": (1, 3), "b": (4, 9), "c": (10, 2), "d": (6, 7, 8)}
+    report = load(second)
+    assert (report.counts.changed, report.counts.unchanged) == (3, 1)
+    assert gallery_of(settings) == in_order(second)
+    assert gallery_of(settings, 1) == in_order(first)
+    changes = {
+        change.product_id: change
+        for change in changes_between(settings.catalogues_dir, "shop", 1, report.version).page()
+    }
+    assert {name: change.changed_columns for name, change in changes.items()} == {
+        "a": ("pictures",),
+        "b": ("pictures",),
+        "c": ("image",),
+    }
+    assert shown(open_snapshot(settings.catalogues_dir, "shop")) == {
+        name: noise(seeds[0]) for name, seeds in second.items()
+    }
 
 
 # ------------------------------------------------------------------------------------------- an old catalogue

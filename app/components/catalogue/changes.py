@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 24
 SINCE = "changes_since"
+_PICTURES = {"image": "New picture", "pictures": "Other further pictures"}
 KIND_TITLES: dict[ChangeKind, str] = {
     "new": "New",
     "changed": "Changed",
@@ -73,7 +74,7 @@ def show_set(found: ChangeSet, *, key: str) -> None:
 
 def column_title(name: str) -> str:
     """Say what a column of a product is called."""
-    return {"image": "Picture", "split": "Use"}.get(name, name.capitalize())
+    return {"image": "Picture", "pictures": "Further pictures", "split": "Use"}.get(name, name.capitalize())
 
 
 def _versions(summary: CatalogueSummary, readable: list[int]) -> tuple[int, int]:
@@ -138,7 +139,7 @@ def _differences(change: Change) -> list[str]:
     if before is None or after is None:
         return []
     return [
-        "New picture" if name == "image" else f"{column_title(name)}: {_value(before, name)} → {_value(after, name)}"
+        _PICTURES.get(name) or f"{column_title(name)}: {_value(before, name)} → {_value(after, name)}"
         for name in change.changed_columns
     ]
 

@@ -23,8 +23,9 @@ from backend.catalogue.labels import apart
 from backend.catalogue.loading import staging
 from backend.catalogue.loading.commit import commit_load, held_by
 from backend.catalogue.loading.entries import check_entries
+from backend.catalogue.loading.further import KNOWN_MORE, with_known
 from backend.catalogue.loading.load_plan import plan_load, repeats
-from backend.catalogue.loading.load_warnings import counted, sentences
+from backend.catalogue.loading.load_warnings import counted, sentences, warned_too
 from backend.catalogue.loading.pictures import PictureCheck, to_bytes
 from backend.catalogue.loading.staging import StagedLoad
 from backend.catalogue.sources.sources import remarks_of
@@ -165,16 +166,17 @@ def _checked(
     listed = source.entries()
     entries = check_entries(listed, splits, held.rows)
     # 2. The pictures, part by part, on the executors; in the source's own order, in which it reads best.
-    entries = entries.sort_by("position").combine_chunks()
+    entries = with_known(entries.sort_by("position"), folder, held.version).combine_chunks()
     now = datetime.now(UTC)
     watch = Watch(spark, progress, total=entries.num_rows, tasks=_tasks(entries.num_rows, spark))
     check = PictureCheck(source, place, now, settings.max_pixels)
     with delta_table.spark_errors(folder.name, progress):
         facts = watch.run(lambda: _facts(watch, entries, check), 0.0, _CHECKED, "Reading and checking pictures")
     # 3. Both side by side.
-    rows = entries.drop_columns(["reason", "known_sha256"])
+    warned = warned_too(entries["warning"], facts["warning"])
+    rows = entries.drop_columns(["reason", "warning", "known_sha256", KNOWN_MORE])
     for name in facts.column_names:
-        rows = rows.append_column(name, facts[name])
+        rows = rows.append_column(name, warned if name == "warning" else facts[name])
     meta = {
         "catalogue": folder.name,
         "source": source.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,18 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.items import DETAIL_COLUMNS, LEAKING_SPLITS, GonePolicy, LoadCounts
-from backend.catalogue.schemas import PRODUCT_SCHEMA
+from backend.catalogue.loading.further import digests, names_further, picture_rows
+from backend.catalogue.schemas import PICTURE_SCHEMA, PRODUCT_SCHEMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HELD_COLUMNS = ("product_id", "image_sha256", *DETAIL_COLUMNS, "withdrawn_at")
+FURTHER_HASH = "further_sha256"
+HELD_COLUMNS = ("product_id", "image_sha256", FURTHER_HASH, *DETAIL_COLUMNS, "withdrawn_at")
+# What is written of a product whose first picture stays.
+CHANGEABLE = (FURTHER_HASH, *DETAIL_COLUMNS)
 # Actions of a row: the whole row, because it or its picture is new; the details alone; the mark; the end.
 INSERT, PICTURE, DETAILS, MARK, DELETE = "insert", "picture", "details", "mark", "delete"
 _FACTS = ("image_sha256", "width", "height", "channels")
 ACTION_SCHEMA = pa.schema(
     [("product_id", pa.string()), ("action", pa.string())]
-    + [(name, PRODUCT_SCHEMA.field(name).type) for name in (*_FACTS, *DETAIL_COLUMNS)]
+    + [(name, PRODUCT_SCHEMA.field(name).type) for name in (*_FACTS, *CHANGEABLE)]
 )
 
 
@@ -31,12 +35,15 @@ class LoadPlan:
     """The actions of a load, :data:`ACTION_SCHEMA`, and what they come to.
 
     ``lacking`` are ids whose picture has to be written and was not staged: the catalogue held the very same picture
-    when the source was checked, and does not any more.
+    when the source was checked, and does not any more. ``shown`` are the pictures of all products whose pictures are new
+    or others, columns of ``pictures``; ``replaces_further`` says whether their further ones are among them.
     """
 
     actions: pa.Table
     counts: LoadCounts
     lacking: tuple[str, ...]
+    shown: pa.Table = field(default_factory=PICTURE_SCHEMA.empty_table)
+    replaces_further: bool = False
 
     def of(self, *wanted: str) -> pa.Table:
         """Return the rows with these actions."""
@@ -60,9 +67,11 @@ def plan_load(rows: pa.Table, held: pa.Table, *, gone: GonePolicy) -> LoadPlan:
     held = held.combine_chunks()
     places = pc.index_in(usable["product_id"], value_set=_flat(held["product_id"]))
     is_new = np.asarray(pc.is_null(places), dtype=np.bool_)
-    old = held.take(places)
+    old, has_further = held.take(places), names_further(usable)
+    usable = usable.append_column(FURTHER_HASH, digests(usable) if has_further else old[FURTHER_HASH])
     picture = ~is_new & ~_same(usable["image_sha256"], old["image_sha256"])
-    details = ~is_new & ~picture & np.asarray(pc.is_valid(old["withdrawn_at"]), dtype=np.bool_)
+    further = ~is_new & ~_same(usable[FURTHER_HASH], old[FURTHER_HASH])
+    details = ~is_new & ~picture & (further | np.asarray(pc.is_valid(old["withdrawn_at"]), dtype=np.bool_))
     for name in DETAIL_COLUMNS:
         details |= ~is_new & ~picture & ~_same(usable[name], old[name])
     chosen = np.select([is_new, picture, details], [INSERT, PICTURE, DETAILS], default="")
@@ -76,7 +85,8 @@ def plan_load(rows: pa.Table, held: pa.Table, *, gone: GonePolicy) -> LoadPlan:
     )
     lacking = usable.filter(pa.array(is_new | picture)).filter(pc.field("file").is_null())
     actions = pa.concat_tables([_acted(usable, chosen), _parting(lost, gone)])
-    return LoadPlan(actions, counts, tuple(lacking["product_id"].to_pylist()))
+    shown = picture_rows(usable.filter(pa.array(is_new | picture | further)))
+    return LoadPlan(actions, counts, tuple(lacking["product_id"].to_pylist()), shown, has_further)
 
 
 def repeats(rows: pa.Table) -> tuple[int, int]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import pyarrow as pa
 
 _SHOWN = 40  # letters of a value
 # The sentence of each kind, for one product and for several; {value} is the first of those values.
@@ -62,6 +61,10 @@ _SENTENCES = {
         "One product names several pictures; the first one is its main picture.",
         "{count} products name several pictures; the first of each is its main picture.",
     ),
+    "further_unread": (
+        "One further picture cannot be used and is left out: “{value}”.",
+        "{count} further pictures cannot be used and are left out, for example “{value}”.",
+    ),
     "found_by_name": (
         "One picture was found by its file name alone, in another folder than the table says.",
         "{count} pictures were found by their file names alone, in other folders than the table says.",
@@ -72,6 +75,12 @@ _SENTENCES = {
 def warning(code: str, value: str = "") -> str:
     """Return one warning as an entry carries it."""
     return f"{code}: {' '.join(value.split())[:_SHOWN]}"
+
+
+def warned_too(warnings: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
+    """Return the warnings of entries with further ones behind them."""
+    pairs = zip(warnings.to_pylist(), others.to_pylist(), strict=True)
+    return pa.array(["\n".join(filter(None, pair)) or None for pair in pairs], pa.string())
 
 
 def counted(entries: pa.Table) -> dict[str, int]:

@@ -24,6 +24,7 @@ from backend.catalogue.items import (
     PRODUCTS,
 )
 from backend.catalogue.loading import picture_tables
+from backend.catalogue.loading.further import picture_rows
 from backend.catalogue.loading.product_files import append_files, taken_in, written_files
 from backend.catalogue.noted import key
 from backend.catalogue.pictured import HASH, IMAGE, has_pictures
@@ -69,8 +70,7 @@ def _move(spark: SparkSession, folder: Path, table: DeltaTable, note: dict[str, 
     if files := picture_tables.written_bytes(bytes_path, _unheld(rows, folder)):
         append_files(bytes_path, files, note=note)
     kept = rows.table([name for name in rows.schema.names if name != IMAGE])
-    shown = picture_tables.first_pictures(kept["product_id"], kept[HASH])
-    version = picture_tables.begin_anew(spark, folder, shown, note=note)
+    version = picture_tables.begin_anew(spark, folder, picture_rows(kept), note=note)
     fields = [one for one in json.loads(table.schema().to_json())["fields"] if one["name"] != IMAGE]
     stored = pa.schema([kept.schema.field(one["name"]).with_nullable(one["nullable"]) for one in fields])
     commit_files(

@@ -21,16 +21,16 @@ from backend.catalogue.delta.log_replay import states
 from backend.catalogue.items import (
     BYTES_COLUMNS,
     BYTES_CONSTRAINTS,
-    FIRST,
     PICTURE_BYTES,
     PICTURE_COLUMNS,
     PICTURE_CONSTRAINTS,
     PICTURES,
 )
 from backend.catalogue.loading.constraints import require_storable
-from backend.catalogue.loading.load_plan import DELETE, INSERT, PICTURE
+from backend.catalogue.loading.load_plan import DELETE
 from backend.catalogue.loading.product_files import GroupedWriter, append_files, written_files
 from backend.catalogue.schemas import BYTES_SCHEMA, PICTURE_SCHEMA, stored_schema
+from backend.errors import CatalogueBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -120,31 +120,28 @@ def _rows_of(file: Path, mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
 # ---------------------------------------------------------------------------------------- which product shows them
 
 
-def first_pictures(ids: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:
-    """Return the rows that give each product its first picture."""
-    values = [ids, pa.array([0] * len(ids), pa.int32()), pa.array([FIRST] * len(ids), pa.string()), hashes]
-    return pa.Table.from_arrays(values, names=PICTURE_SCHEMA.names).cast(_STORED_PICTURES)
-
-
 def write_pictures(
     spark: SparkSession, folder: Path, load: StagedLoad, plan: LoadPlan, base: int, *, note: Mapping[str, object]
 ) -> int:
     """Bring ``pictures`` from its version ``base`` to what a load makes of it; returns the version that holds that.
 
     The bytes come first. Where no picture changes, neither table is touched.
+
+    Raises:
+        CatalogueBusy: A picture that the catalogue held when the source was checked is gone.
     """
-    shown, gone = plan.of(INSERT, PICTURE), plan.of(PICTURE, DELETE)["product_id"]
-    if shown.num_rows:
-        _add_bytes(folder, load, note=note)
-    elif not len(gone):
+    fresh, gone = plan.shown, plan.of(DELETE)["product_id"]
+    if not fresh.num_rows and not len(gone):
         return base
+    if fresh.num_rows:
+        _add_bytes(folder, load, note=note)
+        _require_held(folder, fresh)
     path = folder / PICTURES
     _go_back(spark, path, base)
-    fresh = first_pictures(shown["product_id"], shown[_HASH])
     require_storable(fresh, PICTURE_COLUMNS, PICTURE_CONSTRAINTS)
-    outdated = _outdated(path, gone, fresh)
-    if not outdated.num_rows and not len(gone):
-        append_files(path, written_files(load.folder, PICTURES, fresh), note=note)
+    outdated, is_merged = _outdated(path, plan, gone)
+    if not is_merged:
+        append_files(path, written_files(load.folder, PICTURES, fresh.cast(_STORED_PICTURES)), note=note)
     else:
         kinds = [pa.array([kind] * len(rows), pa.string()) for kind, rows in (("", fresh), (_GONE, outdated))]
         parts = [rows.append_column("kind", kind) for kind, rows in zip(kinds, (fresh, outdated), strict=True)]
@@ -152,11 +149,17 @@ def write_pictures(
     return delta_log.version_of_load(path, str(note["load"]))
 
 
+def _require_held(folder: Path, fresh: pa.Table) -> None:
+    missing = pc.invert(pc.is_in(fresh[_HASH], value_set=held_hashes(folder)))
+    if count := pc.sum(missing).as_py():
+        raise CatalogueBusy(f"{count:,} pictures must be read again.", next_step="Check the source again.")
+
+
 def begin_anew(spark: SparkSession, folder: Path, rows: pa.Table, *, note: Mapping[str, object]) -> int:
     """Put these rows in the place of all of ``pictures``; returns the version that holds them."""
     path = folder / PICTURES
     _go_back(spark, path, 0)
-    append_files(path, written_files(path, f"part-{uuid4()}", rows), note=note)
+    append_files(path, written_files(path, f"part-{uuid4()}", rows.cast(_STORED_PICTURES)), note=note)
     return delta_log.version_of_load(path, str(note["load"]))
 
 
@@ -168,12 +171,15 @@ def _go_back(spark: SparkSession, path: Path, base: int) -> None:
         DeltaTable.forPath(spark, str(path)).restoreToVersion(base)
 
 
-def _outdated(path: Path, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
-    """Return the rows of some products that are not written anew, at their positions."""
+def _outdated(path: Path, plan: LoadPlan, gone: pa.ChunkedArray) -> tuple[pa.Table, bool]:
+    """Return the rows that a load takes out, and whether there are any rows already of what it writes."""
     held = delta_log.rows_of(delta_log.open_table(path), PICTURE_SCHEMA).table(PICTURE_SCHEMA.names)
-    mine = held.filter(pc.is_in(held["product_id"], value_set=ids.combine_chunks()))
-    kept = {*_keys(fresh)}
-    return mine.filter(pa.array([key not in kept for key in _keys(mine)], pa.bool_())).cast(_STORED_PICTURES)
+    is_gone = pc.is_in(held["product_id"], value_set=gone.combine_chunks())
+    is_shown = pc.is_in(held["product_id"], value_set=plan.shown["product_id"].combine_chunks())
+    mine = held.filter(pc.or_(is_gone, is_shown) if plan.replaces_further else is_gone)
+    kept = {*_keys(plan.shown)}
+    outdated = mine.filter(pa.array([key not in kept for key in _keys(mine)], pa.bool_()))
+    return outdated, bool(pc.any(pc.or_(is_gone, is_shown)).as_py())
 
 
 def _keys(rows: pa.Table) -> Iterable[tuple[str, int]]:

@@ -9,7 +9,8 @@ own, as the table ``quarantine`` has them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ import pyarrow as pa
 from backend.catalogue.items import BYTES_COLUMNS, BYTES_CONSTRAINTS
 from backend.catalogue.loading.constraints import require_storable
 from backend.catalogue.loading.entries import CHECKED_ENTRY_SCHEMA
+from backend.catalogue.loading.further import HASHES, KNOWN_MORE, MORE, MORE_HASHES
+from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.loading.product_files import GroupedWriter
 from backend.catalogue.schemas import QUARANTINE_SCHEMA, stored_schema
 from backend.catalogue.sources.pictures.names import no_picture
@@ -25,7 +28,7 @@ from backend.imaging.pixels import verify
 from backend.spark.executors import spare_zip_imports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -43,6 +46,9 @@ FACT_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("n_bytes", pa.int64()),
         ("file", pa.string()),
+        (MORE_HASHES, HASHES),  # of the further pictures that can be used, in order
+        ("more_file", pa.string()),  # null where none of them was staged
+        ("warning", pa.string()),  # about those that cannot
     ]
 )
 STORED_BYTES_SCHEMA = stored_schema(BYTES_COLUMNS)
@@ -57,6 +63,15 @@ class _Checked:
     info: ImageInfo | None
     reason: str | None
     is_held: bool = False
+
+
+@dataclass(slots=True)
+class _More:
+    """The further pictures of an entry: hashes in their order, whether one was staged, what is to be said."""
+
+    hashes: list[str] = field(default_factory=list)
+    is_staged: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +117,48 @@ class PictureCheck:
             for start in range(0, entries.num_rows, _CHUNK_ROWS):
                 chunk = entries.slice(start, _CHUNK_ROWS)
                 checked = self._checked(chunk)
-                pictures = _bytes_of(checked, seen)
-                require_storable(pictures, BYTES_COLUMNS, BYTES_CONSTRAINTS)
-                usable.add(pictures)
+                _stage(usable, checked, seen)
+                more = self._further(chunk, checked, partial(_stage, usable, seen=seen))
                 rejected.add(self._rejected(chunk, checked))
-                facts.append(_facts(checked, path.name, aside.name))
+                facts.append(_facts(checked, more, path.name, aside.name))
         return pa.concat_tables(facts)
 
     def _checked(self, entries: pa.Table) -> list[_Checked]:
         (batch,) = entries.combine_chunks().to_batches()
         pictures = self.source.read(batch)
-        rows = (entries[name].to_pylist() for name in ("reason", "known_sha256", "locator"))
-        return [self._look_at(*row) for row in zip(pictures, *rows, strict=True)]
+        reasons, known, locators = (entries[name].to_pylist() for name in ("reason", "known_sha256", "locator"))
+        held = ({sha256} for sha256 in known)
+        return [self._look_at(*row) for row in zip(pictures, reasons, held, locators, strict=True)]
 
-    def _look_at(self, picture: Picture, reason: str | None, known: str | None, locator: str | None) -> _Checked:
+    def _further(
+        self, entries: pa.Table, checked: list[_Checked], stage: Callable[[list[_Checked]], None]
+    ) -> list[_More]:
+        """Read the further pictures of usable entries, a few at once; what repeats an earlier one is passed over."""
+        more = [_More() for _ in checked]
+        named = entries[MORE].to_pylist() if MORE in entries.column_names else []
+        known = entries[KNOWN_MORE].to_pylist() if KNOWN_MORE in entries.column_names else [None] * len(checked)
+        wanted = [(row, where) for row, all_ in enumerate(named) if not checked[row].reason for where in all_ or ()]
+        for start in range(0, len(wanted), _CHUNK_ROWS):
+            rows, locators = zip(*wanted[start : start + _CHUNK_ROWS], strict=True)
+            asked = entries.take(pa.array(rows))
+            at = asked.column_names.index("locator")
+            asked = asked.set_column(at, "locator", pa.array(locators, pa.string()))
+            (batch,) = asked.combine_chunks().to_batches()
+            held = ({*(known[row] or ())} for row in rows)
+            looked = zip(self.source.read(batch), [None] * len(rows), held, locators, strict=True)
+            found = [self._look_at(*one) for one in looked]
+            stage(found)
+            for row, where, one in zip(rows, locators, found, strict=True):
+                if one.reason or not one.sha256:
+                    more[row].warnings.append(warning("further_unread", where))
+                elif one.sha256 not in {checked[row].sha256, *more[row].hashes}:
+                    more[row].hashes.append(one.sha256)
+                    more[row].is_staged |= not one.is_held
+        return more
+
+    def _look_at(
+        self, picture: Picture, reason: str | None, known: Collection[str | None], locator: str | None
+    ) -> _Checked:
         if isinstance(picture, ImageRejected):
             return _Checked(None, None, None, reason or f"{picture.code}: {picture.message}")
         if picture is None:
@@ -123,7 +166,7 @@ class PictureCheck:
         sha256 = hashlib.sha256(picture).hexdigest()
         if reason is not None:
             return _Checked(picture, sha256, None, reason)
-        if sha256 == known:
+        if sha256 in known:
             return _Checked(None, sha256, None, None, is_held=True)
         try:
             return _Checked(picture, sha256, verify(picture, max_pixels=self.max_pixels), None)
@@ -144,6 +187,12 @@ class PictureCheck:
         return pa.Table.from_pydict({name: values[name] for name in QUARANTINE_SCHEMA.names}, schema=QUARANTINE_SCHEMA)
 
 
+def _stage(usable: GroupedWriter, checked: list[_Checked], seen: set[str]) -> None:
+    pictures = _bytes_of(checked, seen)
+    require_storable(pictures, BYTES_COLUMNS, BYTES_CONSTRAINTS)
+    usable.add(pictures)
+
+
 def _bytes_of(checked: list[_Checked], seen: set[str]) -> pa.Table:
     """Return the usable pictures that were not seen before, each once."""
     fresh = {found.sha256: found for found in checked if found.info and found.sha256 not in seen}
@@ -159,7 +208,7 @@ def _bytes_of(checked: list[_Checked], seen: set[str]) -> pa.Table:
     )
 
 
-def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
+def _facts(checked: list[_Checked], more: list[_More], usable: str, rejected: str) -> pa.Table:
     infos = [found.info for found in checked]
     return pa.table(
         {
@@ -170,6 +219,9 @@ def _facts(checked: list[_Checked], usable: str, rejected: str) -> pa.Table:
             "reason": [found.reason for found in checked],
             "n_bytes": [len(found.picture) if found.picture else 0 for found in checked],
             "file": [None if found.is_held else rejected if found.reason else usable for found in checked],
+            MORE_HASHES: [one.hashes or None for one in more],
+            "more_file": [usable if one.is_staged else None for one in more],
+            "warning": ["\n".join(one.warnings) or None for one in more],
         },
         schema=FACT_SCHEMA,
     )

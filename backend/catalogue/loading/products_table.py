@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from backend.catalogue.delta import delta_table
-from backend.catalogue.items import DETAIL_COLUMNS, PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
+from backend.catalogue.items import PRODUCT_COLUMNS, PRODUCT_CONSTRAINTS
 from backend.catalogue.loading.constraints import require_storable
-from backend.catalogue.loading.load_plan import DELETE, DETAILS, INSERT, MARK, PICTURE
+from backend.catalogue.loading.load_plan import CHANGEABLE, DELETE, DETAILS, INSERT, MARK, PICTURE
 from backend.catalogue.loading.product_files import append_files, written_files
 from backend.catalogue.schemas import stored_schema
 
@@ -67,7 +67,7 @@ def _merge(spark: SparkSession, files: list[Path], path: Path, note: Mapping[str
     from delta.tables import DeltaTable
 
     whole: dict[str, Any] = {name: f"s.{name}" for name in _STORED.names}
-    details: dict[str, Any] = {name: f"s.{name}" for name in (*DETAIL_COLUMNS, "source", "ingested_at")}
+    details: dict[str, Any] = {name: f"s.{name}" for name in (*CHANGEABLE, "source", "ingested_at")}
     whole_actions = f"s.action IN ('{INSERT}', '{PICTURE}')"
     changes = spark.read.parquet(*map(str, files))
     with delta_table.commit_note(spark, note), delta_table.unmaterialised(spark):

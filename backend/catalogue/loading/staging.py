@@ -60,15 +60,16 @@ class StagedLoad:
     @property
     def files(self) -> list[str]:
         """The files with usable pictures that are to be read; those of tasks that failed are not among them."""
-        return self._named(pc.is_null(self.rows["reason"]))
+        usable = pc.is_null(self.rows["reason"])
+        return sorted({*self._named(usable), *self._named(usable, "more_file")})
 
     @property
     def rejected_files(self) -> list[str]:
         """The same of rejected rows."""
         return self._named(pc.is_valid(self.rows["reason"]))
 
-    def _named(self, wanted: pa.ChunkedArray) -> list[str]:
-        names = self.rows["file"].filter(wanted).drop_null().unique().to_pylist()
+    def _named(self, wanted: pa.ChunkedArray, column: str = "file") -> list[str]:
+        names = self.rows[column].filter(wanted).drop_null().unique().to_pylist()
         return [str(self.folder / name) for name in sorted(names)]
 
     def save(self) -> None:

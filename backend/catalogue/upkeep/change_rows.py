@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.delta.log_replay import Commit, TableState
 
-_COLUMNS = ("product_id", "image_sha256", *DETAIL_COLUMNS, "withdrawn_at")
+_COLUMNS = ("product_id", "image_sha256", "further_sha256", *DETAIL_COLUMNS, "withdrawn_at")
 _SCHEMA = pa.schema([PRODUCT_SCHEMA.field(name) for name in _COLUMNS])
 _KIND, _VERSION = "_change_type", "_commit_version"
 _BEFORE = ("delete", "update_preimage")

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 ChangeKind = Literal["new", "changed", "withdrawn", "returned", "gone"]
 CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 
-# What is compared, by the name that the change is told under: a picture is told by its hash.
-_COMPARED: dict[str, str] = {"image": "image_sha256", **{name: name for name in DETAIL_COLUMNS}}
+# What is compared, by the name that the change is told under: a picture is told by its hash, further ones by one for all.
+_COMPARED: dict[str, str] = {
+    "image": "image_sha256",
+    "pictures": "further_sha256",
+    **{name: name for name in DETAIL_COLUMNS},
+}
 _FOUND = pa.schema([("product_id", pa.string()), ("kind", pa.string()), ("columns", pa.uint32())])
 
 

@@ -147,3 +147,62 @@ def test_a_part_travels_as_bytes_there_and_back(tmp_path):
     (answer,) = check(3, [to_bytes(entries_of(1))])
     facts = pa.ipc.open_stream(answer).read_all()
     assert facts["file"].to_pylist() == [path.name for path in tmp_path.iterdir()] == ["part-000003-000000000.parquet"]
+
+
+# ------------------------------------------------------------------------------------------- further pictures
+
+
+@dataclass(frozen=True)
+class Located:
+    """A source whose pictures are told by their locators."""
+
+    pictures: dict[str, bytes]
+    name: str = "located"
+
+    def entries(self) -> pa.Table:
+        raise AssertionError("executors never list")
+
+    def read(self, entries: pa.RecordBatch) -> list[bytes | None]:
+        return [self.pictures.get(locator) for locator in entries.column("locator").to_pylist()]
+
+
+def sha(picture):
+    return hashlib.sha256(picture).hexdigest()
+
+
+def test_further_pictures_are_staged_in_order_and_one_that_cannot_be_read_is_left_out_with_a_warning(tmp_path):
+    third = encode_png(np.full((16, 16), 3, np.uint8))
+    source = Located(
+        {"a": COLOUR, "b": GREY, "c": third, "broken": COLOUR[:-30], "held": b"neither decoded nor staged"}
+    )
+    columns = {
+        "product_id": ["p0", "p1", "p2", "p3"],
+        "locator": ["a", "b", "a", "nowhere"],
+        "more_pictures": [["b", "broken", "c", "a", "b", "gone"], None, ["held"], ["c"]],
+        "position": range(4),
+    }
+    entries = entry_table({**columns, "label": ["bag"] * 4, "split": ["train"] * 4})
+    known = pa.array([None, None, [sha(b"neither decoded nor staged")], None], pa.list_(pa.string()))
+    entries = entries.append_column("known_sha256", pa.nulls(4, pa.string())).append_column("known_more", known)
+    facts = PictureCheck(source, tmp_path, NOW, 10_000).stage(entries, tmp_path / "part.parquet").to_pylist()
+    assert [row["image"] for row in pq.read_table(tmp_path / "part.parquet").to_pylist()] == [COLOUR, GREY, third]
+    assert [fact["more_sha256"] for fact in facts] == [
+        [sha(GREY), sha(third)],
+        None,
+        [sha(b"neither decoded nor staged")],
+        None,
+    ]
+    assert [fact["more_file"] for fact in facts] == ["part.parquet", None, None, None]
+    assert facts[0]["warning"].splitlines() == ["further_unread: broken", "further_unread: gone"]
+    assert [fact["reason"] is None for fact in facts] == [True, True, True, False]
+
+
+def test_more_pictures_than_are_held_at_once_keep_their_order(tmp_path):
+    pictures = {str(at): encode_png(np.full((16, 16), at, np.uint8)) for at in range(200)}
+    columns = {"product_id": ["a", "b"], "locator": ["0", "1"], "position": range(2), "label": ["bag"] * 2}
+    more = [[str(at) for at in range(2, 200)], [str(at) for at in range(199, 1, -1)]]
+    entries = entry_table({**columns, "split": ["train"] * 2, "more_pictures": more})
+    entries = entries.append_column("known_sha256", pa.nulls(2, pa.string()))
+    facts = PictureCheck(Located(pictures), tmp_path, NOW, 10_000).stage(entries, tmp_path / "part.parquet").to_pylist()
+    assert [fact["more_sha256"] for fact in facts] == [[sha(pictures[at]) for at in one] for one in more]
+    assert pq.read_metadata(tmp_path / "part.parquet").num_rows == 200
