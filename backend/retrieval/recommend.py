@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.bundles import bundle
-from backend.errors import BundleError, ImageRejected, RetrievalError
+from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
 from backend.retrieval.arrange import Shown, Sought, arranged
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
+from backend.retrieval.fit import check_fit
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
 from backend.retrieval.indexes.kinds import open_index
@@ -79,7 +80,7 @@ class Recommender:
         max_pixels: int,
         calibration: Calibration | None = None,
     ) -> None:
-        _check_fit(manifest, embedder, index, gallery)
+        check_fit(manifest, embedder, index, gallery)
         self.manifest, self.gallery = manifest, gallery
         self.embedder, self._index = embedder, index
         self._pictures = QueryPictures(manifest.pixels, max_pixels)
@@ -274,17 +275,3 @@ class Recommender:
     def _judge(self) -> Judge:
         """Made with the first answer: what is near in this gallery has to be looked for."""
         return Judge(self.calibration, Spread.of(self._index, self.gallery.splits))
-
-
-def _check_fit(manifest: Manifest, embedder: QueryEmbedder, index: Index, gallery: Gallery) -> None:
-    """Model, index and gallery must be of one piece; hashes prove they are unchanged, not that they belong together."""
-    size = None if manifest.index is None else manifest.index.size
-    if not (size == index.size == gallery.size and embedder.size == index.dimensions == manifest.embedding_size):
-        raise BundleError(
-            f"{manifest.name} is inconsistent: its manifest has {size} items of "
-            f"{manifest.embedding_size} dimensions, the index has {index.size} of {index.dimensions}, "
-            f"the gallery {gallery.size}, the network gives {embedder.size}.",
-            next_step="Build the index of this model again.",
-        )
-    if embedder.spec != manifest.pixels:
-        raise BundleError(f"The network of {manifest.name} expects a different input size than its manifest states.")
