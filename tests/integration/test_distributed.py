@@ -19,6 +19,7 @@ from backend.bundles import bundle
 from backend.errors import Cancelled, ConfigurationError, TrainingError
 from backend.feeding.content_cache import CacheFolder
 from backend.training.preparation import ModelPlace, Workers, unfinished_training, unfinished_trainings
+from backend.training.presets import preset
 from tests.fixtures.base import settings_for
 from tests.fixtures.models import TINY, Diary, Listener
 from tests.support.all_ranks import GlobalFeed
@@ -130,6 +131,15 @@ def test_the_proof_of_a_run_is_measured_and_kept(undisturbed, small_products):
     stored = json.loads((models / "two" / "proof.json").read_text())
     assert stored == json.loads(json.dumps(proof.as_dict()))
     assert bundle.verify(models / "two") == manifest
+
+
+@pytest.mark.parametrize("tuned", [0, 1])
+def test_two_ranks_learn_a_head_on_ready_made_features_and_tune_blocks_below_it(spark, small_snapshot, tmp_path, tuned):
+    base = preset("photos-tuned" if tuned else "photos", tuned_blocks=tuned)
+    config = replace(base, epochs=1, classes_per_batch=2, examples_per_class=2, steps_per_epoch=3)
+    manifest, proof = distributed(spark, small_snapshot, tmp_path, config=config)
+    assert (proof.holds, proof.ranks_equal, proof.shards_as_planned) == (True, True, True)
+    assert bundle.verify(tmp_path / "two") == manifest
 
 
 def test_the_ranks_keep_what_they_decoded_once(undisturbed, small_products):

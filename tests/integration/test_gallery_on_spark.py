@@ -16,9 +16,13 @@ import pytest
 from backend.bundles import bundle
 from backend.errors import RetrievalError
 from backend.flow.index_on_spark import build_gallery_on_spark
+from backend.flow.ready_made import make_ready_made
+from backend.flow.requests import ReadyMadeRequest
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import load_vectors
+from tests.fixtures.endpoint import shop_rows
 from tests.fixtures.models import Listener
+from tests.support.changed_catalogues import ChangingShop
 from tests.support.standalone import CONF, standalone
 
 LIMIT_S = 240
@@ -45,6 +49,16 @@ def test_executors_give_the_vectors_of_this_process(
     assert_same(folder, bundle_with_index)
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     assert heard.reports[-1][3] == "Embedding on Spark"
+
+
+def test_executors_search_by_a_ready_made_network_as_this_process_does(spark, settings, tmp_path):
+    shop = ChangingShop(settings.catalogues_dir, shop_rows())
+    made = make_ready_made(ReadyMadeRequest(shop.name), settings, NullProgress())
+    folder = copy_of(made, tmp_path / made.name)
+    bundle.write_manifest(folder, replace(bundle.read_manifest(folder), index=None))
+    build_gallery_on_spark(spark, shop.snapshot, folder, progress=NullProgress())
+    np.testing.assert_array_equal(load_vectors(folder), load_vectors(made))
+    assert pq.read_table(folder / bundle.GALLERY).equals(pq.read_table(made / bundle.GALLERY))
 
 
 def test_splits_without_a_picture_make_no_gallery(spark, sample_snapshot, trained_bundle, tmp_path):
