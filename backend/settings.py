@@ -104,6 +104,11 @@ class Settings:
         return self.home / "uploads"
 
     @property
+    def mappings_dir(self) -> Path:
+        """Folder of the mappings of columns that were saved by name."""
+        return self.home / "mappings"
+
+    @property
     def fetched_dir(self) -> Path:
         """Folder of the pictures that were fetched from web addresses, and of the list of them."""
         return self.home / "fetched"

@@ -17,15 +17,17 @@ from app.state import Source
 from backend.bundles import bundle
 from backend.catalogue.items import IngestReport, Product
 from backend.catalogue.loading import staging
-from backend.catalogue.sources import locations
+from backend.catalogue.sources import locations, saved_mappings
 from backend.catalogue.upkeep import history as catalogue_history
 from backend.errors import EndpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
     from backend.catalogue.items import Rejected
     from backend.catalogue.loading.quarantine_export import HasRejected
+    from backend.catalogue.sources.saved_mappings import SavedMapping
     from backend.catalogue.upkeep.changes import Change, ChangeKind, ChangeSet
     from backend.catalogue.upkeep.history import HistoryEntry
     from backend.jobs.store import Job
@@ -262,3 +264,13 @@ def staged_zip(staged: str) -> bytes:
 
 def _folder(name: str) -> Path:
     return common.settings().catalogues_dir / name
+
+
+def mappings_for(header: Sequence[str]) -> list[SavedMapping]:
+    """The mappings that were saved for tables with these columns, the newest first."""
+    return saved_mappings.mappings_for(common.settings().mappings_dir, header)
+
+
+def save_mapping(name: str, header: Sequence[str], columns: Mapping[str, str]) -> None:
+    """Keep which column is what, for the next table with the same columns."""
+    saved_mappings.save_mapping(common.settings().mappings_dir, name, header, columns)

@@ -228,6 +228,8 @@ class IngestReport:
         warnings: Usable rows of which something was emptied or guessed, by what; the notes say each in a sentence.
         notes: Sentences for the user, e.g. about a base that moved.
         seconds: How long it took.
+        reading: What a table was recognised as, which column is what, and what became of its rows, see
+            ``sources.tables.reading``; empty for other sources.
     """
 
     catalogue: str
@@ -246,6 +248,7 @@ class IngestReport:
     leaks: int = 0
     warnings: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

@@ -121,7 +121,7 @@ def _source(request: IngestRequest, settings: Settings, progress: Progress) -> S
     from backend.catalogue.labels import OneLabelEach
     from backend.catalogue.sources.built_in import FashionMnistSource, SampleSource
     from backend.catalogue.sources.fashion_mnist import obtain
-    from backend.catalogue.sources.locations import open_source, require_allowed, with_addresses
+    from backend.catalogue.sources.locations import open_source, require_allowed, with_addresses, with_saved
 
     if request.source == "fashion-mnist":
         return FashionMnistSource(obtain(settings, progress))
@@ -138,6 +138,8 @@ def _source(request: IngestRequest, settings: Settings, progress: Progress) -> S
         version=request.source_version,
         table=request.table,
     )
+    if not request.columns:
+        source = with_saved(source, settings.mappings_dir)
     source = with_addresses(source, AddressBook(store_of(settings)))
     return OneLabelEach(source) if request.merge_labels else source
 

@@ -56,14 +56,14 @@ def _allowed(settings: Settings, records: Records, confirmed: list[str]) -> Host
 
 
 def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Source:
-    from backend.catalogue.sources.locations import open_source, require_allowed
+    from backend.catalogue.sources.locations import open_source, require_allowed, with_saved
 
     if request.source == "sample" or request.source == "fashion-mnist":  # noqa: PLR1714 - what the type checker follows
         raise CatalogueError("A built-in source has no pictures on the web.", next_step="Load it.")
     path = Path(request.path).expanduser().absolute()
     if progress.job:  # as for a load: a job comes from a page
         path = require_allowed(path, settings)
-    return open_source(
+    source = open_source(
         request.source,
         path,
         columns=request.columns,
@@ -71,6 +71,7 @@ def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Sou
         version=request.source_version,
         table=request.table,
     )
+    return source if request.columns else with_saved(source, settings.mappings_dir)
 
 
 def _fetcher(settings: Settings, hosts: Hosts) -> Fetcher:

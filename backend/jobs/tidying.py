@@ -136,7 +136,15 @@ def size_of(path: Path) -> int:
 def _places(settings: Settings) -> Iterator[Path]:
     """Give the folders in which files are written beside others."""
     home, models = settings.home, settings.models_dir
-    yield from (home, models, home / "downloads", home / "golden", settings.spaces_dir, settings.lists_dir)
+    yield from (
+        home,
+        models,
+        home / "downloads",
+        home / "golden",
+        settings.spaces_dir,
+        settings.lists_dir,
+        settings.mappings_dir,
+    )
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from settings.content_cache_dir.glob("*")
     yield from settings.fetched_dir.glob("??")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import zipfile
 from dataclasses import replace
@@ -23,6 +24,7 @@ from backend.catalogue.schemas import QUARANTINE_SCHEMA
 from backend.catalogue.sources import looking
 from backend.flow.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
+from tests.support.shop_exports import EXPORTS
 from tests.ui.conftest import assert_calm, finished, grid, open_popover, press, texts, write_catalogue
 
 STAGED = "0123456789abcdef"
@@ -260,6 +262,35 @@ def test_columns_are_guessed_and_can_be_changed(screen):
     assert {card["title"] for card in grid(test)} == {"Tote", "Cap"}
     column(test, "title").select("SKU").run()
     assert {card["title"] for card in grid(test)} == {"p1", "p2"}
+    press(test, "Check")
+    assert screen.runner.list()[0].request["columns"]["title"] == "SKU"
+
+
+def test_a_shop_export_is_recognised_and_shown_with_values_of_each_column(screen):
+    export = EXPORTS["shopify"]
+    test = upload(screen, "products_export.csv", export.files["products_export.csv"])
+    assert_calm(test)
+    shown = " ".join(texts(test).split())
+    assert "Shopify export: 2 products, 3 variants, 4 pictures." in shown.replace("\\", "")
+    assert "Twinset knows this export." in shown
+    assert [column(test, field).value for field in ("product_id", "label", "brand")] == [
+        "Variant SKU",
+        "Type",
+        "Vendor",
+    ]
+    assert "Kiln" in shown
+    column(test, "brand").select("Title").run()
+    assert "Mug & Saucer" in html.unescape(" ".join(texts(test).split()).replace("\\", ""))
+
+
+def test_columns_are_saved_by_name_and_come_back_with_the_next_table_of_that_header(screen):
+    test = upload(screen, "shop.zip", table_zip())
+    column(test, "title").select("SKU").run()
+    test.text_input(key="mapping_name").set_value("Weekly list").run()
+    test.button(key="mapping_save").click().run()
+    assert_calm(test)
+    assert column(test, "title").value == "SKU"
+    assert any(str(box.key).startswith("mapping_") and box.value == "Weekly list" for box in test.selectbox)
     press(test, "Check")
     assert screen.runner.list()[0].request["columns"]["title"] == "SKU"
 

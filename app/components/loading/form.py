@@ -19,7 +19,7 @@ TITLES: dict[Choice, str] = {
     "fashion-mnist": "Fashion-MNIST",
 }
 CAPTIONS: dict[Choice, str] = {
-    "upload": "Your own products: a zip of pictures, or a table as CSV or Parquet",
+    "upload": "Your own products: the export of your shop, or a zip of pictures",
     "server": "Your own products, also as a Delta table",
     "sample": "1,440 products drawn by Twinset, in colour",
     "fashion-mnist": "70,000 small grey pictures, downloaded",

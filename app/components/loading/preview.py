@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,14 +10,13 @@ import streamlit as st
 
 from app import notices, words
 from app.components import looks
+from app.components.loading import columns as columns_form
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.services import fetching
 from app.words import plain, prose
-from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.labels import alike, listed, recounted, spellings
 from backend.catalogue.sources.looking import Question
-from backend.catalogue.sources.mapping import FIELDS
 from backend.catalogue.sources.tables.choice import ONLY_PICTURES
 from backend.errors import CatalogueError
 
@@ -32,13 +30,6 @@ if TYPE_CHECKING:
 LABELS_LISTED = 12
 TABLES_OFFERED = 20
 GROUPS_SHOWN = 6
-FIELD_TITLES = {
-    "product_id": "Product id",
-    "image": "Picture",
-    "label": "Label",
-    "split": "Used for",
-    **{one.name: one.title for one in PRODUCT_FIELDS},
-}
 LABEL_FROM: dict[LabelFrom, str] = {"folder": "The folder a picture is in", "none": "No labels"}
 
 
@@ -85,10 +76,13 @@ def show(source: Source) -> Reading | None:
         if table != first.tables.usual:
             ask = partial(ask, table=table)
         guessed = _seen(ask())
-        columns = _mapping(source, guessed) if guessed.columns else {}
+        columns, spots = columns_form.show(source, guessed) if guessed.columns else ({}, {})
         label_from: LabelFrom = "folder" if guessed.columns else _label_from()
         is_guess = (columns, label_from) == (guessed.mapping, "folder")
         found = guessed if is_guess else _seen(ask(columns=tuple(columns.items()), label_from=label_from))
+        columns_form.show_examples(spots, found.examples)
+        if found.columns:
+            columns_form.offer_saving(found.columns, columns)
         _show(found)
         merges = _merges_labels(found.labels)
         reading = Reading(found, columns, label_from, ask.keywords["version"], table, merges)
@@ -175,34 +169,15 @@ def _label_from() -> LabelFrom:
     return chosen
 
 
-def _mapping(source: Source, guessed: Preview) -> dict[str, str]:
-    """Let the user choose the column of each field; the guess is what is chosen at first."""
-    st.markdown("**What each column contains**")
-    st.caption("This was guessed from the table. Correct any wrong guesses; leave a field empty if no column matches.")
-    # Another file brings other widgets, so that its own guess counts.
-    prefix = hashlib.sha256(f"{source.path} {guessed.columns}".encode()).hexdigest()[:8]
-    chosen: dict[str, str] = {}
-    with st.grid(min_column_width=170):
-        for name, help_text in FIELDS.items():
-            known = guessed.mapping.get(name)
-            column = st.selectbox(
-                FIELD_TITLES[name],
-                guessed.columns,
-                index=guessed.columns.index(known) if known else None,
-                placeholder="None",
-                key=f"column_{prefix}_{name}",
-                help=help_text,
-            )
-            if column:
-                chosen[name] = column
-    return chosen
-
-
 def _show(found: Preview) -> None:
-    st.markdown(f"**{words.count(found.total, 'product')}**, for example:")
+    st.markdown(f"**{prose(found.recognised)}** For example:" if found.recognised else _counted(found))
     product_grid.show(map(_card, found.rows), key="source_preview")
     for note in found.notes:
         st.warning(prose(note), icon=":material/info:")
+
+
+def _counted(found: Preview) -> str:
+    return f"**{words.count(found.total, 'product')}**, for example:"
 
 
 def _show_labels(labels: dict[str, int]) -> None:

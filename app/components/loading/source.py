@@ -14,15 +14,18 @@ from app.services import catalogue, common
 if TYPE_CHECKING:
     from app.state import Source
 
-SUFFIXES = ("zip", "csv", "tsv", "parquet")
+SUFFIXES = ("zip", "csv", "tsv", "txt", "xlsx", "xml", "json", "jsonl", "ndjson", "gz", "parquet")
 KIND_TITLES = {
     "folder": "Folder of pictures",
     "zip": "Zip",
-    "csv": "CSV table",
+    "csv": "Table",
     "parquet": "Parquet table",
     "delta": "Delta table",
 }
-HOW = "For pictures, use one folder per label and zip them: `bag/1.jpg`, `hat/2.jpg`. A table has one row per product and a column with the picture or its file path: zip the table together with the files."
+HOW = (
+    "The export of your shop as it is: CSV, Excel, XML or JSON. Twinset recognises the usual shop systems. If the pictures are "
+    "files, zip them together with the table. Pictures alone: one folder per label, zipped: `bag/1.jpg`, `hat/2.jpg`."
+)
 
 
 def upload() -> Source | None:
@@ -53,7 +56,7 @@ def on_server() -> Source | None:
         "Path on the server",
         placeholder=f"{roots[0]}{os.sep}…",
         key="source_path",
-        help="A folder of pictures, a zip, a CSV or Parquet file, or a Delta table.",
+        help="A folder of pictures, a zip, a shop export (CSV, Excel, XML, JSON), a Parquet file, or a Delta table.",
     ).strip()
     st.caption(f"It must be inside {' or '.join(words.plain(str(root)) for root in roots)}.")
     if not path:

@@ -29,6 +29,7 @@ from backend.catalogue.loading.load_warnings import counted, sentences, warned_t
 from backend.catalogue.loading.pictures import PictureCheck, to_bytes
 from backend.catalogue.loading.staging import StagedLoad
 from backend.catalogue.sources.sources import remarks_of
+from backend.catalogue.sources.tables.reading import reading_of
 from backend.catalogue.split_demand import demand_of, shortfalls
 from backend.catalogue.splits import SplitPlan
 from backend.errors import CatalogueBusy, CatalogueError
@@ -183,7 +184,12 @@ def _checked(
         "base_version": held.version,
         "splits": splits.as_note(),
         "ingested_at": now.isoformat(),
-        "remarks": [*remarks_of(source), *([] if held.rows.num_rows else _empty_splits(listed, splits))],
+        "reading": reading.as_dict() if (reading := reading_of(listed)) else {},
+        "remarks": [
+            *([reading.sentence] if reading and reading.sentence else []),
+            *remarks_of(source),
+            *([] if held.rows.num_rows else _empty_splits(listed, splits)),
+        ],
     }
     return StagedLoad(place, rows, meta), watch
 
@@ -255,5 +261,6 @@ def _report(
         leaks=leaks,
         warnings=counted(load.rows),
         notes=tuple(notes),
+        reading=load.meta.get("reading", {}),
         seconds=seconds,
     )

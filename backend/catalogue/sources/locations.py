@@ -15,6 +15,7 @@ from backend.catalogue.sources.guessing import guess_mapping, profile_of
 from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 from backend.catalogue.sources.pictures.listing import FolderSource, LabelFrom, ZipSource
 from backend.catalogue.sources.pictures.names import composed
+from backend.catalogue.sources.saved_mappings import mappings_for
 from backend.catalogue.sources.tables.choice import tables_in
 from backend.catalogue.sources.tables.excel_table import is_workbook
 from backend.catalogue.sources.tables.files import PARQUET_MAGIC
@@ -132,6 +133,17 @@ def with_addresses(
 ) -> FolderSource | ZipSource | TableSource:
     """Return a source whose pictures are also found where they were fetched from the web; only tables name addresses."""
     return replace(source, addresses=addresses) if isinstance(source, TableSource) else source
+
+
+def with_saved(source: FolderSource | ZipSource | TableSource, folder: Path) -> FolderSource | ZipSource | TableSource:
+    """Return a table with the mapping that was last saved for its header, where there is one, and say so."""
+    if not isinstance(source, TableSource):
+        return source
+    saved = next(iter(mappings_for(folder, source.available())), None)
+    if saved is None:
+        return source
+    note = f"Its columns are read as saved under the name “{saved.name}”."
+    return replace(source, columns=tuple(saved.columns.items()), notes=(*source.notes, note))
 
 
 def _mapped(source: TableSource, columns: Mapping[str, str] | None) -> TableSource:

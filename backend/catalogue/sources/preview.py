@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from backend.catalogue.sources.locations import open_source, with_addresses
 from backend.catalogue.sources.pictures.names import no_picture
 from backend.catalogue.sources.sources import remarks_of
 from backend.catalogue.sources.tables.listing import TableSource, spread
+from backend.catalogue.sources.tables.reading import Reading, reading_of
 from backend.catalogue.split_demand import SplitDemand, demand_of
 from backend.errors import ImageRejected
 from backend.imaging.pixels import thumbnail
@@ -57,6 +58,8 @@ class Preview:
         demand: What the draw of splits has to go by.
         notes: Sentences about what is missing or will not be loaded.
         addresses: Products whose pictures are at web addresses, fetched or not.
+        recognised: What was recognised, in numbers; empty where it is no known export.
+        examples: By product field, the first values in its column.
     """
 
     kind: Kind
@@ -69,6 +72,8 @@ class Preview:
     demand: SplitDemand
     notes: tuple[str, ...]
     addresses: int = 0
+    recognised: str = ""
+    examples: dict[str, list[str]] = field(default_factory=dict)
 
 
 def preview(  # noqa: PLR0913 - what can be asked, each by its name
@@ -111,6 +116,7 @@ def preview(  # noqa: PLR0913 - what can be asked, each by its name
     pictures: Sequence[Picture] = [None] * chosen.num_rows
     if mapping.get("image") or not isinstance(source, TableSource):
         pictures = source.read(chosen.to_batches()[0]) if chosen.num_rows else []
+    reading = reading_of(entries) or Reading()
     usable = entries.filter(pc.is_null(entries["reason"]))
     return Preview(
         kind=kind,
@@ -123,6 +129,8 @@ def preview(  # noqa: PLR0913 - what can be asked, each by its name
         demand=demand_of(usable["label"].to_pylist(), usable["split"].to_pylist()),
         notes=(*remarks_of(source), *_notes(entries, mapping if available else None)),
         addresses=named_by_address(entries),
+        recognised=reading.sentence,
+        examples={name: found["values"] for name, found in reading.columns.items()},
     )
 
 

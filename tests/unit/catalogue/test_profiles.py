@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from backend.catalogue.loading.ingest import check_source
 from backend.catalogue.loading.load_warnings import counted, sentences
-from backend.catalogue.sources.locations import detect, open_source
+from backend.catalogue.sources.locations import detect, open_source, with_saved
 from backend.catalogue.sources.mapping import FIELDS
 from backend.catalogue.sources.pictures.names import is_address
 from backend.catalogue.sources.profiles import cells
 from backend.catalogue.sources.profiles.known import PROFILES, recognised
 from backend.catalogue.sources.profiles.profile import plain_names
+from backend.catalogue.sources.saved_mappings import delete_mapping, mappings_for, save_mapping
 from backend.catalogue.sources.tables.reading import reading_of
+from backend.errors import CatalogueError
+from backend.progress import NullProgress
 from tests.support.pictures import encoded
 from tests.support.shop_exports import EXPORTS, SHOPIFY_HEADER, SHOPIFY_ROWS, WOO_HEADER, table
 
@@ -196,3 +200,40 @@ def test_paths_of_categories_and_named_values():
     assert cells.above("Men > Jackets > Rain") == "Men > Jackets"
     assert cells.first_leaf("Clothes > Jumpers\\, warm, New") == "Jumpers, warm"
     assert cells.named_values('color=Blue,brand="A, B",x=') == {"color": "Blue", "brand": "A, B", "x": ""}
+
+
+@pytest.mark.spark
+def test_a_check_says_what_was_recognised_and_what_becomes_of_every_row(spark, settings, tmp_path):
+    export = EXPORTS["woocommerce"]
+    source = opened(written(tmp_path, export))
+    report = check_source(spark, source, settings, catalogue="shop", progress=NullProgress()).as_dict()
+    reading = report["reading"]
+    assert (reading["profile"], reading["title"]) == ("woocommerce", "WooCommerce export")
+    assert (reading["products"], reading["variants"], reading["pictures"]) == export.counts
+    assert reading["columns"]["label"] == {"column": "Categories", "values": ["Mode > Pullis\\, warm, Neu", "Caps"]}
+    assert reading["warnings"] == {"bad_stock": 1}
+    assert report["rejected"] == {"address": 3}
+    assert reading["rows"] == reading["variants"] + sum(reading["other_rows"].values())
+    assert report["notes"][0] == "WooCommerce export: 2 products, 3 variants, 5 pictures."
+
+
+def test_a_mapping_is_saved_by_name_and_used_by_the_next_table_with_the_same_header(tmp_path):
+    path, kept = tmp_path / "a.csv", tmp_path / "mappings"
+    path.write_text("nr,foto,was\n1,https://x/1.jpg,bag\n")
+    source = opened(path)
+    assert with_saved(source, kept) == source
+    columns = {"product_id": "nr", "image": "foto", "label": "was"}
+    save_mapping(kept, "Weekly list", source.available(), {"image": "foto"})
+    save_mapping(kept, "Weekly list", source.available(), columns)
+    save_mapping(kept, "Another", ["nr", "foto"], {"image": "nr"})
+    (tmp_path / "b.csv").write_text("nr,foto,was\n2,https://x/2.jpg,hat\n")
+    found = with_saved(opened(tmp_path / "b.csv"), kept)
+    assert dict(found.columns) == columns
+    assert found.remarks() == ("Its columns are read as saved under the name “Weekly list”.",)
+    assert found.entries()["label"].to_pylist() == ["hat"]
+    (kept / "Weekly list.json").write_text("{")  # a damaged one is passed over
+    assert mappings_for(kept, source.available()) == []
+    delete_mapping(kept, "Weekly list")
+    assert [path.name for path in kept.iterdir()] == ["Another.json"]
+    with pytest.raises(CatalogueError, match="not a valid name"):
+        save_mapping(kept, "../x", ["a"], {})

@@ -123,12 +123,12 @@ class TableSource:
         """
         files = self._files()
         locators = entries.column("locator").to_pylist()
-        inside = [locator for locator in locators if locator is not None and locator.startswith("/")]
+        inside = [locator for locator in locators if is_inside(locator)]
         cells = self._table().cells(inside, dict(self.columns)["image"]) if inside else {}
         local, find = files.reader(), files.finder()
         read = self.addresses.reader(local) if self.addresses else local
         return [
-            _picture(cells.get(locator), find, read) if locator is None or locator.startswith("/") else read(locator)
+            _picture(cells.get(locator), find, read) if locator is None or is_inside(locator) else read(locator)
             for locator in locators
         ]
 
@@ -196,6 +196,11 @@ class TableSource:
         if self.member:
             return PictureZip(self.path, base_of(self.member))
         return PictureFolder(self.path if self.path.is_dir() else self.path.parent)
+
+
+def is_inside(locator: str | None) -> bool:
+    """Tell whether a locator is that of a row, whose picture is in the table; an address may begin with two slashes."""
+    return locator is not None and locator.startswith("/") and not locator.startswith("//")
 
 
 def spread(total: int, limit: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ import pyarrow.compute as pc
 from backend.catalogue.sources.pictures.names import pictures_in
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
@@ -38,6 +38,7 @@ class Reading:
         variants: Rows that can be loaded or are rejected, each a product of its own or a variant of one.
         pictures: Pictures that they name, each once.
         other_rows: Rows that became no product of their own, by what they are.
+        warnings: What was emptied or guessed, by kind, of rejected rows, too.
     """
 
     profile: str = ""
@@ -48,6 +49,7 @@ class Reading:
     variants: int = 0
     pictures: int = 0
     other_rows: dict[str, int] = field(default_factory=dict)
+    warnings: dict[str, int] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -58,7 +60,7 @@ class Reading:
         if self.variants == self.products:
             del counted[1]
         told = ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in counted)
-        return f"{self.title}: {told}"
+        return f"{self.title}: {told}."
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -101,6 +103,8 @@ def counted(reading: Reading, entries: pa.Table, tally: Counter[str]) -> pa.Tabl
     reading.products = len(set(groups.to_pylist()))
     reading.variants = entries.num_rows
     reading.other_rows = {name: count for name, count in sorted(tally.items()) if count}
+    lines = (line for cell in entries["warning"].drop_null().to_pylist() for line in cell.splitlines())
+    reading.warnings = dict(sorted(Counter(line.partition(":")[0] for line in lines).items()))
     known = entries.schema.metadata or {}
     return entries.replace_schema_metadata({**known, _KEY: json.dumps(reading.as_dict()).encode()})
 
