@@ -66,7 +66,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What can be filtered by: the values of each column that has any, and of numbers the least and the greatest.
+    """What can be filtered by: the values of each column that has any, and the least and greatest of numbers.
 
     Attributes:
         values: In alphabetical order, of each column; the most frequent of one with very many.

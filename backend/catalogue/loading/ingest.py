@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -184,14 +184,21 @@ def _checked(
         "base_version": held.version,
         "splits": splits.as_note(),
         "ingested_at": now.isoformat(),
-        "reading": reading.as_dict() if (reading := reading_of(listed)) else {},
-        "remarks": [
-            *([reading.sentence] if reading and reading.sentence else []),
-            *remarks_of(source),
-            *([] if held.rows.num_rows else _empty_splits(listed, splits)),
-        ],
+        "reading": _reading(listed),
+        "remarks": _remarks(source, listed, [] if held.rows.num_rows else _empty_splits(listed, splits)),
     }
     return StagedLoad(place, rows, meta), watch
+
+
+def _reading(listed: pa.Table) -> dict[str, Any]:
+    reading = reading_of(listed)
+    return reading.as_dict() if reading else {}
+
+
+def _remarks(source: Source, listed: pa.Table, shortfall: list[str]) -> list[str]:
+    reading = reading_of(listed)
+    recognised = [reading.sentence] if reading and reading.sentence else []
+    return [*recognised, *remarks_of(source), *shortfall]
 
 
 def _empty_splits(listed: pa.Table, splits: SplitPlan) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+:)?//[^/]|data:", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[,|;\n]")
+_PARTING = re.compile(r"[,|;\s]")
 # Between addresses, which may have commas and blanks themselves.
 _BEFORE_ADDRESS = re.compile(r"[,|;\s]+(?=(?:https?:)?//)", re.IGNORECASE)
 _MOST_PARTS = 100  # pictures that a cell may name
@@ -64,12 +65,16 @@ def is_address(named: str) -> bool:
 
 def pictures_in(cell: str) -> list[str]:
     """Split a cell that may name several pictures; commas inside an address part nothing."""
+    if _PARTING.search(cell) is None:
+        return [cell] if cell else []
     between = _BEFORE_ADDRESS if is_address(cell.lstrip()) else _SEPARATORS
     return [part.strip(" ,;|\n") for part in between.split(cell, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
 
 
 def several(find: Callable[[str], Place], parts: Sequence[str]) -> Place:
     """Find several pictures of a product: the first that may be used, with the others there are behind it."""
+    if len(parts) == 1:
+        return find(parts[0])
     places = [find(part) for part in parts[:_MOST_PARTS]]
     first = next((place for place in places if place.locator is not None and place.reason is None), None)
     first = first or next((place for place in places if place.locator is not None), places[0])
@@ -118,8 +123,8 @@ class Finder:
             parts = pictures_in(named)
             if len(parts) < 2 or not all(PurePosixPath(part).suffix for part in parts):
                 return whole
-        else:
-            parts = pictures_in(named)
+        elif len(parts := pictures_in(named)) < 2:
+            return self._at_address(named)
         found = several(self._one, parts)
         return found._replace(warning=SEVERAL) if len(parts) > 1 else found
 
@@ -127,14 +132,19 @@ class Finder:
         if "\0" in named or len(named) > _LONGEST_PATH:
             return Place(reason="bad_path: It is not a file path.")
         if is_address(named):
-            named = unescape(named)
-            return self._alike(_path_of(named), only_name=True) or Place(named, ADDRESS)
+            return self._at_address(named)
         plain = named.replace("\\", "/")
         place = self._exact(plain)
         if place is not None and (place.reason is None or not plain.startswith("/")):
             return place
         path = normpath(plain).lstrip("/")
         return self._alike(path) or place or Place(reason=self._missing(path), path=path)
+
+    def _at_address(self, named: str) -> Place:
+        """Say that a picture is at an address, unless there is a file of that name."""
+        named = unescape(named) if "&" in named else named
+        beside = self._alike(_path_of(named), only_name=True) if self._index[0] else None
+        return beside or Place(named, ADDRESS)
 
     def _alike(self, path: str, *, only_name: bool = False) -> Place | None:
         for level in range(_NAME_LEVEL if only_name else 0, len(_LEVELS)):

@@ -79,4 +79,4 @@ def named_values(text: str) -> dict[str, str]:
 
 def listed_pictures(*cells: str) -> list[str]:
     """Return the pictures that some cells name, in order, each once."""
-    return list(dict.fromkeys(name for cell in cells for name in pictures_in(cell) if cell))
+    return list(dict.fromkeys([name for cell in cells if cell for name in pictures_in(cell)]))

@@ -47,7 +47,8 @@ class Layout:
 
     def texts(self, row: Row, columns: Iterable[str]) -> list[str]:
         """Return what all of some cells of a row say, without empty ones."""
-        return [text for column in columns if (text := self.text(row, column))]
+        found = (row.values.get(name) for column in columns if (name := self.names.get(column)) is not None)
+        return [text for value in found if value and (text := str(value).strip())]
 
     def put(self, row: Row, values: Mapping[str, Any]) -> Row:
         """Return a row with other values in some columns, by the name as profiles write it; it knows what it was."""
@@ -124,7 +125,7 @@ class Profile:
             if self.pictures is None or row.pictures is not None:
                 yield row
             else:
-                yield row._replace(pictures=tuple(dict.fromkeys(self.pictures(layout, row))))
+                yield row._replace(pictures=tuple(self.pictures(layout, row)))
 
 
 def _column(known: Mapping[str, str], wanted: str | re.Pattern[str]) -> str | None:

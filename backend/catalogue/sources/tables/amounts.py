@@ -16,6 +16,8 @@ from backend.catalogue.sources.tables.values import (
     parse_price,
     parse_split,
     parse_stock,
+    plain_text,
+    text_of,
 )
 
 if TYPE_CHECKING:
@@ -33,17 +35,34 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 # The warning of each field whose text cannot be read.
 PARSED = {name: "unknown_split" if name == "split" else f"bad_{name}" for name in _PARSERS}
 AMOUNTS = tuple(_WITH_COMMA)
-_KEPT = 65_536  # texts
+_KEPT = 8_192  # texts
+_SELDOM_AGAIN = frozenset({"title", "url"})
 
 
-@lru_cache(maxsize=_KEPT)
-def parsed(name: str, text: str) -> Any:
-    """Return what a text means in a field.
+def meaning(name: str, read: Callable[[str], str | None] | None) -> Callable[[Any], Any]:
+    """Return what makes the value of a field of what a cell has, once for each text where texts come again.
 
-    Raises:
-        ValueError: It cannot be read.
+    Of a field that is parsed it is the text and what that means, which is None where it cannot be read; of any other one
+    the text as people read it; null where the cell has nothing.
     """
-    return _PARSERS[name](text)
+
+    def of(value: Any) -> Any:
+        text = text_of(value)
+        if text is not None and read is not None:
+            text = read(text)
+        if text is None:
+            return None
+        if name not in _PARSERS:
+            return plain_text(text)
+        try:
+            return text, _PARSERS[name](text)
+        except ValueError:
+            return text, None
+
+    if name in _SELDOM_AGAIN:
+        return of
+    kept = lru_cache(maxsize=_KEPT)(of)
+    return lambda value: kept(value) if type(value) is str else of(value)
 
 
 @lru_cache(maxsize=_KEPT)

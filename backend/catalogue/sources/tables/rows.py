@@ -7,19 +7,21 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from backend.catalogue.fields import TEXTS
 from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
 from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed, several
-from backend.catalogue.sources.tables.amounts import AMOUNTS, Amounts, parsed, stated_currency
-from backend.catalogue.sources.tables.amounts import PARSED as _PARSED
-from backend.catalogue.sources.tables.values import is_rounded, plain_id, plain_text, text_of, without_nan
+from backend.catalogue.sources.tables.amounts import AMOUNTS, PARSED, Amounts, meaning, stated_currency
+from backend.catalogue.sources.tables.values import is_rounded, plain_id, text_of, without_nan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)  # of what orjson has no way to write
 _TEXTS = ("label", *TEXTS)
+_EMPTY: dict[str, Any] = dict.fromkeys((*_TEXTS, *PARSED))
 LONGEST_LABEL = 200  # letters; what is longer is a description, and every array of labels would be as wide
 # Text that is an encoded picture: a data address, or base64 that begins as a PNG, JPEG or WEBP does, or is very long.
 _INLINE = re.compile(r"data:|(?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/\s=]+\Z|[A-Za-z0-9+/_\-\s]{200}[^.]*\Z")
@@ -68,51 +70,50 @@ class RowReading:
     readers: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
     takes_pictures: bool = True
     amounts: Amounts = field(default_factory=Amounts)
+    steps: tuple[tuple[str, str, Callable[[Any], Any]], ...] = field(init=False, repr=False, default=())
+
+    def __post_init__(self) -> None:
+        named = [(name, column) for name, column in self.mapping.items() if name not in {"product_id", "image"}]
+        steps = [(name, column, meaning(name, self.readers.get(name))) for name, column in named]
+        object.__setattr__(self, "steps", tuple(steps))
 
     def entry(self, row: Row) -> dict[str, Any]:
         """Return the row as values of ``sources.ENTRY_SCHEMA``; what is amiss in an optional column empties that."""
-        named = self._cell(row, "image")
+        named = row.pictures[0] if row.pictures and self.takes_pictures else self._cell(row, "image")
         is_inline = not self.is_inside and row.pictures is None and is_inline_picture(named)
         place = self._place(row, named, is_inline=is_inline)
-        warnings = [*row.warnings, *([warning(place.warning)] if place.warning else [])]
-        hidden = self.mapping["image"] if is_inline else None
-        shown = {
-            name: value if type(value) is str else without_nan(value)
-            for name, value in (row.values if row.source is None else row.source).items()
-            if name != hidden
-        }
-        entry: dict[str, Any] = {field: self._text(row, field) for field in _TEXTS}
+        warnings = [*row.warnings, warning(place.warning)] if place.warning else list(row.warnings)
+        entry = _EMPTY | self._values(row, warnings)
         entry["label"] = _label(entry["label"], warnings)
         entry["product_id"] = self._id(row, place, None if is_inline else named, warnings)
-        for name in _PARSED:
-            if name in self.mapping:
-                entry[name] = self._parsed(row, name, warnings)
-        if not entry["currency"]:
-            entry["currency"] = self._stated_currency(row)
-        return entry | {
-            "reason": row.problem or place.reason,
-            "source_row": _JSON.encode(shown),
-            "locator": place.locator,
-            "more_pictures": list(place.more) or None,
-            "position": row.position,
-            "warning": "\n".join(warnings) or None,
-        }
+        entry["reason"] = row.problem or place.reason
+        entry["source_row"] = _as_json(row, self.mapping["image"] if is_inline else None)
+        entry["locator"] = place.locator
+        entry["more_pictures"] = list(place.more) or None
+        entry["position"] = row.position
+        entry["warning"] = "\n".join(warnings) or None
+        return entry
 
-    def _parsed(self, row: Row, name: str, warnings: list[str]) -> Any:
-        text = self._cell(row, name)
-        if text is None:
-            return None
-        if name in AMOUNTS:
-            self.amounts.see(row.position, name, text)
-        try:
-            return parsed(name, text)
-        except ValueError:
-            warnings.append(warning(_PARSED[name], text))
-            return None
-
-    def _stated_currency(self, row: Row) -> str | None:
-        amounts = (self._cell(row, field) for field in ("price", "sale_price"))
-        return next((code for text in amounts if text and (code := stated_currency(text))), None)
+    def _values(self, row: Row, warnings: list[str]) -> dict[str, Any]:
+        """Return what the mapped columns say, by field; what cannot be read is left out and noted."""
+        found: dict[str, Any] = {}
+        currency = None
+        for name, column, mean in self.steps:
+            value = mean(row.values.get(column))
+            if name not in PARSED:
+                found[name] = value
+                continue
+            if value is None:
+                continue
+            text, meant = value
+            if name in AMOUNTS:
+                self.amounts.see(row.position, name, text)
+                currency = currency or (stated_currency(text) if name != "stock" else None)
+            if meant is None:
+                warnings.append(warning(PARSED[name], text))
+            found[name] = meant
+        found["currency"] = found.get("currency") or currency
+        return found
 
     def _cell(self, row: Row, field: str) -> str | None:
         """Return what the column of a field has, as the field's reader takes it."""
@@ -121,10 +122,6 @@ class RowReading:
         if text is not None and field in self.readers:
             return self.readers[field](text)
         return text
-
-    def _text(self, row: Row, field: str) -> str | None:
-        text = self._cell(row, field)
-        return text and plain_text(text)
 
     def _id(self, row: Row, place: Place, named: str | None, warnings: list[str]) -> str | None:
         """Where no column has ids, the picture's path is one, still with its suffix."""
@@ -146,6 +143,17 @@ class RowReading:
 
     def _usable(self, place: Place, named: str) -> Place:
         return place if place.reason else place._replace(reason=format_reason(place.path or named))
+
+
+def _as_json(row: Row, hidden: str | None) -> str:
+    """Write a row as its source gave it, without an encoded picture."""
+    values = row.values if row.source is None else row.source
+    if hidden is not None:
+        values = {name: value for name, value in values.items() if name != hidden}
+    try:
+        return orjson.dumps(values, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except TypeError:
+        return _JSON.encode({name: without_nan(value) for name, value in values.items()})
 
 
 def _label(label: str | None, warnings: list[str]) -> str | None:
