@@ -270,8 +270,8 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _check_least(settings: Settings) -> None:
-    ones = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "max_rows")
-    ones = (*ones, "picture_connections")
+    pictures = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "picture_connections")
+    ones = (*pictures, "max_rows")
     zeros = ("endpoint_rate", "endpoint_retries", "content_cache_mb")
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():
         if not getattr(settings, name) >= least:
