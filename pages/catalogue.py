@@ -28,7 +28,7 @@ if request:
     panel.submit(request)
     state.note(state.LOAD_FORM, about=True)
     st.rerun()  # with the form closed, so that what comes of it is in sight
-panel.show_latest("catalogue", "fetch", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
+panel.show_latest("catalogue", "fetch", "renew", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
 report.show_waiting()
 if not names:
     st.stop()

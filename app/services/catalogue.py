@@ -96,7 +96,8 @@ def checked_loads() -> list[CheckedLoad]:
     """Loads that were checked and neither committed nor discarded, newest first."""
     committing = {job.request["staged"] for job in common.jobs().list(kind="commit", active=True)}
     found = []
-    for job in common.jobs().list(CHECKS_LOOKED_AT, kind="catalogue"):
+    jobs = [job for kind in ("catalogue", "renew") for job in common.jobs().list(CHECKS_LOOKED_AT, kind=kind)]
+    for job in sorted(jobs, key=lambda job: -job.created_at):
         staged = str((job.result or {}).get("staged") or "")
         folder = common.settings().staging_dir / staged
         if staged.isalnum() and staged not in committing and folder.is_dir():

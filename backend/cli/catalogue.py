@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from backend.catalogue.items import GONE_POLICIES
 from backend.cli import catalogue_actions as handlers
+from backend.cli import renewing
 from backend.flow.requests import SourceName
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _add_loading(actions: Any, command: Callable[..., Any]) -> None:
     ingest.add_argument("--check", action="store_true", help="only check what would change; run `commit` to store it")
     ingest.add_argument("--no-quality", action="store_true", help="do not measure the pictures afterwards")
     _add_fetching(actions, command)
+    _add_renewing(actions, command)
     preview = command(
         actions,
         "preview",
@@ -77,6 +79,21 @@ def _add_fetching(actions: Any, command: Callable[..., Any]) -> None:
     fetch.add_argument("--failed", action="store_true", help="fetch only those that failed before")
     fetch.add_argument(
         "--fresh-hours", type=float, default=1.0, help="do not check younger pictures for changes, default 1"
+    )
+
+
+def _add_renewing(actions: Any, command: Callable[..., Any]) -> None:
+    keep = _named(actions, command, "remember", "Remember what a catalogue is loaded from.", renewing.remember_source)
+    _add_source(keep)
+    keep.add_argument("--address", default="", metavar="URL", help="web address of a feed, instead of a path")
+    keep.add_argument(
+        "--every", type=float, default=0.0, metavar="HOURS", help="load it again by itself, while running"
+    )
+    keep.add_argument("--forget", action="store_true", help="forget it; the catalogue is kept")
+    _add_gone(keep)
+    renew = _named(actions, command, "renew", "Load the remembered source again.", renewing.renew_catalogue)
+    renew.add_argument(
+        "--confirmed", action="store_true", help="store it even if over a tenth of the products is missing"
     )
 
 

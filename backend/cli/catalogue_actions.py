@@ -103,6 +103,20 @@ def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
     return raw
 
 
+def source_of(options: argparse.Namespace) -> IngestRequest:
+    """Return a load of the source that is named, into the catalogue that is."""
+    return IngestRequest(
+        source="csv" if not (options.source or options.path) else _kind(options),
+        catalogue=options.catalogue,
+        path=str(Path(options.path).expanduser().absolute()) if options.path else "",
+        columns=_columns(options.map),
+        label_from=options.label_from,
+        source_version=options.source_version,
+        table=options.table,
+        gone=options.gone,
+    )
+
+
 def _kind(options: argparse.Namespace) -> SourceName:
     from backend.catalogue.sources.locations import detect
 

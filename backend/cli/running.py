@@ -71,6 +71,7 @@ def serve(_options: argparse.Namespace, settings: Settings) -> Result:
 
 def run(options: argparse.Namespace, settings: Settings) -> Result:
     """``run``: the demo if nothing can be served yet, then all servers until Ctrl-C."""
+    from backend.jobs.schedule import Schedule
     from backend.machine.keeper import run_everything
 
     if not _has_champion(settings):
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace, settings: Settings) -> Result:
         if result["note"]:
             print(f"\n{result['note']}")
         print(f"{result['model']}: precision@1 {result['precision_at_1']:.3f} on the test split.", flush=True)
-    return {"status": run_everything(settings)}
+    return {"status": run_everything(settings, tend=Schedule(settings).look)}
 
 
 def follow(request: Request, settings: Settings) -> Result:

@@ -98,6 +98,15 @@ class FetchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewRequest:
+    """Load what a catalogue is loaded from again; ``confirmed`` says that many products may be missing from it."""
+
+    kind: ClassVar[str] = "renew"
+    catalogue: str = ""
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRequest:
     """Commit a load that was checked; ``staged`` is what the check's report names."""
 

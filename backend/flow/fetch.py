@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import CatalogueError
+from backend.errors import CatalogueError, ImageRejected
 
 if TYPE_CHECKING:
     from backend.catalogue.fetch.fetcher import Fetcher
-    from backend.catalogue.fetch.gate import Hosts
+    from backend.catalogue.fetch.gate import Hosts, Network
     from backend.catalogue.fetch.records import Records, Which
     from backend.catalogue.fetch.run import Tally
     from backend.catalogue.sources.sources import Source
@@ -19,20 +19,38 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 _SHOWN = 50  # addresses without a picture
+_FEED_S = 300.0  # that a feed may take to arrive
 
 
 def fetch_step(request: FetchRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Fetch what is due of a table's pictures; or only a sample, to say what all would take."""
-    from backend.catalogue.fetch.gate import parsed_hosts
+    from backend.catalogue.fetch.gate import OFF, TURN_ON, hosts_of
+
+    if hosts_of(settings.picture_hosts).is_off:
+        raise CatalogueError(OFF, next_step=TURN_ON)
+    found = fetch_wanted(request, settings, progress)
+    if found is None:
+        raise CatalogueError(
+            f"{Path(request.path).name} names no web addresses.", next_step="Load it; its pictures are not on the web."
+        )
+    return found
+
+
+def fetch_wanted(request: FetchRequest, settings: Settings, progress: Progress) -> dict[str, Any] | None:
+    """Do what :func:`fetch_step` does; None where nothing may be fetched, or nothing is to be."""
+    from backend.catalogue.fetch.gate import hosts_of, parsed_hosts
     from backend.catalogue.fetch.records import Which, records_of, store_of
     from backend.catalogue.fetch.run import fetch_sample
     from backend.catalogue.fetch.wanted import wanted_of
 
-    records = records_of(store_of(settings))
-    hosts = _allowed(settings, records, parsed_hosts(request.confirm))
+    if hosts_of(settings.picture_hosts).is_off:
+        return None
+    records, name = records_of(store_of(settings)), f"{request.path}#{request.table}"
+    records.confirm(parsed_hosts(request.confirm))
+    hosts = hosts_of(settings.picture_hosts, records.confirmed())
     progress.report(0, 1, note="Listing the pictures")
-    name = f"{request.path}#{request.table}"
-    records.want(name, wanted_of(_table(request, settings, progress)))
+    if not records.want(name, wanted_of(_table(request, settings, progress))):
+        return None
     records.forget_lost(name, store_of(settings))
     which = Which(time.time() - request.fresh_hours * 3600, request.only_failed)
     started = time.monotonic()
@@ -44,15 +62,35 @@ def fetch_step(request: FetchRequest, settings: Settings, progress: Progress) ->
     return {"source": request.path, **_told(records, name, hosts, which, tally), "seconds": round(seconds, 1)}
 
 
-def _allowed(settings: Settings, records: Records, confirmed: list[str]) -> Hosts:
-    """Return the hosts that may be asked, after noting those that the user confirmed."""
-    from backend.catalogue.fetch.gate import OFF, TURN_ON, hosts_of
+def fetch_feed(address: str, settings: Settings, progress: Progress) -> Path:
+    """Fetch a feed and keep it as an upload is kept, by its content; returns where.
 
-    if hosts_of(settings.picture_hosts).is_off:
-        raise CatalogueError(OFF, next_step=TURN_ON)
-    if confirmed:
-        records.confirm(confirmed)
-    return hosts_of(settings.picture_hosts, records.confirmed())
+    Raises:
+        CatalogueError: It cannot be fetched, or is too large.
+    """
+    from backend.catalogue.fetch.exchange import Limits
+    from backend.catalogue.fetch.fetcher import Fetcher
+    from backend.catalogue.fetch.gate import hosts_of
+    from backend.catalogue.fetch.records import records_of, store_of
+    from backend.catalogue.sources.locations import keep_upload
+
+    progress.report(0, 1, note="Fetching the feed")
+    store = store_of(settings)
+    hosts = hosts_of(settings.picture_hosts, records_of(store).confirmed())
+    limits = Limits(n_bytes=settings.max_source_upload_mb * 1_000_000, total_s=_FEED_S)
+    try:
+        with Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher:
+            name, data = fetcher.fetch_file(address)
+    except ImageRejected as error:
+        raise CatalogueError(f"The feed cannot be fetched. {error.message}", next_step=error.next_step) from error
+    return keep_upload(settings, name, data)
+
+
+def network() -> Network:
+    """Return what resolves and dials; a test replaces it at this one door."""
+    from backend.catalogue.fetch.gate import Network
+
+    return Network()
 
 
 def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Source:
@@ -80,7 +118,7 @@ def _fetcher(settings: Settings, hosts: Hosts) -> Fetcher:
     from backend.catalogue.fetch.records import store_of
 
     manners = Manners(Clock(), own=settings.picture_connections)
-    return Fetcher(hosts, store_of(settings), max_pixels=settings.max_pixels, manners=manners)
+    return Fetcher(hosts, store_of(settings), max_pixels=settings.max_pixels, manners=manners, network=network())
 
 
 def _all(fetcher: Fetcher, records: Records, name: str, which: Which, settings: Settings, progress: Progress) -> Tally:
@@ -93,7 +131,7 @@ def _all(fetcher: Fetcher, records: Records, name: str, which: Which, settings: 
     if is_local(settings.spark_master):
         return fetch_due(fetcher, records, name, which, progress)
     progress.report(0, 1, note="Starting Spark")
-    executing = Executing(fetcher.hosts, fetcher.store, settings.max_pixels, settings.picture_connections)
+    executing = Executing(fetcher.hosts, fetcher.store, settings.max_pixels, settings.picture_connections, network())
     with open_spark(settings, app_name="twinset fetch") as spark:
         return fetch_on_spark(spark, executing, records, name, which, progress)
 

@@ -20,6 +20,7 @@ from backend.flow.project import project_step
 from backend.flow.ready_made import ready_made_step
 from backend.flow.rebuild import rebuild_step
 from backend.flow.remove import delete_step
+from backend.flow.renew import renew_step
 from backend.flow.steps import Step, await_jobs, carry_out
 from backend.flow.train import train_step
 from backend.flow.tune import tune_step
@@ -54,6 +55,7 @@ class JobKind:
 _ALL = (
     JobKind(requests.IngestRequest, catalogue.ingest_step),
     JobKind(requests.FetchRequest, fetch_step),
+    JobKind(requests.RenewRequest, renew_step),
     JobKind(requests.CommitRequest, catalogue.commit_step),
     JobKind(requests.QualityRequest, catalogue.quality_step),
     JobKind(requests.SplitsRequest, catalogue.splits_step),

@@ -17,6 +17,7 @@ from backend.flow.catalogue_requests import (
     IngestRequest,
     LabelFrom,
     QualityRequest,
+    RenewRequest,
     RestoreRequest,
     SourceName,
     SplitsRequest,
@@ -71,6 +72,7 @@ __all__ = [
     "ReadyMadeRequest",
     "RebuildRequest",
     "RefreshRequest",
+    "RenewRequest",
     "Request",
     "RestoreRequest",
     "RollbackRequest",
@@ -210,6 +212,7 @@ class DemoRequest:
 Request = (
     IngestRequest
     | FetchRequest
+    | RenewRequest
     | CommitRequest
     | QualityRequest
     | SplitsRequest

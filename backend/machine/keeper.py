@@ -37,7 +37,7 @@ from backend.progress import NullProgress
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from backend.machine.supervisor import Service
@@ -124,8 +124,10 @@ def _ending(status: int) -> str:
     return f"ended with status {status}"
 
 
-def run_everything(settings: Settings) -> int:
+def run_everything(settings: Settings, *, tend: Callable[[], object] = bool) -> int:
     """Start all services, print their addresses and keep them running until Ctrl-C; returns the exit status.
+
+    ``tend`` is called again and again meanwhile.
 
     Raises:
         EnvironmentUnready: A port is taken; nothing was started.
@@ -138,7 +140,7 @@ def run_everything(settings: Settings) -> int:
             check_port(one.service)
         print("Starting the app, the endpoint and MLflow …", flush=True)
         try:
-            _keep(kept, settings, stop)
+            _keep(kept, settings, stop, tend)
             print("\nStopping Twinset …", flush=True)
         finally:
             for one in reversed(kept):
@@ -159,7 +161,7 @@ def _only_one(settings: Settings, mark: str) -> Iterator[None]:
         yield
 
 
-def _keep(kept: list[KeptService], settings: Settings, stop: list[int]) -> None:
+def _keep(kept: list[KeptService], settings: Settings, stop: list[int], tend: Callable[[], object]) -> None:
     is_announced = False
     while not stop:
         said = [text for one in kept if not stop and (text := one.look(time.monotonic()))]
@@ -169,6 +171,7 @@ def _keep(kept: list[KeptService], settings: Settings, stop: list[int]) -> None:
         if not is_announced and all(one.is_settled for one in kept):
             is_announced = True
             _announce(kept, settings)
+        tend()
         time.sleep(_LOOK_EVERY_S)
 
 

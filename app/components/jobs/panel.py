@@ -92,7 +92,7 @@ def rerun_if_ended(job_id: str) -> None:
         return
     catalogue.look_again()
     result = job.result or {}
-    if job.kind in {"catalogue", "commit"} and result.get("catalogue") and not result.get("staged"):
+    if job.kind in {"catalogue", "commit", "renew"} and result.get("catalogue") and not result.get("staged"):
         state.note(state.LOADED, result["catalogue"])
     st.rerun()
 

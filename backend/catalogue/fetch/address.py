@@ -16,8 +16,6 @@ from backend.errors import ImageRejected
 LONGEST = 4096  # letters; browsers and servers take fewer
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_LOOKS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+://|//[^/\s]+\.[^/\s]+/|data:)", re.IGNORECASE)
-_NEXT_ONE = re.compile(r"\s*[,|;\s]\s*(?=(?:https?:)?//|data:)", re.IGNORECASE)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -56,21 +54,6 @@ class Address(NamedTuple):
     def url(self) -> str:
         """The whole address, in its one spelling."""
         return self.origin + self.target
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text of a table is meant as an address, however wrong, and not as a path.
-
-    Example:
-        >>> [is_address(text) for text in ("https://a.example/1.jpg", "//a.example/1.jpg", "img/1.jpg", "file:///x")]
-        [True, True, False, True]
-    """
-    return _LOOKS.match(text.lstrip()) is not None
-
-
-def addresses_in(text: str) -> list[str]:
-    """Return the addresses that one cell names, in their order; commas inside of one do not part it."""
-    return [part for part in _NEXT_ONE.split(text.strip()) if part]
 
 
 def parse(text: str, base: Address | None = None) -> Address:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
+from urllib.parse import unquote
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
@@ -122,6 +123,19 @@ class Fetcher:
             return Fetched(
                 address, trace.final, trace.status, attempts=trace.attempts, reason=reason, fetched_at=time.time()
             )
+
+    def fetch_file(self, text: str) -> tuple[str, bytes]:
+        """Return the name and the bytes of whatever is at an address, through the same gate; nothing is kept.
+
+        Raises:
+            ImageRejected: It may not be fetched, or cannot be.
+        """
+        line = self.line()
+        try:
+            found = self._persistently(parse(text, self.base), line, None, _Trace())
+        finally:
+            line.close()
+        return unquote(found.at.target.partition("?")[0].rpartition("/")[2]) or "feed", found.answer.body
 
     def _fetched(self, asked: Address, line: Line, known: Fetched | None, trace: _Trace) -> Fetched:
         known = known if known and known.sha256 and self.store.has(known.sha256, n_bytes=known.n_bytes) else None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import unescape
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow.compute as pc
 
-from backend.catalogue.fetch.address import addresses_in, is_address, parse, shown
+from backend.catalogue.fetch.address import parse, shown
 from backend.catalogue.fetch.records import records_of
 from backend.catalogue.fetch.store import SCHEME
 from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES
-from backend.catalogue.sources.pictures.names import SEVERAL, Place, several
+from backend.catalogue.sources.pictures.names import SEVERAL, Place, is_address, pictures_in, several
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
@@ -48,22 +49,22 @@ class AddressBook:
         look = records_of(self.store).lookup() if self.store else None
         base = parse(self.base) if self.base else None
 
-        def find(named: str) -> Place:
-            if not base and not is_address(named):
-                return local(named)
-            parts = addresses_in(named)
-            if len(parts) > 1:
-                return several(find, parts)._replace(warning=SEVERAL)
+        def one(named: str) -> Place:
             try:
-                key = parse(named, base).url
+                key = parse(unescape(named), base).url
             except ImageRejected as refused:
                 return Place(reason=f"{refused.code}: {refused.message} {refused.next_step}", path=_path(shown(named)))
             if self.store is None or look is None:
                 return Place(f"{WANTED}{key}", path=_path(key))
             place = _place(key, look(key), self.store)
-            if place.locator is None and not base and (beside := local(named)).locator is not None:
-                return beside
-            return place
+            beside = local(named) if place.locator is None and not base else place
+            return beside if beside.reason is None else place
+
+        def find(named: str) -> Place:
+            if not base and not is_address(named):
+                return local(named)
+            parts = pictures_in(named)
+            return several(one, parts)._replace(warning=SEVERAL) if len(parts) > 1 else one(named)
 
         return find
 

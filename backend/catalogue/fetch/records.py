@@ -157,11 +157,17 @@ class Records:
 
         return look
 
-    def want(self, source: str, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Note what a source names, in place of what it named before: host, address and owner of each picture."""
+    def want(self, source: str, rows: Iterable[tuple[str, str, str]]) -> int:
+        """Note what a source names, in place of what it named before: host, address and owner of each picture.
+
+        Returns:
+            How many it names.
+        """
         with self._database.writing() as connection:
             connection.execute("DELETE FROM wanted WHERE source = ?", (source,))
             connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?)", ((source, *row) for row in rows))
+            count: int = connection.execute("SELECT COUNT(*) FROM wanted WHERE source = ?", (source,)).fetchone()[0]
+        return count
 
     def hosts(self, source: str, which: Which) -> list[HostCount]:
         """Count the addresses of a source by host, the most first."""
@@ -249,6 +255,9 @@ class Records:
 
     def confirm(self, hosts: Iterable[str]) -> None:
         """Note that a user confirmed hosts."""
+        hosts = list(hosts)
+        if not hosts:
+            return
         with self._database.writing() as connection:
             rows = ((host, time.time()) for host in hosts)
             connection.executemany("INSERT OR IGNORE INTO confirmed VALUES (?, ?)", rows)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from backend.catalogue.fetch.address import parse
 from backend.catalogue.fetch.finding import WANTED, AddressBook
 from backend.catalogue.sources.tables.listing import TableSource
-from backend.errors import CatalogueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +21,16 @@ def wanted_of(source: object) -> Iterator[tuple[str, str, str]]:
     The owner is what products have in common that may share a picture: their group, else their title, else one product.
 
     Raises:
-        CatalogueError: It is no table, or names no address.
+        CatalogueError: It cannot be read.
         DatasetUnavailable: It is gone.
     """
-    if not isinstance(source, TableSource):
-        raise CatalogueError("Only a table names web addresses.", next_step="Choose a table of products.")
+    if not isinstance(source, TableSource):  # pictures alone are where they are
+        return
     base = source.addresses.base if source.addresses else ""
     entries = replace(source, addresses=AddressBook(None, base)).entries()
-    found = False
     for batch in entries.select(["locator", "more_pictures", "group_id", "title", "product_id"]).to_batches(_BATCH):
         for first, more, *owners in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             for locator in (first, *(more or ())):
                 if locator is not None and locator.startswith(WANTED):
-                    found = True
                     address = locator.removeprefix(WANTED)
                     yield parse(address).host, address, next((owner for owner in owners if owner), "")
-    if not found:
-        raise CatalogueError(
-            f"{source.name} names no web addresses.", next_step="Load it; its pictures are not on the web."
-        )

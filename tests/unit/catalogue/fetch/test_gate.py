@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend.catalogue.fetch.address import addresses_in, is_address, parse, shown
+from backend.catalogue.fetch.address import parse, shown
 from backend.catalogue.fetch.gate import Gate, Hosts, Network, hosts_of, is_public
 from backend.errors import ImageRejected, SettingsError
 
@@ -182,15 +182,3 @@ def test_whatever_a_table_says_is_an_address_or_refused(text):
 def test_a_password_is_never_shown(user, secret):
     assert secret not in shown(f"https://{user}:{secret}@a.example/x?q=1")
     assert secret not in shown(f"//{user}:{secret}@a.example")
-
-
-def test_a_cell_is_parted_where_another_address_begins():
-    first, second = "https://a.example/w=500,q=75,f=auto,/1.jpg", "https://a.example/2.jpg"
-    for mark in (", ", "|", ";", " ", "\n"):
-        assert addresses_in(f"{first}{mark}{second}") == [first, second]
-    assert [
-        is_address(text) for text in (first, "//a.example/1.jpg", "data:image/png;base64,x", "c:\\1.jpg", "a/b.jpg")
-    ] == [
-        *(True, True, True),
-        *(False, False),
-    ]

@@ -201,9 +201,9 @@ def test_several_addresses_in_one_cell_are_the_first_and_a_warning(table, fetch,
     assert entries["warning"].to_pylist() == ["several_pictures: "]
 
 
-def test_a_table_without_addresses_is_said(table, fetch):
-    with pytest.raises(CatalogueError, match="names no web addresses"):
-        fetch(table(["a.jpg", "b.jpg"]))
+def test_a_table_without_addresses_names_none(table, store):
+    assert list(wanted_of(table(["a.jpg", "b.jpg"]))) == []
+    assert records_of(store).want("feed", []) == 0
 
 
 def test_an_error_below_ends_the_fetch_and_is_raised(table, host, store, monkeypatch):

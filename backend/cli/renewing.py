@@ -1,0 +1,44 @@
+"""What the commands do that keep a catalogue current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backend.cli.catalogue_actions import source_of
+from backend.cli.running import Result, carry_out
+from backend.errors import UsageError
+from backend.flow.renew import Remembered, forget, remember, remembered
+from backend.flow.requests import RenewRequest
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backend.settings import Settings
+
+
+def remember_source(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue remember``: keep it, forget it, or show it where neither is wished."""
+    if options.forget:
+        forget(settings, options.catalogue)
+    elif options.path or options.address:
+        remember(settings, options.catalogue, _remembered(options))
+    kept = remembered(settings, options.catalogue)
+    if kept is None:
+        return {"catalogue": options.catalogue, "source": None}
+    return {
+        "catalogue": options.catalogue,
+        "source": kept.address or kept.load.path,
+        "every_hours": kept.every_hours,
+        "gone": kept.load.gone,
+    }
+
+
+def renew_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue renew``."""
+    return carry_out(RenewRequest(options.catalogue, options.confirmed), settings)
+
+
+def _remembered(options: argparse.Namespace) -> Remembered:
+    if options.path and options.address:
+        raise UsageError("Both a path and an address are given.", next_step="Give one of them.")
+    return Remembered(source_of(options), options.address, options.every)
