@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from backend.cli.catalogue_actions import source_of
 from backend.cli.running import Result, carry_out
 from backend.errors import UsageError
-from backend.flow.renew import Remembered, forget, remember, remembered
 from backend.flow.requests import RenewRequest
 
 if TYPE_CHECKING:
     import argparse
 
+    from backend.flow.current.renew import Remembered
     from backend.settings import Settings
 
 
 def remember_source(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue remember``: keep it, forget it, or show it where neither is wished."""
+    from backend.flow.current.renew import forget, remember, remembered
+
     if options.forget:
         forget(settings, options.catalogue)
     elif options.path or options.address:
@@ -39,6 +41,8 @@ def renew_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
 
 
 def _remembered(options: argparse.Namespace) -> Remembered:
+    from backend.flow.current.renew import Remembered
+
     if options.path and options.address:
         raise UsageError("Both a path and an address are given.", next_step="Give one of them.")
     return Remembered(source_of(options), options.address, options.every)

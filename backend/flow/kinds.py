@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import JobError
 from backend.flow import catalogue, requests
 from backend.flow.active import no_jobs
+from backend.flow.current.fetch import fetch_step
+from backend.flow.current.renew import renew_step
 from backend.flow.demo import run_demo
 from backend.flow.deploy import deploy_step, promote_step, refresh_step, rollback_step
 from backend.flow.evaluate import evaluate_step
-from backend.flow.fetch import fetch_step
 from backend.flow.index import fidelity_step, index_step
 from backend.flow.project import project_step
 from backend.flow.ready_made import ready_made_step
 from backend.flow.rebuild import rebuild_step
 from backend.flow.remove import delete_step
-from backend.flow.renew import renew_step
 from backend.flow.steps import Step, await_jobs, carry_out
 from backend.flow.train import train_step
 from backend.flow.tune import tune_step

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backend.errors import WorkbenchError
-from backend.flow.renew import all_remembered, remember
+from backend.flow.current.renew import all_remembered, remember
 from backend.flow.requests import RenewRequest
 from backend.jobs.runner import JobRunner
 

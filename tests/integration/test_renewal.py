@@ -8,8 +8,8 @@ import pytest
 
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import CatalogueError
-from backend.flow import fetch as fetching
-from backend.flow.renew import Remembered, remember, remembered, renew_step
+from backend.flow.current import fetch as fetching
+from backend.flow.current.renew import Remembered, remember, remembered, renew_step
 from backend.flow.requests import IngestRequest, RenewRequest
 from backend.progress import NullProgress
 from tests.support.picture_host import HOST, picture_host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import CatalogueError
-from backend.flow.renew import Remembered, forget, remember, remembered
+from backend.flow.current.renew import Remembered, forget, remember, remembered
 from backend.flow.requests import IngestRequest
 from backend.jobs import schedule
 from backend.jobs.schedule import LOOK_EVERY_S, Schedule

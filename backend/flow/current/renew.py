@@ -16,7 +16,7 @@ from backend.catalogue.sources.locations import detect
 from backend.errors import CatalogueError
 from backend.files.storage import write_atomically
 from backend.flow.catalogue import commit_step, ingest_step
-from backend.flow.fetch import fetch_feed, fetch_wanted
+from backend.flow.current.fetch import fetch_feed, fetch_wanted
 from backend.flow.requests import CommitRequest, FetchRequest, IngestRequest, from_json, to_json
 from backend.progress import Span
 
