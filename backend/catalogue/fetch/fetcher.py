@@ -11,12 +11,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from backend.catalogue.fetch import robots
 from backend.catalogue.fetch.address import parse, shown
+from backend.catalogue.fetch.bodies import CHECK, OK, check_content, may_read
 from backend.catalogue.fetch.exchange import Answer, Broken, Limits, Line, Watch
 from backend.catalogue.fetch.gate import Gate, Hosts, Network
 from backend.catalogue.fetch.manners import Clock, Manners, seconds_of
 from backend.catalogue.fetch.records import GONE, Fetched
 from backend.errors import ImageRejected
-from backend.imaging.pixels import HEAD_BYTES, kind_of, verify
+from backend.imaging.pixels import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from backend.catalogue.fetch.address import Address
     from backend.catalogue.fetch.store import PictureStore
 
-_OK, _UNCHANGED = 200, 304
+_UNCHANGED = 304
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FAULTS = 500
@@ -34,7 +35,6 @@ _REFUSED = {
     404: ("not_found", "The server does not have this picture (404)."),
     GONE: ("gone", "The server says that this picture is gone for good (410)."),
 }
-_CHECK = "Check the address in the table."
 _backoff = wait_exponential_jitter(multiplier=0.5, max=20.0)
 
 
@@ -143,7 +143,7 @@ class Fetcher:
         if found.answer.status == _UNCHANGED and known is not None:
             return replace(known, status=_UNCHANGED, attempts=trace.attempts, fetched_at=time.time())
         data, headers = found.answer.body, found.answer.headers
-        kind = _check_content(data)
+        kind = check_content(data)
         verify(data, max_pixels=self._max_pixels)
         return Fetched(
             asked.url,
@@ -182,7 +182,7 @@ class Fetcher:
                 return _Found(address, self._judged(address, answer))
             address = parse(_text(answer.headers.get("Location", "")), address)
         raise ImageRejected(
-            f"The address redirects more than {self._limits.redirects} times.", code="redirects", next_step=_CHECK
+            f"The address redirects more than {self._limits.redirects} times.", code="redirects", next_step=CHECK
         )
 
     def _asked(self, address: Address, line: Line, known: Fetched | None) -> Answer:
@@ -199,7 +199,7 @@ class Fetcher:
         obeys = is_picture and not is_own
         with self.manners.turn(address.host, is_own=is_own):
             try:
-                return line.ask(address, ips, headers, lambda answer: _may_read(answer, obeys_robots=obeys))
+                return line.ask(address, ips, headers, lambda answer: may_read(answer, obeys_robots=obeys))
             except Broken as error:
                 self.manners.failed(address.host, is_own=is_own)
                 reason = f"The server {address.host} did not answer completely: {error}."
@@ -215,11 +215,11 @@ class Fetcher:
         is_own = self.hosts.is_own(host)
         if status not in _AGAIN:
             self.manners.answered(host, is_own=is_own)
-        if status in {_OK, _UNCHANGED}:
+        if status in {OK, _UNCHANGED}:
             return answer
         if status not in _AGAIN:
             code, sentence = _REFUSED.get(status, ("http_status", f"The server answers with status {status}."))
-            raise ImageRejected(sentence, code=code, next_step=_CHECK)
+            raise ImageRejected(sentence, code=code, next_step=CHECK)
         wait_s = seconds_of(answer.headers.get("Retry-After", ""))
         if wait_s:
             self.manners.pause(host, wait_s, most=self._limits.wait_s, is_own=is_own)
@@ -253,20 +253,6 @@ class Fetcher:
         return robots.rules_of(404, b"")
 
 
-def _may_read(answer: Answer, *, obeys_robots: bool) -> bool:
-    if answer.status != _OK:
-        return False
-    if answer.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise ImageRejected(
-            "The server packs the picture though it was asked not to, and packed data is not opened.",
-            code="encoded",
-            next_step="Have the server send pictures as they are.",
-        )
-    if obeys_robots:
-        robots.check_header(answer.headers)
-    return True
-
-
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     return max(_backoff(state), error.wait_s if isinstance(error, _Again) else 0.0)
@@ -280,29 +266,8 @@ def _conditions(known: Fetched) -> dict[str, str]:
 def _text(header: str) -> str:
     """Return a header as it was meant: the library reads bytes as Latin-1, servers send UTF-8."""
     if not header:
-        raise ImageRejected("The server redirects to nowhere.", code="redirects", next_step=_CHECK)
+        raise ImageRejected("The server redirects to nowhere.", code="redirects", next_step=CHECK)
     try:
         return header.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return header
-
-
-def _check_content(data: bytes) -> str:
-    """Return the format of a picture by its bytes, whatever its header says.
-
-    Raises:
-        ImageRejected: They are none that is read here.
-    """
-    kind = kind_of(data[:HEAD_BYTES])
-    if kind:
-        return kind
-    start = data[:1024].lstrip().lower()
-    if b"<svg" in start:
-        sentence, code = "An SVG drawing is never loaded, as it can run code.", "svg"
-    elif start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        sentence, code = "The server sent a web page instead of a picture.", "html"
-    elif not data:
-        sentence, code = "The server sent nothing.", "empty"
-    else:
-        sentence, code = "What the server sent is not a picture.", "not_an_image"
-    raise ImageRejected(sentence, code=code, next_step=_CHECK)
