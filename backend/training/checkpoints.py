@@ -73,7 +73,7 @@ class Checkpoints(EpochResults):
     """The checkpoints of one training, in a folder of their own.
 
     epochs.json    figures of all epochs
-    epoch-001.npz  the network's arrays after epoch 1; of the best epoch and of the last one
+    epoch-001.npz  the network's arrays after epoch 1; of the best epoch only
     state-001.npz  all that is needed to go on after that epoch; the newest only
 
     Args:
@@ -99,15 +99,16 @@ class Checkpoints(EpochResults):
         super().save(result, arrays, state)
         figures = json.dumps([asdict(item) for item in self._results], indent=2)
         with disk_watched("train again", so=f": epoch {result.epoch} could not be stored"):
-            write_atomically(self._path(result.epoch), weights.pack(arrays))
+            if self.best is result:
+                write_atomically(self._path(result.epoch), weights.pack(arrays))
             write_atomically(self._state_path(result.epoch), weights.pack(state))
             write_atomically(self._folder / EPOCHS_FILE, figures.encode())
-        needed = {self._path(self.best.epoch), self._path(result.epoch), self._state_path(result.epoch)}
+        needed = {self._path(self.best.epoch), self._state_path(result.epoch)}
         for path in {*self._folder.glob("epoch-*.npz"), *self._folder.glob("state-*.npz")} - needed:
             path.unlink(missing_ok=True)
 
     def load(self, epoch: int) -> list[NDArray[np.float32]]:
-        """Read the weights of the best or the last epoch back."""
+        """Read the weights of the best epoch back."""
         return weights.unpack(self._path(epoch))
 
     def state(self) -> Arrays:

@@ -43,7 +43,7 @@ def train(
     """Train a network and write the bundle of its best epoch.
 
     The loss, and precision@1 and MAP@R of validation queries after every epoch, go to ``progress`` and ``tracker``.
-    Checkpoints of the best and the last epoch are beside the bundle. The bundle appears whole or not at all.
+    The best epoch and the last state are kept beside the bundle. The bundle appears whole or not at all.
 
     Args:
         snapshot: The catalogue version to train on; only its train and validation splits are read.

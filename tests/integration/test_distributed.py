@@ -73,10 +73,11 @@ def on_one_process(snapshot, folder, config):
     return trainer.arrays()
 
 
-def weights_after(models, epoch, *, name="two"):
+def state_after(models, epoch, *, name="two"):
+    """All that the training changed: of the network, of the loss and of the optimizer."""
     from backend.training.network import weights
 
-    return weights.unpack(models / f"{name}.checkpoints" / f"epoch-{epoch:03d}.npz")
+    return weights.unpack(models / f"{name}.checkpoints" / f"state-{epoch:03d}.npz")
 
 
 def weights_of(models, *, name):
@@ -172,7 +173,7 @@ def test_batch_statistics_are_those_of_the_global_batch(spark, small_snapshot, t
     manifest, proof = distributed(spark, small_snapshot, tmp_path / "models", config=config)
     alone = on_one_process(small_snapshot, make(tmp_path / "alone"), config)
     assert proof.ranks_equal
-    together = weights_after(tmp_path / "models", 1)
+    together = weights_of(tmp_path / "models", name="two")
     idle = on_one_process(small_snapshot, make(tmp_path / "idle"), replace(config, learning_rate=1e-6))
     assert difference(alone, together) <= LARGEST_DIFFERENCE
     assert difference(idle, together) > 100 * LARGEST_DIFFERENCE
@@ -212,7 +213,7 @@ def test_a_killed_rank_ends_the_run_and_a_resumed_one_comes_to_the_same_weights(
     manifest, proof = distributed(spark, small_snapshot, tmp_path, resume=True)
     assert proof.holds
     assert manifest.weights_hash == undisturbed[1].weights_hash
-    assert difference(weights_after(tmp_path, 6), weights_after(undisturbed[0], 6)) == 0.0
+    assert difference(state_after(tmp_path, 6), state_after(undisturbed[0], 6)) == 0.0
     assert unfinished_trainings(tmp_path) == []
     with pytest.raises(ConfigurationError, match="no training 'two'"):
         unfinished_training(tmp_path, "two")

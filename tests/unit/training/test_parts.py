@@ -135,7 +135,7 @@ def kept(folder):
 
 @given(scores=SCORES, surplus=st.booleans())
 @settings(max_examples=25)
-def test_only_the_best_and_the_last_epoch_are_kept_and_a_resumed_training_finds_them(scores, surplus):
+def test_only_the_best_epoch_and_the_last_state_are_kept_and_a_resumed_training_finds_them(scores, surplus):
     """Also where an earlier version had kept all of them."""
     with TemporaryDirectory() as place:
         folder = Path(place) / "m.checkpoints"
@@ -145,7 +145,7 @@ def test_only_the_best_and_the_last_epoch_are_kept_and_a_resumed_training_finds_
         for epoch, score in enumerate(scores, 1):
             checkpoints.save(EpochResult(epoch, 1.0, score, score), [np.full(1, epoch, dtype=np.float32)], ARRAYS)
             best = scores.index(max(scores[:epoch])) + 1
-            names = {f"epoch-{best:03d}.npz", f"epoch-{epoch:03d}.npz", f"state-{epoch:03d}.npz", "epochs.json"}
+            names = {f"epoch-{best:03d}.npz", f"state-{epoch:03d}.npz", "epochs.json"}
             assert kept(folder) == sorted(names | ({"notes.txt"} if surplus else set()))
         again = Checkpoints(folder, resume=True)
         assert (again.done, again.best.epoch) == (len(scores), best)
