@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from app import state
-from app.components.catalogue import browser, find_similar, header
+from app.components.catalogue import browser, find_similar, header, renewal
 from app.components.catalogue import changes as catalogue_changes
 from app.components.catalogue import history as catalogue_history
 from app.components.catalogue import quality as catalogue_quality
@@ -37,6 +37,7 @@ if not names:
 summary = header.choose(names)
 header.show_figures(summary)
 find_similar.show(summary.name)
+renewal.show(summary.name)
 newest = common.snapshot(summary.name).version
 
 views = {

@@ -1,0 +1,76 @@
+"""Keeping a catalogue current: where its products come from, and loading them again by a click or by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, words
+from app.components.jobs import panel
+from app.services import renewal
+from app.words import plain
+from backend.catalogue.items import GONE_POLICIES
+from backend.flow.requests import RenewRequest
+
+if TYPE_CHECKING:
+    from backend.catalogue.items import GonePolicy
+
+EVERY = {0.0: "Only when I ask", 24.0: "Every day", 168.0: "Every week"}
+GONE: dict[GonePolicy, str] = {"keep": "Keep them", "mark": "Mark them as withdrawn", "delete": "Delete them"}
+MUCH = "If more than a tenth of the products is missing, nothing is stored before you decide."
+
+
+def show(catalogue: str) -> None:
+    """Show what a catalogue is loaded from, and let the user load it again, change that, or forget it."""
+    kept = None
+    with notices.guarded():
+        kept = renewal.source_of(catalogue)
+    title = "Keep up to date" if kept is None else f"Kept up to date from {plain(renewal.title_of(kept))}"
+    with st.expander(title, icon=":material/sync:", key=f"renewal_{catalogue}"), notices.guarded():
+        if kept is not None:
+            _again(catalogue, kept)
+        _form(catalogue, kept)
+
+
+def _again(catalogue: str, kept: renewal.Remembered) -> None:
+    last = f"last loaded {words.ago(kept.renewed_at)}" if kept.renewed_at else "not loaded again yet"
+    when = EVERY.get(kept.every_hours, f"Every {kept.every_hours:g} hours")
+    st.caption(f"{when}; {last}. {MUCH}")
+    with st.container(horizontal=True):
+        if st.button("Load again now", type="primary", icon=":material/sync:", key="renew"):
+            panel.submit(RenewRequest(catalogue))
+            st.rerun()
+        if st.button("Stop keeping it up to date", icon=":material/sync_disabled:", key="forget_source"):
+            renewal.forget(catalogue)
+            st.rerun()
+
+
+def _form(catalogue: str, kept: renewal.Remembered | None) -> None:
+    with st.form(f"remember_{catalogue}", border=False):
+        place = st.text_input(
+            "Where the products come from",
+            renewal.place_of(kept) if kept else "",
+            placeholder="https://shop.example/feed.xml",
+            help="The web address of a feed, or a file or folder on the server.",
+        )
+        hours = list(EVERY) if kept is None or kept.every_hours in EVERY else [*EVERY, kept.every_hours]
+        every = st.selectbox(
+            "Load it again",
+            hours,
+            index=hours.index(kept.every_hours) if kept else 0,
+            format_func=lambda hours: EVERY.get(hours, f"Every {hours:g} hours"),
+        )
+        gone: GonePolicy = st.selectbox(
+            "Products that are missing then",
+            GONE_POLICIES,
+            index=GONE_POLICIES.index(kept.load.gone) if kept else 0,
+            format_func=GONE.__getitem__,
+        )
+        is_sent = st.form_submit_button("Save", icon=":material/save:")
+    if is_sent and place.strip():
+        found = renewal.remembered_at(catalogue, place.strip(), kept)
+        load = replace(found.load, gone=gone)
+        renewal.remember(catalogue, replace(found, load=load, every_hours=float(every)))
+        st.rerun()

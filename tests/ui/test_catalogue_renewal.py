@@ -1,0 +1,39 @@
+"""Keeping a catalogue up to date from the page: saying where from, loading again, and forgetting it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backend.flow.current.renew import remembered
+from tests.support.pictures import put
+from tests.ui.conftest import assert_calm, press, texts
+
+
+def place(test, text):
+    next(box for box in test.text_input if box.label == "Where the products come from").set_value(text)
+    return press(test, "Save")
+
+
+def test_a_feed_is_remembered_loaded_again_and_forgotten(screen, shop_catalogue):
+    name = shop_catalogue.name
+    test = place(screen.open("catalogue"), "https://shop.example/feed.xml")
+    assert_calm(test)
+    kept = remembered(screen.settings, name)
+    assert (kept.address, kept.load.catalogue, kept.load.gone) == ("https://shop.example/feed.xml", name, "keep")
+    assert any("shop.example" in expander.label for expander in test.expander)
+    assert "nothing is stored before you decide" in texts(test)
+    press(test, "Load again now")
+    assert (screen.runner.list()[0].kind, screen.runner.list()[0].request["catalogue"]) == ("renew", name)
+    press(test, "Stop keeping it up to date")
+    assert remembered(screen.settings, name) is None
+
+
+def test_a_place_that_may_not_be_used_is_a_sentence(screen, shop_catalogue, tmp_path):
+    test = place(screen.open("catalogue"), "https://user:secret@shop.example/feed.xml")
+    assert "user name or password" in test.error[0].value
+    put(tmp_path / "photos", "bag/1.jpg")
+    test = place(screen.open("catalogue"), str(tmp_path / "photos"))
+    assert "not in a folder from which products may be loaded" in test.error[0].value
+    screen.settings = replace(screen.settings, source_roots=str(tmp_path))
+    place(screen.open("catalogue"), str(tmp_path / "photos"))
+    assert remembered(screen.settings, shop_catalogue.name).load.source == "folder"
