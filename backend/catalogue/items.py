@@ -37,6 +37,7 @@ USES: dict[str, str] = {
 # The label of a product whose source gives it none: it can be found, but neither learnt from nor judged by.
 UNLABELLED = ""
 
+FURTHER_HASH = "further_sha256"  # one hash over all further pictures of a product
 # The columns of the Delta table ``products``, in order: name, Spark SQL type, may be null.
 PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("product_id", "string", False),
@@ -44,7 +45,7 @@ PRODUCT_COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("width", "int", False),
     ("height", "int", False),
     ("channels", "int", False),
-    ("further_sha256", "string", True),  # one hash over all of its further pictures
+    (FURTHER_HASH, "string", True),
     ("label", "string", False),
     ("split", "string", False),
     *COLUMNS,

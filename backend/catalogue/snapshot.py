@@ -21,6 +21,8 @@ from backend.catalogue.delta import delta_log
 from backend.catalogue.fields import TEXTS
 from backend.catalogue.items import (
     DISPLAY_COLUMNS,
+    FURTHER,
+    PICTURES,
     PRODUCTS,
     QUARANTINE,
     CatalogueSummary,
@@ -29,7 +31,7 @@ from backend.catalogue.items import (
 )
 from backend.catalogue.noted import noted_version
 from backend.catalogue.pictured import ProductRows
-from backend.catalogue.schemas import QUARANTINE_SCHEMA
+from backend.catalogue.schemas import PICTURE_SCHEMA, QUARANTINE_SCHEMA
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -204,6 +206,14 @@ class Snapshot:
             on_sale = ds.field("withdrawn_at").is_null()
             only = on_sale if only is None else only & on_sale
         return self._rows.batches(columns, only=only, batch_size=batch_size)
+
+    def further_pictures(self) -> pa.Table:
+        """Return the pictures of all products beside their first ones: columns of the table ``pictures``, in any order."""
+        version = noted_version(self._folder, self.version, PICTURES)
+        if not version:  # as an earlier version of Twinset made it
+            return PICTURE_SCHEMA.empty_table()
+        rows = delta_log.rows_of(delta_log.open_table(self._folder / PICTURES, version), PICTURE_SCHEMA)
+        return rows.table(PICTURE_SCHEMA.names, only=ds.field("role") == FURTHER)
 
     def rejected(self, *, limit: int, offset: int = 0) -> list[Rejected]:
         """Return rows of the quarantine as this version left it, in the order of reason and id, with their bytes."""

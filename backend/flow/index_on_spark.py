@@ -25,7 +25,8 @@ from backend.files.scratch import own_folder
 from backend.files.storage import disk_watched
 from backend.progress import NullProgress
 from backend.retrieval.gallery.embedding import BATCH, embed_batches
-from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
+from backend.retrieval.gallery.further_pictures import write_further
+from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
 from backend.retrieval.indexes.index_files import described, put_in_place
 from backend.retrieval.indexes.kinds import EXACT
 from backend.spark.cluster import slots
@@ -35,11 +36,13 @@ from backend.spark.jobs import run_watched
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession
 
     from backend.catalogue.snapshot import Snapshot
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
+    from backend.retrieval.gallery.further_pictures import Embed
     from backend.retrieval.indexes.kinds import Kind
 
 _PARTS_A_CORE = 4  # so that the progress moves and the last core does not wait long
@@ -104,6 +107,8 @@ def build_gallery_on_spark(
         rows = np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32).reshape(len(found), -1)
         np.save(place / bundle.VECTORS, rows[order])
         _write_gallery(place, found, order)
+        with spark_errors(snapshot.name, progress):
+            write_further(snapshot, place, _embedded_there(spark, snapshot, network, progress))
         return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 
@@ -111,9 +116,7 @@ def _pictures(spark: SparkSession, snapshot: Snapshot, splits: Sequence[str]) ->
     """Return the gallery's rows with their pictures; nothing runs yet."""
     from pyspark.sql.functions import broadcast
 
-    own = spark.newSession()
-    own.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH))
-    own.conf.set("spark.sql.files.minPartitionNum", str(_PARTS_A_CORE * max(slots(spark), 1)))
+    own = _session(spark)
     rows = _table(own, snapshot.catalogues_dir / snapshot.name / PRODUCTS, snapshot.version)
     chosen = rows.where(rows["split"].isin(list(splits)) & rows["withdrawn_at"].isNull())
     shown = [name for name in SCHEMA.names if name != "thumbnail"]
@@ -123,6 +126,13 @@ def _pictures(spark: SparkSession, snapshot: Snapshot, splits: Sequence[str]) ->
     # What is known of the products is sent to where the pictures are; no picture travels.
     pictures = _table(own, path, version).select(HASH, IMAGE)
     return pictures.join(broadcast(chosen.select(*shown, HASH)), HASH).select(*shown, IMAGE)
+
+
+def _session(spark: SparkSession) -> SparkSession:
+    own = spark.newSession()
+    own.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH))
+    own.conf.set("spark.sql.files.minPartitionNum", str(_PARTS_A_CORE * max(slots(spark), 1)))
+    return own
 
 
 def _table(spark: SparkSession, path: Path, version: int) -> DataFrame:
@@ -146,6 +156,40 @@ def _embedded(spark: SparkSession, pictures: DataFrame, network: Network, place:
     finally:
         shipped.destroy()
     return table
+
+
+def _embedded_there(spark: SparkSession, snapshot: Snapshot, network: Network, progress: Progress) -> Embed:
+    """Give what embeds further pictures of a catalogue on the executors; only hashes and embeddings come back."""
+    from pyspark.sql.functions import broadcast, lit
+
+    def embed(hashes: list[str]) -> tuple[list[str], NDArray[np.float32]]:
+        own = _session(spark)
+        wanted = own.createDataFrame(pa.table({HASH: hashes}))
+        pictures = _table(own, *place_of_pictures(snapshot.catalogues_dir / snapshot.name, snapshot.version))
+        rows = pictures.join(broadcast(wanted), HASH).select(
+            pictures[HASH].alias("product_id"), lit("").alias("label"), IMAGE
+        )
+        shipped = spark.sparkContext.broadcast(network)
+        try:
+            found = rows.mapInArrow(
+                partial(embed_hashes, shipped=shipped), "product_id string, vector binary"
+            ).toArrow()
+        finally:
+            shipped.destroy()
+        progress.check_cancelled()
+        return found["product_id"].to_pylist(), np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32)
+
+    return embed
+
+
+def embed_hashes(batches: Iterator[pa.RecordBatch], *, shipped: Any) -> Iterator[pa.RecordBatch]:
+    """Embed the pictures of one partition; runs on an executor."""
+    spare_zip_imports()
+    network, quiet = shipped.value.opened(), NullProgress()
+    found = embed_batches(batches, network, QUERY_SCHEMA, total=0, progress=quiet, keep=lambda _: None)
+    if found.ids:
+        vectors = [vector.tobytes() for vector in np.concatenate(found.vectors)]
+        yield from pa.table([found.ids, vectors], names=["product_id", "vector"]).to_batches()
 
 
 def embed_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, folder: str) -> Iterator[pa.RecordBatch]:

@@ -89,7 +89,7 @@ def _figure(title: str, rate: Difference) -> str:
 
 def _is_same(candidate: Manifest, champion: Manifest) -> bool:
     """Whether two bundles answer alike: the same network, and the same vectors of the same gallery."""
-    answering = (bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY)
+    answering = (bundle.WEIGHTS, bundle.VECTORS, bundle.GALLERY, bundle.FURTHER, bundle.FURTHER_VECTORS)
     return all(candidate.files.get(name) == champion.files.get(name) for name in answering)
 
 

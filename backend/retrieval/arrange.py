@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.errors import RetrievalError
 from backend.imaging import pixels as imaging
+from backend.retrieval.indexes.further import likeness
 from backend.retrieval.indexes.weighed import weigh
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ _SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "xxxl"})
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One product of an answer, and those that are the same and are not shown: positions in the gallery."""
+    """One product of an answer, and those that are the same and are not shown: positions in the gallery.
+
+    ``picture`` is which of its pictures was found; see :func:`backend.retrieval.indexes.further.shown_picture`.
+    """
 
     position: int
     hidden: tuple[int, ...] = ()
+    picture: tuple[int, str | None] = (0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ class Sought:
         What is close to one of several pictures is close, however unlike they are to each other.
         """
         positions = np.asarray([one.position for one in shown], dtype=np.int64)
-        distances = (1.0 - index.embeddings(positions) @ self.wanted).clip(0.0, 2.0)
-        return distances, (own.embeddings(positions) @ self.parts.T).max(axis=1)
+        distances = (1.0 - likeness(index, positions, self.wanted[None])[:, 0]).clip(0.0, 2.0)
+        return distances, likeness(own, positions, self.parts).max(axis=1)
 
 
 def combined(liked: NDArray[np.float32], weights: Sequence[float] = ()) -> NDArray[np.float32]:
@@ -144,8 +149,9 @@ def arranged(
         fetched *= 2
     if not wishes.diversity:
         return shown
-    vectors = index.embeddings(np.asarray([one.position for one in shown], dtype=np.int64))
-    return [shown[place] for place in varied(vectors @ asked, vectors, k=k, diversity=wishes.diversity)]
+    chosen = np.asarray([one.position for one in shown], dtype=np.int64)
+    alike, vectors = likeness(index, chosen, asked[None])[:, 0], index.embeddings(chosen)
+    return [shown[place] for place in varied(alike, vectors, k=k, diversity=wishes.diversity)]
 
 
 def varied(

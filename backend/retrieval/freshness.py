@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
-from backend.catalogue.items import DETAIL_COLUMNS, GALLERY_SPLITS, PRODUCTS
+from backend.catalogue.items import DETAIL_COLUMNS, FURTHER_HASH, GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.upkeep.change_rows import rows_between
 from backend.catalogue.upkeep.history import require_readable
@@ -34,7 +34,7 @@ class GalleryChanges:
     Attributes:
         from_version, to_version: The two versions of the catalogue.
         embed: Products that are new in the gallery, or have another picture.
-        details: Products whose picture stays, and whose label, split, text, price or stock changed.
+        details: Products whose first picture stays, and whose further ones, label, split, text, price or stock changed.
         remove: Products that are not in the gallery any more: gone or withdrawn.
     """
 
@@ -171,9 +171,9 @@ def _shown(rows: pa.Table, splits: Sequence[str]) -> pa.Table:
 
 
 def _any_differs(rows: pa.Table, others: pa.Table) -> pa.ChunkedArray:
-    """Tell in which rows a detail differs; two nulls are the same."""
+    """Tell in which rows a detail or a further picture differs; two nulls are the same."""
     found = pa.chunked_array([pa.repeat(False, len(rows))])
-    for name in DETAIL_COLUMNS:
+    for name in (FURTHER_HASH, *DETAIL_COLUMNS):
         known = pc.fill_null(pc.not_equal(rows[name], others[name]), fill_value=False)
         found = pc.or_(found, pc.or_(known, pc.xor(pc.is_null(rows[name]), pc.is_null(others[name]))))
     return found

@@ -18,6 +18,7 @@ from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.fit import check_fit
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
+from backend.retrieval.indexes.further import PicturesIndex, likeness, shown_picture, with_further
 from backend.retrieval.indexes.kinds import open_index
 from backend.retrieval.indexes.weighed import weigh, weighed
 from backend.retrieval.query_pictures import (
@@ -105,7 +106,7 @@ class Recommender:
         check_sizes(folder, bundle.read_manifest(folder))
         manifest = bundle.verify(folder)
         gallery = Gallery.load(folder)
-        index = open_index(folder, manifest)
+        index = with_further(open_index(folder, manifest), folder)
         calibration = Calibration.load(folder, classes=len(manifest.classes))
         embedder = embedder_loader(folder, manifest, threads=threads)
         return cls(manifest, embedder, index, gallery, max_pixels=max_pixels, calibration=calibration)
@@ -171,11 +172,12 @@ class Recommender:
         answers = []
         for row, (image, positions) in enumerate(zip(decoded, found.positions, strict=True)):
             is_own = index is self._index
-            likeness = None if is_own else self._index.embeddings(positions) @ queries[row]
+            asked = queries[row : row + 1]
+            alike = None if is_own else likeness(self._index, positions, asked)[:, 0]
             timings = {"decode": decode_ms[row], **shared}
-            shown, distances = list(map(Shown, positions.tolist())), found.distances[row]
+            shown = [Shown(one, picture=shown_picture(self._index, one, asked)) for one in positions.tolist()]
             answer = partial(self._answer, is_strange=are_strange[row], is_weighed=not is_own)
-            answers.append(answer([image], shown, distances, timings, likeness))
+            answers.append(answer([image], shown, found.distances[row], timings, alike))
         return answers
 
     def find(
@@ -226,7 +228,7 @@ class Recommender:
             allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
             allowed[unliked] = False
         shown = arranged(sought.towards, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
-        distances, likeness = sought.measured(shown, index, self._index)
+        distances, alike = sought.measured(shown, index, self._index)
         timings = {
             "decode": sum(decode_ms),
             "embed": (between - started) * 1e3,
@@ -234,7 +236,8 @@ class Recommender:
         }
         pictures, is_weighed = decoded[: len(images)], index is not self._index
         is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
-        return self._answer(pictures, shown, distances, timings, likeness, is_strange=is_strange, is_weighed=is_weighed)
+        shown = [replace(one, picture=shown_picture(self._index, one.position, sought.parts)) for one in shown]
+        return self._answer(pictures, shown, distances, timings, alike, is_strange=is_strange, is_weighed=is_weighed)
 
     def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
@@ -250,19 +253,19 @@ class Recommender:
         shown: Sequence[Shown],
         distances: NDArray[np.float32],
         timings_ms: dict[str, float],
-        likeness: NDArray[np.float32] | None,
+        alike: NDArray[np.float32] | None,
         *,
         is_strange: bool | None,
         is_weighed: bool,
     ) -> Recommendation:
         items = self.gallery.items([one.position for one in shown])
         is_empty = bool(is_strange) and all(map(shows_nothing, images))
-        likeness = 1.0 - distances.astype(np.float64) if likeness is None else likeness
-        nearest = float(likeness.max(initial=-1.0))
-        worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in likeness.tolist()]
+        alike = 1.0 - distances.astype(np.float64) if alike is None else alike
+        nearest = float(alike.max(initial=-1.0))
+        worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in alike.tolist()]
         worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
         hidden = [tuple(item.product_id for item in self.gallery.items(one.hidden)) for one in shown]
-        found = zip(items, hidden, distances.tolist(), worth, strict=True)
+        found = zip(items, hidden, distances.tolist(), worth, (one.picture for one in shown), strict=True)
         neighbours = tuple(neighbour_of(rank, *one) for rank, one in enumerate(found, 1))
         verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
         notes = dict.fromkeys(note for image in images for note in image.notes)
@@ -274,4 +277,5 @@ class Recommender:
     @cached_property
     def _judge(self) -> Judge:
         """Made with the first answer: what is near in this gallery has to be looked for."""
-        return Judge(self.calibration, Spread.of(self._index, self.gallery.splits))
+        first = self._index.first if isinstance(self._index, PicturesIndex) else self._index
+        return Judge(self.calibration, Spread.of(first, self.gallery.splits))

@@ -21,6 +21,8 @@ class Neighbour(Details):
     calibration reached no threshold; None where ``closeness`` is. ``probability`` is how likely the product is of the same
     kind as the picture, in [0, 1], that of a product taken at random where it is not close; None while the model is not
     calibrated. ``hidden`` are the ids of products that are the same and are not shown, where that was wished for.
+    ``picture`` is the place of the picture by which it was found among those of the product, 0 for the first; a further
+    one is named by its hash, too.
     """
 
     rank: int
@@ -33,9 +35,18 @@ class Neighbour(Details):
     is_match: bool | None = None
     closeness: Closeness | None = None
     hidden: tuple[str, ...] = ()
+    picture: int = 0
+    picture_sha256: str | None = None
 
 
-def neighbour_of(rank: int, item: GalleryItem, hidden: tuple[str, ...], distance: float, worth: Verdict) -> Neighbour:
+def neighbour_of(
+    rank: int,
+    item: GalleryItem,
+    hidden: tuple[str, ...],
+    distance: float,
+    worth: Verdict,
+    picture: tuple[int, str | None],
+) -> Neighbour:
     """Put together what is said of one product; its fields are those of :class:`Neighbour`."""
     return Neighbour(
         rank=rank,
@@ -49,6 +60,8 @@ def neighbour_of(rank: int, item: GalleryItem, hidden: tuple[str, ...], distance
         is_match=worth.is_match,
         closeness=worth.closeness,
         hidden=hidden,
+        picture=picture[0],
+        picture_sha256=picture[1],
     )
 
 

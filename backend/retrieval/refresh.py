@@ -22,6 +22,7 @@ from backend.files.storage import disk_watched
 from backend.imaging.spec import CONTRACT
 from backend.retrieval.freshness import gallery_changes
 from backend.retrieval.gallery.embedding import batches_of, embed_batches
+from backend.retrieval.gallery.further_pictures import embedded_here, write_further
 from backend.retrieval.gallery.gallery_rows import SCHEMA, merged_rows
 from backend.retrieval.indexes.index_files import described, put_in_place
 from backend.retrieval.indexes.kinds import load_vectors
@@ -107,6 +108,8 @@ def refresh_gallery(
         removed = _merge(folder, place, fresh, changes, progress)
         if not pq.read_metadata(place / bundle.GALLERY).num_rows:
             raise RetrievalError("No product would be left in the gallery.", next_step="Check the Catalogue page.")
+        known = None if is_outdated else folder
+        write_further(snapshot, place, embedded_here(snapshot, network, progress), before=known)
         complete = described(place, info.kind, GALLERY_SPLITS, snapshot.ref, generation=info.generation + 1)
         put_in_place(folder, place, complete, moved=len(fresh.vectors) + removed, progress=progress)
     embedded = len(fresh.vectors)

@@ -34,7 +34,8 @@ class AnswerNeighbour(Details):
 
     ``closeness`` is what it is worth in words, ``probability`` how likely the product is of the same kind, and ``is_match``
     whether it is close or very close; each None while that is not known.
-    ``hidden`` are the ids of products that are the same and are not shown, where that was asked for.
+    ``hidden`` are the ids of products that are the same and are not shown, where that was asked for. ``picture`` is which
+    of the product's pictures was found, 0 for the first; ``picture_sha256`` is the hash of a further one.
     """
 
     rank: int
@@ -47,6 +48,8 @@ class AnswerNeighbour(Details):
     is_match: bool | None = None
     closeness: Closeness | None = None
     hidden: tuple[str, ...] = ()
+    picture: int = 0
+    picture_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,23 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from backend.bundles import bundle
+from backend.catalogue.schemas import PICTURE_SCHEMA
 from backend.errors import RetrievalError
 from backend.flow.index_on_spark import build_gallery_on_spark
 from backend.flow.ready_made import make_ready_made
 from backend.flow.requests import ReadyMadeRequest
 from backend.progress import NullProgress
-from backend.retrieval.gallery.gallery import load_vectors
+from backend.retrieval.gallery.gallery import build_gallery, load_vectors
+from backend.retrieval.indexes.further import Further
+from backend.training.embedder import load_embedder
 from tests.fixtures.endpoint import shop_rows
 from tests.fixtures.models import Listener
 from tests.support.changed_catalogues import ChangingShop
@@ -59,6 +64,27 @@ def test_executors_search_by_a_ready_made_network_as_this_process_does(spark, se
     build_gallery_on_spark(spark, shop.snapshot, folder, progress=NullProgress())
     np.testing.assert_array_equal(load_vectors(folder), load_vectors(made))
     assert pq.read_table(folder / bundle.GALLERY).equals(pq.read_table(made / bundle.GALLERY))
+
+
+def test_executors_embed_further_pictures_as_this_process_does(
+    spark, sample_snapshot, trained_bundle, tmp_path, monkeypatch
+):
+    """Products that show each other's pictures, too: their bytes are held."""
+    rows = sample_snapshot.columns(["product_id", "image_sha256"]).slice(0, 8).to_pylist()
+    further = [(one["product_id"], 1, "further", other["image_sha256"]) for one, other in pairwise(rows)]
+    table = pa.table([*map(list, zip(*further, strict=True))], names=PICTURE_SCHEMA.names).cast(PICTURE_SCHEMA)
+    monkeypatch.setattr(sample_snapshot, "further_pictures", lambda: table)
+    here, there = (copy_of(trained_bundle[0], tmp_path / name / trained_bundle[0].name) for name in ("here", "there"))
+    network = load_embedder(here, bundle.read_manifest(here))
+    build_gallery(sample_snapshot, network, here, progress=NullProgress())
+    build_gallery_on_spark(spark, sample_snapshot, there, progress=NullProgress())
+    for name in (bundle.FURTHER, bundle.FURTHER_VECTORS):
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+    found = Further.load(there, size=load_vectors(there).shape[0], dimensions=load_vectors(there).shape[1])
+    first = {row["product_id"]: at for at, row in enumerate(pq.read_table(there / bundle.GALLERY).to_pylist())}
+    for row, (one, other) in enumerate(pairwise(rows)):
+        assert found.owners[row] == first[one["product_id"]]
+        np.testing.assert_array_equal(found.vectors[row], load_vectors(there)[first[other["product_id"]]])
 
 
 def test_splits_without_a_picture_make_no_gallery(spark, sample_snapshot, trained_bundle, tmp_path):

@@ -127,7 +127,10 @@ def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card
         closeness=(neighbour.closeness or "").capitalize(),
         similarity=neighbour.similarity if figures else None,
         distance=neighbour.distance if figures else None,
-        badges=(f"+{len(neighbour.hidden)} alike",) if neighbour.hidden else (),
+        badges=(
+            *([f"+{len(neighbour.hidden)} alike"] if neighbour.hidden else []),
+            *([f"By picture {neighbour.picture + 1}"] if neighbour.picture else []),
+        ),
     )
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backend.catalogue.items import DETAIL_COLUMNS, LEAKING_SPLITS, GonePolicy, LoadCounts
+from backend.catalogue.items import DETAIL_COLUMNS, FURTHER_HASH, LEAKING_SPLITS, GonePolicy, LoadCounts
 from backend.catalogue.loading.further import digests, names_further, picture_rows
 from backend.catalogue.schemas import PICTURE_SCHEMA, PRODUCT_SCHEMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FURTHER_HASH = "further_sha256"
 HELD_COLUMNS = ("product_id", "image_sha256", FURTHER_HASH, *DETAIL_COLUMNS, "withdrawn_at")
 # What is written of a product whose first picture stays.
 CHANGEABLE = (FURTHER_HASH, *DETAIL_COLUMNS)

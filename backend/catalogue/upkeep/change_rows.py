@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from backend.catalogue.delta import delta_log
 from backend.catalogue.delta.log_replay import files_present, states
 from backend.catalogue.delta.stored_rows import StoredRows
-from backend.catalogue.items import DETAIL_COLUMNS, PRODUCTS
+from backend.catalogue.items import DETAIL_COLUMNS, FURTHER_HASH, PRODUCTS
 from backend.catalogue.schemas import PRODUCT_SCHEMA
 from backend.errors import CatalogueError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.delta.log_replay import Commit, TableState
 
-_COLUMNS = ("product_id", "image_sha256", "further_sha256", *DETAIL_COLUMNS, "withdrawn_at")
+_COLUMNS = ("product_id", "image_sha256", FURTHER_HASH, *DETAIL_COLUMNS, "withdrawn_at")
 _SCHEMA = pa.schema([PRODUCT_SCHEMA.field(name) for name in _COLUMNS])
 _KIND, _VERSION = "_change_type", "_commit_version"
 _BEFORE = ("delete", "update_preimage")

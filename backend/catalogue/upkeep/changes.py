@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.delta.delta_log import catalogue_folder
-from backend.catalogue.items import DETAIL_COLUMNS, Product
+from backend.catalogue.items import DETAIL_COLUMNS, FURTHER_HASH, Product
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.upkeep.change_rows import rows_between
 from backend.catalogue.upkeep.history import require_readable
@@ -32,7 +32,7 @@ CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 # What is compared, by the name that the change is told under: a picture is told by its hash, further ones by one for all.
 _COMPARED: dict[str, str] = {
     "image": "image_sha256",
-    "pictures": "further_sha256",
+    "pictures": FURTHER_HASH,
     **{name: name for name in DETAIL_COLUMNS},
 }
 _FOUND = pa.schema([("product_id", pa.string()), ("kind", pa.string()), ("columns", pa.uint32())])

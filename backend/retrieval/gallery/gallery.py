@@ -19,6 +19,7 @@ from backend.errors import RetrievalError
 from backend.files.storage import disk_watched
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, check_filters
 from backend.retrieval.gallery.embedding import BATCH, WITH_PICTURES, embed_batches
+from backend.retrieval.gallery.further_pictures import embedded_here, write_further
 from backend.retrieval.gallery.gallery_file import GalleryFile
 from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.gallery.thumbnails import Thumbnails
@@ -193,7 +194,7 @@ def build_gallery(
     kind: Kind = EXACT,
     progress: Progress,
 ) -> bundle.IndexInfo:
-    """Embed the pictures of these splits and index them in the bundle, sorted by product id.
+    """Embed the pictures of these splits, further ones too, and index them in the bundle, sorted by product id.
 
     One pass serves both: all of them are searched, and scores are taken on those that are not of the test split.
     A picture that cannot be read is left out, logged and counted in the progress note; it never stops the build.
@@ -213,6 +214,7 @@ def build_gallery(
         order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
         np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
         write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
+        write_further(snapshot, place, embedded_here(snapshot, lambda: embedder, progress))
         return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 

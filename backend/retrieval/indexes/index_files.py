@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from backend.bundles import bundle
 from backend.bundles.renewal import renew
 from backend.catalogue.items import SCORED_SPLITS
+from backend.retrieval.indexes.further import FILES
 from backend.retrieval.indexes.kinds import write_index
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def put_in_place(
     before = None if moved is None else folder
     extra = write_index(place, info.kind, progress, before=before, moved=moved or 0)
     progress.check_cancelled()
-    fresh = {name: place / name for name in (bundle.VECTORS, bundle.GALLERY, *extra)}
-    renew(folder, fresh, lambda manifest: manifest.with_index(info), drop=(bundle.CELLS,))
+    further = [name for name in FILES if (place / name).exists()]
+    fresh = {name: place / name for name in (bundle.VECTORS, bundle.GALLERY, *extra, *further)}
+    renew(folder, fresh, lambda manifest: manifest.with_index(info), drop=(bundle.CELLS, *FILES))
     return info

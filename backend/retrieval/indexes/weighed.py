@@ -49,6 +49,11 @@ class WeighedIndex:
         return self._index.dimensions
 
     @property
+    def inner(self) -> Index:
+        """What is searched, as the model has it."""
+        return self._index
+
+    @property
     def exact(self) -> Index:
         """Itself."""
         return self

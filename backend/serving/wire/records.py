@@ -36,6 +36,8 @@ NEIGHBOUR = Record(
         Field("probability", optional(NUMBER), "How likely it is of the same kind; null while not calibrated."),
         Field("is_match", optional(FLAG), "Whether it is close or very close; null where `closeness` is."),
         Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
+        Field("picture", {**WHOLE, "minimum": 0}, "Which of its pictures is the most similar: 0 for the first."),
+        Field("picture_sha256", optional(TEXT), "SHA-256 of that picture where it is not the first; else null."),
         *(Field(one.name, optional(_KINDS[one.kind]), f"{one.meaning} Null where unknown.") for one in PRODUCT_FIELDS),
         Field(
             "image", {**optional(TEXT), "contentEncoding": "base64"}, "Its picture, PNG or WEBP; null without images."

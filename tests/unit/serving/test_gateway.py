@@ -18,10 +18,12 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families as metric_families
 
 from backend import __version__
+from backend.catalogue.fields import NAMES
 from backend.errors import RegistryError
 from backend.imaging import pixels
 from backend.registry.fetching import ModelVersion
-from backend.retrieval.recommend import NOTHING_FITS, Recommender
+from backend.retrieval import recommend
+from backend.retrieval.recommend import NOTHING_FITS
 from backend.retrieval.wishes import Wishes
 from backend.serving import gateway
 from backend.serving.gateway import NEEDS, build_app
@@ -263,7 +265,8 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
         *("rank", "product_id", "label", "distance", "similarity", "closeness", "probability", "is_match"),
-        *("title", "category", "brand", "colour", "price", "stock"),
+        *NAMES,
+        *("picture", "picture_sha256"),
     }
     assert body["match"] is True  # though the model was not evaluated, and so is not calibrated
     assert {n["probability"] for n in body["neighbours"]} == {None}
@@ -554,13 +557,13 @@ def test_an_error_nobody_expected_is_an_incident_in_the_log_and_a_number_in_the_
 
 def test_a_request_that_memory_does_not_suffice_for_is_refused_and_the_next_one_is_answered(http, monkeypatch):
     """Regression: a strip of 8.7 kB asked for 14 GB, and was answered with an incident."""
-    real = Recommender._embed
+    real = recommend.embed_queries
 
-    def hungry(self, images):
-        monkeypatch.setattr(Recommender, "_embed", real)
+    def hungry(*_):
+        monkeypatch.setattr(recommend, "embed_queries", real)
         return np.empty(2**50, np.float64)  # 9 petabytes: no machine has them
 
-    monkeypatch.setattr(Recommender, "_embed", hungry)
+    monkeypatch.setattr(recommend, "embed_queries", hungry)
     assert error_of(http.post("/v1/recommend?k=1", content=PHOTO)) == (503, "out_of_memory")
     assert http.post("/v1/recommend?k=1", content=PHOTO).status_code == 200
 
