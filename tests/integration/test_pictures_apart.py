@@ -104,6 +104,21 @@ def test_a_picture_is_stored_once_whoever_shows_it(feed):
     assert not any("image" in pq.read_schema(file).names for file in files_of(open_table(feed.catalogue / PRODUCTS)))
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value", "constraint"),
+    [
+        (PICTURE_BYTES, "image", "CAST('' AS binary)", "picture_not_empty"),
+        (PICTURES, "role", "'back'", "role_known"),
+    ],
+)
+def test_delta_refuses_what_a_constraint_forbids_whoever_writes(spark, feed, table, column, value, constraint):
+    feed.load()
+    path = str(feed.catalogue / table)
+    row = spark.read.format("delta").load(path).limit(1).selectExpr(f"* EXCEPT ({column})", f"{value} AS {column}")
+    with pytest.raises(Exception, match=f"CHECK constraint {constraint} "):
+        row.write.format("delta").mode("append").save(path)
+
+
 def test_a_change_of_price_or_split_writes_no_picture(feed):
     """Regression: both wrote every picture of a changed row anew, and twice more into the feed of changes."""
     feed.load()
