@@ -75,7 +75,7 @@ def test_executors_embed_further_pictures_as_this_process_does(
     table = pa.table([*map(list, zip(*further, strict=True))], names=PICTURE_SCHEMA.names).cast(PICTURE_SCHEMA)
     monkeypatch.setattr(sample_snapshot, "further_pictures", lambda: table)
     here, there = (copy_of(trained_bundle[0], tmp_path / name / trained_bundle[0].name) for name in ("here", "there"))
-    network = load_embedder(here, bundle.read_manifest(here))
+    network = load_embedder(here, bundle.read_manifest(here), threads=1)
     build_gallery(sample_snapshot, network, here, progress=NullProgress())
     build_gallery_on_spark(spark, sample_snapshot, there, progress=NullProgress())
     for name in (bundle.FURTHER, bundle.FURTHER_VECTORS):
