@@ -65,7 +65,7 @@ def _logs(workers: list[training.Worker]) -> None:
         return
     with st.expander("Logs of the workers"):
         for worker in told:
-            st.caption(f"Worker {worker.state.rank}")
+            st.caption(f"Worker {worker.state.rank:d}")
             st.code(worker.last_lines, language=None)
 
 
