@@ -78,7 +78,7 @@ def commit_staged(options: argparse.Namespace, settings: Settings) -> Result:
     return carry_out(CommitRequest(options.staged, options.gone), settings)
 
 
-def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
+def preview_source(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue preview``."""
     from backend.catalogue.labels import apart
     from backend.catalogue.sources.preview import preview
@@ -95,6 +95,7 @@ def preview_source(options: argparse.Namespace, _settings: Settings) -> Result:
         label_from=options.label_from,
         version=options.source_version,
         table=options.table,
+        fetched=str(settings.fetched_dir),
     )
     raw = asdict(found)
     raw["notes"] = [*found.notes, *apart(found.labels), *shortfalls(found.demand, SplitPlan())]

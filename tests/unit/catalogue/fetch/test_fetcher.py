@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 
 import pytest
 
 from backend.catalogue.fetch.address import parse
 from backend.catalogue.fetch.exchange import Limits
 from backend.catalogue.fetch.fetcher import Fetcher
-from backend.catalogue.fetch.gate import Hosts
+from backend.catalogue.fetch.gate import Hosts, Network
 from backend.catalogue.fetch.manners import Clock, Manners
 from backend.catalogue.fetch.store import PictureStore
-from tests.support.picture_host import HOST, connections, picture, picture_host
+from tests.support.picture_host import HOST, PUBLIC, connections, picture, picture_host
 
 # Hosts of addresses that have to be refused are named as allowed: what refuses them is the gate behind that.
 ALLOWED = {HOST, "rebind.test", "169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "127.0.0.1"}
@@ -255,3 +257,26 @@ def test_a_connection_that_the_server_closed_meanwhile_costs_no_attempt(make, ho
     assert fetcher.fetch("/once.jpg", line).reason == ""
     found = fetcher.fetch("/ok.jpg?after", line)
     assert (found.reason, found.attempts) == ("", 1)
+
+
+def test_over_tls_the_name_of_the_host_is_said_and_no_other_certificate_is_taken(make, tmp_path):
+    """The greeting of TLS has the host's name in clear; whoever answers it without a certificate is not asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        heard = []
+
+        def answer():
+            connection, _ = listening.accept()
+            with connection:
+                heard.append(connection.recv(4096))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = listening.getsockname()[1]
+        network = Network(
+            lambda *_: [PUBLIC], lambda _ip, _port, wait_s: socket.create_connection(("127.0.0.1", port), wait_s)
+        )
+        fetcher, line = make(network=network, limits=Limits(total_s=2.0, attempts=1))
+        found = fetcher.fetch(f"https://{HOST}/ok.jpg", line)
+        thread.join()
+    assert found.reason.startswith("unreachable: ")
+    assert HOST.encode() in heard[0]
