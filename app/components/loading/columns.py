@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import notices
 from app.services import catalogue
-from app.words import plain
+from app.words import plain, prose
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.sources.mapping import FIELDS
 
@@ -41,6 +41,8 @@ def show(source: Source, guessed: Preview) -> tuple[dict[str, str], dict[str, De
     Returns:
         Column by field, and by field the place below it where values of that column are shown.
     """
+    if guessed.recognised:
+        st.markdown(f"**{prose(guessed.recognised)}**")
     st.markdown("**What each column contains**")
     st.caption(_KNOWN if guessed.recognised else _GUESSED)
     saved = {one.name: one.columns for one in catalogue.mappings_for(guessed.columns)}

@@ -15,6 +15,7 @@ from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.services import fetching
 from app.words import plain, prose
+from backend.catalogue.fetch.finding import NOT_ASKED_YET
 from backend.catalogue.labels import alike, listed, recounted, spellings
 from backend.catalogue.sources.looking import Question
 from backend.catalogue.sources.tables.choice import ONLY_PICTURES
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 LABELS_LISTED = 12
 TABLES_OFFERED = 20
 GROUPS_SHOWN = 6
+_ON_THE_WEB = "On the web"
 LABEL_FROM: dict[LabelFrom, str] = {"folder": "The folder a picture is in", "none": "No labels"}
 
 
@@ -170,7 +172,7 @@ def _label_from() -> LabelFrom:
 
 
 def _show(found: Preview) -> None:
-    st.markdown(f"**{prose(found.recognised)}** For example:" if found.recognised else _counted(found))
+    st.markdown("**For example**" if found.recognised else _counted(found))
     product_grid.show(map(_card, found.rows), key="source_preview")
     for note in found.notes:
         st.warning(prose(note), icon=":material/info:")
@@ -189,12 +191,13 @@ def _show_labels(labels: dict[str, int]) -> None:
 
 
 def _card(row: PreviewRow) -> Card:
-    reason = words.sentence(row.reason) if row.reason else ""
+    is_on_the_web = (row.reason or "").startswith(NOT_ASKED_YET)
+    reason = words.sentence(row.reason) if row.reason and not is_on_the_web else ""
     known = (words.label(row.label or "") if row.title else "", row.product_id or "")
     return Card(
         id=row.product_id or "",
         image=row.thumbnail,
         title=row.title or words.label(row.label or ""),
         lines=tuple(line for line in (" · ".join(part for part in known if part), reason) if line),
-        badges=("Unusable",) if row.reason else (),
+        badges=((_ON_THE_WEB if is_on_the_web else "Unusable"),) if row.reason else (),
     )

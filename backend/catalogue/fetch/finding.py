@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.sources import Picture
 
 WANTED = "wanted:"  # of a locator that is an address which is still to be fetched
+NOT_ASKED_YET = "not_fetched: This picture is at a web address."
 _FETCH = "Fetch the pictures of this table first, or put the files next to it."
 _GONE = "The fetched picture is no longer in the store."
 
@@ -90,7 +91,7 @@ def named_by_address(entries: pa.Table) -> int:
 def _place(address: str, known: Kept | None, store: PictureStore) -> Place:
     """Say where the picture of an address is, or why there is none."""
     if known is None:
-        return Place(reason=f"not_fetched: This picture is at a web address. {_FETCH}", path=_path(address))
+        return Place(reason=f"{NOT_ASKED_YET} {_FETCH}", path=_path(address))
     if known.is_placeholder:
         sentence = "Many different products have this very picture, so it shows none of them. Give it one that does."
         return Place(reason=f"placeholder: {sentence}", path=_path(address))

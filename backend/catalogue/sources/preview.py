@@ -163,7 +163,10 @@ def _notes(entries: pa.Table, mapping: Mapping[str, str] | None) -> list[str]:
     reasons = Counter(reason.partition(":")[0] for reason in entries["reason"].drop_null().to_pylist())
     for code, count in sorted(reasons.items()):
         what = f"{count:,} of {entries.num_rows:,} products" if count > 1 else "One product"
-        notes.append(f"{what} will be rejected: {code.replace('_', ' ')}.")
+        if code == "not_fetched":
+            notes.append(f"{what} will be rejected unless the pictures on the web are fetched first.")
+        else:
+            notes.append(f"{what} will be rejected: {code.replace('_', ' ')}.")
     return notes
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _KEY = b"twinset.reading"
 _SHOWN = 3  # values of a column
 _LOOKED_AT = 500  # rows that they are taken from
-_LONGEST = 60  # letters of a value
+_LONGEST = 40  # letters of a value
 _LONGEST_CELL = 20_000  # letters of one that names pictures; a longer one is a picture
 
 
@@ -88,13 +88,24 @@ class Values:
         self._left -= 1
         for field, column in self._mapping.items():  # noqa: F402 - what it is everywhere else
             value = row.values.get(column)
-            shown = "" if value is None or isinstance(value, bytes | dict) else " ".join(str(value).split())[:_LONGEST]
+            shown = "" if value is None or isinstance(value, bytes | dict) else _short(" ".join(str(value).split()))
             if shown and len(self._found[field]) < _SHOWN and shown not in self._found[field]:
                 self._found[field].append(shown)
 
     def as_columns(self) -> dict[str, dict[str, Any]]:
         """Return the column of each field and the values found in it."""
         return {field: {"column": column, "values": self._found[field]} for field, column in self._mapping.items()}
+
+
+def _short(text: str) -> str:
+    """Cut a long value: an address at its start, where those of a shop are the same, any other at its end.
+
+    The mark by which spreadsheets take a number as text is left out.
+    """
+    text = text.removeprefix("'")
+    if len(text) <= _LONGEST:
+        return text
+    return f"…{text[1 - _LONGEST :]}" if "://" in text[:_LONGEST] else f"{text[: _LONGEST - 1]}…"
 
 
 def counted(reading: Reading, entries: pa.Table, tally: Counter[str]) -> pa.Table:
