@@ -15,6 +15,7 @@ from backend.catalogue.fetch.records import PLACEHOLDER_FROM, Which, records_of,
 from backend.catalogue.fetch.run import fetch_due, fetch_sample
 from backend.catalogue.fetch.store import PictureStore
 from backend.catalogue.fetch.wanted import wanted_of
+from backend.catalogue.sources.locations import open_source, with_addresses
 from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import Cancelled, CatalogueError, ImageRejected
 from backend.jobs import tidy_home
@@ -255,3 +256,19 @@ def test_tidy_removes_pictures_that_no_table_names(table, fetch, settings, host)
     tidy_home._unnamed(settings, remove=True)
     assert {path.name for path in store.files()} == records.named()
     assert len(records.named()) == 2
+
+
+def test_further_pictures_are_fetched_and_found_too(fetch, store, tmp_path):
+    path = tmp_path / "merchant.csv"
+    first, second, third = links(["/ok.jpg?m=1", "/ok.jpg?m=2&amp;n=1", "/404.jpg?m=3"])
+    path.write_text(
+        "id,title,description,link,image_link,additional_image_link,price,availability,brand\n"
+        f'1,Boot,A boot,,{first},"{second},{third}",9.90 EUR,in stock,B\n'
+    )
+    source = open_source("csv", path, columns=None, label_from="none", version=None)
+    tally, _ = fetch(source)
+    assert (tally.fetched, tally.failed) == (2, {"not_found": 1})
+    entries = with_addresses(source, AddressBook(store)).entries()
+    assert entries["reason"].to_pylist() == [None]
+    located = [*entries["locator"].to_pylist(), *entries["more_pictures"].to_pylist()[0]]
+    assert [store.has(locator.removeprefix("fetched:")) for locator in located] == [True, True]
