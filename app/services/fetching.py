@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -48,8 +49,11 @@ def photo(address: str) -> Photo:
     limits = Limits(n_bytes=settings.max_upload_bytes, total_s=PHOTO_S, attempts=1)
     with scratch.own_folder("photo") as folder:
         store = PictureStore(folder)
-        with Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher:
-            found = fetcher.fetch(address, fetcher.line())
+        with (
+            Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher,
+            closing(fetcher.line()) as line,
+        ):
+            found = fetcher.fetch(address, line)
         data = store.read(found.sha256) if found.sha256 else None
     if data is None:
         code, _, sentence = found.reason.partition(":")

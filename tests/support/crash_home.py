@@ -190,7 +190,19 @@ def _belongs_to_models(settings: Settings, rest: list[str]) -> bool:
 
 
 _EMPTY = {"staging", "runs", "downloads", "uploads"}
-_KNOWN = {"catalogues", "models", "sweeps", "maps", "artifacts", "logs", "golden", "cache", "fetched", "remembered", ".locks"}
+_KNOWN = {
+    "catalogues",
+    "models",
+    "sweeps",
+    "maps",
+    "artifacts",
+    "logs",
+    "golden",
+    "cache",
+    "fetched",
+    "remembered",
+    ".locks",
+}
 _FILES = re.compile(
     r"(jobs|mlflow)\.db(-wal|-shm|-journal)?|registry\.json|registry-key|artifact-root|tokens\.json|app-token|\..+\.lock"
 )
