@@ -40,6 +40,7 @@ TAKEN = {
     "robots, of the operator's own host": "/noai.jpg",
     "rebind": "http://rebind.test/ok.jpg",
 }
+KINDS = {"avif": "AVIF", "gif": "GIF", "placeholder": "PNG"}  # by what the bytes are; where one may choose, the photo
 REFUSED = {
     "hops": ("/r/loop", "redirects"),
     "inside": ("/r/inside", "not_public"),
@@ -114,7 +115,7 @@ def test_a_picture_is_taken(make, host, name):
     host.asked.clear()
     with connections() as seen:
         found = fetcher.fetch(TAKEN[name], line)
-    assert (found.reason, found.status) == ("", 200)
+    assert (found.reason, found.status, found.kind) == ("", 200, KINDS.get(name, "JPEG"))
     assert len(fetcher.store.read(found.sha256)) == found.n_bytes
     assert set(seen) == {("127.0.0.1", host.port)}
 
