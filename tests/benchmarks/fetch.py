@@ -208,7 +208,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def run(products: int) -> dict[str, Any]:
     """Fetch, kill, go on, fetch again."""
-    with tempfile.TemporaryDirectory(prefix="twinset-bench-") as name, served() as port:
+    with tempfile.TemporaryDirectory(prefix="twinset-bench-", ignore_cleanup_errors=True) as name, served() as port:
         place, total = Path(name), products * PICTURES
         make_feed(place / "feed.csv", products)
         killed = child(place, port, fresh=3600)
