@@ -58,7 +58,8 @@ def way_of(
         classes: Labels that the network has learnt.
     """
     known = test_labels[test_labels != UNLABELLED]
-    if not known.size or np.isin(known, classes).any():
+    learnt = np.concatenate([np.asarray(classes, dtype=np.str_), labels[np.isin(splits, ("train", "validation"))]])
+    if not known.size or np.isin(known, learnt).any():
         return None
     if np.isin(labels[splits == "gallery-only"], known).any():
         return "gallery"

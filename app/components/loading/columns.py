@@ -28,6 +28,7 @@ FIELD_TITLES = {
     "split": "Used for",
     **{one.name: one.title for one in PRODUCT_FIELDS},
 }
+SHOWN = 40  # letters of a value below its column
 RECOGNISED = "As recognised"
 _GUESSED = "This was guessed from the table. Correct any wrong guesses; leave a field empty if no column matches."
 _KNOWN = (
@@ -88,7 +89,14 @@ def show_examples(spots: Mapping[str, DeltaGenerator], examples: Mapping[str, Se
     """Show the first values of each column below it."""
     for name, spot in spots.items():
         if values := examples.get(name):
-            spot.caption(plain(" · ".join(values)))
+            spot.caption(plain(" · ".join(map(_short, values))))
+
+
+def _short(value: str) -> str:
+    """Return a value as it fits below its column; of an address, the end says most."""
+    if len(value) <= SHOWN:
+        return value
+    return f"…{value[1 - SHOWN :]}" if "://" in value else f"{value[: SHOWN - 1]}…"
 
 
 def offer_saving(header: Sequence[str], columns: Mapping[str, str]) -> None:

@@ -11,12 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.bundles import bundle
-from backend.bundles.renewal import renew
 from backend.errors import Cancelled
 from backend.evaluation import protocol
 from backend.evaluation.protocol import AT, recall, way_of
-from backend.flow.evaluate import evaluate_step
-from backend.flow.requests import EvaluateRequest
+from backend.flow import evaluate as flow
+from backend.flow.named import load_network
 from backend.progress import NullProgress
 
 
@@ -87,21 +86,21 @@ def test_the_protocol_follows_from_the_labels():
 
 
 @pytest.mark.tf
-def test_a_model_that_has_learnt_no_label_of_the_test_products_is_judged_by_the_protocol(home_without_test_split):
-    """A model is told to know none of the labels, as that of an In-Shop or Online Products catalogue knows none."""
+def test_a_stored_model_is_asked_by_the_protocol_and_keeps_the_figures(home_without_test_split, tmp_path):
+    """Its index is taken for one of products that only answer, and its network for one that knows none of their labels."""
     settings = home_without_test_split
     folder = settings.models_dir / "stored"
-    renew(folder, {}, lambda manifest: replace(manifest, classes=()))
-    result = evaluate_step(EvaluateRequest("stored"), settings, NullProgress())
-    assert result["table"] == []
-    assert result["notes"][0].endswith("37 queries among 36 test products, each among all others.")
+    manifest = replace(bundle.verify(folder), classes=())
+    scored = flow._scored(folder, manifest.index)
+    ground = flow._ground(scored, manifest, manifest.index, settings, tmp_path)
+    assert flow._by_protocol(None, scored, ground, NullProgress()) is None  # the usual way, without a network
+    ground = replace(ground, splits=np.full_like(ground.splits, "gallery-only", dtype="<U16"))
+    embedder = load_network(folder, manifest, settings)
+    found = flow._by_protocol(embedder, scored, ground, NullProgress())
+    assert (found.way, found.queries, found.gallery) == ("gallery", 37, 126)
+    assert 0.2 < found.at[1] <= found.at[10] <= found.at[100]
+    result = flow._kept_recall(folder, found, settings)
+    assert (result["table"], result["notes"]) == ([], [found.sentence])
     figures = bundle.read_manifest(folder).metrics
-    assert {name: figures[name] for name in result["metrics"]} == result["metrics"]
-    assert (
-        0.2
-        < figures["protocol.recall_at_1"]
-        <= figures["protocol.recall_at_10"]
-        <= figures["protocol.recall_at_100"]
-        == 1
-    )
+    assert {name: figures[name] for name in found.metrics} == found.metrics
     assert not any(name.startswith("test.") for name in figures)

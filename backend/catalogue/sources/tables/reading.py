@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _KEY = b"twinset.reading"
 _SHOWN = 3  # values of a column
 _LOOKED_AT = 500  # rows that they are taken from
-_LONGEST = 40  # letters of a value
+_LONGEST = 200  # letters of a value
 _LONGEST_CELL = 20_000  # letters of one that names pictures; a longer one is a picture
 
 
