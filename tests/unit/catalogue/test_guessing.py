@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from backend.catalogue.loading.load_warnings import counted
 from backend.catalogue.sources.guessing import guess_mapping
 from backend.catalogue.sources.preview import preview
 from backend.catalogue.sources.tables.listing import TableSource
@@ -106,7 +107,9 @@ def test_a_shop_export_with_several_pictures_in_a_cell_is_understood(tmp_path):
     assert seen.labels == {"Sneakers": 2}
     assert [row.reason for row in seen.rows] == [None, None]
     source = TableSource(tmp_path / "wc.csv", tuple(seen.mapping.items()), "csv", profile="woocommerce")
-    assert source.entries()["more_pictures"].to_pylist() == [["media/w0-1.jpg"], None]  # there is no media/w1-1.jpg
+    entries = source.entries()
+    assert entries["more_pictures"].to_pylist() == [["media/w0-1.jpg"], None]  # there is no media/w1-1.jpg
+    assert counted(entries) == {"further_unread": 1}
 
 
 def test_pictures_that_are_called_as_their_product_are_found_without_a_column(tmp_path):

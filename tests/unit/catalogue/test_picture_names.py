@@ -106,6 +106,7 @@ def test_of_several_pictures_in_a_cell_the_first_there_is_is_taken(finder):
     ):
         place = find(named)
         assert (place.path, place.warning) == ("media/w0.jpg", "several_pictures")
+        assert place.lacking == (("no.jpg",) if named.startswith("no") else ())
     assert find("with, comma.jpg") == Place("with, comma.jpg", path="with, comma.jpg")
     assert find("a.jpg, b.jpg").reason == "no_picture: There is no file a.jpg."
     assert find("a, b.jpg").reason == "no_picture: There is no file a, b.jpg."

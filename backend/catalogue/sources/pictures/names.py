@@ -41,7 +41,8 @@ class Place(NamedTuple):
     """Where the picture is that a row of a table names, or why it may not be read; all null where it names none.
 
     ``path`` is the way to it from the table's folder on, as an id is made of; ``warning`` is what is to be counted;
-    ``more`` are the locators of further pictures. A picture at a web address has that for its locator, and a reason.
+    ``more`` are the locators of further pictures, ``lacking`` the names of those there are none of. A picture at a web
+    address has that for its locator, and a reason.
     """
 
     locator: str | None = None
@@ -49,6 +50,7 @@ class Place(NamedTuple):
     path: str | None = None
     warning: str | None = None
     more: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 class Name(NamedTuple):
@@ -79,7 +81,8 @@ def several(find: Callable[[str], Place], parts: Sequence[str]) -> Place:
     first = next((place for place in places if place.locator is not None and place.reason is None), None)
     first = first or next((place for place in places if place.locator is not None), places[0])
     more = dict.fromkeys(place.locator for place in places if place.locator not in {None, first.locator})
-    return first._replace(more=tuple(more))
+    lacking = [part for part, place in zip(parts, places, strict=False) if place.locator is None and place is not first]
+    return first._replace(more=tuple(more), lacking=tuple(lacking))
 
 
 def composed(text: str) -> str:

@@ -83,6 +83,7 @@ class RowReading:
         is_inline = not self.is_inside and row.pictures is None and is_inline_picture(named)
         place = self._place(row, named, is_inline=is_inline)
         warnings = [*row.warnings, warning(place.warning)] if place.warning else list(row.warnings)
+        warnings += [warning("further_unread", part.rpartition("/")[2] or part) for part in place.lacking]
         entry = _EMPTY | self._values(row, warnings)
         entry["label"] = _label(entry["label"], warnings)
         entry["product_id"] = self._id(row, place, None if is_inline else named, warnings)
