@@ -132,7 +132,16 @@ def test_every_library_that_could_be_exchanged_has_its_doors(repository):
 
 
 # Protocols of a single method that many classes have by chance, and those whose instances are asked what they offer.
-NO_PORTS = {"ActiveJobs", "EmbedderLoader", "EpochListener", "HasRejected", "MayGoOn", "Products", "Remarking"}
+NO_PORTS = {
+    "ActiveJobs",
+    "EmbedderLoader",
+    "EpochListener",
+    "HasRejected",
+    "MayGoOn",
+    "Products",
+    "Remarking",
+    "RememberingEmbedder",
+}
 # What does nothing, or hands on what it is told, may stand beside a port.
 BESIDE_A_PORT = {"Alone", "NullProgress", "NullTracker", "Span"}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from backend.bundles import bundle
 from backend.errors import BundleError
+from backend.feeding.content_cache import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,8 @@ def load_network(folder: Path, manifest: bundle.Manifest, settings: Settings) ->
     """Rebuild the network of a verified bundle."""
     from backend.training.embedder import load_embedder
 
-    return load_embedder(folder, manifest, threads=settings.threads, device=settings.device)
+    cache = cache_folder(settings)
+    return load_embedder(folder, manifest, threads=settings.threads, device=settings.device, cache=cache)
 
 
 def trained_on(manifest: bundle.Manifest, settings: Settings) -> Snapshot:

@@ -150,7 +150,7 @@ def _write_network(folder: Path, snapshot: Snapshot, settings: Settings, progres
     check_pretrained(READY_MADE)
     tf = prepare_tensorflow(settings.threads, settings.device)
     prepare_similarity()
-    features = _features(snapshot, progress)
+    features = _features(snapshot, settings, progress)
     model = build_network(READY_MADE)
     load_pretrained(model, READY_MADE)
     set_head(model, fitted_head(features, READY_MADE.kept_size))
@@ -159,15 +159,20 @@ def _write_network(folder: Path, snapshot: Snapshot, settings: Settings, progres
     write_bundle(folder, manifest, model.get_weights())
 
 
-def _features(snapshot: Snapshot, progress: Progress) -> NDArray[np.float16]:
+def _features(snapshot: Snapshot, settings: Settings, progress: Progress) -> NDArray[np.float16]:
     """Return the frozen features of pictures spread over the gallery, float16 (N, F)."""
+    from backend.feeding.content_cache import cache_folder
+    from backend.retrieval.features import KeptFeatures, feature_cache
     from backend.retrieval.gallery.embedding import batches_of, embed_batches
     from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA
     from backend.training.heads import frozen_network
+    from backend.training.network.ready_made import features_name
 
     ids = snapshot.columns(["product_id"], splits=GALLERY_SPLITS, on_sale_only=True)["product_id"].to_pylist()
     rows = np.linspace(0, len(ids) - 1, min(FITTED_ON, len(ids))).astype(np.int64)
-    network = frozen_network(READY_MADE)
+    frozen = frozen_network(READY_MADE)
+    cache = feature_cache(cache_folder(settings), features_name(READY_MADE), frozen)
+    network = KeptFeatures(frozen, cache)
     batches = batches_of(snapshot, [ids[row] for row in rows])
     found = embed_batches(batches, network, QUERY_SCHEMA, total=len(rows), progress=progress, keep=lambda _: None)
     if not found.ids:
@@ -175,7 +180,7 @@ def _features(snapshot: Snapshot, progress: Progress) -> NDArray[np.float16]:
             f"No picture of {snapshot.name} can be read.",
             next_step="See on the Catalogue page, under Rejected, what is wrong with them, and load the products again.",
         )
-    return np.concatenate(found.vectors).astype(np.float16)
+    return np.concatenate(found.vectors)
 
 
 def classes_of(snapshot: Snapshot) -> tuple[str, ...]:

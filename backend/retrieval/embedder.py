@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,6 +33,19 @@ class Embedder(Protocol):
 
         Raises:
             RetrievalError: The pixels do not have the shape of ``spec``.
+        """
+
+
+@runtime_checkable
+class RememberingEmbedder(Embedder, Protocol):
+    """An embedder that need not compute anew what was computed of a picture before."""
+
+    def embed_pictures(self, pixels: NDArray[np.uint8], images: Sequence[bytes]) -> NDArray[np.float32]:
+        """Embed as :meth:`embed` does batches of one size, to the last bit.
+
+        Args:
+            pixels: uint8 (N, H, W, C).
+            images: The N encoded pictures that they were decoded from.
         """
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.feeding.arrow import Values, decoder, make_table
-from backend.feeding.content_cache import contract_of
+from backend.feeding.content_cache import contract_of, keys_of
 from backend.retrieval.gallery.embedding import embed_evenly
 
 if TYPE_CHECKING:
@@ -35,6 +35,56 @@ def feature_cache(folder: CacheFolder, name: str, network: Embedder) -> ContentC
         network: The network itself.
     """
     return folder.space(f"features-{name}-{network.size}-{contract_of(network.spec)}", (network.size,), np.float16)
+
+
+class KeptFeatures:
+    """Features as an embedder gives embeddings, float16 (N, F), and computed once for a picture where there is a cache.
+
+    Args:
+        network: Gives float32 (N, F) of uint8 (N, H, W, C).
+        cache: See :func:`feature_cache`; None: all are computed.
+    """
+
+    def __init__(self, network: Embedder, cache: ContentCache | None) -> None:
+        self._network, self._cache = network, cache
+        self.spec, self.size, self.batch = network.spec, network.size, network.batch
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Compute features of all pictures, as they are kept."""
+        return self._network.embed(pixels).astype(np.float16)
+
+    def embed_pictures(self, pixels: NDArray[np.uint8], images: Sequence[bytes]) -> NDArray[np.float32]:
+        """Look features up, and compute and keep those that there are none of."""
+        if self._cache is None:
+            return embed_evenly(self, pixels)
+        keys = keys_of(images)
+        found, is_known = self._cache.get(keys)
+        if not is_known.all():
+            fresh = np.flatnonzero(~is_known)
+            found[fresh] = embed_evenly(self, pixels[fresh])
+            self._cache.put([keys[row] for row in fresh], found[fresh])
+        return found
+
+
+class ByFeatures:
+    """Embeds by features that are kept, and a head on them.
+
+    Args:
+        features: Of the frozen network.
+        head: Gives float32 (N, D) of float16 (N, F).
+    """
+
+    def __init__(self, features: KeptFeatures, head: Embedder) -> None:
+        self._features, self._head = features, head
+        self.spec, self.size, self.batch = features.spec, head.size, features.batch
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed all pictures."""
+        return embed_evenly(self._head, self._features.embed(pixels))
+
+    def embed_pictures(self, pixels: NDArray[np.uint8], images: Sequence[bytes]) -> NDArray[np.float32]:
+        """Embed pictures by what is kept of them, as far as there is any."""
+        return embed_evenly(self._head, self._features.embed_pictures(pixels, images))
 
 
 def features_of(  # noqa: PLR0913 - what is read, by what, and where to; all else may be left out

@@ -18,7 +18,8 @@ from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.feeding.shards import Shard
 from backend.retrieval.features import feature_cache, features_of
-from backend.training.heads import features_name, frozen_network
+from backend.training.heads import frozen_network
+from backend.training.network.ready_made import features_name
 from backend.training.resolve import resolve
 from backend.training.validation import Validator
 

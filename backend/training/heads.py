@@ -20,8 +20,7 @@ from backend.training.detail import LAYER
 from backend.training.embedder import NetworkEmbedder
 from backend.training.network.efficientnet_lite import FEATURES
 from backend.training.network.lite import LITE
-from backend.training.network.lite_weights import hash_of
-from backend.training.network.ready_made import CENTRE, FEATURE_CONTRACT, FEATURE_SIZE, feature_network
+from backend.training.network.ready_made import CENTRE, FEATURE_SIZE, feature_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,13 +115,6 @@ def frozen_network(config: TrainConfig) -> NetworkEmbedder:
     """
     assert config.backbone in LITE  # noqa: S101 - others have no frozen features
     return NetworkEmbedder(feature_network(config.backbone, config.edge_cells), config.pixels)
-
-
-def features_name(config: TrainConfig) -> str:
-    """Name the features of a configuration's network by all that they depend on beside the pixels."""
-    assert config.backbone in LITE  # noqa: S101 - as above
-    edge = f"-e{config.edge_cells}" if config.edge_cells else ""
-    return f"{config.backbone}-{hash_of(config.backbone)[:12]}-f{FEATURE_CONTRACT}{edge}"
 
 
 def with_features(table: PixelTable, config: TrainConfig, progress: Progress) -> PixelTable:

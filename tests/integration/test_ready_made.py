@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backend.bundles import bundle
 from backend.errors import Cancelled, ConfigurationError, RetrievalError
+from backend.feeding.content_cache import cache_folder
 from backend.flow.index import index_step, refresh_index
 from backend.flow.ready_made import make_ready_made
 from backend.flow.rebuild import rebuild_step
@@ -16,8 +19,9 @@ from backend.progress import NullProgress
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.gallery.gallery import Gallery, load_vectors
 from backend.retrieval.recommend import Recommender
-from backend.training.embedder import load_query_embedder
-from backend.training.network import lite_weights
+from backend.training.embedder import NetworkEmbedder, load_embedder, load_query_embedder
+from backend.training.network import lite_weights, weights
+from backend.training.package import write_bundle
 from backend.training.presets import READY_MADE
 from tests.fixtures.endpoint import encoded, picture, shop_rows
 from tests.support.changed_catalogues import ChangingShop
@@ -51,14 +55,15 @@ def test_what_is_made_finds_its_products_and_a_refresh_brings_in_what_is_new(mak
     assert Calibration.load(folder).queries == 54  # of three labels, but for the test products
 
     # What answers sees a product as the index holds it, and needs neither package nor cache of weights.
-    monkeypatch.setattr(lite_weights, "lite_weights", lambda *_: pytest.fail("weights are in the bundle"))
-    recommender = Recommender.load(folder, embedder_loader=load_query_embedder)
-    query = shop.rows["c013"]["image"]
-    assert recommender.recommend([query], k=1)[0].neighbours[0].product_id == "c013"
-    alone = load_query_embedder(folder, bundle.read_manifest(folder), threads=1)
-    found = alone.embed(pixels.decode(query, READY_MADE.pixels).pixels[None])
-    row = Gallery.load(folder).ids.index("c013")
-    assert found[0] @ load_vectors(folder)[row] == pytest.approx(1.0, abs=1e-4)
+    with monkeypatch.context() as without:
+        without.setattr(lite_weights, "lite_weights", lambda *_: pytest.fail("weights are in the bundle"))
+        recommender = Recommender.load(folder, embedder_loader=load_query_embedder)
+        query = shop.rows["c013"]["image"]
+        assert recommender.recommend([query], k=1)[0].neighbours[0].product_id == "c013"
+        alone = load_query_embedder(folder, bundle.read_manifest(folder), threads=1)
+        found = alone.embed(pixels.decode(query, READY_MADE.pixels).pixels[None])
+        row = Gallery.load(folder).ids.index("c013")
+        assert found[0] @ load_vectors(folder)[row] == pytest.approx(1.0, abs=1e-4)
 
     # The second time, nothing is made.
     before = (folder / bundle.MANIFEST).stat().st_mtime_ns
@@ -69,8 +74,49 @@ def test_what_is_made_finds_its_products_and_a_refresh_brings_in_what_is_new(mak
     done = refresh_index(RefreshRequest(folder.name), settings, NullProgress())
     assert (done["embedded"], done["gallery_size"]) == (1, 61)
     refreshed = np.array(load_vectors(folder))
+    cache_folder(settings).clear()
+    monkeypatch.setattr(lite_weights, "_kept", lambda *_: None)
+    monkeypatch.setattr(lite_weights, "_converted", missing)
     index_step(IndexRequest(folder.name), settings, NullProgress())
     np.testing.assert_array_equal(load_vectors(folder), refreshed)
+
+
+def missing(name):
+    raise ConfigurationError(f"The weights of {name} are missing.", next_step="Install the package.")
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """How many pictures any network looked at."""
+    real, counts = NetworkEmbedder.embed, []
+
+    def counted(embedder, pixels):
+        counts.append(len(pixels) if pixels.ndim == 4 else 0)
+        return real(embedder, pixels)
+
+    monkeypatch.setattr(NetworkEmbedder, "embed", counted)
+    return lambda: sum(counts)
+
+
+def test_a_network_looks_at_each_picture_once_whoever_asks_for_what_it_saw(make, settings, looked_at):
+    shop = ChangingShop(settings.catalogues_dir, products(48))
+    folder = make(shop)
+    assert looked_at() == 48  # in three batches of one size
+    before = np.array(load_vectors(folder))
+    index_step(IndexRequest(folder.name), settings, NullProgress())
+    assert looked_at() == 48
+    np.testing.assert_array_equal(load_vectors(folder), before)
+    # What another network sees is not kept under the name of this one.
+    manifest = bundle.read_manifest(folder)
+    arrays = weights.unpack(folder / bundle.WEIGHTS)
+    arrays[0] = arrays[0] * 1.01
+    other = settings.models_dir / "other"
+    write_bundle(other, replace(manifest, name="other", index=None, files={}), arrays)
+    embedder = load_embedder(other, bundle.read_manifest(other), threads=1, cache=cache_folder(settings))
+    image = shop.rows["p000"]["image"]
+    found = embedder.embed_pictures(pixels.decode(image, READY_MADE.pixels).pixels[None], [image])
+    assert looked_at() == 48 + 16
+    assert found[0] @ before[Gallery.load(folder).ids.index("p000")] < 0.99999
 
 
 def test_three_photos_without_labels_in_one_split_are_enough(make, settings):

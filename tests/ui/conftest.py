@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.quality.measures import measure
 from backend.catalogue.schemas import PICTURED_SCHEMA, QUALITY_SCHEMA, QUARANTINE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
+from backend.errors import IllegalTransition
 from backend.flow.requests import to_json
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
@@ -92,7 +94,8 @@ def screen(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     _forget()
     yield found
     for job in found.runner.list(active=True):
-        found.runner.cancel(job.id)
+        with suppress(IllegalTransition):  # it has just ended by itself
+            found.runner.cancel(job.id)
         found.runner.wait(job.id, 30)
     _forget()
 

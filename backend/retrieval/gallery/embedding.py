@@ -7,12 +7,13 @@ libraries add up in another order for another size of batch, so that all batches
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from backend.retrieval.embedder import RememberingEmbedder
 from backend.retrieval.gallery.gallery_rows import SCHEMA, decoded_ahead
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def embed_batches(
         found.places += [(number, row) for row in range(part.rows.num_rows)]
         keep(part.rows)
         if len(part.pixels):
-            found.vectors.append(embed_evenly(embedder, part.pixels))
+            found.vectors.append(embed_evenly(embedder, part.pixels, part.images))
         skipped += len(part.unreadable)
         done = len(found.ids) + skipped
         note = f"{skipped:,} unreadable, left out" if skipped else ""
@@ -94,10 +95,17 @@ def batches_of(snapshot: Snapshot, ids: Sequence[str]) -> Iterator[pa.RecordBatc
         yield from snapshot.rows.take(positions[start : start + BATCH], WITH_PICTURES).combine_chunks().to_batches()
 
 
-def embed_evenly(embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embed pictures (N, H, W, C) in batches of one size; what is missing in the last one is black."""
+def embed_evenly(
+    embedder: Embedder, pixels: NDArray[Any], images: Sequence[bytes] | None = None
+) -> NDArray[np.float32]:
+    """Embed pictures (N, H, W, C) in batches of one size; what is missing in the last one is black.
+
+    Where the encoded pictures are given, what the embedder remembers of them is not computed again.
+    """
+    if images is not None and isinstance(embedder, RememberingEmbedder):
+        return embedder.embed_pictures(pixels, images)
     missing = -len(pixels) % embedder.batch
     if not missing:
         return embedder.embed(pixels)
-    filled = np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), dtype=np.uint8)])
+    filled = np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), dtype=pixels.dtype)])
     return embedder.embed(filled)[: len(pixels)]

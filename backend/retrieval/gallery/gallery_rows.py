@@ -57,11 +57,13 @@ class Decoded:
         rows: Their columns as the schema asked for says; n rows.
         pixels: What the network sees; uint8 (n, H, W, C).
         unreadable: Product ids of the pictures that were left out.
+        images: The encoded pictures; n of them.
     """
 
     rows: pa.RecordBatch
     pixels: NDArray[np.uint8]
     unreadable: list[str]
+    images: list[bytes]
 
 
 def decoded_ahead(batches: Iterable[pa.RecordBatch], spec: PixelSpec, schema: pa.Schema) -> Iterator[Decoded]:
@@ -120,7 +122,8 @@ def _collected(pending: _Pending, spec: PixelSpec, schema: pa.Schema) -> Decoded
     kept = batch.take(pa.array(rows, pa.int64()))
     thumbnails = pa.array([thumbnail for _, thumbnail in good], pa.binary())
     columns = [thumbnails if f.name == "thumbnail" else kept.column(f.name).cast(f.type) for f in schema]
-    return Decoded(pa.RecordBatch.from_arrays(columns, schema=schema), pixels, unreadable)
+    images = kept.column("image").to_pylist()
+    return Decoded(pa.RecordBatch.from_arrays(columns, schema=schema), pixels, unreadable, images)
 
 
 def write_sorted(spill: Path, places: list[tuple[int, int]], path: Path) -> None:

@@ -112,6 +112,16 @@ def load_lite_weights(model: Any, name: LiteName) -> None:
             layer.set_weights(arrays)
 
 
+def has_lite_weights(model: Any, name: LiteName) -> bool:
+    """Tell whether a network's weights are those of ImageNet, to the last bit; no where these are not to be had."""
+    try:
+        found = lite_weights(name)
+    except ConfigurationError:
+        return False
+    pairs = ((layer.get_weights(), found.get(layer.name)) for layer in model.layers if layer.weights)
+    return all(its is not None and all(map(np.array_equal, mine, its)) for mine, its in pairs)
+
+
 def _kept(path: Path, name: LiteName) -> dict[str, NDArray[Any]] | None:
     """Read what is in the cache; None where nothing is, or something else than what belongs there."""
     try:

@@ -17,7 +17,7 @@ from backend.training.detail import LAYER
 from backend.training.network.colours import COLOURS, colour_part
 from backend.training.network.efficientnet_lite import FEATURES, LiteNetwork
 from backend.training.network.lite import LITE
-from backend.training.network.lite_weights import load_lite_weights
+from backend.training.network.lite_weights import hash_of, load_lite_weights
 from backend.training.runtime import loaded
 
 if TYPE_CHECKING:
@@ -44,11 +44,32 @@ def feature_network(name: LiteName, edge: int) -> Any:
     Raises:
         ConfigurationError: The weights are not to be had.
     """
-    tf = loaded()
-    inputs = tf.keras.layers.Input((LITE[name].side, LITE[name].side, 3), name="pixels")
-    model = tf.keras.Model(inputs, tf.keras.layers.Concatenate()([*_features(inputs, name, 0, edge)[1:]]))
+    model = _unfilled(name, edge)
     load_lite_weights(model, name)
     return model
+
+
+def features_within(whole: Any, config: TrainConfig) -> Any:
+    """Return the network of the features that a whole one embeds by, with its weights."""
+    assert config.backbone in LITE  # noqa: S101 - said by whoever calls
+    model = _unfilled(config.backbone, config.edge_cells)
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(whole.get_layer(layer.name).get_weights())
+    return model
+
+
+def _unfilled(name: LiteName, edge: int) -> Any:
+    tf = loaded()
+    inputs = tf.keras.layers.Input((LITE[name].side, LITE[name].side, 3), name="pixels")
+    return tf.keras.Model(inputs, tf.keras.layers.Concatenate()([*_features(inputs, name, 0, edge)[1:]]))
+
+
+def features_name(config: TrainConfig) -> str:
+    """Name the features of a configuration's network by all that they depend on beside the pixels."""
+    assert config.backbone in LITE  # noqa: S101 - as above
+    edge = f"-e{config.edge_cells}" if config.edge_cells else ""
+    return f"{config.backbone}-{hash_of(config.backbone)[:12]}-f{FEATURE_CONTRACT}{edge}"
 
 
 def ready_made_embedding(pixels: Any, config: TrainConfig) -> Any:
@@ -60,7 +81,8 @@ def ready_made_embedding(pixels: Any, config: TrainConfig) -> Any:
 def head_embedding(features: Any, config: TrainConfig) -> Any:
     """Put the head alone on symbolic features (B, :data:`FEATURE_SIZE`) and return its embeddings (B, D)."""
     pooled, colours = features[:, :FEATURES], features[:, FEATURES:]
-    return _head(pooled, pooled, colours, config)
+    unit = loaded().keras.layers.UnitNormalization(dtype="float32")  # kept features are rounded
+    return _head(pooled, pooled, unit(colours), config)
 
 
 def _features(pixels: Any, name: LiteName, tuned: int, edge: int) -> tuple[Any, Any, Any]:
