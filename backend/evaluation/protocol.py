@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backend.progress import Progress
 
 AT = (1, 10, 100)
+PROTOCOL = "protocol.recall_at_"  # of a figure's name in manifest and run; the K is behind it
 _CHUNK_CELLS = 8_000_000  # similarities held at once: 32 MB
 Way = Literal["gallery", "each other"]
 
@@ -36,7 +37,7 @@ class Recall:
     @property
     def metrics(self) -> dict[str, float]:
         """The figures as a manifest and a run have them."""
-        return {f"protocol.recall_at_{k}": value for k, value in self.at.items()}
+        return {f"{PROTOCOL}{k}": value for k, value in self.at.items()}
 
     @property
     def sentence(self) -> str:

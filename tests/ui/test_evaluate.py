@@ -124,6 +124,18 @@ def test_a_finished_job_says_so_above_its_figures(judged):
 # ------------------------------------------------------------------------------------------------- states of the report
 
 
+def test_a_model_that_was_measured_by_the_protocol_of_a_data_set_shows_its_recall(judged):
+    (judged.settings.models_dir / "large" / REPORT).unlink()
+    _change(judged, "large", metrics={f"protocol.recall_at_{k}": k / 200 for k in (1, 10, 100)})
+    test = opened(judged)
+    assert {metric.label: metric.value for metric in test.metric} == {
+        "Recall@1": "0.5%",
+        "Recall@10": "5.0%",
+        "Recall@100": "50.0%",
+    }
+    assert not test.tabs
+
+
 def test_a_model_that_was_never_evaluated_says_so(judged):
     _change(judged, "large", metrics={})
     folder = judged.settings.models_dir / "large"

@@ -10,6 +10,7 @@ from app import navigation, notices, words
 from app.components.shared import model_picker
 from app.services import evaluation
 from backend.errors import EvaluationError
+from backend.evaluation.protocol import AT, PROTOCOL
 
 if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
@@ -40,6 +41,9 @@ def report(model: Manifest) -> Evaluation | None:
 
 
 def _show_figures(model: Manifest) -> None:
+    if found := {k: value for k in AT if (value := model.metrics.get(f"{PROTOCOL}{k}")) is not None}:
+        _show_recall(found)
+        return
     scores = model_picker.scores(model)
     if not scores:
         st.caption("Not evaluated yet.")
@@ -48,3 +52,14 @@ def _show_figures(model: Manifest) -> None:
         for title, value in scores.items():
             st.metric(title, words.percent(value, digits=1), border=True, help=model_picker.METRIC_HELP[title])
     st.caption("Evaluate this model again for confidence intervals and an error analysis.")
+
+
+def _show_recall(found: dict[int, float]) -> None:
+    """Show the share of test products that have one of their label among their k nearest, by k."""
+    with st.container(horizontal=True):
+        for k, share in found.items():
+            meaning = f"Test products that have one of the same label among their {k} nearest."
+            st.metric(f"Recall@{k}", words.percent(share, digits=1), border=True, help=meaning)
+    st.caption(
+        "Measured by the protocol of this data set: the model has learnt none of the labels of the test products."
+    )
