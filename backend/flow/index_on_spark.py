@@ -59,7 +59,7 @@ class Network:
 
     def opened(self) -> Embedder:
         """Rebuild it, once in a process."""
-        from backend.training.embedder import load_embedder
+        from backend.training.heads import load_embedder
 
         manifest = bundle.Manifest.from_json(self.manifest)
         if manifest.weights_hash not in _NETWORKS:

@@ -37,7 +37,7 @@ def model_folder(settings: Settings, model: str) -> Path:
 
 def load_network(folder: Path, manifest: bundle.Manifest, settings: Settings) -> Embedder:
     """Rebuild the network of a verified bundle."""
-    from backend.training.embedder import load_embedder
+    from backend.training.heads import load_embedder
 
     cache = cache_folder(settings)
     return load_embedder(folder, manifest, threads=settings.threads, device=settings.device, cache=cache)

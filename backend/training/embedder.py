@@ -11,21 +11,11 @@ import numpy as np
 from backend.bundles.bundle import WEIGHTS
 from backend.errors import BundleError, ConfigurationError, RetrievalError
 from backend.imaging import pixels as imaging
-from backend.retrieval.features import ByFeatures, KeptFeatures, feature_cache
 from backend.training.config import TrainConfig
 from backend.training.network import weights
-from backend.training.network.lite import LITE
-from backend.training.network.lite_weights import has_lite_weights
 from backend.training.network.lone import LoneRunner
-from backend.training.network.network import build_network, build_trained
-from backend.training.network.ready_made import (
-    features_name,
-    features_within,
-    head_arrays,
-    likeness_of,
-    set_head,
-    tells_likeness,
-)
+from backend.training.network.network import build_network
+from backend.training.network.ready_made import likeness_of, tells_likeness
 from backend.training.runtime import loaded, prepare_similarity, prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -34,9 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.bundles.bundle import Manifest
-    from backend.feeding.content_cache import CacheFolder
     from backend.imaging.spec import PixelSpec
-    from backend.retrieval.embedder import Embedder
 
 # Batches come in these sizes only, the last one padded: the libraries below prepare themselves anew for every size.
 BATCH_SIZES = (1, 16, 256)
@@ -161,38 +149,21 @@ class NetworkEmbedder:
         return LoneRunner(run, threads=self._threads) if self._lone else lambda pixels: run(self._tensor(pixels))
 
 
-def load_embedder(
-    folder: Path, manifest: Manifest, *, threads: int, device: str = "", cache: CacheFolder | None = None
-) -> Embedder:
-    """Rebuild a bundle's network and fill it with its weights, to embed many pictures; nothing stored is executed.
+def rebuilt(folder: Path, manifest: Manifest, *, threads: int, device: str) -> tuple[TrainConfig, Any]:
+    """Rebuild a bundle's network and fill it with its weights; nothing stored is executed.
 
     Args:
         folder: The bundle, verified before.
         manifest: Its manifest.
         threads: Threads for one operation; 0 means all cores.
-        device: What it computes on; the setting ``TWINSET_DEVICE`` when left out.
-        cache: Where frozen features are kept, for networks that embed by them.
+        device: What it computes on; the setting ``TWINSET_DEVICE`` when empty.
+
+    Returns:
+        Its configuration and its Keras model.
 
     Raises:
         BundleError: The configuration in the manifest is none, or the weights are missing, damaged, or do not fit it.
     """
-    config, model = _rebuilt(folder, manifest, threads=threads, device=device)
-    return _by_features(model, config, cache) if config.learns_from_features else NetworkEmbedder(model, config.pixels)
-
-
-def _by_features(model: Any, config: TrainConfig, cache: CacheFolder | None) -> ByFeatures:
-    """Part a network into its features, which may be kept, and its head."""
-    assert config.backbone in LITE  # noqa: S101 - others have no frozen features
-    network, head = features_within(model, config), build_trained(config)
-    set_head(head, head_arrays(model))
-    frozen, kept = NetworkEmbedder(network, config.pixels), None
-    # Others read what is kept by the network's name alone: it is kept only of the very weights of that name.
-    if cache is not None and has_lite_weights(network, config.backbone):
-        kept = feature_cache(cache, features_name(config), frozen)
-    return ByFeatures(KeptFeatures(frozen, kept), NetworkEmbedder(head, config.pixels))
-
-
-def _rebuilt(folder: Path, manifest: Manifest, *, threads: int, device: str) -> tuple[TrainConfig, Any]:
     try:  # all that can be known to be wrong is known before TensorFlow is there
         config = TrainConfig.from_dict(manifest.config)
     except (ConfigurationError, TypeError, ValueError) as error:
@@ -212,7 +183,7 @@ def _rebuilt(folder: Path, manifest: Manifest, *, threads: int, device: str) -> 
 
 def load_query_embedder(folder: Path, manifest: Manifest, *, threads: int) -> NetworkEmbedder:
     """Do as :func:`load_embedder`, for who answers queries: one that comes alone is quick."""
-    config, model = _rebuilt(folder, manifest, threads=threads, device="")
+    config, model = rebuilt(folder, manifest, threads=threads, device="")
     embedder = NetworkEmbedder(model, config.pixels)
     embedder.quicken(threads)
     return embedder

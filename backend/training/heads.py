@@ -15,18 +15,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.retrieval.directions import leading_directions
+from backend.retrieval.features import ByFeatures, KeptFeatures, feature_cache
 from backend.retrieval.gallery.embedding import embed_evenly
 from backend.training.detail import LAYER
-from backend.training.embedder import NetworkEmbedder
+from backend.training.embedder import NetworkEmbedder, rebuilt
 from backend.training.network.efficientnet_lite import FEATURES
 from backend.training.network.lite import LITE
-from backend.training.network.ready_made import CENTRE, FEATURE_SIZE, feature_network
+from backend.training.network.lite_weights import has_lite_weights
+from backend.training.network.network import build_trained
+from backend.training.network.ready_made import (
+    CENTRE,
+    FEATURE_SIZE,
+    feature_network,
+    features_name,
+    features_within,
+    head_arrays,
+    set_head,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
+    from backend.bundles.bundle import Manifest
     from backend.feeding.arrow import PixelTable
+    from backend.feeding.content_cache import CacheFolder
     from backend.progress import Progress
+    from backend.retrieval.embedder import Embedder
     from backend.training.config import TrainConfig
     from backend.training.ranks.communicator import Communicator
 
@@ -132,3 +148,34 @@ def with_features(table: PixelTable, config: TrainConfig, progress: Progress) ->
         features[start : start + len(part)] = embed_evenly(network, part)  # as features_of, to the last bit
         progress.report(start + len(part), len(table), unit="pictures", note="looking at the pictures")
     return replace(table, pixels=features)
+
+
+def load_embedder(
+    folder: Path, manifest: Manifest, *, threads: int, device: str = "", cache: CacheFolder | None = None
+) -> Embedder:
+    """Rebuild a bundle's network and fill it with its weights, to embed many pictures; nothing stored is executed.
+
+    Args:
+        folder: The bundle, verified before.
+        manifest: Its manifest.
+        threads: Threads for one operation; 0 means all cores.
+        device: What it computes on; the setting ``TWINSET_DEVICE`` when left out.
+        cache: Where frozen features are kept, for networks that embed by them.
+
+    Raises:
+        BundleError: The configuration in the manifest is none, or the weights are missing, damaged, or do not fit it.
+    """
+    config, model = rebuilt(folder, manifest, threads=threads, device=device)
+    return _by_features(model, config, cache) if config.learns_from_features else NetworkEmbedder(model, config.pixels)
+
+
+def _by_features(model: Any, config: TrainConfig, cache: CacheFolder | None) -> ByFeatures:
+    """Part a network into its features, which may be kept, and its head."""
+    assert config.backbone in LITE  # noqa: S101 - others have no frozen features
+    network, head = features_within(model, config), build_trained(config)
+    set_head(head, head_arrays(model))
+    frozen, kept = NetworkEmbedder(network, config.pixels), None
+    # Others read what is kept by the network's name alone: it is kept only of the very weights of that name.
+    if cache is not None and has_lite_weights(network, config.backbone):
+        kept = feature_cache(cache, features_name(config), frozen)
+    return ByFeatures(KeptFeatures(frozen, kept), NetworkEmbedder(head, config.pixels))

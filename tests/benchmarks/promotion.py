@@ -28,7 +28,8 @@ from backend.retrieval.recommend import Recommender
 from backend.serving.clients import local_client
 from backend.serving.tokens import ensure_app_token
 from backend.settings import load_settings
-from backend.training.embedder import load_embedder, load_query_embedder
+from backend.training.embedder import load_query_embedder
+from backend.training.heads import load_embedder
 from tests.fixtures.registry import register_projection
 from tests.support.benchmarking import machine, pin, told
 from tests.support.browsing import free_port

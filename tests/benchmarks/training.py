@@ -286,7 +286,7 @@ def run(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
 def gives_the_same_again(whole: Pictures, tf: Any) -> bool:
     """Whether a short training gives the same weights twice, and its bundle the embeddings that it gave."""
     from backend.training.checkpoints import EpochResult
-    from backend.training.embedder import load_embedder
+    from backend.training.heads import load_embedder
     from backend.training.package import describe, write_bundle
     from backend.training.resolve import Resolved
 

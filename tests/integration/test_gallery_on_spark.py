@@ -24,7 +24,7 @@ from backend.flow.requests import ReadyMadeRequest
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import build_gallery, load_vectors
 from backend.retrieval.indexes.further import Further
-from backend.training.embedder import load_embedder
+from backend.training.heads import load_embedder
 from tests.fixtures.endpoint import shop_rows
 from tests.fixtures.models import Listener
 from tests.support.changed_catalogues import ChangingShop

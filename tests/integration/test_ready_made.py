@@ -19,7 +19,8 @@ from backend.progress import NullProgress
 from backend.retrieval.calibration import CALIBRATION, Calibration
 from backend.retrieval.gallery.gallery import Gallery, load_vectors
 from backend.retrieval.recommend import Recommender
-from backend.training.embedder import NetworkEmbedder, load_embedder, load_query_embedder
+from backend.training.embedder import NetworkEmbedder, load_query_embedder
+from backend.training.heads import load_embedder
 from backend.training.network import lite_weights, weights
 from backend.training.package import write_bundle
 from backend.training.presets import READY_MADE

@@ -43,7 +43,7 @@ def finished(small_snapshot, tmp_path_factory):
 
 
 def embedder_of(folder, manifest):
-    from backend.training.embedder import load_embedder
+    from backend.training.heads import load_embedder
 
     return load_embedder(folder, manifest, threads=2)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
     from backend.evaluation.report import Evaluation
 
+RECALL = {1: "Recall@1", 10: "Recall@10", 100: "Recall@100"}
+RECALL_HELP = "The share of test products that have one of the same label among so many nearest ones."
+
 
 def show_no_index() -> None:
     """Say that there is nothing to search yet, and where that is changed."""
@@ -41,7 +44,7 @@ def report(model: Manifest) -> Evaluation | None:
 
 
 def _show_figures(model: Manifest) -> None:
-    if found := {k: value for k in AT if (value := model.metrics.get(f"{PROTOCOL}{k}")) is not None}:
+    if found := {k: model.metrics[name] for k in AT if (name := f"{PROTOCOL}{k}") in model.metrics}:
         _show_recall(found)
         return
     scores = model_picker.scores(model)
@@ -58,8 +61,7 @@ def _show_recall(found: dict[int, float]) -> None:
     """Show the share of test products that have one of their label among their k nearest, by k."""
     with st.container(horizontal=True):
         for k, share in found.items():
-            meaning = f"Test products that have one of the same label among their {k} nearest."
-            st.metric(f"Recall@{k}", words.percent(share, digits=1), border=True, help=meaning)
+            st.metric(RECALL[k], words.percent(share, digits=1), border=True, help=RECALL_HELP)
     st.caption(
         "Measured by the protocol of this data set: the model has learnt none of the labels of the test products."
     )
