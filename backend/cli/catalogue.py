@@ -57,6 +57,14 @@ def _add_loading(actions: Any, command: Callable[..., Any]) -> None:
         handlers.preview_source,
     )
     _add_source(preview)
+    mended = command(
+        actions,
+        "export",
+        "Write a table with its own columns, corrected as a load reads it, and what was changed.",
+        handlers.export_mended,
+    )
+    _add_source(mended)
+    mended.add_argument("--output", required=True, metavar="FILE", help="the CSV file to write")
     commit = command(actions, "commit", "Commit a load that was checked.", handlers.commit_staged)
     commit.add_argument("staged", help="name that the check printed")
     _add_gone(commit)

@@ -73,6 +73,33 @@ def fetch_pictures(options: argparse.Namespace, settings: Settings) -> Result:
     return carry_out(request, settings)
 
 
+def export_mended(options: argparse.Namespace, settings: Settings) -> Result:  # noqa: ARG001 - as all of them
+    """``catalogue export``."""
+    import io
+
+    from backend.catalogue.sources.locations import open_source
+    from backend.catalogue.sources.mended import write_mended
+    from backend.catalogue.sources.tables.listing import TableSource
+
+    path, text = Path(options.path).expanduser().absolute(), io.StringIO()
+    kind = _kind(options)
+    if kind == "sample" or kind == "fashion-mnist":  # noqa: PLR1714 - as below
+        raise UsageError("A built-in source needs no correction.", next_step="Add --path.")
+    source = open_source(
+        kind,
+        path,
+        columns=_columns(options.map) or None,
+        label_from=options.label_from,
+        version=options.source_version,
+        table=options.table,
+    )
+    if not isinstance(source, TableSource):
+        raise UsageError(f"{path.name} contains pictures and no table.", next_step="Name a table.")
+    done = write_mended(source, text)
+    write_export(Path(options.output).expanduser(), text.getvalue().encode("utf-8-sig"))
+    return {"written": options.output, **done.as_dict()}
+
+
 def commit_staged(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue commit``."""
     return carry_out(CommitRequest(options.staged, options.gone), settings)

@@ -70,9 +70,9 @@ def write_mended(source: TableSource, file: TextIO) -> Mended:
     writer.writerow([*header, CHANGES])
     for row in source.rows():
         cells = {name: _cell(row.values.get(name)) for name in header}
-        entry = known.get(row.position, {})
-        said = [*_emptied(cells, entry.get("warning"), mapping), *_cleaned(cells, texts)]
-        reason = _left_out(row, entry.get("reason"))
+        entry = known.get(row.position, {"reason": row.problem, "warning": None})
+        said = [*_gathered(cells, row), *_emptied(cells, entry["warning"], mapping), *_cleaned(cells, texts)]
+        reason = _left_out(entry["reason"])
         done.rows += 1
         done.changed += bool(said)
         done.left_out += reason is not None
@@ -95,6 +95,14 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _gathered(cells: dict[str, str], row: Row) -> Iterator[str]:
+    """Put what a row has beyond its columns into the last one, where commas without quotes parted it."""
+    if row.spilt:
+        last = list(cells)[-1]
+        yield f"{last}: has what came behind it, in quotes"
+        cells[last] = ",".join([cells[last], *row.spilt])
 
 
 def _emptied(cells: dict[str, str], warnings: str | None, mapping: Mapping[str, str]) -> Iterator[str]:
@@ -120,6 +128,6 @@ def _cleaned(cells: dict[str, str], columns: list[str]) -> Iterator[str]:
             cells[column] = after
 
 
-def _left_out(row: Row, reason: str | None) -> str | None:
-    code, _, sentence = (row.problem or reason or "").partition(":")
+def _left_out(reason: str | None) -> str | None:
+    code, _, sentence = (reason or "").partition(":")
     return f"not loaded: {sentence.strip()}" if code and code not in _NOT_HERE else None

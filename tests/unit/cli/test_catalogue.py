@@ -49,3 +49,12 @@ def test_a_preview_says_what_will_be_emptied_and_what_stays_apart(shop, capfd):
 def test_rows_of_a_check_that_is_gone_are_a_sentence(shop, capfd):
     status, said = answer(capfd, "rejected", "shop", "--staged", "0123abcd")
     assert (status, said["error"]["next_step"]) == (1, "Check the source again, then commit.")
+
+
+def test_a_table_is_given_back_with_what_was_changed(capfd, tmp_path):
+    (tmp_path / "shop.csv").write_text("sku,name,stock,image\nA,Cap &amp; Co,1.5,a.png\n", encoding="utf-8")
+    status, said = answer(capfd, "export", "--path", str(tmp_path / "shop.csv"), "--output", str(tmp_path / "out.csv"))
+    assert (status, said["rows"], said["changed"], said["left_out"]) == (0, 1, 1, 1)
+    assert (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()[1].startswith("A,Cap & Co,,a.png,stock: ")
+    status, said = answer(capfd, "export", "--source", "sample", "--output", str(tmp_path / "none.csv"))
+    assert (status, said["error"]["message"]) == (2, "A built-in source needs no correction.")
