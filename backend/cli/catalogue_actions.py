@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend.cli.running import Result, carry_out
 from backend.errors import CatalogueError, UsageError
@@ -41,11 +41,8 @@ def ingest_source(options: argparse.Namespace, settings: Settings) -> Result:
         catalogue=options.catalogue,
         validation_share=options.validation_share,
         seed=options.seed,
-        path=options.path,
-        columns=_columns(options.map),
         label_from=options.label_from,
-        source_version=options.source_version,
-        table=options.table,
+        **_table_of(options),
         merge_labels=options.merge_labels,
         test_share=options.test_share,
         unseen=tuple(options.unseen),
@@ -61,10 +58,7 @@ def fetch_pictures(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue fetch``."""
     request = FetchRequest(
         source=_kind(options),
-        path=options.path,
-        columns=_columns(options.map),
-        table=options.table,
-        source_version=options.source_version,
+        **_table_of(options),
         confirm=tuple(options.confirm),
         check_only=options.check,
         only_failed=options.failed,
@@ -154,6 +148,16 @@ def _kind(options: argparse.Namespace) -> SourceName:
     if not options.path:
         raise UsageError("No source is given.", next_step="Add --source, --path or both.")
     return detect(Path(options.path).expanduser().absolute())
+
+
+def _table_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return which table requests are about, by their fields."""
+    return {
+        "path": options.path,
+        "columns": _columns(options.map),
+        "table": options.table,
+        "source_version": options.source_version,
+    }
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:

@@ -162,17 +162,15 @@ def _write_network(folder: Path, snapshot: Snapshot, settings: Settings, progres
 def _features(snapshot: Snapshot, settings: Settings, progress: Progress) -> NDArray[np.float16]:
     """Return the frozen features of pictures spread over the gallery, float16 (N, F)."""
     from backend.feeding.content_cache import cache_folder
-    from backend.retrieval.features import KeptFeatures, feature_cache
+    from backend.retrieval.features import KeptFeatures
     from backend.retrieval.gallery.embedding import batches_of, embed_batches
     from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA
-    from backend.training.heads import frozen_network
-    from backend.training.network.ready_made import features_name
+    from backend.training.heads import frozen_network, space_of
 
     ids = snapshot.columns(["product_id"], splits=GALLERY_SPLITS, on_sale_only=True)["product_id"].to_pylist()
     rows = np.linspace(0, len(ids) - 1, min(FITTED_ON, len(ids))).astype(np.int64)
     frozen = frozen_network(READY_MADE)
-    cache = feature_cache(cache_folder(settings), features_name(READY_MADE), frozen)
-    network = KeptFeatures(frozen, cache)
+    network = KeptFeatures(frozen, space_of(READY_MADE, frozen, cache_folder(settings)))
     batches = batches_of(snapshot, [ids[row] for row in rows])
     found = embed_batches(batches, network, QUERY_SCHEMA, total=len(rows), progress=progress, keep=lambda _: None)
     if not found.ids:

@@ -17,9 +17,8 @@ from backend.feeding.arrow import decode_split
 from backend.feeding.batches import BatchPlan, PixelFeed
 from backend.feeding.prefetch import Prefetched
 from backend.feeding.shards import Shard
-from backend.retrieval.features import feature_cache, features_of
-from backend.training.heads import frozen_network
-from backend.training.network.ready_made import features_name
+from backend.retrieval.features import features_of
+from backend.training.heads import frozen_network, space_of
 from backend.training.resolve import resolve
 from backend.training.validation import Validator
 
@@ -116,8 +115,7 @@ def table_reader(
     if not config.learns_from_features:
         return shared(decode_split, snapshot, spec=config.pixels, cache=cache)
     network = frozen_network(config)
-    kept = None if cache is None else feature_cache(cache, features_name(config), network)
-    return shared(features_of, snapshot, network=network, cache=kept)
+    return shared(features_of, snapshot, network=network, cache=space_of(config, network, cache))
 
 
 def feed_of(table: PixelTable, resolved: Resolved, rank: int = 0, ranks: int = 1) -> Prefetched:

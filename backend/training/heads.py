@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from backend.bundles.bundle import Manifest
     from backend.feeding.arrow import PixelTable
-    from backend.feeding.content_cache import CacheFolder
+    from backend.feeding.content_cache import CacheFolder, ContentCache
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
     from backend.training.config import TrainConfig
@@ -174,8 +174,13 @@ def _by_features(model: Any, config: TrainConfig, cache: CacheFolder | None) -> 
     assert config.backbone in LITE  # noqa: S101 - others have no frozen features
     network, head = features_within(model, config), build_trained(config)
     set_head(head, head_arrays(model))
-    frozen, kept = NetworkEmbedder(network, config.pixels), None
+    frozen = NetworkEmbedder(network, config.pixels)
     # Others read what is kept by the network's name alone: it is kept only of the very weights of that name.
-    if cache is not None and has_lite_weights(network, config.backbone):
-        kept = feature_cache(cache, features_name(config), frozen)
-    return ByFeatures(KeptFeatures(frozen, kept), NetworkEmbedder(head, config.pixels))
+    is_shared = cache is not None and has_lite_weights(network, config.backbone)
+    kept = KeptFeatures(frozen, space_of(config, frozen, cache) if is_shared else None)
+    return ByFeatures(kept, NetworkEmbedder(head, config.pixels))
+
+
+def space_of(config: TrainConfig, frozen: NetworkEmbedder, cache: CacheFolder | None) -> ContentCache | None:
+    """Return where the features of a configuration's frozen network are kept; None without a cache."""
+    return None if cache is None else feature_cache(cache, features_name(config), frozen)

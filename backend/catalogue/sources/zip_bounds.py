@@ -18,6 +18,7 @@ from zipfile import BadZipFile, ZipFile
 
 from backend.errors import CatalogueError
 from backend.files.plain_files import open_plain
+from backend.files.positioned import Onwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,33 +94,22 @@ def open_member(handle: ZipFile, info: ZipInfo) -> IO[bytes]:
     return handle.open(info)
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded(Onwards):
     """A file packed by bzip2 or LZMA. Python's own reader unpacks all that it has read at once: 46 MB from 45 bytes."""
 
     def __init__(self, handle: ZipFile, info: ZipInfo) -> None:
         super().__init__()
         self._handle, self._info = handle, info
         self._raw, self._unpacker = self._begin()
+        self._checksum = 0
+
+    def size(self) -> int:
+        return self._info.file_size
+
+    def begin_again(self) -> None:
+        self._raw.close()
+        self._raw, self._unpacker = self._begin()
         self._at = self._checksum = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._info.file_size}[whence] + offset
-        if target < self._at:
-            self._raw.close()
-            self._raw, self._unpacker = self._begin()
-            self._at = self._checksum = 0
-        while self._at < target and self.read(min(_PIECE, target - self._at)):
-            pass
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         size = min(len(buffer), self._info.file_size - self._at)

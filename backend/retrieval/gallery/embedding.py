@@ -95,15 +95,13 @@ def batches_of(snapshot: Snapshot, ids: Sequence[str]) -> Iterator[pa.RecordBatc
         yield from snapshot.rows.take(positions[start : start + BATCH], WITH_PICTURES).combine_chunks().to_batches()
 
 
-def embed_evenly(
-    embedder: Embedder, pixels: NDArray[Any], images: Sequence[bytes] | None = None
-) -> NDArray[np.float32]:
+def embed_evenly(embedder: Embedder, pixels: NDArray[Any], images: pa.Array | None = None) -> NDArray[np.float32]:
     """Embed pictures (N, H, W, C) in batches of one size; what is missing in the last one is black.
 
     Where the encoded pictures are given, what the embedder remembers of them is not computed again.
     """
     if images is not None and isinstance(embedder, RememberingEmbedder):
-        return embedder.embed_pictures(pixels, images)
+        return embedder.embed_pictures(pixels, images.to_pylist())
     missing = -len(pixels) % embedder.batch
     if not missing:
         return embedder.embed(pixels)

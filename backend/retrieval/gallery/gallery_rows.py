@@ -63,7 +63,7 @@ class Decoded:
     rows: pa.RecordBatch
     pixels: NDArray[np.uint8]
     unreadable: list[str]
-    images: list[bytes]
+    images: pa.Array
 
 
 def decoded_ahead(batches: Iterable[pa.RecordBatch], spec: PixelSpec, schema: pa.Schema) -> Iterator[Decoded]:
@@ -122,8 +122,8 @@ def _collected(pending: _Pending, spec: PixelSpec, schema: pa.Schema) -> Decoded
     kept = batch.take(pa.array(rows, pa.int64()))
     thumbnails = pa.array([thumbnail for _, thumbnail in good], pa.binary())
     columns = [thumbnails if f.name == "thumbnail" else kept.column(f.name).cast(f.type) for f in schema]
-    images = kept.column("image").to_pylist()
-    return Decoded(pa.RecordBatch.from_arrays(columns, schema=schema), pixels, unreadable, images)
+    rows_of_schema = pa.RecordBatch.from_arrays(columns, schema=schema)
+    return Decoded(rows_of_schema, pixels, unreadable, kept.column("image"))
 
 
 def write_sorted(spill: Path, places: list[tuple[int, int]], path: Path) -> None:

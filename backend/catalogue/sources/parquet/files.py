@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from backend.catalogue.sources.parquet.bounds import require_short_end
 from backend.catalogue.sources.parquet.footer import PlainFooter, plain_footer
 from backend.errors import CatalogueError
+from backend.files.positioned import Positioned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,22 +150,13 @@ def _plainer_of(place: Path | pa.Buffer) -> PlainFooter | None:
 # ---------------------------------------------------------------------------------------- the view
 
 
-class _View(io.RawIOBase):
+class _View(Positioned):
     """A file with another footer, read-only."""
 
     def __init__(self, place: Path | pa.Buffer, plainer: PlainFooter) -> None:
         self.half_floats = plainer.half_floats
         self._data, self._border, self._end = _source(place), plainer.start, plainer.footer
         self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
 
     def size(self) -> int:
         return self._border + len(self._end)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backend.catalogue.sources.zip_bounds import FREE_BYTES, MAX_RATIO
 from backend.errors import CatalogueError
+from backend.files.positioned import Onwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +19,8 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PIECE = 1 << 16
 
 
-class _Forward(io.RawIOBase):
-    """A stream that is made piece by piece; seeking backwards makes it anew.
+class _Forward(Onwards):
+    """A stream that is made piece by piece.
 
     Args:
         below: What it is made of; closed with it.
@@ -30,25 +31,10 @@ class _Forward(io.RawIOBase):
         super().__init__()
         self._below = below
         self._begin = begin
-        self._next, self._left, self._at = begin(), b"", 0
+        self.begin_again()
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("seek from elsewhere than the start")
-        if offset < self._at:
-            self._next, self._left, self._at = self._begin(), b"", 0
-        while self._at < offset and self.read(min(_PIECE, offset - self._at)):
-            pass
-        return self._at
+    def begin_again(self) -> None:
+        self._next, self._left, self._at = self._begin(), b"", 0
 
     def close(self) -> None:
         self._below.close()
