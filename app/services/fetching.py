@@ -11,7 +11,7 @@ from app.state import Photo
 from backend.catalogue.fetch.exchange import Limits
 from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.gate import Network, hosts_of
-from backend.catalogue.fetch.records import records_of, store_of
+from backend.catalogue.fetch.records import allowed_hosts
 from backend.catalogue.fetch.store import PictureStore
 from backend.errors import ImageRejected, SettingsError
 from backend.files import scratch
@@ -45,7 +45,7 @@ def photo(address: str) -> Photo:
         ImageRejected: It may not be fetched, cannot be, or is no usable picture.
     """
     settings = common.settings()
-    hosts = hosts_of(settings.picture_hosts, records_of(store_of(settings)).confirmed())
+    hosts = allowed_hosts(settings)
     limits = Limits(n_bytes=settings.max_upload_bytes, total_s=PHOTO_S, attempts=1)
     with scratch.own_folder("photo") as folder:
         store = PictureStore(folder)

@@ -10,6 +10,7 @@ import time
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple
 
+from backend.catalogue.fetch.gate import hosts_of
 from backend.catalogue.fetch.store import PictureStore
 from backend.errors import CatalogueError
 from backend.files.database import Database, Layout
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from backend.catalogue.fetch.gate import Hosts
     from backend.settings import Settings
 
 GONE = 410
@@ -279,6 +281,15 @@ def store_of(settings: Settings) -> PictureStore:
 def records_of(store: PictureStore) -> Records:
     """Return the table of what was fetched into a store."""
     return Records(store.folder / DATABASE)
+
+
+def allowed_hosts(settings: Settings) -> Hosts:
+    """Return the hosts that may be asked: those that the setting names, and those that were confirmed.
+
+    Raises:
+        SettingsError: The setting names what is no host.
+    """
+    return hosts_of(settings.picture_hosts, records_of(store_of(settings)).confirmed())
 
 
 def _fetched(row: sqlite3.Row) -> Fetched:

@@ -39,7 +39,7 @@ def fetch_step(request: FetchRequest, settings: Settings, progress: Progress) ->
 def fetch_wanted(request: FetchRequest, settings: Settings, progress: Progress) -> dict[str, Any] | None:
     """Do what :func:`fetch_step` does; None where nothing may be fetched, or nothing is to be."""
     from backend.catalogue.fetch.gate import hosts_of, parsed_hosts
-    from backend.catalogue.fetch.records import Which, records_of, store_of
+    from backend.catalogue.fetch.records import Which, allowed_hosts, records_of, store_of
     from backend.catalogue.fetch.run import fetch_sample
     from backend.catalogue.fetch.wanted import wanted_of
 
@@ -47,7 +47,7 @@ def fetch_wanted(request: FetchRequest, settings: Settings, progress: Progress) 
         return None
     records, name = records_of(store_of(settings)), f"{request.path}#{request.table}"
     records.confirm(parsed_hosts(request.confirm))
-    hosts = hosts_of(settings.picture_hosts, records.confirmed())
+    hosts = allowed_hosts(settings)
     progress.report(0, 1, note="Listing the pictures")
     if not records.want(name, wanted_of(_table(request, settings, progress))):
         return None
@@ -70,13 +70,11 @@ def fetch_feed(address: str, settings: Settings, progress: Progress) -> Path:
     """
     from backend.catalogue.fetch.exchange import Limits
     from backend.catalogue.fetch.fetcher import Fetcher
-    from backend.catalogue.fetch.gate import hosts_of
-    from backend.catalogue.fetch.records import records_of, store_of
+    from backend.catalogue.fetch.records import allowed_hosts, store_of
     from backend.catalogue.sources.locations import keep_upload
 
     progress.report(0, 1, note="Fetching the feed")
-    store = store_of(settings)
-    hosts = hosts_of(settings.picture_hosts, records_of(store).confirmed())
+    hosts, store = allowed_hosts(settings), store_of(settings)
     limits = Limits(n_bytes=settings.max_source_upload_mb * 1_000_000, total_s=_FEED_S)
     try:
         with Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher:
