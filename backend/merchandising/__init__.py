@@ -1,0 +1,1 @@
+"""What a merchandiser makes of answers: rules that are kept, lists that are checked, tables that a shop reads."""
