@@ -165,7 +165,7 @@ def _check_target(rule: Rule) -> None:
     if rule.action == "fall-back" and not rule.products:
         raise unusable(f"The fall-back {rule.id} needs a list of products.", "Name them in their order.")
     if rule.where and rule.where != conditions(dict(rule.where)):
-        raise unusable(f"The conditions of the rule {rule.id} are not in their standard form.", "Write it anew.")
+        raise unusable(f"The conditions of the rule {rule.id} are not in their standard form.", "Write them again.")
 
 
 def _check_amount(rule: Rule) -> None:
