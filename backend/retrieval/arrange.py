@@ -6,6 +6,7 @@ Goldstein, "The use of MMR, diversity-based reranking", 1998 (variety).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from backend.imaging.spec import PixelSpec
     from backend.retrieval.gallery.gallery import Gallery, GalleryItem
     from backend.retrieval.indexes.index import Index
-    from backend.retrieval.wishes import Collapse, Wishes
+    from backend.retrieval.wishes import Collapse, Sort, Wishes
 
 # Candidates that are looked at where the answer is not simply the nearest: a few for each one shown, and at most so many.
-_CANDIDATES_EACH, _CANDIDATES, _MOST_CANDIDATES = 4, 60, 2_000
+CANDIDATES_EACH, CANDIDATES, MOST_CANDIDATES = 4, 60, 2_000
 AWAY = 0.5  # how much of what is not liked is taken off what is
 _SHORTEST = 1e-3  # of a mean of unit vectors that still points somewhere
 _SAME_LOOK = 4.0  # mean difference of two pictures, of 255, up to which nobody tells them apart
@@ -40,11 +41,15 @@ class Shown:
     """One product of an answer, and those that are the same and are not shown: positions in the gallery.
 
     ``picture`` is which of its pictures was found; see :func:`backend.retrieval.indexes.further.shown_picture`.
+    Where rules changed the answer, ``before`` is its rank without them, and ``rules`` are those that moved it.
     """
 
     position: int
     hidden: tuple[int, ...] = ()
     picture: tuple[int, str | None] = (0, None)
+    is_ruled: bool = False
+    before: int | None = None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +143,13 @@ def arranged(
         allowed: Items that may be answered, bool (N,); all when left out.
         wishes: How varied the answer is to be, and what counts as the same.
     """
-    wanted = max(_CANDIDATES_EACH * k, _CANDIDATES) if wishes.diversity else k
+    wanted = max(CANDIDATES_EACH * k, CANDIDATES) if wishes.diversity else k
     collapser = Collapser(gallery, spec, wishes.collapse)
     fetched = wanted
     while True:
         positions = index.search(asked[None], k=fetched, allowed=allowed).positions[0]
         shown = collapser.distinct(positions, index.embeddings(positions))[:wanted]
-        if len(shown) >= wanted or len(positions) < fetched or fetched >= _MOST_CANDIDATES:
+        if len(shown) >= wanted or len(positions) < fetched or fetched >= MOST_CANDIDATES:
             break
         fetched *= 2
     if not wishes.diversity:
@@ -152,6 +157,16 @@ def arranged(
     chosen = np.asarray([one.position for one in shown], dtype=np.int64)
     alike, vectors = likeness(index, chosen, asked[None])[:, 0], index.embeddings(chosen)
     return [shown[place] for place in varied(alike, vectors, k=k, diversity=wishes.diversity)]
+
+
+def by_price(shown: Sequence[Shown], gallery: Gallery, sort: Sort) -> list[Shown]:
+    """Return products in the order of a sort: by price, those without one last; in their order for equal prices."""
+    if sort == "similarity":
+        return list(shown)
+    sign = -1.0 if sort == "price_desc" else 1.0
+    prices = [one.price for one in gallery.items([one.position for one in shown])]
+    worth = [math.inf if price is None else sign * price for price in prices]
+    return [shown[place] for place in sorted(range(len(shown)), key=worth.__getitem__)]
 
 
 def varied(
@@ -193,8 +208,11 @@ class Collapser:
         self._gallery, self._spec, self._collapse = gallery, spec, collapse
         self._looks: dict[int, NDArray[np.float32]] = {}
 
-    def distinct(self, positions: NDArray[np.int64], vectors: NDArray[np.float32]) -> list[Shown]:
-        """Return products (P,) with embeddings (P, D) in their order, each with those that are the same."""
+    def distinct(self, positions: NDArray[np.int64], vectors: NDArray[np.float32], *, kept: int = 0) -> list[Shown]:
+        """Return products (P,) with embeddings (P, D) in their order, each with those that are the same.
+
+        The first ``kept`` are all shown, be they the same or not.
+        """
         if self._collapse == "none":
             return [Shown(int(position)) for position in positions]
         alike = None if self._collapse == "groups" else vectors @ vectors.T >= _ALIKE
@@ -207,13 +225,13 @@ class Collapser:
             if leader is None and alike is not None:
                 near = (one for one in leaders if alike[place, one])
                 leader = next((one for one in near if self._look_the_same(position, int(positions[one]))), None)
-            if leader is None:
+            if leader is None or place < kept:
                 leaders.append(place)
                 hidden[place] = []
             else:
                 hidden[leader].append(position)
             if key is not None:
-                of_variant.setdefault(key, place if leader is None else leader)
+                of_variant.setdefault(key, place if leader is None or place < kept else leader)
         return [Shown(int(positions[place]), tuple(hidden[place])) for place in leaders]
 
     def _variant(self, position: int) -> Hashable:

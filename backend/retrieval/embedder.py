@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from backend.bundles.manifest import Manifest
     from backend.imaging.spec import PixelSpec
 
 
@@ -66,3 +68,10 @@ class QueryEmbedder(Embedder, Protocol):
         Returns:
             Length of the feature vector of each cell of its last map, float32 (n, n).
         """
+
+
+class EmbedderLoader(Protocol):
+    """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_query_embedder``."""
+
+    def __call__(self, folder: Path, manifest: Manifest, *, threads: int) -> QueryEmbedder:
+        """Load it; raises BundleError where the weights do not fit."""

@@ -72,6 +72,8 @@ def embed_queries(
         Embeddings, and whether each picture shows nothing, or nothing that is like those the network was fitted to; None
         where that is not known.
     """
+    if not images:
+        return np.empty((0, embedder.size), dtype=np.float32), []
     parts = (images[at : at + _EMBEDDED_AT_ONCE] for at in range(0, len(images), _EMBEDDED_AT_ONCE))
     found = [embedder.embed_and_compare(np.stack([image.pixels for image in part])) for part in parts]
     strange = chain.from_iterable(repeat(None, len(rows)) if known is None else known < 1.0 for rows, known in found)

@@ -12,7 +12,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
-from backend.retrieval.arrange import Shown, Sought, arranged
+from backend.retrieval.arrange import Shown, Sought, arranged, by_price
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.fit import check_fit
@@ -28,33 +28,26 @@ from backend.retrieval.query_pictures import (
     example_picture,
     shows_nothing,
 )
-from backend.retrieval.recommendation import Neighbour, Recommendation, neighbour_of
+from backend.retrieval.recommendation import NOTHING_FITS, Neighbour, Recommendation, neighbours_of, recommendation_of
+from backend.retrieval.rules.answering import Asked, RuledAnswers
 from backend.retrieval.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Protocol
 
     from numpy.typing import NDArray
 
     from backend.bundles.bundle import Manifest
     from backend.imaging.pixels import DecodedImage
     from backend.imaging.region import Region
-    from backend.retrieval.embedder import QueryEmbedder
+    from backend.retrieval.embedder import EmbedderLoader, QueryEmbedder
     from backend.retrieval.filters import Filters
     from backend.retrieval.indexes.index import Index
+    from backend.retrieval.rules.compiled import CompiledRules
 
-    class EmbedderLoader(Protocol):
-        """Rebuilds the network of a verified bundle, e.g. ``backend.training.embedder.load_query_embedder``."""
-
-        def __call__(self, folder: Path, manifest: Manifest, *, threads: int) -> QueryEmbedder:
-            """Load it; raises BundleError where the weights do not fit."""
-
-
-NOTHING_SHOWN = "The picture is a uniform surface, so there is nothing to compare."
-NOTHING_FITS = "No product in the gallery fits the filters."
 _NO_WISHES = Wishes()
+_AS_FOUND = Wishes(collapse="none")
 
 __all__ = ["NOTHING_FITS", "Neighbour", "Recommendation", "Recommender"]
 
@@ -82,8 +75,7 @@ class Recommender:
         calibration: Calibration | None = None,
     ) -> None:
         check_fit(manifest, embedder, index, gallery)
-        self.manifest, self.gallery = manifest, gallery
-        self.embedder, self._index = embedder, index
+        self.manifest, self.gallery, self.embedder, self._index = manifest, gallery, embedder, index
         self._pictures = QueryPictures(manifest.pixels, max_pixels)
         fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
         self.calibration = calibration if fits else None
@@ -117,7 +109,13 @@ class Recommender:
         return self.gallery.size
 
     def recommend(
-        self, images: Sequence[bytes], *, k: int, filters: Filters | None = None, region: Region | None = None
+        self,
+        images: Sequence[bytes],
+        *,
+        k: int,
+        filters: Filters | None = None,
+        region: Region | None = None,
+        rules: CompiledRules | None = None,
     ) -> list[Recommendation]:
         """Answer every picture with its k nearest products.
 
@@ -126,6 +124,7 @@ class Recommender:
             k: Neighbours wanted, at least 1.
             filters: Which products may be answered; see ``backend.retrieval.filters``.
             region: The part of the first picture that counts.
+            rules: Those in force; none when left out.
 
         Raises:
             ImageRejected: A picture is not usable; with several, the message says which.
@@ -134,10 +133,16 @@ class Recommender:
         if not images:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         allowed = self.gallery.allowed(filters)
-        return self._found(*self._pictures.decode(images, region), k=k, allowed=allowed)
+        return self._found(*self._pictures.decode(images, region), k=k, allowed=allowed, rules=rules)
 
     def recommend_each(
-        self, images: Sequence[bytes], *, k: int, region: Region | None = None, colour_weight: float | None = None
+        self,
+        images: Sequence[bytes],
+        *,
+        k: int,
+        region: Region | None = None,
+        colour_weight: float | None = None,
+        rules: CompiledRules | None = None,
     ) -> list[Recommendation | ImageRejected]:
         """Answer every picture that is usable with its k nearest products, and every other one with what is wrong with it.
 
@@ -149,7 +154,8 @@ class Recommender:
         tried = [self._pictures.tried(image, region) for image in images]
         usable = [one for one in tried if not isinstance(one, ImageRejected)]
         decoded, milliseconds = [image for image, _ in usable], [ms for _, ms in usable]
-        answers = iter(self._found(decoded, milliseconds, k=k, colour_weight=colour_weight) if usable else ())
+        found = partial(self._found, decoded, milliseconds, k=k, colour_weight=colour_weight, rules=rules)
+        answers = iter(found() if usable else ())
         return [one if isinstance(one, ImageRejected) else next(answers) for one in tried]
 
     def _found(
@@ -160,6 +166,7 @@ class Recommender:
         k: int,
         allowed: NDArray[np.bool_] | None = None,
         colour_weight: float | None = None,
+        rules: CompiledRules | None = None,
     ) -> list[Recommendation]:
         start = time.perf_counter()
         index = weighed(self._index, self.manifest, colour_weight)
@@ -171,14 +178,26 @@ class Recommender:
         shared = {"embed": (embedded - start) * 1e3, "search": (searched - embedded) * 1e3}
         answers = []
         for row, (image, positions) in enumerate(zip(decoded, found.positions, strict=True)):
+            asked, distances = queries[row : row + 1], found.distances[row]
+            question = Asked(weigh(asked, index)[0], asked, k, _AS_FOUND, (), allowed, are_strange[row])
+            if (shown := self._ruled(index, question, rules)) is not None:
+                places = np.asarray([one.position for one in shown], dtype=np.int64)
+                distances = (1.0 - likeness(index, places, question.towards[None])[:, 0]).clip(0.0, 2.0)
+            else:
+                places, shown = positions, [Shown(one) for one in positions.tolist()]
             is_own = index is self._index
-            asked = queries[row : row + 1]
-            alike = None if is_own else likeness(self._index, positions, asked)[:, 0]
+            alike = None if is_own else likeness(self._index, places, asked)[:, 0]
             timings = {"decode": decode_ms[row], **shared}
-            shown = [Shown(one, picture=shown_picture(self._index, one, asked)) for one in positions.tolist()]
+            shown = [replace(one, picture=shown_picture(self._index, one.position, asked)) for one in shown]
             answer = partial(self._answer, is_strange=are_strange[row], is_weighed=not is_own)
-            answers.append(answer([image], shown, found.distances[row], timings, alike))
+            answers.append(answer([image], shown, distances, timings, alike))
         return answers
+
+    def _ruled(self, index: Index, asked: Asked, rules: CompiledRules | None) -> list[Shown] | None:
+        """Return the products that rules make of an answer; None where none touches it."""
+        judge = self._judge if index is self._index else None  # closeness was measured for the model as it is
+        answers = RuledAnswers(index, self.gallery, self.manifest.pixels, judge)
+        return None if rules is None else answers.shown(asked, rules)
 
     def find(
         self,
@@ -189,6 +208,7 @@ class Recommender:
         wishes: Wishes = _NO_WISHES,
         unlike: Sequence[bytes] = (),
         region: Region | None = None,
+        rules: CompiledRules | None = None,
     ) -> Recommendation:
         """Answer one question that several pictures make together; see :class:`backend.retrieval.wishes.Wishes`.
 
@@ -197,12 +217,13 @@ class Recommender:
         how close a product is was measured for the model as it is, and is judged by that, without a probability.
 
         Args:
-            images: Encoded pictures, at least one.
+            images: Encoded pictures; at least one, unless products are named to look like: those are not in the answer.
             k: Neighbours wanted, at least 1.
             filters: Which products may be answered; see ``backend.retrieval.filters``.
             wishes: How the answer is to be.
             unlike: Encoded pictures to stay away from.
             region: The part of the first picture that counts.
+            rules: Those in force; none when left out.
 
         Raises:
             ImageRejected: A picture is not usable; with several, the message says which, those of ``unlike`` last.
@@ -210,8 +231,8 @@ class Recommender:
         """
         wishes = wishes.settled(has_groups=self.gallery.has_groups)
         if wishes.is_plain and len(images) == 1 and not unlike:
-            return self.recommend(images, k=k, filters=filters, region=region)[0]
-        if not images:
+            return self.recommend(images, k=k, filters=filters, region=region, rules=rules)[0]
+        if not images and not wishes.like:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
         index = weighed(self._index, self.manifest, wishes.colour_weight)
         allowed = self.gallery.allowed(filters)
@@ -224,18 +245,23 @@ class Recommender:
         pictured = np.concatenate([embedded[: len(images)], self._index.embeddings(liked)])
         avoided = np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)])
         sought = Sought.of(pictured, avoided, weights, index)
-        if len(unliked):
+        if len(left_out := unliked if images else np.concatenate([unliked, liked])):
             allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
-            allowed[unliked] = False
-        shown = arranged(sought.towards, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes)
-        distances, alike = sought.measured(shown, index, self._index)
-        timings = {
-            "decode": sum(decode_ms),
-            "embed": (between - started) * 1e3,
-            "search": (time.perf_counter() - between) * 1e3,
-        }
-        pictures, is_weighed = decoded[: len(images)], index is not self._index
+            allowed[left_out] = False
         is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
+        asked = Asked(sought.towards, sought.parts, k, wishes, tuple(liked.tolist()), allowed, is_strange)
+        shown = self._ruled(index, asked, rules)
+        if shown is None:
+            shown = arranged(
+                sought.towards, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes
+            )
+        shown = by_price(shown, self.gallery, wishes.sort)
+        distances, alike = sought.measured(shown, index, self._index)
+        embed_ms, search_ms = (between - started) * 1e3, (time.perf_counter() - between) * 1e3
+        timings = {"decode": sum(decode_ms), "embed": embed_ms, "search": search_ms}
+        pictures, is_weighed = decoded[: len(images)], index is not self._index
+        if not pictures:  # screens show the product itself
+            pictures = self._pictures.decode([self.gallery.thumbnail(int(liked[0]))])[0]
         shown = [replace(one, picture=shown_picture(self._index, one.position, sought.parts)) for one in shown]
         return self._answer(pictures, shown, distances, timings, alike, is_strange=is_strange, is_weighed=is_weighed)
 
@@ -243,7 +269,7 @@ class Recommender:
         return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
 
     def warm_up(self) -> Recommendation:
-        """Answer one picture made up here and return that, so that the first real one does not pay for what is built on first use."""
+        """Answer one picture made up here and return that: the first real one does not pay for what is built on first use."""
         self.gallery.preload()
         return self.recommend([example_picture(self.manifest.pixels)], k=1)[0]
 
@@ -258,21 +284,13 @@ class Recommender:
         is_strange: bool | None,
         is_weighed: bool,
     ) -> Recommendation:
-        items = self.gallery.items([one.position for one in shown])
-        is_empty = bool(is_strange) and all(map(shows_nothing, images))
         alike = 1.0 - distances.astype(np.float64) if alike is None else alike
         nearest = float(alike.max(initial=-1.0))
         worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in alike.tolist()]
         worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
-        hidden = [tuple(item.product_id for item in self.gallery.items(one.hidden)) for one in shown]
-        found = zip(items, hidden, distances.tolist(), worth, (one.picture for one in shown), strict=True)
-        neighbours = tuple(neighbour_of(rank, *one) for rank, one in enumerate(found, 1))
-        verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
-        notes = dict.fromkeys(note for image in images for note in image.notes)
-        said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
-        seen, *others = (image.to_png() for image in images)
-        match, size = any(verdicts) if verdicts else None, images[0].info.upright
-        return Recommendation(neighbours, said, seen, timings_ms, match, tuple(others), size)
+        is_empty = bool(is_strange) and all(map(shows_nothing, images))
+        neighbours = neighbours_of(self.gallery, shown, distances, worth)
+        return recommendation_of(neighbours, images, timings_ms, is_empty=is_empty)
 
     @cached_property
     def _judge(self) -> Judge:

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 from backend.catalogue.fields import Details, details_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backend.imaging.pixels import DecodedImage
+    from backend.retrieval.arrange import Shown
     from backend.retrieval.closeness import Closeness, Verdict
-    from backend.retrieval.gallery.gallery import GalleryItem
+    from backend.retrieval.gallery.gallery import Gallery
+
+NOTHING_SHOWN = "The picture is a uniform surface, so there is nothing to compare."
+NOTHING_FITS = "No product in the gallery fits the filters."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,8 @@ class Neighbour(Details):
     kind as the picture, in [0, 1], that of a product taken at random where it is not close; None while the model is not
     calibrated. ``hidden`` are the ids of products that are the same and are not shown, where that was wished for.
     ``picture`` is the place of the picture by which it was found among those of the product, 0 for the first; a further
-    one is named by its hash, too.
+    one is named by its hash, too. ``rank_before`` is the rank without rules, None where it was not among the candidates;
+    ``rules`` are the ids of the rules that moved it.
     """
 
     rank: int
@@ -37,31 +48,36 @@ class Neighbour(Details):
     hidden: tuple[str, ...] = ()
     picture: int = 0
     picture_sha256: str | None = None
+    rank_before: int | None = None
+    rules: tuple[str, ...] = ()
 
 
-def neighbour_of(
-    rank: int,
-    item: GalleryItem,
-    hidden: tuple[str, ...],
-    distance: float,
-    worth: Verdict,
-    picture: tuple[int, str | None],
-) -> Neighbour:
-    """Put together what is said of one product; its fields are those of :class:`Neighbour`."""
-    return Neighbour(
-        rank=rank,
-        product_id=item.product_id,
-        label=item.label,
-        distance=distance,
-        similarity=1.0 - distance,
-        **details_of(item),
-        position=item.position,
-        probability=worth.probability,
-        is_match=worth.is_match,
-        closeness=worth.closeness,
-        hidden=hidden,
-        picture=picture[0],
-        picture_sha256=picture[1],
+def neighbours_of(
+    gallery: Gallery, shown: Sequence[Shown], distances: NDArray[np.float32], worth: Sequence[Verdict]
+) -> tuple[Neighbour, ...]:
+    """Put together what is said of the products of an answer, in their order."""
+    items = gallery.items([one.position for one in shown])
+    return tuple(
+        Neighbour(
+            rank=rank,
+            product_id=item.product_id,
+            label=item.label,
+            distance=distance,
+            similarity=1.0 - distance,
+            **details_of(item),
+            position=item.position,
+            probability=verdict.probability,
+            is_match=verdict.is_match,
+            closeness=verdict.closeness,
+            hidden=tuple(other.product_id for other in gallery.items(one.hidden)),
+            picture=one.picture[0],
+            picture_sha256=one.picture[1],
+            rank_before=one.before if one.is_ruled else rank,
+            rules=one.rules,
+        )
+        for rank, (item, one, distance, verdict) in enumerate(
+            zip(items, shown, distances.tolist(), worth, strict=True), 1
+        )
     )
 
 
@@ -88,3 +104,15 @@ class Recommendation:
     has_match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
     size: tuple[int, int] = (0, 0)
+
+
+def recommendation_of(
+    neighbours: tuple[Neighbour, ...], images: Sequence[DecodedImage], timings_ms: dict[str, float], *, is_empty: bool
+) -> Recommendation:
+    """Put an answer together; ``is_empty`` says that there is nothing on the pictures that were asked about."""
+    verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
+    notes = dict.fromkeys(note for image in images for note in image.notes)
+    said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
+    seen, *others = (image.to_png() for image in images)
+    match, size = any(verdicts) if verdicts else None, images[0].info.upright
+    return Recommendation(neighbours, said, seen, timings_ms, match, tuple(others), size)

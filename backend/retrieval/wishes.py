@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 Collapse = Literal["auto", "none", "groups", "duplicates", "variants"]
 COLLAPSES: tuple[Collapse, ...] = get_args(Collapse)
+Sort = Literal["similarity", "price", "price_desc"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 # As parameters of a question: those that may be given several times, and those that may not.
 SEVERAL_WISHES = ("weight", "like", "unlike")
-SINGLE_WISHES = ("diversity", "collapse", "colour_weight")
+SINGLE_WISHES = ("diversity", "collapse", "colour_weight", "sort")
 MAX_PRODUCTS = 50  # named in one question
 MAX_WEIGHT = 1_000.0
 _SHOWN = 40  # characters of a foreign text that a message quotes
@@ -37,6 +39,8 @@ class Wishes:
         collapse: ``groups`` shows products of one group once; ``duplicates`` those that look the same; ``variants`` both,
             and those that differ only in colour or size. ``auto`` means groups where the catalogue has any, else none.
         colour_weight: How much colour counts beside shape, from 0, shape only, to 1, colour only; None as the model has it.
+        sort: The order of the k nearest: by ``similarity``, or by ``price``, what has none last. In an order by price no
+            rule moves a product, and nothing is varied.
     """
 
     weights: tuple[float, ...] = ()
@@ -45,6 +49,7 @@ class Wishes:
     diversity: float = 0.0
     collapse: Collapse = "auto"
     colour_weight: float | None = None
+    sort: Sort = "similarity"
 
     def __post_init__(self) -> None:
         if any(not (0.0 < weight <= MAX_WEIGHT) for weight in self.weights):
@@ -54,6 +59,8 @@ class Wishes:
         check_colour_weight(self.colour_weight)
         if self.collapse not in COLLAPSES:
             raise RetrievalError("collapse has an invalid value.", next_step=f"Use one of {', '.join(COLLAPSES)}.")
+        if self.sort not in SORTS:
+            raise RetrievalError("sort has an invalid value.", next_step=f"Use one of {', '.join(SORTS)}.")
         if len(self.like) + len(self.unlike) > MAX_PRODUCTS:
             raise RetrievalError(f"More than {MAX_PRODUCTS} products are named in one query.", next_step="Name fewer.")
 
@@ -63,10 +70,9 @@ class Wishes:
         return self == Wishes(self.weights, collapse="none")
 
     def settled(self, *, has_groups: bool) -> Wishes:
-        """Return the wishes for a catalogue that has groups of products, or has none."""
-        if self.collapse != "auto":
-            return self
-        return replace(self, collapse="groups" if has_groups else "none")
+        """Return the wishes as they are carried out, for a catalogue that has groups of products, or has none."""
+        collapse: Collapse = ("groups" if has_groups else "none") if self.collapse == "auto" else self.collapse
+        return replace(self, collapse=collapse, diversity=0.0 if self.sort != "similarity" else self.diversity)
 
 
 def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
@@ -82,6 +88,7 @@ def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
         diversity=_number("diversity", values.get("diversity", ("0",))[0]),
         collapse=cast("Collapse", values.get("collapse", ("auto",))[0]),
         colour_weight=read_colour_weight(values.get("colour_weight", ("",))[0]),
+        sort=cast("Sort", values.get("sort", ("similarity",))[0]),
     )
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from app.services import common
 from backend.bundles import bundle
 from backend.retrieval.calibration import CALIBRATION, Calibration
-from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
+from backend.retrieval.recommend import Recommender
+from backend.retrieval.recommendation import NOTHING_SHOWN
 from backend.serving.answers import NOTHING_CLOSE
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token

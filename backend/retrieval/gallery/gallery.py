@@ -143,6 +143,18 @@ class Gallery:
             )
         return found
 
+    def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return where products are, (P,); -1 for those that are not in the gallery."""
+        found = pc.index_in(pa.array(ids, pa.string()), value_set=self._table.column("product_id"))
+        places: NDArray[np.int64] = found.fill_null(-1).to_numpy().astype(np.int64)
+        return places
+
+    @property
+    def sold_out(self) -> NDArray[np.bool_]:
+        """Which items are known to be out of stock, bool (N,): what is not known is not taken for that."""
+        is_out = self._numbers("stock") <= 0
+        return is_out | self._passing("availability", ("out of stock",))
+
     def allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
         """Return which items pass all filters, bool (N,); None where there is no filter.
 

@@ -12,7 +12,8 @@ from app.components.shared import product_grid
 from backend.bundles import bundle
 from backend.errors import BundleError
 from backend.retrieval.calibration import CALIBRATION, Calibration
-from backend.retrieval.recommend import NOTHING_SHOWN, Recommender
+from backend.retrieval.recommend import Recommender
+from backend.retrieval.recommendation import NOTHING_SHOWN
 from backend.retrieval.wishes import Wishes
 from backend.serving.client import EndpointClient
 from backend.serving.gateway import build_app

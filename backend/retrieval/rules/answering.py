@@ -1,0 +1,154 @@
+"""An answer with rules: found with a reserve, brought together, and put into the order that rules give it.
+
+Where no rule touches a question, nothing here changes it: the caller answers as if there were no rules at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.retrieval.arrange import CANDIDATES, CANDIDATES_EACH, MOST_CANDIDATES, Collapser, Shown, varied
+from backend.retrieval.closeness import SAME_PICTURE, Judge
+from backend.retrieval.indexes.further import likeness
+from backend.retrieval.rules.compiled import Context
+from backend.retrieval.rules.order import Candidate, Effects, ordered, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from backend.imaging.spec import PixelSpec
+    from backend.retrieval.gallery.gallery import Gallery
+    from backend.retrieval.indexes.index import Index
+    from backend.retrieval.rules.compiled import CompiledRules
+    from backend.retrieval.wishes import Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is searched for.
+
+    Attributes:
+        towards: What is searched for, a unit vector (D,) of the index's weight.
+        vectors: What is asked, as the model has it, (P, D).
+        products: Positions of the products asked about.
+        k: Places of the answer.
+        allowed: Items that pass the asker's filters, bool (N,); all when left out.
+        wishes: How the answer is to be.
+        is_strange: Whether what is asked is like nothing that the network knows; None where that is not known.
+    """
+
+    towards: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    k: int
+    wishes: Wishes
+    products: tuple[int, ...] = ()
+    allowed: NDArray[np.bool_] | None = None
+    is_strange: bool | None = None
+
+    @property
+    def reserve(self) -> int:
+        """Candidates that are fetched, so that rules can bring products in from behind the last place."""
+        return max(CANDIDATES_EACH * self.k, CANDIDATES)
+
+
+class RuledAnswers:
+    """Answers questions by rules, over one index and its gallery; threads may share it.
+
+    Args:
+        index: What is searched, of N items.
+        gallery: The items.
+        spec: The pixels that two pictures are compared by.
+        judge: Says which similarities are matches; without one, no product has a line to stay on one side of.
+    """
+
+    def __init__(self, index: Index, gallery: Gallery, spec: PixelSpec, judge: Judge | None) -> None:
+        self._index, self._gallery, self._judge = index, gallery, judge
+        self._collapser = partial(Collapser, gallery, spec)
+
+    def shown(self, asked: Asked, rules: CompiledRules) -> list[Shown] | None:
+        """Return the products of an answer in their order; None where no rule touches it."""
+        if rules.is_empty:
+            return None
+        found = self._found(asked, asked.allowed, asked.reserve)
+        near = found if rules.closed is None else found[~rules.closed[found]]
+        buckets = rules.touching(self._context(asked, near))
+        allowed = rules.allowed(buckets, asked.allowed)
+        positions = found
+        if allowed is not None and not allowed[found].all():
+            positions = self._found(asked, allowed, asked.reserve)
+        effects = rules.effects(buckets, positions, allowed)
+        if not effects and positions is found:
+            return None
+        return self._arranged(asked, found, positions, effects)
+
+    def _context(self, asked: Asked, near: NDArray[np.int64]) -> Context:
+        nearest = int(near[0]) if len(near) else None
+        products = asked.products
+        if nearest is not None and not products:
+            alike = likeness(self._index, near[:1], asked.towards[None])[0, 0]
+            products = (nearest,) if alike >= SAME_PICTURE else ()
+        return Context(products, nearest, asked.vectors)
+
+    def _found(self, asked: Asked, allowed: NDArray[np.bool_] | None, wanted: int) -> NDArray[np.int64]:
+        """Search for so many candidates that ``reserve`` of them are different products, as far as there are so many."""
+        collapser, fetched = self._collapser(asked.wishes.collapse), wanted
+        while True:
+            positions: NDArray[np.int64] = self._index.search(
+                asked.towards[None], k=fetched, allowed=allowed
+            ).positions[0]
+            if asked.wishes.collapse == "none" or len(positions) < fetched or fetched >= MOST_CANDIDATES:
+                return positions
+            if len(collapser.distinct(positions, self._index.embeddings(positions))) >= wanted:
+                return positions
+            fetched *= 2
+
+    def _arranged(
+        self, asked: Asked, found: NDArray[np.int64], positions: NDArray[np.int64], effects: Effects
+    ) -> list[Shown]:
+        is_sorted = asked.wishes.sort != "similarity"
+        effects = Effects(fall_backs=effects.fall_backs) if is_sorted else effects
+        before = {one.position: rank for rank, one in enumerate(self._distinct(asked, found), 1)}
+        pins = [pin.position for pin in settled(effects.pins).values()]
+        filling = [position for position, _ in effects.fall_backs]
+        shown = {one.position: one for one in self._distinct(asked, positions, first=pins, last=filling)}
+        effects = replace(effects, fall_backs=[one for one in effects.fall_backs if one[0] in shown])
+        candidates = self._candidates(asked, [one for one in positions.tolist() if one in shown], effects)
+        line = min((one.similarity for one in candidates if one.is_match), default=None)
+        vary = partial(self._varied, asked) if asked.wishes.diversity and not is_sorted else None
+        placed = ordered(candidates, effects, k=asked.k, line=line, vary=vary)
+        return [
+            replace(shown[one.position], is_ruled=True, before=before.get(one.position), rules=one.rules)
+            for one in placed
+        ]
+
+    def _distinct(
+        self, asked: Asked, positions: NDArray[np.int64], first: Sequence[int] = (), last: Sequence[int] = ()
+    ) -> list[Shown]:
+        """Bring together what is the same; what is pinned stands for its group, whatever else is nearer."""
+        order = np.fromiter(dict.fromkeys([*first, *positions.tolist(), *last]), dtype=np.int64)
+        return self._collapser(asked.wishes.collapse).distinct(order, self._index.embeddings(order), kept=len(first))
+
+    def _candidates(self, asked: Asked, positions: Sequence[int], effects: Effects) -> list[Candidate]:
+        places = np.asarray(positions, dtype=np.int64)
+        alike = likeness(self._index, places, asked.towards[None])[:, 0]
+        matches = self._matches(alike.tolist(), asked) if effects.shifts else [None] * len(places)
+        found = zip(positions, alike.tolist(), matches, strict=True)
+        return sorted((Candidate(*one) for one in found), key=lambda one: (-one.similarity, one.position))
+
+    def _matches(self, alike: Sequence[float], asked: Asked) -> list[bool | None]:
+        if self._judge is None:
+            return [None] * len(alike)
+        judged = partial(self._judge.verdict, nearest=max(alike, default=-1.0), is_strange=asked.is_strange)
+        return [judged(one).is_match for one in alike]
+
+    def _varied(self, asked: Asked, order: Sequence[int], scores: Mapping[int, float]) -> list[int]:
+        vectors = self._index.embeddings(np.asarray(order, dtype=np.int64))
+        worth = np.asarray([scores[one] for one in order], dtype=np.float32)
+        chosen = varied(worth, vectors, k=asked.k, diversity=asked.wishes.diversity)
+        return [order[place] for place in chosen.tolist()]

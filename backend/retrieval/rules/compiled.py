@@ -1,0 +1,258 @@
+"""Rules looked up in a gallery: which of them a question touches, and what they do to which of its products.
+
+What a rule says of every answer is looked up once, when the rules are compiled; what it says of some answers is found
+under what those are about. So a question costs what touches it, however many rules there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.retrieval.rules.order import Effects, Pin, Shift
+from backend.retrieval.rules.rule import SOLD_OUT, next_change
+from backend.retrieval.rules.rule_set import EMPTY, RuleSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from backend.retrieval.gallery.gallery import Gallery
+    from backend.retrieval.rules.rule import Rule
+
+    Embed = Callable[[str], NDArray[np.float32]]  # the embedding (D,) of a rule's picture, by the picture's SHA-256
+
+_ALL: Hashable = ("all", "")
+_NAMES = ("label", "category", "brand")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a question is about.
+
+    Attributes:
+        products: Positions of the products asked about.
+        nearest: Position of the nearest product that may be shown; None where there is none.
+        vectors: Embeddings of what is asked, as the model has them, (P, D).
+    """
+
+    products: tuple[int, ...]
+    nearest: int | None
+    vectors: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Bucket:
+    """What rules of one scope do: by position, and by number of a condition."""
+
+    pins: list[Pin] = field(default_factory=list)
+    shifts: dict[int, list[Shift]] = field(default_factory=lambda: defaultdict(list))
+    shifts_by: dict[int, list[Shift]] = field(default_factory=lambda: defaultdict(list))
+    blocked: list[int] = field(default_factory=list)
+    blocked_by: list[int] = field(default_factory=list)
+    fall_backs: list[tuple[tuple[int, str], list[int]]] = field(default_factory=list)
+
+
+class Conditions:
+    """Which products fulfil which of D conditions: one bit each, so that a thousand conditions on a million fit in memory.
+
+    Args:
+        wanted: Conditions, as :func:`backend.retrieval.rules.rule.conditions` gives them, each once.
+        gallery: The N products.
+    """
+
+    def __init__(self, wanted: Iterable[tuple[tuple[str, Any], ...]], gallery: Gallery) -> None:
+        self.numbers = {one: number for number, one in enumerate(dict.fromkeys(wanted))}
+        self._bits = np.zeros((gallery.size, -(-len(self.numbers) // 8)), dtype=np.uint8)
+        for one, number in self.numbers.items():
+            self._bits[:, number // 8] |= _fulfilled(one, gallery).astype(np.uint8) << np.uint8(number % 8)
+
+    def of(self, positions: NDArray[np.int64]) -> list[list[int]]:
+        """Return the conditions that each of these products fulfils."""
+        bits = np.unpackbits(self._bits[positions], axis=1, bitorder="little")
+        return [np.flatnonzero(row).tolist() for row in bits]
+
+    def mask(self, number: int) -> NDArray[np.bool_]:
+        """Return which products fulfil a condition, bool (N,)."""
+        found: NDArray[np.bool_] = (self._bits[:, number // 8] & np.uint8(1 << number % 8)) > 0
+        return found
+
+
+def _fulfilled(where: tuple[tuple[str, Any], ...], gallery: Gallery) -> NDArray[np.bool_]:
+    filters = dict(where)
+    sold_out = filters.pop(SOLD_OUT, None)
+    allowed = gallery.allowed(filters)
+    mask = np.ones(gallery.size, dtype=np.bool_) if allowed is None else allowed
+    return mask if sold_out is None else mask & (gallery.sold_out == sold_out)
+
+
+class CompiledRules:
+    """The rules in force at a time, for one gallery; threads may share it.
+
+    Args:
+        rules: The set.
+        gallery: Its products.
+        embed: Gives embeddings of the pictures that rules are for.
+        now: The time; now where left out.
+
+    Attributes:
+        version, digest: Of the set.
+        at: The time that it holds for.
+        until: When the next rule starts or ends; None where none does.
+        unknown: Rules and the products of theirs that are not in the gallery.
+        is_empty: Whether no rule is in force.
+    """
+
+    def __init__(self, rules: RuleSet, gallery: Gallery, embed: Embed, *, now: datetime | None = None) -> None:
+        self.at = now or datetime.now(UTC)
+        live = rules.live(self.at)
+        self.version, self.digest, self.is_empty = rules.version, rules.digest, not live
+        self.until = next_change(rules.rules, self.at)
+        self._gallery = gallery
+        self._places = _places(live, gallery)
+        self._conditions = Conditions([rule.where for rule in live if rule.where], gallery)
+        self._buckets: dict[Hashable, Bucket] = defaultdict(Bucket)
+        for rule in sorted(live, key=lambda one: one.rank):
+            for key in self._keys(rule):
+                self._put(rule, self._buckets[key])
+        near = [rule for rule in live if rule.scope.kind == "picture"]
+        self._anchors = [(("picture", *rule.scope.values, rule.scope.radius), rule.scope.radius) for rule in near]
+        self._vectors = np.stack([embed(rule.scope.values[0]) for rule in near]) if near else None
+        self.unknown = tuple(
+            (rule.id, name) for rule in live for name in _named(rule) if self._places.get(name, -1) < 0
+        )
+        everywhere = self._buckets[_ALL]
+        self.closed = self._closed([everywhere])
+        self._needs_nearest = any(key[0] in {"nearest", *_NAMES} for key in self._buckets if isinstance(key, tuple))
+
+    @classmethod
+    def none(cls, gallery: Gallery) -> CompiledRules:
+        """Return no rules."""
+        return cls(RuleSet(EMPTY), gallery, _no_picture)
+
+    # --------------------------------------------------------------------------------------- asked by an answer
+
+    def touching(self, context: Context) -> list[Bucket]:
+        """Return what changes answers to a question."""
+        keys: list[Hashable] = [_ALL]
+        keys += [("product", position) for position in context.products]
+        if context.nearest is not None:
+            keys.append(("nearest", context.nearest))
+        about = dict.fromkeys([*context.products, *([] if context.nearest is None else [context.nearest])])
+        items = self._gallery.items(list(about)) if self._needs_nearest else []
+        keys += [(name, text) for item in items for name in _NAMES if (text := getattr(item, name))]
+        if self._vectors is not None:
+            alike = (self._vectors @ context.vectors.T).max(axis=1)
+            keys += [key for (key, radius), one in zip(self._anchors, alike, strict=True) if 1.0 - one <= radius]
+        return [self._buckets[key] for key in dict.fromkeys(keys) if key in self._buckets]
+
+    def allowed(self, buckets: Sequence[Bucket], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Return which of the items that may be answered no rule blocks, bool (N,); None where that is all."""
+        own = self._closed([one for one in buckets if one is not self._buckets[_ALL]])
+        for closed in (self.closed, own):
+            if closed is not None:
+                allowed = ~closed if allowed is None else allowed & ~closed
+        return allowed
+
+    def effects(
+        self, buckets: Sequence[Bucket], candidates: NDArray[np.int64], allowed: NDArray[np.bool_] | None
+    ) -> Effects:
+        """Return what rules do to candidates, and which products they bring, as far as those may be answered."""
+
+        def may(position: int) -> bool:
+            return allowed is None or bool(allowed[position])
+
+        pins = [pin for bucket in buckets for pin in bucket.pins if may(pin.position)]
+        fall_backs = sorted(one for bucket in buckets for one in bucket.fall_backs)
+        filling = [(end, rank[1]) for rank, places in fall_backs for one in places for end in self._ends(one, may)]
+        return Effects(self._shifts(buckets, candidates), pins, filling)
+
+    # --------------------------------------------------------------------------------------- inside
+
+    def _shifts(self, buckets: Sequence[Bucket], candidates: NDArray[np.int64]) -> Mapping[int, list[Shift]]:
+        found: dict[int, list[Shift]] = defaultdict(list)
+        by_product = [bucket.shifts for bucket in buckets if bucket.shifts]
+        by_condition = [bucket.shifts_by for bucket in buckets if bucket.shifts_by]
+        fulfilled = self._conditions.of(candidates) if by_condition else [[] for _ in candidates]
+        for position, numbers in zip(candidates.tolist(), fulfilled, strict=True):
+            mine = [shift for shifts in by_product for shift in shifts.get(position, ())]
+            mine += [shift for shifts in by_condition for number in numbers for shift in shifts.get(number, ())]
+            if mine:
+                found[position] = mine
+        return found
+
+    def _ends(self, position: int, may: Callable[[int], bool]) -> list[int]:
+        """Return a fall-back, or where it may not be shown what that product itself falls back to, over any length."""
+        found: list[int] = []
+        seen: set[int] = set()
+        open_ = [position]
+        while open_:
+            one = open_.pop(0)
+            if one in seen:
+                continue
+            seen.add(one)
+            if may(one):
+                found.append(one)
+            else:
+                further = self._buckets.get(("product", one))
+                open_ = [
+                    place for _, places in sorted(further.fall_backs if further else ()) for place in places
+                ] + open_
+        return found
+
+    def _keys(self, rule: Rule) -> list[Hashable]:
+        scope = rule.scope
+        if scope.kind == "all":
+            return [_ALL]
+        if scope.kind == "picture":
+            return [("picture", *scope.values, scope.radius)]
+        if scope.kind in {"product", "nearest"}:
+            places = (self._places[value] for value in scope.values)
+            return [(scope.kind, place) for place in dict.fromkeys(places) if place >= 0]
+        return [(scope.kind, value) for value in dict.fromkeys(scope.values)]
+
+    def _put(self, rule: Rule, bucket: Bucket) -> None:
+        places = [place for name in rule.products if (place := self._places[name]) >= 0]
+        number = self._conditions.numbers.get(rule.where)
+        if rule.slot is not None:
+            is_soft = rule.action == "soft pin"
+            bucket.pins += [Pin(rule.id, place, rule.slot, is_soft, rule.rank) for place in places]
+        elif rule.strength is not None:
+            shift = Shift(rule.id, rule.strength if rule.action == "boost" else -rule.strength, rule.crosses)
+            for place in places:
+                bucket.shifts[place].append(shift)
+            if number is not None:
+                bucket.shifts_by[number].append(shift)
+        elif rule.action == "block":
+            bucket.blocked += places
+            bucket.blocked_by += [] if number is None else [number]
+        else:
+            bucket.fall_backs.append((rule.rank, places))
+
+    def _closed(self, buckets: Sequence[Bucket]) -> NDArray[np.bool_] | None:
+        if not any(bucket.blocked or bucket.blocked_by for bucket in buckets):
+            return None
+        closed = np.zeros(self._gallery.size, dtype=np.bool_)
+        for bucket in buckets:
+            closed[bucket.blocked] = True
+            for number in bucket.blocked_by:
+                closed |= self._conditions.mask(number)
+        return closed
+
+
+def _named(rule: Rule) -> tuple[str, ...]:
+    return (*rule.products, *(rule.scope.values if rule.scope.kind in {"product", "nearest"} else ()))
+
+
+def _places(rules: Sequence[Rule], gallery: Gallery) -> dict[str, int]:
+    names = list(dict.fromkeys(name for rule in rules for name in _named(rule)))
+    return dict(zip(names, gallery.places(names).tolist(), strict=True))
+
+
+def _no_picture(_sha256: str) -> NDArray[np.float32]:
+    raise LookupError("No rule is for a picture.")
