@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backend.retrieval.wishes import Collapse, Sort, Wishes
 
 # Candidates that are looked at where the answer is not simply the nearest: a few for each one shown, and at most so many.
-CANDIDATES_EACH, CANDIDATES, MOST_CANDIDATES = 4, 60, 2_000
+_CANDIDATES_EACH, _CANDIDATES, _MOST_CANDIDATES = 4, 60, 2_000
 AWAY = 0.5  # how much of what is not liked is taken off what is
 _SHORTEST = 1e-3  # of a mean of unit vectors that still points somewhere
 _SAME_LOOK = 4.0  # mean difference of two pictures, of 255, up to which nobody tells them apart
@@ -50,6 +50,34 @@ class Shown:
     is_ruled: bool = False
     before: int | None = None
     rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is searched for.
+
+    Attributes:
+        towards: What is searched for, a unit vector (D,) of the index's weight.
+        vectors: What is asked, as the model has it, (P, D).
+        products: Positions of the products asked about.
+        k: Places of the answer.
+        allowed: Items that pass the asker's filters, bool (N,); all when left out.
+        wishes: How the answer is to be.
+        is_strange: Whether what is asked is like nothing that the network knows; None where that is not known.
+    """
+
+    towards: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    k: int
+    wishes: Wishes
+    products: tuple[int, ...] = ()
+    allowed: NDArray[np.bool_] | None = None
+    is_strange: bool | None = None
+
+    @property
+    def reserve(self) -> int:
+        """Candidates that are fetched, so that rules can bring products in from behind the last place."""
+        return max(_CANDIDATES_EACH * self.k, _CANDIDATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,41 +150,47 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
     return found
 
 
-def arranged(
-    asked: NDArray[np.float32],
-    index: Index,
-    gallery: Gallery,
-    spec: PixelSpec,
-    *,
-    k: int,
-    allowed: NDArray[np.bool_] | None,
-    wishes: Wishes,
-) -> list[Shown]:
+def arranged(asked: Asked, index: Index, gallery: Gallery, spec: PixelSpec) -> list[Shown]:
     """Search for enough candidates, bring those together that are the same, and choose k among the rest.
 
     Args:
-        asked: What is searched for, a unit vector (D,).
+        asked: What is searched for.
         index: What is searched in.
         gallery: What is shown of its items.
         spec: The pixels that two pictures are compared by.
-        k: Products wanted; fewer where there are fewer that are different.
-        allowed: Items that may be answered, bool (N,); all when left out.
-        wishes: How varied the answer is to be, and what counts as the same.
     """
-    wanted = max(CANDIDATES_EACH * k, CANDIDATES) if wishes.diversity else k
-    collapser = Collapser(gallery, spec, wishes.collapse)
-    fetched = wanted
-    while True:
-        positions = index.search(asked[None], k=fetched, allowed=allowed).positions[0]
-        shown = collapser.distinct(positions, index.embeddings(positions))[:wanted]
-        if len(shown) >= wanted or len(positions) < fetched or fetched >= MOST_CANDIDATES:
-            break
-        fetched *= 2
+    wishes, towards = asked.wishes, asked.towards[None]
+    wanted = asked.reserve if wishes.diversity else asked.k
+    _, shown = fetched(asked, index, Collapser(gallery, spec, wishes.collapse), wanted)
     if not wishes.diversity:
         return shown
     chosen = np.asarray([one.position for one in shown], dtype=np.int64)
-    alike, vectors = likeness(index, chosen, asked[None])[:, 0], index.embeddings(chosen)
-    return [shown[place] for place in varied(alike, vectors, k=k, diversity=wishes.diversity)]
+    alike, vectors = likeness(index, chosen, towards)[:, 0], index.embeddings(chosen)
+    return [shown[place] for place in varied(alike, vectors, k=asked.k, diversity=wishes.diversity)]
+
+
+def fetched(asked: Asked, index: Index, collapser: Collapser, wanted: int) -> tuple[NDArray[np.int64], list[Shown]]:
+    """Search until so many products are different, as far as there are so many.
+
+    Returns:
+        The positions found, nearest first, and at most ``wanted`` products, those that are the same brought together.
+    """
+    count = wanted
+    while True:
+        positions = index.search(asked.towards[None], k=count, allowed=asked.allowed).positions[0]
+        shown = collapser.distinct(positions, index.embeddings(positions))[:wanted]
+        if len(shown) >= wanted or len(positions) < count or count >= _MOST_CANDIDATES:
+            return positions, shown
+        count *= 2
+
+
+def without(allowed: NDArray[np.bool_] | None, positions: NDArray[np.int64], size: int) -> NDArray[np.bool_] | None:
+    """Return which of N items may be answered where some may not: bool (N,), or None for all as before."""
+    if not len(positions):
+        return allowed
+    left = np.ones(size, dtype=np.bool_) if allowed is None else allowed.copy()
+    left[positions] = False
+    return left
 
 
 def by_price(shown: Sequence[Shown], gallery: Gallery, sort: Sort) -> list[Shown]:

@@ -12,7 +12,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
-from backend.retrieval.arrange import Shown, Sought, arranged, by_price
+from backend.retrieval.arrange import Asked, Shown, Sought, arranged, by_price, without
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.fit import check_fit
@@ -29,7 +29,7 @@ from backend.retrieval.query_pictures import (
     shows_nothing,
 )
 from backend.retrieval.recommendation import NOTHING_FITS, Neighbour, Recommendation, neighbours_of, recommendation_of
-from backend.retrieval.rules.answering import Asked, RuledAnswers
+from backend.retrieval.rules.answering import RuledAnswers
 from backend.retrieval.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -240,33 +240,28 @@ class Recommender:
         started = time.perf_counter()
         embedded, are_strange = embed_queries(self.embedder, decoded)
         between = time.perf_counter()
-        liked, unliked = self._named(wishes.like), self._named(wishes.unlike)
+        liked, unliked = self.gallery.positions(wishes.like), self.gallery.positions(wishes.unlike)
         weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
         pictured = np.concatenate([embedded[: len(images)], self._index.embeddings(liked)])
         avoided = np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)])
         sought = Sought.of(pictured, avoided, weights, index)
-        if len(left_out := unliked if images else np.concatenate([unliked, liked])):
-            allowed = np.ones(self.size, dtype=np.bool_) if allowed is None else allowed
-            allowed[left_out] = False
+        allowed = without(allowed, unliked if images else np.concatenate([unliked, liked]), self.size)
         is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
         asked = Asked(sought.towards, sought.parts, k, wishes, tuple(liked.tolist()), allowed, is_strange)
         shown = self._ruled(index, asked, rules)
         if shown is None:
-            shown = arranged(
-                sought.towards, index, self.gallery, self.manifest.pixels, k=k, allowed=allowed, wishes=wishes
-            )
+            shown = arranged(asked, index, self.gallery, self.manifest.pixels)
         shown = by_price(shown, self.gallery, wishes.sort)
         distances, alike = sought.measured(shown, index, self._index)
         embed_ms, search_ms = (between - started) * 1e3, (time.perf_counter() - between) * 1e3
         timings = {"decode": sum(decode_ms), "embed": embed_ms, "search": search_ms}
-        pictures, is_weighed = decoded[: len(images)], index is not self._index
-        if not pictures:  # screens show the product itself
-            pictures = self._pictures.decode([self.gallery.thumbnail(int(liked[0]))])[0]
+        pictures, is_weighed = decoded[: len(images)] or self._pictured(liked), index is not self._index
         shown = [replace(one, picture=shown_picture(self._index, one.position, sought.parts)) for one in shown]
         return self._answer(pictures, shown, distances, timings, alike, is_strange=is_strange, is_weighed=is_weighed)
 
-    def _named(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        return np.asarray([self.gallery.position(name) for name in ids], dtype=np.int64)
+    def _pictured(self, liked: NDArray[np.int64]) -> list[DecodedImage]:
+        """Return the first of some products as screens show it, where no picture was sent."""
+        return self._pictures.decode([self.gallery.thumbnail(int(liked[0]))])[0]
 
     def warm_up(self) -> Recommendation:
         """Answer one picture made up here and return that: the first real one does not pay for what is built on first use."""

@@ -143,6 +143,10 @@ class Gallery:
             )
         return found
 
+    def positions(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return where products are, (P,); raises RetrievalError where one is not in the gallery."""
+        return np.asarray([self.position(name) for name in ids], dtype=np.int64)
+
     def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return where products are, (P,); -1 for those that are not in the gallery."""
         found = pc.index_in(pa.array(ids, pa.string()), value_set=self._table.column("product_id"))

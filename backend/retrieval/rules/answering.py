@@ -5,13 +5,13 @@ Where no rule touches a question, nothing here changes it: the caller answers as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.retrieval.arrange import CANDIDATES, CANDIDATES_EACH, MOST_CANDIDATES, Collapser, Shown, varied
+from backend.retrieval.arrange import Collapser, fetched, varied
 from backend.retrieval.closeness import SAME_PICTURE, Judge
 from backend.retrieval.indexes.further import likeness
 from backend.retrieval.rules.compiled import Context
@@ -23,38 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.imaging.spec import PixelSpec
+    from backend.retrieval.arrange import Asked, Shown
     from backend.retrieval.gallery.gallery import Gallery
     from backend.retrieval.indexes.index import Index
     from backend.retrieval.rules.compiled import CompiledRules
-    from backend.retrieval.wishes import Wishes
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question as it is searched for.
-
-    Attributes:
-        towards: What is searched for, a unit vector (D,) of the index's weight.
-        vectors: What is asked, as the model has it, (P, D).
-        products: Positions of the products asked about.
-        k: Places of the answer.
-        allowed: Items that pass the asker's filters, bool (N,); all when left out.
-        wishes: How the answer is to be.
-        is_strange: Whether what is asked is like nothing that the network knows; None where that is not known.
-    """
-
-    towards: NDArray[np.float32]
-    vectors: NDArray[np.float32]
-    k: int
-    wishes: Wishes
-    products: tuple[int, ...] = ()
-    allowed: NDArray[np.bool_] | None = None
-    is_strange: bool | None = None
-
-    @property
-    def reserve(self) -> int:
-        """Candidates that are fetched, so that rules can bring products in from behind the last place."""
-        return max(CANDIDATES_EACH * self.k, CANDIDATES)
 
 
 class RuledAnswers:
@@ -75,17 +47,18 @@ class RuledAnswers:
         """Return the products of an answer in their order; None where no rule touches it."""
         if rules.is_empty:
             return None
-        found = self._found(asked, asked.allowed, asked.reserve)
+        collapser = self._collapser(asked.wishes.collapse)
+        found, distinct = fetched(asked, self._index, collapser, asked.reserve)
         near = found if rules.closed is None else found[~rules.closed[found]]
         buckets = rules.touching(self._context(asked, near))
         allowed = rules.allowed(buckets, asked.allowed)
         positions = found
         if allowed is not None and not allowed[found].all():
-            positions = self._found(asked, allowed, asked.reserve)
+            positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
         effects = rules.effects(buckets, positions, allowed)
         if not effects and positions is found:
             return None
-        return self._arranged(asked, found, positions, effects)
+        return self._arranged(asked, distinct, positions, effects)
 
     def _context(self, asked: Asked, near: NDArray[np.int64]) -> Context:
         nearest = int(near[0]) if len(near) else None
@@ -95,25 +68,12 @@ class RuledAnswers:
             products = (nearest,) if alike >= SAME_PICTURE else ()
         return Context(products, nearest, asked.vectors)
 
-    def _found(self, asked: Asked, allowed: NDArray[np.bool_] | None, wanted: int) -> NDArray[np.int64]:
-        """Search for so many candidates that ``reserve`` of them are different products, as far as there are so many."""
-        collapser, fetched = self._collapser(asked.wishes.collapse), wanted
-        while True:
-            positions: NDArray[np.int64] = self._index.search(
-                asked.towards[None], k=fetched, allowed=allowed
-            ).positions[0]
-            if asked.wishes.collapse == "none" or len(positions) < fetched or fetched >= MOST_CANDIDATES:
-                return positions
-            if len(collapser.distinct(positions, self._index.embeddings(positions))) >= wanted:
-                return positions
-            fetched *= 2
-
     def _arranged(
-        self, asked: Asked, found: NDArray[np.int64], positions: NDArray[np.int64], effects: Effects
+        self, asked: Asked, unruled: Sequence[Shown], positions: NDArray[np.int64], effects: Effects
     ) -> list[Shown]:
         is_sorted = asked.wishes.sort != "similarity"
         effects = Effects(fall_backs=effects.fall_backs) if is_sorted else effects
-        before = {one.position: rank for rank, one in enumerate(self._distinct(asked, found), 1)}
+        before = {one.position: rank for rank, one in enumerate(unruled, 1)}
         pins = [pin.position for pin in settled(effects.pins).values()]
         filling = [position for position, _ in effects.fall_backs]
         shown = {one.position: one for one in self._distinct(asked, positions, first=pins, last=filling)}
@@ -128,7 +88,7 @@ class RuledAnswers:
         ]
 
     def _distinct(
-        self, asked: Asked, positions: NDArray[np.int64], first: Sequence[int] = (), last: Sequence[int] = ()
+        self, asked: Asked, positions: NDArray[np.int64], first: Sequence[int], last: Sequence[int]
     ) -> list[Shown]:
         """Bring together what is the same; what is pinned stands for its group, whatever else is nearer."""
         order = np.fromiter(dict.fromkeys([*first, *positions.tolist(), *last]), dtype=np.int64)
