@@ -39,6 +39,7 @@ _REASONS = {
     "bad_host": "Wrong address",
     "bad_scheme": "Wrong address",
     "busy": "Server busy",
+    "certificate": "Certificate refused",
     "encoded": "Not sent as a picture",
     "forbidden": "Not handed out",
     "gone": "Gone for good",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from backend.catalogue.fetch.records import DATABASE
+from backend.catalogue.fetch.layout import DATABASE
 from backend.catalogue.sources.looking import LIMITS, Look, Looking, Question
 from backend.errors import CatalogueError
 from backend.files.limited import LimitExceeded

@@ -11,12 +11,15 @@ from app.state import Photo
 from backend.catalogue.fetch.exchange import Limits
 from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.gate import Network, hosts_of
-from backend.catalogue.fetch.records import allowed_hosts
+from backend.catalogue.fetch.records import allowed_hosts, store_of
+from backend.catalogue.fetch.shared import SharedPictures
 from backend.catalogue.fetch.store import PictureStore
 from backend.errors import ImageRejected, SettingsError
 from backend.files import scratch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from backend.flow.requests import FetchRequest
     from backend.jobs.store import Job
 
@@ -36,6 +39,25 @@ def is_off() -> bool:
 def folder() -> str:
     """Where fetched pictures are kept."""
     return str(common.settings().fetched_dir)
+
+
+def kept(sha256: str) -> bytes | None:
+    """Return a fetched picture by its hash; None where it is not kept any more."""
+    return store_of(common.settings()).read(sha256)
+
+
+def real(pictures: Iterable[str]) -> set[str]:
+    """Return which of some shared pictures do show their products, as somebody said."""
+    return SharedPictures(store_of(common.settings())).real(pictures)
+
+
+def say_real(sha256: str, *, is_real: bool) -> None:
+    """Keep whether a shared picture shows its products, for this table and all others.
+
+    Raises:
+        CatalogueError: It was not found to be shared.
+    """
+    SharedPictures(store_of(common.settings())).say([sha256], is_real=is_real)
 
 
 def photo(address: str) -> Photo:

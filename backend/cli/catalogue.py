@@ -85,6 +85,14 @@ def _add_fetching(actions: Any, command: Callable[..., Any]) -> None:
         "--check", action="store_true", help="fetch a sample only, and estimate size and time of the rest"
     )
     fetch.add_argument("--failed", action="store_true", help="fetch only those that failed before")
+    for option, what in (("accept", "these are real pictures"), ("refuse", "take that back")):
+        fetch.add_argument(
+            f"--{option}-placeholder",
+            action="append",
+            default=[],
+            metavar="HASH",
+            help=f"of a picture that many products share: {what}; alone, nothing is fetched",
+        )
     fetch.add_argument(
         "--fresh-hours", type=float, default=1.0, help="do not check younger pictures for changes, default 1"
     )

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from backend.files.storage import disk_error
@@ -35,7 +36,8 @@ class Layout:
         error: What is raised when it cannot be used.
         again: What to do once a full disk has space.
         anew: What it means to start with a new, empty file.
-        version: Of the schema; a file of a later one is refused.
+        later: Statements of each later version of the schema, which bring a file of the one before to it; a file of a
+            version that is not among them is refused.
     """
 
     name: str
@@ -43,7 +45,12 @@ class Layout:
     error: type[WorkbenchError]
     again: str
     anew: str
-    version: int = 1
+    later: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Of the schema."""
+        return 1 + len(self.later)
 
 
 class Database:
@@ -109,10 +116,10 @@ class Database:
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection) == 0:  # nobody else made it while we waited
-            for statement in self._layout.schema:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {self._layout.version}")
+        found = _version(connection)  # somebody else may have brought it here, or on, while we waited
+        for statement in chain.from_iterable((self._layout.schema, *self._layout.later)[found:]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {max(found, self._layout.version)}")
         connection.execute("COMMIT")
 
     @contextmanager

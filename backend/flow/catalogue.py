@@ -140,7 +140,7 @@ def _source(request: IngestRequest, settings: Settings, progress: Progress) -> S
     )
     if not request.columns:
         source = with_saved(source, settings.mappings_dir)
-    source = with_addresses(source, AddressBook(store_of(settings)))
+    source = with_addresses(source, AddressBook(store_of(settings), request.base))
     return OneLabelEach(source) if request.merge_labels else source
 
 

@@ -36,6 +36,7 @@ class IngestRequest:
         gone: What becomes of products that the source does not name.
         check_only: Whether to stop before the commit and report what it would do.
         measure_quality: Whether the pictures are measured afterwards.
+        base: Web address that the table was fetched from, to which pictures in it are relative; empty for none.
     """
 
     kind: ClassVar[str] = "catalogue"
@@ -55,6 +56,7 @@ class IngestRequest:
     gone: GonePolicy = "keep"
     check_only: bool = False
     measure_quality: bool = True
+    base: str = ""
 
     @property
     def catalogue_name(self) -> str:
@@ -78,7 +80,7 @@ class FetchRequest:
     """Fetch the pictures that a table names by web address, so that loads find them.
 
     Attributes:
-        source, path, columns, table, source_version: As in :class:`IngestRequest`.
+        source, path, columns, table, source_version, base: As in :class:`IngestRequest`.
         confirm: Hosts that the user confirmed, besides those that the setting names.
         check_only: Whether to fetch a sample only, and estimate from it what all would take.
         only_failed: Whether those alone are asked that failed before.
@@ -95,6 +97,7 @@ class FetchRequest:
     check_only: bool = False
     only_failed: bool = False
     fresh_hours: float = 1.0
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Jobs of all kinds killed at random moments: ``python -m tests.benchmarks.crash --json`` (``--seconds``, ``--kills``).
 
 A home with something of everything is made once: a catalogue that Spark loaded, models trained, indexed and evaluated,
-versions in the registry, sweeps, a map. For every round it is copied, and jobs of one kind are killed in it one after
+versions in the registry, sweeps, a map, and a catalogue of a shop's feed on the web, which is served here on loopback and has
+changed since. For every round it is copied, and jobs of one kind are killed in it one after
 another, the worker alone or all that it started, half of them after a random time, half after a random number of changes
 in the home's folders, which is where something is being written. After each kill and what a next start does, all is read
 as the product reads it: catalogues, bundles with every hash, maps, sweeps, the registry and what screens show of it. What
@@ -26,9 +27,10 @@ from typing import Any
 
 from backend.settings import load_settings
 from tests.fixtures.base import settings_for
-from tests.support import crash_home
+from tests.support import crash_home, picture_shop
 from tests.support.benchmarking import machine, told
 from tests.support.crashes import HEAVY, LIGHT, Campaign, Found
+from tests.support.picture_host import HOST, picture_host
 
 ASKED = {"kills": 400, "lost": 0, "left_behind": 0}
 MOST_KILLS = 5  # in one round
@@ -37,13 +39,26 @@ MOST_KILLS = 5  # in one round
 def run(place: Path, options: argparse.Namespace) -> Found:
     """Make the home, and kill until there is no time or no kill left."""
     settings = replace(
-        settings_for(place / "home"), endpoint_retries=0, source_roots=str(place), device="cpu", job_heartbeat_s=0.5
+        settings_for(place / "home"),
+        endpoint_retries=0,
+        source_roots=str(place),
+        device="cpu",
+        job_heartbeat_s=0.5,
+        picture_hosts=HOST,
     )
     crash_home.own_temporary(place / "tmp")
-    if not (place / "warm").is_dir():
-        crash_home.build(settings, full=not options.light)
-        settings.home.rename(place / "warm")
-    campaign = Campaign(settings, place / "warm", place / "tmp", seed=options.seed)
+    with picture_host() as host:
+        picture_shop.serve(host)
+        command = None if options.light else picture_shop.worker(host)
+        if not (place / "warm").is_dir():
+            crash_home.build(settings, full=not options.light, command=command)
+            settings.home.rename(place / "warm")
+        picture_shop.change(host, 2)
+        return killed(Campaign(settings, place / "warm", place / "tmp", seed=options.seed, command=command), options)
+
+
+def killed(campaign: Campaign, options: argparse.Namespace) -> Found:
+    """Kill jobs of the kinds that are asked for until there is no time or no kill left."""
     kinds = [kind for kind in (LIGHT if options.light else (*LIGHT, *HEAVY)) if kind.name not in options.without]
     draw, ends_at = random.Random(options.seed), time.monotonic() + options.seconds
     while (left := options.kills - campaign.found.count) > 0 and time.monotonic() < ends_at:

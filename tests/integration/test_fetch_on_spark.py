@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import zlib
 
 import pytest
 
-from backend.catalogue.fetch.gate import Hosts, Network
+from backend.catalogue.fetch.gate import Hosts
 from backend.catalogue.fetch.on_spark import Executing, fetch_on_spark
 from backend.catalogue.fetch.records import Fetched, Which, records_of
 from backend.catalogue.fetch.store import PictureStore
 from backend.progress import NullProgress
-from tests.support.picture_host import HOST, PUBLIC, picture, picture_host
+from tests.support.picture_host import HOST, network_to, picture, picture_host
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
-
-
-def network_to(port):
-    def resolve(_host, _port):
-        return [PUBLIC]
-
-    def dial(_ip, _port, timeout_s):
-        return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
-
-    return Network(resolve, dial)
 
 
 def test_a_table_is_fetched_by_partition(spark, tmp_path):

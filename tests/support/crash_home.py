@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,20 @@ from sqlalchemy import Engine
 
 from backend.bundles import bundle
 from backend.catalogue.delta.log_replay import files_present, states
+from backend.catalogue.fetch.layout import DATABASE
+from backend.catalogue.fetch.records import store_of
 from backend.catalogue.snapshot import list_catalogues, open_snapshot
 from backend.files import scratch
-from backend.flow.requests import EvaluateRequest, IndexRequest, IngestRequest, ProjectRequest, Request, TrainRequest
+from backend.flow.current.renew import Remembered, all_remembered, remember
+from backend.flow.requests import (
+    EvaluateRequest,
+    IndexRequest,
+    IngestRequest,
+    ProjectRequest,
+    RenewRequest,
+    Request,
+    TrainRequest,
+)
 from backend.jobs.runner import JobRunner
 from backend.jobs.states import JobState
 from backend.progress import NullProgress
@@ -33,12 +46,15 @@ from backend.training.preparation import unfinished_trainings
 from backend.tuning.folder import list_sweeps
 from tests.fixtures.models import TINY, made_products, store_catalogue
 from tests.fixtures.registry import register_projection
+from tests.support import picture_shop
+from tests.support.picture_host import HOST, picture
 from tests.support.sweeps import plan_for, record, stored_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from backend.catalogue.snapshot import Snapshot
     from backend.settings import Settings
 
 CONFIG = replace(TINY, epochs=2, steps_per_epoch=4)
@@ -49,17 +65,18 @@ _CHECKPOINT = re.compile(
 )
 
 
-def done(settings: Settings, request: Request) -> None:
+def done(settings: Settings, request: Request, *, command: Sequence[str] | None = None) -> None:
     """Run a job to its end, which must be a good one."""
-    runner = JobRunner(settings)
+    runner = JobRunner(settings, command=command)
     job = runner.wait(runner.submit(request).id, 600)
     assert job.state is JobState.SUCCEEDED, f"{job.kind}: {job.error}\n{runner.log_tail(job.id, 30)}"
 
 
-def build(settings: Settings, *, full: bool) -> None:
+def build(settings: Settings, *, full: bool, command: Sequence[str] | None = None) -> None:
     """Make the home: a catalogue, a trained, indexed and evaluated model with copies, three versions, sweeps.
 
-    With ``full``, there is also a catalogue that Spark loaded, in two versions, and a map.
+    With ``full``, there is also a catalogue that Spark loaded, in two versions, and a map. With ``command``, which starts
+    workers in whose network there is a shop, there is a catalogue of its feed, too.
     """
     store_catalogue(settings.catalogues_dir, made_products())
     done(settings, TrainRequest("small", config=CONFIG, name="one"))
@@ -69,6 +86,10 @@ def build(settings: Settings, *, full: bool) -> None:
         done(settings, ProjectRequest("one", neighbours=4))
         for last in (12, 24):
             done(settings, ingest(settings, last))
+    if command:
+        load = IngestRequest("csv", "web", gone="mark", measure_quality=False)
+        remember(settings, "web", Remembered(load, picture_shop.FEED))
+        done(settings, RenewRequest("web"), command=command)
     for _ in range(3):
         register_projection(settings, settings.models_dir / "one")
     for number in (1, 2, 3, 1, 2, 3):  # so that a rollback can be asked for again
@@ -104,9 +125,7 @@ def contents(settings: Settings) -> dict[str, object]:
     """Read all of a home as the product does, each part under a name; what cannot be read whole raises."""
     found: dict[str, object] = {}
     for name in list_catalogues(settings.catalogues_dir):
-        snapshot = open_snapshot(settings.catalogues_dir, name)
-        rows = snapshot.columns(["product_id", "label", "split", "image"]).to_pylist()
-        found[f"catalogue {name}"] = _digest(sorted(map(repr, rows)))
+        found[f"catalogue {name}"] = _catalogue(open_snapshot(settings.catalogues_dir, name))
     for path in sorted(settings.models_dir.glob("[!.]*")):
         if (path / bundle.MANIFEST).is_file():
             found[f"model {path.name}"] = _digest(bundle.verify(path).to_json())
@@ -116,7 +135,31 @@ def contents(settings: Settings) -> dict[str, object]:
         found[f"checkpoints {training.name}"] = True
     for sweep in list_sweeps(settings.sweeps_dir):
         found[f"sweep {sweep.name}"] = (sweep.plan(), len(sweep.trials()))
-    return found | _registry(settings)
+    for name, kept in all_remembered(settings):
+        found[f"remembered {name}"] = kept.address
+    return found | _fetched(settings) | _registry(settings)
+
+
+def _catalogue(snapshot: Snapshot) -> str:
+    rows = snapshot.columns(["product_id", "label", "split", "price", "withdrawn_at", "image"]).to_pylist()
+    for row in rows:
+        row["withdrawn_at"] = row["withdrawn_at"] is not None  # when that was is another in every job
+    further = snapshot.further_pictures().select(["product_id", "position", "sha256"]).to_pylist()
+    return _digest(sorted(map(repr, (*rows, *further))))
+
+
+def _fetched(settings: Settings) -> dict[str, object]:
+    """Every picture of which the list says that it was fetched is there, and is the one at its address."""
+    store = store_of(settings)
+    if not (store.folder / DATABASE).is_file():
+        return {}
+    with closing(sqlite3.connect(store.folder / DATABASE)) as connection:
+        rows = connection.execute("SELECT address, sha256, reason FROM fetched").fetchall()
+    for address, sha256, reason in rows:
+        target = address.removeprefix(f"http://{HOST}")
+        expected = picture(seed=picture_shop.seed_of(target))
+        assert store.read(sha256) == expected, f"{address} is not the picture that was fetched: {reason}"
+    return {"fetched": True}
 
 
 def _registry(settings: Settings) -> dict[str, object]:
@@ -189,7 +232,7 @@ def _belongs_to_models(settings: Settings, rest: list[str]) -> bool:
     return is_of_use and not is_done and all(_CHECKPOINT.fullmatch(part) or part == "stop" for part in names)
 
 
-_EMPTY = {"staging", "runs", "downloads", "uploads"}
+_EMPTY = {"staging", "runs", "downloads"}
 _KNOWN = {
     "catalogues",
     "models",
@@ -201,6 +244,7 @@ _KNOWN = {
     "cache",
     "fetched",
     "remembered",
+    "uploads",
     ".locks",
 }
 _FILES = re.compile(

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -19,12 +19,14 @@ from backend.flow.requests import (
     DemoRequest,
     DeployRequest,
     EvaluateRequest,
+    FetchRequest,
     FidelityRequest,
     IndexRequest,
     ProjectRequest,
     PromoteRequest,
     RebuildRequest,
     RefreshRequest,
+    RenewRequest,
     RestoreRequest,
     RollbackRequest,
     SplitsRequest,
@@ -39,11 +41,12 @@ from backend.jobs.tidying import clear_left
 from backend.tuning.plan import Budget
 from backend.worker import EXIT_LIMIT_S
 from tests.support import crash_home as home_of
+from tests.support import picture_shop
 from tests.support.sweeps import plan_for
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from backend.flow.requests import Request
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
 _LOOK_S = 0.01
 _WATCHED = ("models", "models/.*", "runs", "runs/*", "staging", "staging/*", "maps", "maps/*", "sweeps", "sweeps/*",
             "artifacts/*/models", "artifacts/*/models/*", "catalogues", "catalogues/*/*", "catalogues/*/*/_delta_log",
-            "models/*", "models/*.checkpoints", "*")  # fmt: skip
+            "models/*", "models/*.checkpoints", "fetched", "fetched/*", "remembered", "*")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Kind:
     changes: tuple[str, ...]
     usual_s: float
     is_once: bool = False
+
+
+def _fetch(settings: Settings) -> FetchRequest:
+    table = picture_shop.table(settings.home.parent / "tables" / "further.csv")
+    return FetchRequest("csv", str(table), {"product_id": "id", "image": "image_link"}, fresh_hours=0.0)
 
 
 def _sweep(engine: str, n: int) -> TuneRequest:
@@ -94,7 +102,9 @@ HEAVY = (
     Kind("project", lambda _, n: ProjectRequest("one", neighbours=4, seed=n), ("map one",), 25),
     Kind("refresh", lambda _, __: RefreshRequest("one"), ("model one", "alias", "version"), 10),
     Kind("rebuild", lambda _, n: RebuildRequest(model="one", name=f"again{n}"), ("model again", "checkpoints again"), 15, is_once=True),
-    Kind("ingest", lambda settings, n: home_of.ingest(settings, (12, 15)[n % 2]), ("catalogue shop",), 15),
+    Kind("ingest", lambda settings, _: replace(home_of.ingest(settings, 12), gone="delete"), ("catalogue shop",), 15),
+    Kind("fetch", lambda settings, _: _fetch(settings), ("fetched",), 4),
+    Kind("renew", lambda _, __: RenewRequest("web"), ("catalogue web", "fetched"), 25),
     Kind("splits", lambda _, n: SplitsRequest("shop", "redraw", seed=n), ("catalogue shop",), 15),
     Kind("restore", lambda _, __: RestoreRequest("shop", 1), ("catalogue shop",), 15),
     Kind("tidy", lambda _, __: TidyRequest("shop", vacuum=True, keep_days=0), (), 15),
@@ -127,6 +137,14 @@ def _new_name(before: dict[str, object], after: dict[str, object]) -> bool:
     return any(name.startswith(("model", "sweep")) for name in before.keys() ^ after.keys())
 
 
+def _between(states: Sequence[Mapping[str, object]]) -> set[str]:
+    """Return the catalogues that were seen in a state that is neither the first nor the last one."""
+    names = {name for state in states for name in state if name.startswith("catalogue ")}
+    return {
+        name for name in names for state in states if state.get(name) not in {states[0].get(name), states[-1].get(name)}
+    }
+
+
 class Campaign:
     """Kills jobs in copies of one home.
 
@@ -135,10 +153,13 @@ class Campaign:
         warm: The home that :func:`crash_home.build` made.
         place: Where temporary files go.
         seed: Of all that is random.
+        command: What starts a worker; the product's own when left out.
     """
 
-    def __init__(self, settings: Settings, warm: Path, place: Path, *, seed: int) -> None:
-        self.settings, self.warm, self.place = settings, warm, place
+    def __init__(
+        self, settings: Settings, warm: Path, place: Path, *, seed: int, command: Sequence[str] | None = None
+    ) -> None:
+        self.settings, self.warm, self.place, self.command = settings, warm, place, command
         self.random, self.found = random.Random(seed), Found()
         self._pace = 1.0  # how slow this machine is at the moment
 
@@ -148,6 +169,7 @@ class Campaign:
         shutil.copytree(self.warm, self.settings.home, symlinks=True)
         home_of.dispose()
         before, ask = home_of.contents(self.settings), 0
+        states = [before]
         for number in range(kills):
             what = f"{kind.name}, kill {number + 1} of {kills}"
             self.found.came_late += not self._killed(kind, ask)
@@ -159,11 +181,13 @@ class Campaign:
             # What was deleted, or trained to its end, cannot be again.
             ask += kind.is_once and after is not None and _new_name(before, after)
             before = after or before
-        self._finish(kind, ask, before, f"{kind.name} after {kills} kills")
+            states.append(before)
+        states.append(self._finish(kind, ask, before, f"{kind.name} after {kills} kills"))
+        self.found.lost += [f"{kind.name}: {one} was neither as before nor as after it" for one in _between(states)]
 
-    def _finish(self, kind: Kind, ask: int, before: dict[str, object], what: str) -> None:
+    def _finish(self, kind: Kind, ask: int, before: dict[str, object], what: str) -> dict[str, object]:
         started = time.monotonic()
-        runner = JobRunner(self.settings)
+        runner = JobRunner(self.settings, command=self.command)
         job = runner.wait(runner.submit(kind.request(self.settings, ask)).id, 600)
         self._pace = min(max((time.monotonic() - started) / kind.usual_s, 0.2), 8.0)
         if job.state is JobState.SUCCEEDED:
@@ -175,9 +199,10 @@ class Campaign:
             time.sleep(0.1)
         home_of.age(home_of.uncommitted(self.settings), days=2)
         tidy(self.settings)
-        self._checked(kind, before, what)
+        after = self._checked(kind, before, what)
         left = [*home_of.left_over(self.settings, self.place), *map(str, home_of.uncommitted(self.settings))]
         self.found.left_behind += [f"{what}: {one}" for one in left]
+        return after or before
 
     def _checked(self, kind: Kind, before: dict[str, object], what: str) -> dict[str, object] | None:
         """Read everything; what the job may not change must be there as it was."""
@@ -194,7 +219,7 @@ class Campaign:
 
     def _killed(self, kind: Kind, ask: int) -> bool:
         """Start a job and kill it at a random moment; tell whether it was alive."""
-        runner = JobRunner(self.settings)
+        runner = JobRunner(self.settings, command=self.command)
         job = runner.submit(kind.request(self.settings, ask))
         assert job.pid is not None
         if self.random.random() < 0.5:

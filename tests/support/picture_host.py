@@ -194,6 +194,18 @@ _ANSWERS: dict[str, Callable[[_Answering], None]] = {
 }
 
 
+def network_to(port: int) -> Network:
+    """Return a network in which every name is a public host, which is this machine's port; it can be pickled into a job."""
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        return [PUBLIC]
+
+    def dial(_ip: str, _port: int, timeout_s: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+
+    return Network(resolve, dial)
+
+
 @contextmanager
 def picture_host() -> Iterator[PictureHost]:
     """Run the server for as long as it is wanted; nothing of it is left."""

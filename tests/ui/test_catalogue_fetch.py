@@ -9,6 +9,7 @@ import pytest
 from app.components.search import photo_address
 from app.services import fetching
 from backend.catalogue.fetch.records import Fetched, records_of, store_of
+from backend.catalogue.fetch.shared import SharedPictures
 from backend.flow.requests import from_json
 from tests.support.picture_host import HOST, picture_host
 from tests.support.pictures import encoded
@@ -85,6 +86,29 @@ def test_what_there_is_is_counted_confirmed_fetched_and_retried(screen, opened):
     assert "Not found: 1" in texts(test)
     press(test, "Retry only those")
     assert screen.runner.list()[0].request["only_failed"]
+
+
+def test_a_picture_that_many_products_share_is_said_to_be_a_real_one_and_that_is_taken_back(screen, opened):
+    screen.settings = replace(screen.settings, picture_hosts="cdn.test")
+    store, feed = store_of(screen.settings), "many"
+    sha256, records = store.put(encoded(1)), records_of(store_of(screen.settings))
+    records.add(Fetched(f"https://cdn.test/{number}.jpg", sha256=sha256, kind="PNG", n_bytes=9) for number in range(25))
+    records.want(feed, (("cdn.test", f"https://cdn.test/{number}.jpg", str(number)) for number in range(25)))
+    shared = [one._asdict() for one in SharedPictures(store).find(feed)]
+    test = opened()
+    press(test, "Count the pictures to fetch")
+    done = {"source": "x", "ready": 25, "failed": {}, "rows": [], "shared": shared, "placeholders": 25}
+    test = answered(screen, test, {**done, "fetched": 25, "n_bytes": 9, "unchanged": 0, "hosts": HOSTS})
+    assert_calm(test)
+    assert "25 products: left out" in texts(test)
+    assert "Unusable" in str(grid(test))
+    press(test, "These are real pictures")
+    assert SharedPictures(store).real([sha256]) == {sha256}
+    assert "25 products: loaded with this picture" in texts(test)
+    assert "Unusable" not in str(grid(test))
+    press(test, "These are placeholders")
+    assert SharedPictures(store).real([sha256]) == set()
+    assert "25 products: left out" in texts(test)
 
 
 def test_fetched_pictures_are_seen_in_the_preview(screen, opened):

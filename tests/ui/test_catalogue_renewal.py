@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backend.flow.current.renew import remembered
+from backend.flow.requests import RenewRequest
 from tests.support.pictures import put
-from tests.ui.conftest import assert_calm, press, texts
+from tests.ui.conftest import assert_calm, finished, press, texts
 
 
 def place(test, text):
@@ -37,3 +38,18 @@ def test_a_place_that_may_not_be_used_is_a_sentence(screen, shop_catalogue, tmp_
     screen.settings = replace(screen.settings, source_roots=str(tmp_path))
     place(screen.open("catalogue"), str(tmp_path / "photos"))
     assert remembered(screen.settings, shop_catalogue.name).load.source == "folder"
+
+
+def test_a_feed_in_which_nothing_is_new_is_one_sentence(screen, shop_catalogue):
+    sentence = "The feed and its pictures are unchanged since 27 November 2026, 10:00 UTC, so nothing was loaded."
+    result = {
+        "catalogue": shop_catalogue.name,
+        "staged": "",
+        "unchanged_since": "2026-11-27T10:00:00+00:00",
+        "notes": [sentence],
+        "fetched": {"fetched": 0, "unchanged": 30, "failed": {}},
+    }
+    finished(screen, RenewRequest(shop_catalogue.name), result)
+    test = screen.open("catalogue")
+    assert_calm(test)
+    assert "The feed and its pictures are unchanged since 27 November 2026" in texts(test)

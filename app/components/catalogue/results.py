@@ -26,6 +26,11 @@ def loaded(result: dict[str, Any]) -> list[str]:
     return [_stored(report), *_measured(result), *report.notes]
 
 
+def renewed(result: dict[str, Any]) -> list[str]:
+    """Say what came of products that were loaded again; where nothing is new, there is no more than that sentence."""
+    return list(result["notes"]) if "unchanged_since" in result else loaded(result)
+
+
 def _found(report: IngestReport) -> str:
     rejected = sum(report.rejected.values())
     cannot = f", {rejected:,} cannot" if rejected else ""

@@ -46,7 +46,7 @@ KINDS = {
     "fetch": JobWords(
         "Fetching pictures", results.fetched, "hosts", Next("catalogue", "Next: check and load the products")
     ),
-    "renew": JobWords("Loading products again", results.loaded, "counts", _LEARN),
+    "renew": JobWords("Loading products again", results.renewed, "catalogue", _LEARN),
     "commit": JobWords("Storing checked products", results.loaded, "counts", _LEARN),
     "quality": JobWords(
         "Measuring pictures",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import words
 from app.components.jobs import panel
+from app.components.loading import placeholders
 from app.services import fetching
 from app.words import plain
 from backend.flow.requests import FetchRequest
@@ -99,6 +100,7 @@ def _done(asked: FetchRequest, result: dict[str, Any]) -> None:
             hide_index=True,
             key="fetch-failed",
         )
+    placeholders.show(result.get("shared", ()))
     with st.container(horizontal=True):
         if failed:
             _button("Retry only those", replace(asked, only_failed=True), "refresh")

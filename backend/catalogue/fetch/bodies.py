@@ -1,10 +1,11 @@
-"""Which bodies are read, and which of them are pictures: by what they are, whatever their headers say."""
+"""Which bodies are read, and which of them are pictures: by what they are, whatever their headers say; what a refusal means."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from backend.catalogue.fetch import robots
+from backend.catalogue.fetch.records import GONE
 from backend.errors import ImageRejected
 from backend.imaging.pixels import HEAD_BYTES, kind_of
 
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 OK = 200
 CHECK = "Check the address in the table."
+_REFUSED = {
+    401: ("forbidden", "The server does not hand out this picture (401)."),
+    403: ("forbidden", "The server does not hand out this picture (403)."),
+    404: ("not_found", "The server does not have this picture (404)."),
+    GONE: ("gone", "The server says that this picture is gone for good (410)."),
+}
+
+
+def refused(status: int) -> ImageRejected:
+    """Return what a server's status means that has no picture for us."""
+    code, sentence = _REFUSED.get(status, ("http_status", f"The server answers with status {status}."))
+    return ImageRejected(sentence, code=code, next_step=CHECK)
 
 
 def may_read(answer: Answer, *, obeys_robots: bool) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,12 +22,13 @@ from backend.catalogue.sources.pictures.files import MAX_PICTURE_BYTES
 from backend.errors import ImageRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from urllib3.response import HTTPResponse
 
     from backend.catalogue.fetch.address import Address
     from backend.catalogue.fetch.gate import Network
+    from backend.catalogue.fetch.watch import Watch
 
 AGENT = "Twinset"
 HEADERS = {
@@ -40,7 +40,6 @@ HEADERS = {
 _OK = 200
 _READ_BYTES = 1 << 16
 _ASIDE_BYTES = 1 << 14  # of an answer that is no picture: read to its end, the connection can be used again
-_LOOK_S = 0.1
 _KEPT_OPEN = 2  # connections of a thread; redirects lead to a second host
 _BROKEN = (OSError, HTTPError, EOFError)
 
@@ -81,43 +80,6 @@ class Broken(Exception):
     """
 
     is_begun = False
-
-
-class Watch:
-    """Cuts exchanges that take too long; one thread for all of a fetch, which ends with :meth:`close`."""
-
-    def __init__(self) -> None:
-        self._due: dict[int, tuple[float, Callable[[], None]]] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="fetch-watch", daemon=True)
-        self._thread.start()
-
-    @contextmanager
-    def until(self, deadline: float, cut: Callable[[], None]) -> Iterator[None]:
-        """Call ``cut`` if the block goes on after ``deadline``, in seconds of ``time.monotonic``."""
-        key = threading.get_ident()
-        self._due[key] = (deadline, cut)
-        try:
-            yield
-        finally:
-            self._due.pop(key, None)
-
-    def cut_all(self) -> None:
-        """Cut whatever is under way."""
-        for _, cut in list(self._due.values()):
-            cut()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._ended.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._ended.wait(_LOOK_S):
-            now = time.monotonic()
-            for deadline, cut in list(self._due.values()):
-                if now > deadline:
-                    cut()
 
 
 class _Pinned(HTTPConnection):
@@ -191,7 +153,7 @@ class Line:
 
         Raises:
             Broken: It came to no answer.
-            ImageRejected: It is too large or took too long.
+            ImageRejected: It is too large or took too long, or the host's certificate is not to be trusted.
         """
         is_kept = address.origin in self._open
         try:
@@ -214,6 +176,9 @@ class Line:
                 answer = Answer(response.status, response.headers, b"")
                 body, is_whole = self._read(response, wanted=may_read(answer), deadline=deadline)
                 connection.check_whole()
+        except ssl.SSLCertVerificationError as error:
+            self._drop(address.origin, response)
+            raise _untrusted(address.host, error) from error
         except _BROKEN as error:
             self._drop(address.origin, response)
             if time.monotonic() > deadline:
@@ -280,6 +245,18 @@ class Line:
 @cache
 def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()  # the system's certificates, a company's own among them
+
+
+_SAYS = {10: "has expired", 9: "is not valid yet", 62: "is for another name", 64: "is for another address"}  # OpenSSL's
+
+
+def _untrusted(host: str, error: ssl.SSLCertVerificationError) -> ImageRejected:
+    says = _SAYS.get(error.verify_code, "is not one that this machine trusts")
+    return ImageRejected(
+        f"The certificate of {host} {says}, so nothing was requested from it.",
+        code="certificate",
+        next_step="Ask the owner of the host to renew or correct its certificate.",
+    )
 
 
 def _too_large(limits: Limits) -> ImageRejected:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.parse import unquote
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from backend.catalogue.fetch import robots
 from backend.catalogue.fetch.address import parse, shown
-from backend.catalogue.fetch.bodies import CHECK, OK, check_content, may_read
-from backend.catalogue.fetch.exchange import Answer, Broken, Limits, Line, Watch
+from backend.catalogue.fetch.bodies import CHECK, OK, check_content, may_read, refused
+from backend.catalogue.fetch.exchange import Answer, Broken, Limits, Line
 from backend.catalogue.fetch.gate import Gate, Hosts, Network
 from backend.catalogue.fetch.manners import Clock, Manners, seconds_of
-from backend.catalogue.fetch.records import GONE, Fetched
+from backend.catalogue.fetch.records import Fetched
+from backend.catalogue.fetch.store import hash_of
+from backend.catalogue.fetch.watch import Watch
 from backend.errors import ImageRejected
 from backend.imaging.pixels import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from backend.catalogue.fetch.address import Address
     from backend.catalogue.fetch.store import PictureStore
@@ -29,12 +30,6 @@ _UNCHANGED = 304
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FAULTS = 500
-_REFUSED = {
-    401: ("forbidden", "The server does not hand out this picture (401)."),
-    403: ("forbidden", "The server does not hand out this picture (403)."),
-    404: ("not_found", "The server does not have this picture (404)."),
-    GONE: ("gone", "The server says that this picture is gone for good (410)."),
-}
 _backoff = wait_exponential_jitter(multiplier=0.5, max=20.0)
 
 
@@ -104,59 +99,72 @@ class Fetcher:
         """Return connections for one thread."""
         return Line(self._network, self._limits, self._watch)
 
-    def fetch(self, text: str, line: Line, known: Fetched | None = None) -> Fetched:
+    def fetch(
+        self,
+        text: str,
+        line: Line,
+        known: Fetched | None = None,
+        *,
+        before_kept: Callable[[Fetched], object] = lambda _: None,
+    ) -> Fetched:
         """Fetch one picture, or find that it is still the one that is known.
 
         Args:
             text: Its address as the table has it.
             line: Connections of this thread.
             known: What was fetched from there before.
+            before_kept: Told of a picture that is about to be put into the store.
         """
         trace = _Trace()
         address = shown(text)
         try:
             asked = parse(text, self.base)
             address = asked.url
-            return self._fetched(asked, line, known, trace)
+            found, data = self._fetched(asked, line, known, trace)
         except ImageRejected as error:
             reason = f"{error.code}: {error.message} {error.next_step}".strip()
             return Fetched(
                 address, trace.final, trace.status, attempts=trace.attempts, reason=reason, fetched_at=time.time()
             )
+        if data is not None:
+            before_kept(found)
+            self.store.put(data)
+        return found
 
-    def fetch_file(self, text: str) -> tuple[str, bytes]:
-        """Return the name and the bytes of whatever is at an address, through the same gate; nothing is kept.
+    def fetch_file(self, text: str, known: Fetched | None = None) -> tuple[Fetched, bytes]:
+        """Return what is at an address, whatever it is, and its bytes, through the same gate; nothing is kept.
+
+        Args:
+            text: The address.
+            known: What was there before; where that did not change, the status is 304, and there are no bytes.
 
         Raises:
             ImageRejected: It may not be fetched, or cannot be.
         """
-        line = self.line()
+        line, trace, asked = self.line(), _Trace(), parse(text, self.base)
         try:
-            found = self._persistently(parse(text, self.base), line, None, _Trace())
+            found = self._persistently(asked, line, known, trace)
         finally:
             line.close()
-        return unquote(found.at.target.partition("?")[0].rpartition("/")[2]) or "feed", found.answer.body
+        if found.answer.status == _UNCHANGED and known is not None:
+            return _again(known, trace), b""
+        return _came(asked, found, "", trace), found.answer.body
 
-    def _fetched(self, asked: Address, line: Line, known: Fetched | None, trace: _Trace) -> Fetched:
+    def _fetched(
+        self, asked: Address, line: Line, known: Fetched | None, trace: _Trace
+    ) -> tuple[Fetched, bytes | None]:
+        """Return what became of an address, and the picture where it is one that is not kept yet."""
         known = known if known and known.sha256 and self.store.has(known.sha256, n_bytes=known.n_bytes) else None
         found = self._persistently(asked, line, known, trace)
         if found.answer.status == _UNCHANGED and known is not None:
-            return replace(known, status=_UNCHANGED, attempts=trace.attempts, fetched_at=time.time())
-        data, headers = found.answer.body, found.answer.headers
+            return _again(known, trace), None
+        data = found.answer.body
         kind = check_content(data)
         verify(data, max_pixels=self._max_pixels)
-        return Fetched(
-            asked.url,
-            found.at.url,
-            found.answer.status,
-            headers.get("ETag", ""),
-            headers.get("Last-Modified", ""),
-            self.store.put(data),
-            kind,
-            len(data),
-            trace.attempts,
-            fetched_at=time.time(),
-        )
+        came = _came(asked, found, kind, trace)
+        if known is not None and came.sha256 == known.sha256:
+            return replace(came, status=_UNCHANGED), None
+        return came, data
 
     def _persistently(self, asked: Address, line: Line, known: Fetched | None, trace: _Trace) -> _Found:
         retrying = Retrying(
@@ -218,8 +226,7 @@ class Fetcher:
         if status in {OK, _UNCHANGED}:
             return answer
         if status not in _AGAIN:
-            code, sentence = _REFUSED.get(status, ("http_status", f"The server answers with status {status}."))
-            raise ImageRejected(sentence, code=code, next_step=CHECK)
+            raise refused(status)
         wait_s = seconds_of(answer.headers.get("Retry-After", ""))
         if wait_s:
             self.manners.pause(host, wait_s, most=self._limits.wait_s, is_own=is_own)
@@ -251,6 +258,26 @@ class Fetcher:
         except ImageRejected as error:
             return error
         return robots.rules_of(404, b"")
+
+
+def _came(asked: Address, found: _Found, kind: str, trace: _Trace) -> Fetched:
+    data, headers = found.answer.body, found.answer.headers
+    return Fetched(
+        asked.url,
+        found.at.url,
+        found.answer.status,
+        headers.get("ETag", ""),
+        headers.get("Last-Modified", ""),
+        hash_of(data),
+        kind,
+        len(data),
+        trace.attempts,
+        fetched_at=time.time(),
+    )
+
+
+def _again(known: Fetched, trace: _Trace) -> Fetched:
+    return replace(known, status=_UNCHANGED, attempts=trace.attempts, fetched_at=time.time())
 
 
 def _pause(state: RetryCallState) -> float:

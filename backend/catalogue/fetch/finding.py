@@ -39,7 +39,7 @@ class AddressBook:
     Attributes:
         store: Where they are; None for whoever lists what is to be fetched: all are then found, as locators of
             :data:`WANTED` and the address.
-        base: What the addresses are relative to; empty where they have to be whole.
+        base: Where the table was fetched from, to which paths in it are relative; empty where addresses are whole.
     """
 
     store: PictureStore | None
@@ -65,7 +65,9 @@ class AddressBook:
             if not base and not is_address(named):
                 return local(named)
             parts = pictures_in(named)
-            return several(one, parts)._replace(warning=SEVERAL) if len(parts) > 1 else one(named)
+            if len(parts) < 2 or not (is_address(named) or all(PurePosixPath(part).suffix for part in parts)):
+                return one(named)  # of a path, a comma may be a part
+            return several(one, parts)._replace(warning=SEVERAL)
 
         return find
 

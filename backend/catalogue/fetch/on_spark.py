@@ -17,6 +17,7 @@ from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.manners import Clock, Manners
 from backend.catalogue.fetch.records import Fetched
 from backend.catalogue.fetch.run import Lanes, Tally
+from backend.catalogue.fetch.slot import NOTES, take_over
 from backend.progress import NullProgress
 from backend.spark.executors import spare_zip_imports
 from backend.spark.jobs import run_watched
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from backend.catalogue.fetch.store import PictureStore
     from backend.progress import Progress
 
-_NOTES = "notes"
 _TAKE_OVER_S = 1.0
 
 
@@ -65,7 +65,7 @@ class Executing:
     def __call__(self, slices: Iterable[_Slice]) -> None:
         """Fetch slices on an executor."""
         spare_zip_imports()
-        notes = self.store.folder / _NOTES / f"{uuid4().hex}.jsonl"
+        notes = self.store.folder / NOTES / f"{uuid4().hex}.jsonl"
         for one in slices:
             with notes.open("a", encoding="utf-8") as stream:
                 self._fetch(one, stream.write, stream.flush)
@@ -99,9 +99,10 @@ def fetch_on_spark(
     Raises:
         Cancelled: The user asked to stop; what was fetched stays.
     """
-    notes = executing.store.folder / _NOTES
+    notes = executing.store.folder / NOTES
     notes.mkdir(parents=True, exist_ok=True)
     _Taking(notes, records).finish()  # of a fetch that was killed
+    take_over(records, executing.store)
     slices = _slices(executing, records, source, which, int(spark.sparkContext.defaultParallelism))
     total, taking = sum(len(one.items) for one in slices), _Taking(notes, records)
 

@@ -6,14 +6,15 @@ that a killed fetch forgets nothing, and has one writer, the process that fetche
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.catalogue.fetch.gate import hosts_of
+from backend.catalogue.fetch.layout import DATABASE, LAYOUT
 from backend.catalogue.fetch.store import PictureStore
-from backend.errors import CatalogueError
-from backend.files.database import Database, Layout
+from backend.files.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,34 +26,9 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 GONE = 410
-PLACEHOLDER_FROM = 20  # products that share a picture, though neither their group nor their title
-DATABASE = "fetched.db"
+UNSIGNED_DAYS = 30.0  # after which a picture is asked for again whose server says nothing to ask by
+_DAY_S, _HOUR_S = 86_400.0, 3600.0
 _PAGE = 500
-
-_LAYOUT = Layout(
-    "The list of fetched pictures",
-    (
-        """
-        CREATE TABLE fetched (
-            address TEXT PRIMARY KEY, final TEXT NOT NULL, status INTEGER NOT NULL, etag TEXT NOT NULL,
-            modified TEXT NOT NULL, sha256 TEXT NOT NULL, kind TEXT NOT NULL, n_bytes INTEGER NOT NULL,
-            attempts INTEGER NOT NULL, reason TEXT NOT NULL, fetched_at REAL NOT NULL,
-            placeholder INTEGER NOT NULL DEFAULT 0
-        ) WITHOUT ROWID
-        """,
-        "CREATE INDEX fetched_by_picture ON fetched (sha256)",
-        """
-        CREATE TABLE wanted (
-            source TEXT NOT NULL, host TEXT NOT NULL, address TEXT NOT NULL, owner TEXT NOT NULL,
-            PRIMARY KEY (source, host, address, owner)
-        ) WITHOUT ROWID
-        """,
-        "CREATE TABLE confirmed (host TEXT PRIMARY KEY, confirmed_at REAL NOT NULL) WITHOUT ROWID",
-    ),
-    CatalogueError,
-    again="fetch the rest",
-    anew="pictures are then fetched again. Catalogues are not affected.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +38,7 @@ class Fetched:
     Attributes:
         address: In its one spelling, without a password.
         final: Where redirects led.
-        status: The server's last answer; 0 where there was none.
+        status: The server's last answer; 0 where there was none, 304 also where it sent the very same bytes again.
         etag, modified: By which it is asked whether the picture is still the same; empty where the server gave none.
         sha256: Of the picture's bytes; empty where there is no picture.
         kind: Its format, as its bytes say.
@@ -95,17 +71,27 @@ class Which(NamedTuple):
     Attributes:
         before: What was asked before that is asked again, in seconds since the epoch.
         only_failed: Whether those alone are asked that failed, whenever that was.
+        unsigned_before: The same as ``before`` for pictures that can only be sent whole, as their servers gave neither
+            an ``ETag`` nor a date.
     """
 
     before: float
     only_failed: bool = False
+    unsigned_before: float = 0.0
+
+    @classmethod
+    def older_than(cls, hours: float, *, only_failed: bool = False) -> Which:
+        """Return those that were asked that long ago; of pictures without a sign, :data:`UNSIGNED_DAYS` at least."""
+        now = time.time()
+        return cls(now - hours * _HOUR_S, only_failed, now - max(hours * _HOUR_S, UNSIGNED_DAYS * _DAY_S))
 
     def condition(self) -> str:
         """Return it as SQL, over a row of ``fetched`` that may be null."""
         if self.only_failed:
             return f"f.reason != '' AND f.status != {GONE}"
         has_sign = "f.sha256 = '' OR f.etag != '' OR f.modified != ''"
-        return f"f.address IS NULL OR (f.status != {GONE} AND f.fetched_at < {self.before!r} AND ({has_sign}))"
+        before = f"CASE WHEN {has_sign} THEN {self.before!r} ELSE {self.unsigned_before!r} END"
+        return f"f.address IS NULL OR (f.status != {GONE} AND f.fetched_at < {before})"
 
 
 class Kept(NamedTuple):
@@ -129,7 +115,7 @@ class Records:
     """The table of what was fetched; see :class:`backend.files.database.Database` for its errors."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, _LAYOUT)
+        self._database = Database(path, LAYOUT)
 
     def add(self, found: Iterable[Fetched]) -> None:
         """Note what became of addresses, in one transaction."""
@@ -151,7 +137,10 @@ class Records:
         if not self._database.path.is_file():
             return lambda _: None
         connection = self._database.opened()
-        sql = "SELECT sha256, kind, reason, placeholder FROM fetched WHERE address = ?"
+        sql = (
+            "SELECT f.sha256, f.kind, f.reason, s.is_real = 0 FROM fetched f LEFT JOIN shared s USING (sha256) "
+            "WHERE f.address = ?"
+        )
 
         def look(address: str) -> Kept | None:
             row = connection.execute(sql, (address,)).fetchone()
@@ -209,6 +198,18 @@ class Records:
         with self._database.reading() as connection:
             return dict(map(tuple, connection.execute(sql, (source,)).fetchall()))
 
+    def state(self, source: str) -> str:
+        """Return a hash of all that a load finds of a source's pictures: it is another once one of them is."""
+        sql = (
+            "SELECT DISTINCT w.address, f.sha256, s.is_real FROM wanted w LEFT JOIN fetched f USING (address) "
+            "LEFT JOIN shared s USING (sha256) WHERE w.source = ? ORDER BY w.address"
+        )
+        digest = hashlib.sha256()
+        with self._database.reading() as connection:
+            for row in connection.execute(sql, (source,)):
+                digest.update(repr(tuple(row)).encode())
+        return digest.hexdigest()
+
     def failed(self, source: str, *, limit: int) -> list[Fetched]:
         """Return addresses of a source that have no picture, some of each reason first."""
         sql = (
@@ -218,24 +219,6 @@ class Records:
         )
         with self._database.reading() as connection:
             return [_fetched(row) for row in connection.execute(sql, (source, limit))]
-
-    def mark_placeholders(self, source: str) -> int:
-        """Find pictures that serve many products which have nothing else in common; returns how many addresses those are."""
-        many = (
-            "SELECT f.sha256 FROM wanted w JOIN fetched f USING (address) WHERE w.source = ? AND f.sha256 != '' "
-            "GROUP BY f.sha256 HAVING COUNT(DISTINCT w.owner) >= ?"
-        )
-        with self._database.writing() as connection:
-            connection.execute(
-                f"UPDATE fetched SET placeholder = 1 WHERE sha256 IN ({many})",  # noqa: S608 - as above
-                (source, PLACEHOLDER_FROM),
-            )
-            sql = (
-                "SELECT COUNT(*) FROM (SELECT DISTINCT address FROM wanted WHERE source = ?) w "
-                "JOIN fetched f USING (address) WHERE f.placeholder"
-            )
-            count: int = connection.execute(sql, (source,)).fetchone()[0]
-        return count
 
     def forget_lost(self, source: str, store: PictureStore) -> None:
         """Forget the addresses of a source whose pictures are not in the store any more."""

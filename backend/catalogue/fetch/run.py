@@ -15,6 +15,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Self
 
 from backend.catalogue.fetch.gate import can_be_asked
+from backend.catalogue.fetch.slot import Slot, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +40,7 @@ class Tally:
     Attributes:
         asked: Addresses that were asked.
         fetched: Pictures that came, with their bytes in ``n_bytes``.
-        unchanged: Pictures that are still the ones in the store.
+        unchanged: Pictures that are still the ones in the store, those that were sent once more among them.
         failed: Addresses without a picture, by the code of the reason.
     """
 
@@ -76,7 +77,7 @@ class _Shared:
 class Lanes:
     """The threads of a fetch; a context manager, after which all have ended.
 
-    A thread goes on once its answer was noted: of a fetch that is killed, only what was under way is asked again.
+    A thread goes on once its answer was noted: of a fetch that is killed, only what was still being sent is asked again.
 
     Args:
         fetcher: Fetches one.
@@ -139,19 +140,20 @@ class Lanes:
                 self._found.get(timeout=_LOOK_S)[1].set()
 
     def _work(self, shared: _Shared) -> None:
-        line = self._fetcher.line()
+        line, slot = self._fetcher.line(), Slot(self._fetcher.store)
         try:
-            self._fetch_all(shared, line)
+            self._fetch_all(shared, line, slot)
         except BaseException:
             self._fetcher.stop()  # the others need not go on, as where the disk is full
             raise
         finally:
             line.close()
+            slot.close()
 
-    def _fetch_all(self, shared: _Shared, line: Line) -> None:
+    def _fetch_all(self, shared: _Shared, line: Line, slot: Slot) -> None:
         stopped = self._fetcher.manners.clock.stopped
         while not stopped.is_set() and (item := shared.take()) is not None:
-            found = self._fetcher.fetch(item[0], line, item[1])
+            found = self._fetcher.fetch(item[0], line, item[1], before_kept=slot.write)
             if not found.reason or not stopped.is_set():  # what was cut says nothing about the picture
                 noted = threading.Event()
                 self._found.put((found, noted))
@@ -172,6 +174,7 @@ def fetch_due(fetcher: Fetcher, records: Records, source: str, which: Which, pro
         Cancelled: The user asked to stop; what was fetched stays.
         StorageFull: No space is left.
     """
+    take_over(records, fetcher.store)
     hosts = [host for host in records.hosts(source, which) if host.due and fetcher.hosts.allow(host.host)]
     items = {host.host: (records.due(source, host.host, which), host.due) for host in hosts}
     return _fetched(fetcher, records, items, progress, note="Fetching pictures")
@@ -184,6 +187,7 @@ def fetch_sample(fetcher: Fetcher, records: Records, source: str, which: Which, 
         ``hosts``: for each its name, ``addresses``, ``due``, whether it is ``allowed`` and whether it ``can_be_asked`` at
         all; ``n_bytes`` and ``seconds`` for all that are due, None where nothing could be fetched.
     """
+    take_over(records, fetcher.store)
     hosts = records.hosts(source, which)
     allowed = {host.host: fetcher.hosts.allow(host.host) for host in hosts}
     picked = {

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 SCHEME = "fetched:"  # of a locator that leads into the store
 
 
+def hash_of(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of a picture's bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class PictureStore:
     """The fetched pictures of a home; small when pickled.
@@ -37,7 +42,7 @@ class PictureStore:
         Raises:
             StorageFull: No space is left.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = hash_of(data)
         path = self.path(sha256)
         if not self.has(sha256, n_bytes=len(data)):
             with disk_watched("fetch the rest", so=", so no more pictures can be kept"):
@@ -56,7 +61,7 @@ class PictureStore:
         """Return a picture's bytes; None where they are not there, or not the right ones any more."""
         with suppress(OSError), open_plain(self.path(sha256)) as stream:
             data = stream.read()
-            return data if hashlib.sha256(data).hexdigest() == sha256 else None
+            return data if hash_of(data) == sha256 else None
         return None
 
     def path(self, sha256: str) -> Path:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from backend.errors import CatalogueError, ImageRejected
 
 if TYPE_CHECKING:
     from backend.catalogue.fetch.fetcher import Fetcher
     from backend.catalogue.fetch.gate import Hosts, Network
-    from backend.catalogue.fetch.records import Records, Which
+    from backend.catalogue.fetch.records import Fetched, Records, Which
     from backend.catalogue.fetch.run import Tally
+    from backend.catalogue.fetch.store import PictureStore
     from backend.catalogue.sources.sources import Source
-    from backend.flow.requests import FetchRequest
+    from backend.flow.requests import FetchRequest, IngestRequest
     from backend.progress import Progress
     from backend.settings import Settings
 
-_SHOWN = 50  # addresses without a picture
+_SHOWN = 50  # addresses without a picture, and pictures that many products share
+_UNCHANGED = 304
 _FEED_S = 300.0  # that a feed may take to arrive
 
 
@@ -45,25 +48,42 @@ def fetch_wanted(request: FetchRequest, settings: Settings, progress: Progress) 
 
     if hosts_of(settings.picture_hosts).is_off:
         return None
-    records, name = records_of(store_of(settings)), f"{request.path}#{request.table}"
+    store, name = store_of(settings), listed_as(request)
+    records = records_of(store)
     records.confirm(parsed_hosts(request.confirm))
     hosts = allowed_hosts(settings)
     progress.report(0, 1, note="Listing the pictures")
     if not records.want(name, wanted_of(_table(request, settings, progress))):
         return None
-    records.forget_lost(name, store_of(settings))
-    which = Which(time.time() - request.fresh_hours * 3600, request.only_failed)
+    records.forget_lost(name, store)
+    which = Which.older_than(request.fresh_hours, only_failed=request.only_failed)
     started = time.monotonic()
     with _fetcher(settings, hosts) as fetcher:
         if request.check_only:
             return {"source": request.path, **fetch_sample(fetcher, records, name, which, progress)}
         tally = _all(fetcher, records, name, which, settings, progress)
     seconds = time.monotonic() - started
-    return {"source": request.path, **_told(records, name, hosts, which, tally), "seconds": round(seconds, 1)}
+    return {"source": request.path, **_told(store, name, hosts, which, tally), "seconds": round(seconds, 1)}
 
 
-def fetch_feed(address: str, settings: Settings, progress: Progress) -> Path:
-    """Fetch a feed and keep it as an upload is kept, by its content; returns where.
+def listed_as(table: FetchRequest | IngestRequest) -> str:
+    """Return under which name the pictures of a table are listed."""
+    return f"{table.path}#{table.table}"
+
+
+def fetch_feed(
+    address: str, known: Fetched | None, settings: Settings, progress: Progress
+) -> tuple[Fetched, Path | None]:
+    """Fetch a feed and keep it as an upload is kept, by its content.
+
+    Args:
+        address: Of the feed.
+        known: What was there before: the feed is only sent if it is another by now.
+        settings: Which hosts may be asked, and how large a feed may be.
+        progress: Told what is done.
+
+    Returns:
+        What is there now, and where it is kept; no place where it is still what is known.
 
     Raises:
         CatalogueError: It cannot be fetched, or is too large.
@@ -78,10 +98,13 @@ def fetch_feed(address: str, settings: Settings, progress: Progress) -> Path:
     limits = Limits(n_bytes=settings.max_source_upload_mb * 1_000_000, total_s=_FEED_S)
     try:
         with Fetcher(hosts, store, max_pixels=settings.max_pixels, limits=limits, network=network()) as fetcher:
-            name, data = fetcher.fetch_file(address)
+            found, data = fetcher.fetch_file(address, known)
     except ImageRejected as error:
         raise CatalogueError(f"The feed cannot be fetched. {error.message}", next_step=error.next_step) from error
-    return keep_upload(settings, name, data)
+    if found.status == _UNCHANGED:
+        return found, None
+    name = unquote(found.final.partition("?")[0].rpartition("/")[2]) or "feed"
+    return found, keep_upload(settings, name, data)
 
 
 def network() -> Network:
@@ -92,7 +115,8 @@ def network() -> Network:
 
 
 def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Source:
-    from backend.catalogue.sources.locations import open_source, require_allowed, with_saved
+    from backend.catalogue.fetch.finding import AddressBook
+    from backend.catalogue.sources.locations import open_source, require_allowed, with_addresses, with_saved
 
     if request.source == "sample" or request.source == "fashion-mnist":  # noqa: PLR1714 - what the type checker follows
         raise CatalogueError("A built-in source has no pictures on the web.", next_step="Load it.")
@@ -107,6 +131,7 @@ def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Sou
         version=request.source_version,
         table=request.table,
     )
+    source = with_addresses(source, AddressBook(None, request.base))
     return source if request.columns else with_saved(source, settings.mappings_dir)
 
 
@@ -134,11 +159,14 @@ def _all(fetcher: Fetcher, records: Records, name: str, which: Which, settings: 
         return fetch_on_spark(spark, executing, records, name, which, progress)
 
 
-def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally) -> dict[str, Any]:
+def _told(store: PictureStore, name: str, hosts: Hosts, which: Which, tally: Tally) -> dict[str, Any]:
+    from backend.catalogue.fetch.records import records_of
     from backend.catalogue.fetch.run import host_rows
+    from backend.catalogue.fetch.shared import SharedPictures
 
+    records = records_of(store)
     counts = records.counts(name)
-    placeholders = records.mark_placeholders(name)
+    shared = SharedPictures(store).find(name)
     failed = records.failed(name, limit=_SHOWN)
     return {
         "addresses": sum(counts.values()),
@@ -148,7 +176,8 @@ def _told(records: Records, name: str, hosts: Hosts, which: Which, tally: Tally)
         "unchanged": tally.unchanged,
         "ready": counts.pop("", 0),
         "failed": counts,
-        "placeholders": placeholders,
+        "placeholders": sum(one.addresses for one in shared if not one.is_real),
+        "shared": [one._asdict() for one in shared[:_SHOWN]],
         "hosts": host_rows(records.hosts(name, which), hosts),
         "rows": [{"address": one.address, "reason": one.reason.partition(":")[2].strip()} for one in failed],
     }

@@ -1,28 +1,33 @@
 """Keeping a catalogue current: what it is loaded from is remembered, and loaded again by one click or on a schedule.
 
-Pictures at addresses are asked with their ``ETag``. What changed is committed, and flows on by the
-change data feed; a source that lost more than a tenth of the products withdraws nothing before somebody decided.
+A feed and its pictures are asked for with the signs that their servers gave, so that what did not change is not sent, and
+where nothing did, nothing is loaded. What changed is committed, and flows on by the change data feed; a source that lost
+more than a tenth of the products withdraws nothing before somebody decided.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.catalogue.delta.delta_log import catalogue_folder
+from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
+from backend.catalogue.fetch.records import Fetched, records_of, store_of
+from backend.catalogue.items import PRODUCTS
 from backend.catalogue.sources.locations import detect
 from backend.errors import CatalogueError
 from backend.files.storage import write_atomically
 from backend.flow.catalogue import commit_step, ingest_step
-from backend.flow.current.fetch import fetch_feed, fetch_wanted
+from backend.flow.current.fetch import fetch_feed, fetch_wanted, listed_as
 from backend.flow.requests import CommitRequest, FetchRequest, IngestRequest, from_json, to_json
 from backend.progress import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from backend.flow.requests import RenewRequest
     from backend.progress import Progress
@@ -42,12 +47,18 @@ class Remembered:
         address: Of the feed; empty where the source is at a path.
         every_hours: Hours from one load to the next; 0 means that it is only loaded when it is asked for.
         renewed_at: When it was last loaded again, or that was tried; seconds since the epoch.
+        feed: What was last at the address, by which it is asked whether that changed.
+        changed_at: When the feed's content was last found to be another.
+        loaded: Hash of all that the last load went by; while it is the same, another load would bring nothing.
     """
 
     load: IngestRequest
     address: str = ""
     every_hours: float = 0.0
     renewed_at: float = 0.0
+    feed: Fetched | None = None
+    changed_at: float = 0.0
+    loaded: str = ""
 
     @property
     def due_at(self) -> float | None:
@@ -72,7 +83,8 @@ def remembered(settings: Settings, catalogue: str) -> Remembered | None:
     load = from_json(IngestRequest.kind, raw.pop("load"))
     if not isinstance(load, IngestRequest):
         raise TypeError(type(load).__name__)
-    return Remembered(load=load, **raw)
+    feed = raw.pop("feed", None)
+    return Remembered(load=load, feed=Fetched(**feed) if feed else None, **raw)
 
 
 def forget(settings: Settings, catalogue: str) -> None:
@@ -98,20 +110,60 @@ def renew_step(request: RenewRequest, settings: Settings, progress: Progress) ->
             next_step="Say it on the Catalogue page, or with `python -m backend catalogue remember`.",
         )
     feed, pictures, checking, storing = Span.split(progress, [("", 5), ("", 45), ("", 35), ("", 15)])
+    kept = replace(_with_feed(kept, settings, feed), renewed_at=time.time())
     load = kept.load
-    if kept.address:
-        path = fetch_feed(kept.address, settings, feed)
-        load = replace(load, path=str(path), source=detect(path))
-    remember(settings, request.catalogue, replace(kept, load=load, renewed_at=time.time()))
-    asked = FetchRequest(load.source, load.path, load.columns, load.table, load.source_version, fresh_hours=0.0)
+    remember(settings, request.catalogue, kept)
+    asked = FetchRequest(
+        load.source, load.path, load.columns, load.table, load.source_version, fresh_hours=0.0, base=load.base
+    )
     fetched = fetch_wanted(asked, settings, pictures) or {}
     told = {"fetched": {name: fetched[name] for name in ("fetched", "unchanged", "failed") if name in fetched}}
+    if kept.loaded and kept.loaded == _goes_by(kept, settings):
+        return {**_nothing_new(kept), **told}
     with open_spark(settings, app_name=f"twinset renew {request.catalogue}"):
         report = ingest_step(replace(load, check_only=True), settings, checking)
         if (sentence := _doubt(report, load)) and not request.confirmed:
             return {**report, **told, "notes": [sentence, *report["notes"]]}
         commit = CommitRequest(report["staged"], load.gone, load.measure_quality)
-        return {**commit_step(commit, settings, storing), **told}
+        result = commit_step(commit, settings, storing)
+    if kept.address:
+        remember(settings, request.catalogue, replace(kept, loaded=_goes_by(kept, settings)))
+    return {**result, **told}
+
+
+def _with_feed(kept: Remembered, settings: Settings, progress: Progress) -> Remembered:
+    """Return what is remembered with the feed as it is now; a source at a path is read where it is."""
+    if not kept.address:
+        return kept
+    known = kept.feed if kept.feed and Path(kept.load.path).is_file() else None
+    feed, path = fetch_feed(kept.address, known, settings, progress)
+    load, changed_at = replace(kept.load, base=feed.final), kept.changed_at
+    if path is not None and str(path) != load.path:
+        records_of(store_of(settings)).want(listed_as(load), ())  # what it named before; the list would grow for ever
+        load, changed_at = replace(load, path=str(path), source=detect(path)), feed.fetched_at
+    return replace(kept, load=load, feed=feed, changed_at=changed_at)
+
+
+def _goes_by(kept: Remembered, settings: Settings) -> str:
+    """Return a hash of all that a load depends on: feed, pictures, how columns are read, and what the catalogue holds."""
+    load = kept.load
+    pictures = records_of(store_of(settings)).state(listed_as(load))
+    mappings = [path.read_text("utf-8") for path in sorted(settings.mappings_dir.glob("[!.]*.json"))]
+    version = newest_version(catalogue_folder(settings.catalogues_dir, load.catalogue_name) / PRODUCTS)
+    return hashlib.sha256(json.dumps([to_json(load), pictures, mappings, version]).encode()).hexdigest()
+
+
+def _nothing_new(kept: Remembered) -> dict[str, Any]:
+    since = datetime.fromtimestamp(kept.changed_at, UTC)
+    sentence = (
+        f"The feed and its pictures are unchanged since {since.day} {since:%B %Y, %H:%M} UTC, so nothing was loaded."
+    )
+    return {
+        "catalogue": kept.load.catalogue_name,
+        "staged": "",
+        "unchanged_since": since.isoformat(timespec="seconds"),
+        "notes": [sentence],
+    }
 
 
 def _doubt(report: dict[str, Any], load: IngestRequest) -> str:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import signal
+import subprocess
+import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +15,9 @@ from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.finding import AddressBook
 from backend.catalogue.fetch.gate import Hosts, Network
 from backend.catalogue.fetch.manners import Manners
-from backend.catalogue.fetch.records import PLACEHOLDER_FROM, Which, records_of, store_of
+from backend.catalogue.fetch.records import UNSIGNED_DAYS, Which, records_of, store_of
 from backend.catalogue.fetch.run import fetch_due, fetch_sample
+from backend.catalogue.fetch.shared import PLACEHOLDER_FROM, SharedPicture, SharedPictures
 from backend.catalogue.fetch.store import PictureStore
 from backend.catalogue.fetch.wanted import wanted_of
 from backend.catalogue.sources.locations import open_source, with_addresses
@@ -20,11 +25,12 @@ from backend.catalogue.sources.tables.listing import TableSource
 from backend.errors import Cancelled, CatalogueError, ImageRejected
 from backend.jobs import tidy_home
 from backend.progress import NullProgress
-from tests.support.picture_host import HOST, connections, picture_host
+from tests.support.picture_host import HOST, connections, picture, picture_host
 from tests.unit.catalogue.fetch.test_fetcher import LIMITS, Hurried
 
 pytestmark = pytest.mark.slow
 FRESH, AGAIN = Which(0.0), Which(4e9)
+MODIFIED = "Wed, 01 Jul 2026 10:00:00 GMT"
 COLUMNS = (("product_id", "id"), ("image", "image_link"), ("title", "title"))
 
 
@@ -152,6 +158,54 @@ def test_what_was_fetched_before_a_stop_is_not_fetched_again(table, fetch, host)
     assert len(twice) <= 8, "at most those under way on the connections of a host"
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from backend.catalogue.fetch.fetcher import Fetcher
+from backend.catalogue.fetch.gate import Hosts, Network
+from backend.catalogue.fetch.records import Records, Which, records_of
+from backend.catalogue.fetch.run import fetch_due
+from backend.catalogue.fetch.store import PictureStore
+from backend.progress import NullProgress
+from tests.support.picture_host import HOST, network_to
+
+store, port, at = PictureStore(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
+records, put, add = records_of(store), PictureStore.put, Records.add
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def note(self, found):
+    die() if any(one.sha256 for one in found) else add(self, found)
+
+if at == "before the record":
+    Records.add = note
+else:
+    PictureStore.put = lambda self, data: die()
+records.want("feed", [(HOST, f"http://{HOST}/ok.jpg?killed", "p")])
+with Fetcher(Hosts(frozenset({HOST})), store, max_pixels=1_000_000, network=network_to(port)) as fetcher:
+    fetch_due(fetcher, records, "feed", Which(0.0), NullProgress())
+"""
+
+
+@pytest.mark.parametrize(("at", "asked_again"), [("before the record", 0), ("before the store", 1)])
+def test_a_picture_that_a_killed_fetch_had_stored_is_not_asked_for_again(host, store, at, asked_again):
+    """Between store and record the line of its thread tells of it; what was not stored yet has to be sent once more."""
+    host.asked.clear()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(store.folder), str(host.port), at], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    address, records = f"http://{HOST}/ok.jpg?killed", records_of(store)
+    assert records.get(address) is None
+    assert len(list(store.files())) == 1 - asked_again
+    with Fetcher(Hosts(frozenset({HOST})), store, max_pixels=1_000_000, network=host.network()) as fetcher:
+        fetch_due(fetcher, records, "feed", FRESH, NullProgress())
+    assert store.read(records.get(address).sha256)
+    assert host.asked["/ok.jpg?killed"] == 1 + asked_again
+    assert list((store.folder / "notes").iterdir()) == []
+
+
 def test_only_what_failed_is_asked_again_and_what_is_gone_never(table, fetch, host):
     source = table(links(["/ok.jpg?x", "/404.jpg", "/410.jpg", "/html.jpg"]))
     fetch(source)
@@ -167,18 +221,83 @@ def test_only_what_failed_is_asked_again_and_what_is_gone_never(table, fetch, ho
     ]
 
 
-def test_one_picture_of_many_products_is_a_placeholder(table, fetch, host, store):
+def test_what_has_a_date_alone_is_asked_by_it(table, fetch, host):
+    def dated(asked):
+        if asked.headers.get("If-Modified-Since") == MODIFIED:
+            asked.say(304)
+        else:
+            asked.say(200, picture(seed=21), Last_Modified=MODIFIED)
+
+    host.more["/dated.jpg"] = dated
+    source = table(links([f"/dated.jpg?v={number}" for number in range(5)]))
+    assert fetch(source)[0].fetched == 5
+    host.sent.clear()
+    again, _ = fetch(source, AGAIN)
+    assert (again.asked, again.unchanged, sum(host.sent.values())) == (5, 5, 0)
+
+
+def test_what_has_no_sign_is_asked_again_after_a_while_and_compared(table, fetch, host, store):
+    seeds = {"/bare.jpg?a": 31, "/bare.jpg?b": 32}
+    host.more["/bare.jpg"] = lambda asked: asked.say(200, picture(seed=seeds[asked.path]))
+    source = table(links(seeds))
+    _, records = fetch(source)
+    before = {path: records.get(address) for path, address in zip(seeds, links(seeds), strict=True)}
+    seeds["/bare.jpg?b"] = 33
+    assert fetch(source, Which.older_than(0.0))[0].asked == 0, "it is younger than the days that are given to it"
+    day_s = UNSIGNED_DAYS * 86_400.0
+    records.add(replace(one, fetched_at=one.fetched_at - day_s - 60) for one in before.values())
+    assert fetch(source, Which.older_than(UNSIGNED_DAYS * 24 + 1))[0].asked == 0
+    tally, _ = fetch(source, Which.older_than(0.0))
+    assert (tally.asked, tally.unchanged, tally.fetched) == (2, 1, 1)
+    same, changed = (records.get(address) for address in links(seeds))
+    assert (same.sha256, same.status) == (before["/bare.jpg?a"].sha256, 304)
+    assert changed.sha256 != before["/bare.jpg?b"].sha256
+    assert store.has(changed.sha256)
+    assert fetch(source, Which.older_than(0.0))[0].asked == 0
+
+
+def codes(source, store):
+    entries = TableSource(source.path, COLUMNS, "csv", addresses=AddressBook(store)).entries()
+    return [str(reason).partition(":")[0] for reason in entries["reason"].to_pylist()]
+
+
+def test_one_picture_of_many_products_is_a_placeholder_unless_somebody_says_that_it_is_none(table, fetch, host, store):
     paths = [f"/placeholder.png?{number}" for number in range(PLACEHOLDER_FROM)]
     sizes = links(["/octet.jpg"] * PLACEHOLDER_FROM)
     titles = [*(f"title {number}" for number in range(PLACEHOLDER_FROM)), *["Boot"] * PLACEHOLDER_FROM]
     source = table([*links(paths), *sizes], titles)
     _, records = fetch(source)
-    assert records.mark_placeholders(source.name) == PLACEHOLDER_FROM
-    reasons = TableSource(source.path, COLUMNS, "csv", addresses=AddressBook(store)).entries()["reason"].to_pylist()
-    assert [str(reason).partition(":")[0] for reason in reasons[:PLACEHOLDER_FROM]] == [
-        "placeholder"
-    ] * PLACEHOLDER_FROM
-    assert set(reasons[PLACEHOLDER_FROM:]) == {None}, "the sizes of one boot may share a picture"
+    shared = SharedPictures(store)
+    sha256 = records.get(links(paths)[0]).sha256
+    found = SharedPicture(sha256, PLACEHOLDER_FROM, PLACEHOLDER_FROM, is_real=False)
+    state = records.state(source.name)
+    assert shared.find(source.name) == [found]
+    assert records.state(source.name) != state
+    out = [*["placeholder"] * PLACEHOLDER_FROM, *["None"] * PLACEHOLDER_FROM]
+    assert codes(source, store) == out, "the sizes of one boot may share a picture"
+
+    shared.say([sha256], is_real=True)
+    assert set(codes(source, store)) == {"None"}
+    fetch(source, AGAIN)
+    assert shared.find(source.name) == [found._replace(is_real=True)], "the next run keeps what was said"
+    assert set(codes(source, store)) == {"None"}
+    assert shared.real([sha256, "0" * 64]) == {sha256}
+    with pytest.raises(CatalogueError, match="No placeholder picture"):
+        shared.say([sha256, "0" * 64], is_real=False)
+    assert shared.real([sha256]) == {sha256}, "all or nothing"
+
+    shared.say([sha256], is_real=False)
+    assert codes(source, store) == out
+
+
+def test_a_product_whose_further_picture_is_a_real_one_is_not_kept_out(table, fetch, store):
+    paths = [f"/placeholder.png?{number}" for number in range(PLACEHOLDER_FROM)]
+    cells = links(paths)
+    cells[0] += ", " + links(["/ok.jpg?further"])[0]
+    source = table(cells)
+    fetch(source)
+    SharedPictures(store).find(source.name)
+    assert codes(source, store) == ["None", *["placeholder"] * (PLACEHOLDER_FROM - 1)]
 
 
 def test_a_sample_says_how_much_there_is(table, fetch):
