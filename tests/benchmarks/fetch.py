@@ -30,8 +30,9 @@ from PIL import Image
 
 from backend.catalogue.fetch.fetcher import Fetcher
 from backend.catalogue.fetch.gate import Hosts, Network
-from backend.catalogue.fetch.records import Which, records_of
+from backend.catalogue.fetch.records import Fetched, Which, records_of
 from backend.catalogue.fetch.run import fetch_due
+from backend.catalogue.fetch.slot import NOTES
 from backend.catalogue.fetch.store import PictureStore
 from backend.catalogue.fetch.wanted import wanted_of
 from backend.catalogue.sources.locations import open_source
@@ -45,7 +46,7 @@ PICTURES = 3
 SIDE = 400
 REQUIRED_PER_S = 200
 KILLED_AT = 0.4  # of all pictures
-UNDER_WAY = 8  # connections to one host: what these ask when the process is killed is asked again
+UNDER_WAY = 8  # connections to one host: what they are still being sent when the process is killed is asked again
 
 
 # ------------------------------------------------------------------------------------------------- the server
@@ -206,6 +207,15 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(output.splitlines()[-1]))
 
 
+def stored_unnoted(place: Path) -> int:
+    """Count the pictures that were stored when the fetch was killed, and of which the list did not say so yet."""
+    store = PictureStore(place / "fetched")
+    lines = [path.read_text("utf-8") for path in (store.folder / NOTES).glob("*.arrived")]
+    begun = [Fetched(**json.loads(line)) for line in lines if line.endswith("\n")]
+    records = records_of(store)
+    return sum(store.has(one.sha256, n_bytes=one.n_bytes) and records.get(one.address) is None for one in begun)
+
+
 def run(products: int) -> dict[str, Any]:
     """Fetch, kill, go on, fetch again."""
     with tempfile.TemporaryDirectory(prefix="twinset-bench-", ignore_cleanup_errors=True) as name, served() as port:
@@ -216,7 +226,7 @@ def run(products: int) -> dict[str, Any]:
             time.sleep(0.2)
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
-        at_kill = counts(port)
+        at_kill, unnoted = counts(port), stored_unnoted(place)
         resumed = finished(child(place, port, fresh=3600))
         after = counts(port)
         again = finished(child(place, port, fresh=-3600))
@@ -235,6 +245,7 @@ def run(products: int) -> dict[str, Any]:
         "figures": {
             "pictures": total,
             "fetched_before_the_kill": at_kill["paths"],
+            "stored_unnoted_at_the_kill": unnoted,
             "sent_twice": after["twice"],
             "resumed": resumed,
             "again": again,

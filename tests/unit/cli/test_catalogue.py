@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from backend.catalogue.fetch.records import Fetched, records_of, store_of
+from backend.catalogue.fetch.shared import PLACEHOLDER_FROM, SharedPictures
 from backend.cli import main
+from backend.settings import load_settings
 from tests.support.pictures import put
 
 
@@ -58,3 +61,20 @@ def test_a_table_is_given_back_with_what_was_changed(capfd, tmp_path):
     assert (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()[1].startswith("A,Cap & Co,,a.png,stock: ")
     status, said = answer(capfd, "export", "--source", "sample", "--output", str(tmp_path / "none.csv"))
     assert (status, said["error"]["message"]) == (2, "A built-in source needs no correction.")
+
+
+def test_a_placeholder_is_accepted_by_its_hash_and_that_is_taken_back(capfd, tmp_path, monkeypatch):
+    monkeypatch.setenv("TWINSET_HOME", str(tmp_path / "home"))
+    store = store_of(load_settings())
+    sha256, records = store.put(b"a picture"), records_of(store)
+    addresses = [f"https://a.test/{number}.jpg" for number in range(PLACEHOLDER_FROM)]
+    records.add(Fetched(address, sha256=sha256) for address in addresses)
+    records.want("feed", (("a.test", address, address) for address in addresses))
+    shared = SharedPictures(store)
+    assert [one.sha256 for one in shared.find("feed")] == [sha256]
+    status, said = answer(capfd, "fetch", "--accept-placeholder", sha256)
+    assert (status, said["accepted"], shared.real([sha256])) == (0, [sha256], {sha256})
+    status, said = answer(capfd, "fetch", "--refuse-placeholder", sha256)
+    assert (status, said["refused"], shared.real([sha256])) == (0, [sha256], set())
+    status, said = answer(capfd, "fetch", "--accept-placeholder", "0" * 64)
+    assert (status, said["error"]["next_step"]) == (1, "Copy its hash from the result of a fetch.")
