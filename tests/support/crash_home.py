@@ -144,7 +144,7 @@ def _catalogue(snapshot: Snapshot) -> str:
     rows = snapshot.columns(["product_id", "label", "split", "price", "withdrawn_at", "image"]).to_pylist()
     for row in rows:
         row["withdrawn_at"] = row["withdrawn_at"] is not None  # when that was is another in every job
-    further = snapshot.further_pictures().select(["product_id", "position", "sha256"]).to_pylist()
+    further = snapshot.further_pictures().select(["product_id", "position", "image_sha256"]).to_pylist()
     return _digest(sorted(map(repr, (*rows, *further))))
 
 
