@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
+import subprocess
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from backend.catalogue.fetch import exchange
 from backend.catalogue.fetch.fetcher import Fetcher
@@ -18,47 +14,39 @@ from backend.catalogue.fetch.store import PictureStore
 from tests.support.picture_host import HOST, picture_host
 from tests.unit.catalogue.fetch.test_fetcher import LIMITS
 
-NOW = dt.datetime.now(dt.UTC)
-DAY = dt.timedelta(days=1)
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
-def certificate(name, key, issuer, *, ends, signed_by, is_authority=False):
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - 30 * DAY)
-        .not_valid_after(ends)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+def openssl(*words):
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+
+
+def authority(folder):
+    """Make one that may sign; returns its certificate, beside which its key is."""
+    folder.mkdir()
+    made = folder / "authority.pem"
+    openssl(
+        "req", "-x509", *KEY, "-keyout", made.with_suffix(".key"), "-out", made, "-days", 1, "-subj", "/CN=Authority"
     )
-    return builder.sign(signed_by, hashes.SHA256())
-
-
-def pem(made):
-    return made.public_bytes(serialization.Encoding.PEM)
+    return made
 
 
 @pytest.fixture
 def trusted(tmp_path, monkeypatch):
     """An authority that this process trusts as any program is told to, and what makes the certificates of its hosts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    authority = certificate("Authority", key, "Authority", ends=NOW + DAY, signed_by=key, is_authority=True)
-    (tmp_path / "authority.pem").write_bytes(pem(authority))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    ours = authority(tmp_path / "ours")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours))
     exchange._trusted.cache_clear()
-    own = ec.generate_private_key(ec.SECP256R1())
 
-    def served(name, ends=NOW + DAY, by=key):
-        path = tmp_path / "host.pem"
-        private = own.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(private + pem(certificate(name, own, "Authority", ends=ends, signed_by=by)))
+    def served(name, *, days=1, is_ours=True):
+        by = ours if is_ours else authority(tmp_path / "theirs")
+        made, wish, key = (tmp_path / f"host.{end}" for end in ("pem", "csr", "key"))
+        names = f"subjectAltName=DNS:{name}"
+        openssl("req", "-new", *KEY, "-keyout", key, "-out", wish, "-subj", f"/CN={name}", "-addext", names)
+        signing = ("-CA", by, "-CAkey", by.with_suffix(".key"), "-days", days, "-copy_extensions", "copy")
+        openssl("x509", "-req", "-in", wish, "-out", made, "-set_serial", 7, *signing)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context.load_cert_chain(made, key)
         return context
 
     yield served
@@ -97,8 +85,8 @@ def test_the_certificate_of_the_host_is_accepted(trusted, fetched):
     ("how", "says"),
     [
         ({"name": "other.test"}, "is for another name"),
-        ({"name": HOST, "ends": NOW - DAY}, "has expired"),
-        ({"name": HOST, "by": ec.generate_private_key(ec.SECP256R1())}, "is not one that this machine trusts"),
+        ({"name": HOST, "days": -1}, "has expired"),
+        ({"name": HOST, "is_ours": False}, "is not one that this machine trusts"),
     ],
     ids=["another name", "expired", "another authority"],
 )
