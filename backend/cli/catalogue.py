@@ -75,7 +75,7 @@ def _add_fetching(actions: Any, command: Callable[..., Any]) -> None:
         actions,
         "fetch",
         "Fetch the pictures that a table names by web address; loads then find them.",
-        handlers.fetch_pictures,
+        renewing.fetch,
     )
     _add_source(fetch)
     fetch.add_argument(

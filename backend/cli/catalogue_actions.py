@@ -56,15 +56,6 @@ def ingest_source(options: argparse.Namespace, settings: Settings) -> Result:
 
 def fetch_pictures(options: argparse.Namespace, settings: Settings) -> Result:
     """``catalogue fetch``."""
-    from backend.catalogue.fetch.records import store_of
-    from backend.catalogue.fetch.shared import SharedPictures
-
-    accepted, refused = options.accept_placeholder, options.refuse_placeholder
-    for hashes, is_real in ((accepted, True), (refused, False)):
-        if hashes:
-            SharedPictures(store_of(settings)).say(hashes, is_real=is_real)
-    if (accepted or refused) and not (options.path or options.source):
-        return {"accepted": accepted, "refused": refused}
     request = FetchRequest(
         source=_kind(options),
         **_table_of(options),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend.cli.catalogue_actions import source_of
+from backend.cli.catalogue_actions import fetch_pictures, source_of
 from backend.cli.running import Result, carry_out
 from backend.errors import UsageError
 from backend.flow.requests import RenewRequest
@@ -33,6 +33,20 @@ def remember_source(options: argparse.Namespace, settings: Settings) -> Result:
         "every_hours": kept.every_hours,
         "gone": kept.load.gone,
     }
+
+
+def fetch(options: argparse.Namespace, settings: Settings) -> Result:
+    """``catalogue fetch``, after what was said of placeholders; where no table is named, that is all."""
+    from backend.catalogue.fetch.records import store_of
+    from backend.catalogue.fetch.shared import SharedPictures
+
+    accepted, refused = options.accept_placeholder, options.refuse_placeholder
+    for hashes, is_real in ((accepted, True), (refused, False)):
+        if hashes:
+            SharedPictures(store_of(settings)).say(hashes, is_real=is_real)
+    if (accepted or refused) and not (options.path or options.source):
+        return {"accepted": accepted, "refused": refused}
+    return fetch_pictures(options, settings)
 
 
 def renew_catalogue(options: argparse.Namespace, settings: Settings) -> Result:
