@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from backend.catalogue.fetch.records import Fetched
 from backend.catalogue.fetch.store import hash_of
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import CatalogueError
 from backend.flow.current import fetch as fetching
-from backend.flow.current.renew import Remembered, remember, remembered, renew_step
+from backend.flow.current.renew import Remembered, forget, remember, remembered, renew_step, update
 from backend.flow.requests import IngestRequest, RenewRequest
 from backend.progress import NullProgress
 from tests.support.picture_host import HOST, picture, picture_host
@@ -102,3 +103,16 @@ def test_a_feed_is_loaded_again_and_asks_before_it_withdraws_much(spark, setting
 def test_what_nothing_is_remembered_of_is_said(settings):
     with pytest.raises(CatalogueError, match="not known what shop is loaded from"):
         renew_step(RenewRequest("shop"), settings, NullProgress())
+
+
+def test_what_was_forgotten_during_a_load_stays_forgotten(settings):
+    kept = Remembered(IngestRequest("csv", "shop", columns={"product_id": "id"}), f"http://{HOST}/feed.csv")
+    remember(settings, "shop", kept)
+    loaded = replace(kept, loaded="1", feed=Fetched(kept.address, etag='"1"', fetched_at=1764.25))
+    update(settings, "shop", kept, loaded)
+    assert remembered(settings, "shop") == loaded
+    update(settings, "shop", kept, replace(kept, loaded="2"))
+    assert remembered(settings, "shop") == loaded, "it is another by now"
+    forget(settings, "shop")
+    update(settings, "shop", loaded, replace(loaded, loaded="3"))
+    assert remembered(settings, "shop") is None

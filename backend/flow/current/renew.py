@@ -74,6 +74,12 @@ def remember(settings: Settings, catalogue: str, kept: Remembered) -> None:
     write_atomically(path, json.dumps(raw, indent=2).encode())
 
 
+def update(settings: Settings, catalogue: str, before: Remembered, after: Remembered) -> None:
+    """Remember something in place of what was read before, unless somebody has changed or forgotten that meanwhile."""
+    if remembered(settings, catalogue) == before:
+        remember(settings, catalogue, after)
+
+
 def remembered(settings: Settings, catalogue: str) -> Remembered | None:
     """Return what a catalogue is loaded from; None where nothing is remembered."""
     try:
@@ -110,9 +116,9 @@ def renew_step(request: RenewRequest, settings: Settings, progress: Progress) ->
             next_step="Say it on the Catalogue page, or with `python -m backend catalogue remember`.",
         )
     feed, pictures, checking, storing = Span.split(progress, [("", 5), ("", 45), ("", 35), ("", 15)])
-    kept = replace(_with_feed(kept, settings, feed), renewed_at=time.time())
+    before, kept = kept, replace(_with_feed(kept, settings, feed), renewed_at=time.time())
     load = kept.load
-    remember(settings, request.catalogue, kept)
+    update(settings, request.catalogue, before, kept)
     asked = FetchRequest(
         load.source, load.path, load.columns, load.table, load.source_version, fresh_hours=0.0, base=load.base
     )
@@ -127,7 +133,7 @@ def renew_step(request: RenewRequest, settings: Settings, progress: Progress) ->
         commit = CommitRequest(report["staged"], load.gone, load.measure_quality)
         result = commit_step(commit, settings, storing)
     if kept.address:
-        remember(settings, request.catalogue, replace(kept, loaded=_goes_by(kept, settings)))
+        update(settings, request.catalogue, kept, replace(kept, loaded=_goes_by(kept, settings)))
     return {**result, **told}
 
 
