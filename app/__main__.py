@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.responses import FileResponse, PlainTextResponse
+from starlette.routing import Route
 
+from app.services.export import EXPORTS
+from backend.errors import CatalogueError
 from backend.errors.addresses import LOOPBACK
+from backend.flow.current.export import export_path
 from backend.machine.hosts import added_hosts, local_hosts
 from backend.serving.doors import BrowserDoor
 from backend.settings import load_settings
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from backend.settings import Settings
+
+
+_NO_EXPORT = "There is no corrected table of this catalogue. Prepare it on the Catalogue page."
+_PRIVATE = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 def serve(settings: Settings) -> None:
     """Serve the app until SIGTERM or SIGINT. It asks for no login yet, so it is there for this machine only."""
     hosts, origins = local_hosts(settings), added_hosts(settings)
     door = Middleware(BrowserDoor, hosts=hosts, origins=origins)
-    app = st.App(Path(__file__).with_name("main.py"), middleware=[door])
+    exports = Route(f"{EXPORTS}/{{catalogue}}", partial(corrected, settings))
+    app = st.App(Path(__file__).with_name("main.py"), middleware=[door], routes=[exports])
     app.run(
         config={
             "server.address": LOOPBACK,
@@ -31,6 +49,17 @@ def serve(settings: Settings) -> None:
             "server.maxUploadSize": max(settings.max_upload_mb, settings.max_source_upload_mb),
         }
     )
+
+
+async def corrected(settings: Settings, request: Request) -> Response:
+    """Send the corrected table of a catalogue from the disk; its pages alone may read it."""
+    try:
+        path = export_path(settings, request.path_params["catalogue"])
+    except CatalogueError:
+        return PlainTextResponse(_NO_EXPORT, status_code=404)
+    if not path.is_file():
+        return PlainTextResponse(_NO_EXPORT, status_code=404)
+    return FileResponse(path, media_type="text/csv", filename=f"{path.stem}-corrected.csv", headers=_PRIVATE)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ class Settings:
         return self.home / "mappings"
 
     @property
+    def exports_dir(self) -> Path:
+        """Folder of the corrected tables, one of each catalogue, for download."""
+        return self.home / "exports"
+
+    @property
     def fetched_dir(self) -> Path:
         """Folder of the pictures that were fetched from web addresses, and of the list of them."""
         return self.home / "fetched"

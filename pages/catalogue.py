@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from app import state
-from app.components.catalogue import browser, find_similar, header, renewal
+from app.components.catalogue import browser, export, find_similar, header, renewal
 from app.components.catalogue import changes as catalogue_changes
 from app.components.catalogue import history as catalogue_history
 from app.components.catalogue import quality as catalogue_quality
@@ -28,7 +28,9 @@ if request:
     panel.submit(request)
     state.note(state.LOAD_FORM, about=True)
     st.rerun()  # with the form closed, so that what comes of it is in sight
-panel.show_latest("catalogue", "fetch", "renew", "commit", "quality", "splits", "restore", "tidy", page="catalogue")
+panel.show_latest(
+    "catalogue", "fetch", "export", "renew", "commit", "quality", "splits", "restore", "tidy", page="catalogue"
+)
 report.show_waiting()
 if not names:
     st.stop()
@@ -38,6 +40,7 @@ summary = header.choose(names)
 header.show_figures(summary)
 find_similar.show(summary.name)
 renewal.show(summary.name)
+export.show(summary.name)
 newest = common.snapshot(summary.name).version
 
 views = {

@@ -6,6 +6,7 @@
     gallery.parquet   the gallery's product columns and thumbnails, in the same order (once indexed)
     cells.npz         which part of the gallery an approximate search looks at    (if the index is approximate)
     further.npz       further pictures of products, and whose they are; further.npy: their embeddings (if there are any)
+    further.parquet   their thumbnails, each once by its hash                     (likewise; earlier versions had none)
     evaluation.json   what an evaluation found; evaluation.parquet: its answer to every test query  (once evaluated)
     calibration.json  what a similarity is worth, and from where on an answer is a match            (once evaluated)
     proof.json        what a training on several workers can show for having been right             (if it was one)
@@ -52,6 +53,7 @@ VECTORS = "vectors.npy"
 GALLERY = "gallery.parquet"
 CELLS = "cells.npz"
 FURTHER, FURTHER_VECTORS = "further.npz", "further.npy"
+FURTHER_THUMBNAILS = "further.parquet"
 _NOT_THERE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENOTDIR}  # or no plain file
 _LARGEST_FILE = 4_000_000_000  # bytes, of a network's weights
 _LARGEST_ROW, _LARGEST_SMALL = 1_000_000, 1_000_000

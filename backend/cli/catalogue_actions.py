@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli.running import Result, carry_out
 from backend.errors import CatalogueError, UsageError
+from backend.files.scratch import own_folder
 from backend.files.storage import write_export
 from backend.flow.requests import (
     CommitRequest,
@@ -19,6 +20,7 @@ from backend.flow.requests import (
     SplitsRequest,
     TidyRequest,
 )
+from backend.progress import NullProgress
 
 if TYPE_CHECKING:
     import argparse
@@ -69,13 +71,11 @@ def fetch_pictures(options: argparse.Namespace, settings: Settings) -> Result:
 
 def export_mended(options: argparse.Namespace, settings: Settings) -> Result:  # noqa: ARG001 - as all of them
     """``catalogue export``."""
-    import io
-
     from backend.catalogue.sources.locations import open_source
-    from backend.catalogue.sources.mended import write_mended
+    from backend.catalogue.sources.mended import save_mended
     from backend.catalogue.sources.tables.listing import TableSource
 
-    path, text = Path(options.path).expanduser().absolute(), io.StringIO()
+    path = Path(options.path).expanduser().absolute()
     kind = _kind(options)
     if kind == "sample" or kind == "fashion-mnist":  # noqa: PLR1714 - as below
         raise UsageError("A built-in source needs no correction.", next_step="Add --path.")
@@ -89,8 +89,9 @@ def export_mended(options: argparse.Namespace, settings: Settings) -> Result:  #
     )
     if not isinstance(source, TableSource):
         raise UsageError(f"{path.name} contains pictures and no table.", next_step="Name a table.")
-    done = write_mended(source, text)
-    write_export(Path(options.output).expanduser(), text.getvalue().encode("utf-8-sig"))
+    with own_folder("export") as folder:
+        done = save_mended(source, folder / "table.csv", NullProgress())
+        write_export(Path(options.output).expanduser(), (folder / "table.csv").read_bytes())
     return {"written": options.output, **done.as_dict()}
 
 

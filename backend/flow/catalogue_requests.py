@@ -101,6 +101,24 @@ class FetchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Write the table that a catalogue was loaded from as it came, corrected as a load reads it.
+
+    Attributes:
+        catalogue: Its name.
+        source, path, columns, table, source_version: As in :class:`IngestRequest`.
+    """
+
+    kind: ClassVar[str] = "export"
+    catalogue: str = ""
+    source: SourceName = "csv"
+    path: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    table: str = ""
+    source_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RenewRequest:
     """Load what a catalogue is loaded from again; ``confirmed`` says that many products may be missing from it."""
 

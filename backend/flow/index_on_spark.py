@@ -25,8 +25,9 @@ from backend.files.scratch import own_folder
 from backend.files.storage import disk_watched
 from backend.progress import NullProgress
 from backend.retrieval.gallery.embedding import BATCH, embed_batches
-from backend.retrieval.gallery.further_pictures import write_further
-from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA, SCHEMA, write_sorted
+from backend.retrieval.gallery.further_pictures import Made, write_further
+from backend.retrieval.gallery.further_thumbnails import EMBEDDED, keep_thumbnails
+from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.indexes.index_files import described, put_in_place
 from backend.retrieval.indexes.kinds import EXACT
 from backend.spark.cluster import slots
@@ -36,7 +37,6 @@ from backend.spark.jobs import run_watched
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession
 
     from backend.catalogue.snapshot import Snapshot
@@ -108,7 +108,7 @@ def build_gallery_on_spark(
         np.save(place / bundle.VECTORS, rows[order])
         _write_gallery(place, found, order)
         with spark_errors(snapshot.name, progress):
-            write_further(snapshot, place, _embedded_there(spark, snapshot, network, progress))
+            write_further(snapshot, place, _embedded_there(spark, snapshot, network, place, progress))
         return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 
@@ -158,11 +158,13 @@ def _embedded(spark: SparkSession, pictures: DataFrame, network: Network, place:
     return table
 
 
-def _embedded_there(spark: SparkSession, snapshot: Snapshot, network: Network, progress: Progress) -> Embed:
+def _embedded_there(
+    spark: SparkSession, snapshot: Snapshot, network: Network, place: Path, progress: Progress
+) -> Embed:
     """Give what embeds further pictures of a catalogue on the executors; only hashes and embeddings come back."""
     from pyspark.sql.functions import broadcast, lit
 
-    def embed(hashes: list[str]) -> tuple[list[str], NDArray[np.float32]]:
+    def embed(hashes: list[str]) -> Made:
         own = _session(spark)
         wanted = own.createDataFrame(pa.table({HASH: hashes}))
         pictures = _table(own, *place_of_pictures(snapshot.catalogues_dir / snapshot.name, snapshot.version))
@@ -171,25 +173,26 @@ def _embedded_there(spark: SparkSession, snapshot: Snapshot, network: Network, p
         )
         shipped = spark.sparkContext.broadcast(network)
         try:
-            found = rows.mapInArrow(
-                partial(embed_hashes, shipped=shipped), "product_id string, vector binary"
-            ).toArrow()
+            task = partial(embed_hashes, shipped=shipped, folder=str(place.absolute()))
+            found = rows.mapInArrow(task, "part string, product_id string, vector binary").toArrow()
         finally:
             shipped.destroy()
         progress.check_cancelled()
-        return found["product_id"].to_pylist(), np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32)
+        vectors = np.frombuffer(b"".join(found["vector"].to_pylist()), dtype=np.float32)
+        return Made(found["product_id"].to_pylist(), vectors, found["part"].unique().to_pylist())
 
     return embed
 
 
-def embed_hashes(batches: Iterator[pa.RecordBatch], *, shipped: Any) -> Iterator[pa.RecordBatch]:
+def embed_hashes(batches: Iterator[pa.RecordBatch], *, shipped: Any, folder: str) -> Iterator[pa.RecordBatch]:
     """Embed the pictures of one partition; runs on an executor."""
     spare_zip_imports()
-    network, quiet = shipped.value.opened(), NullProgress()
-    found = embed_batches(batches, network, QUERY_SCHEMA, total=0, progress=quiet, keep=lambda _: None)
+    rows = partial(embed_batches, batches, shipped.value.opened(), EMBEDDED, total=0, progress=NullProgress())
+    part, found = keep_thumbnails(Path(folder), lambda keep: rows(keep=keep))
     if found.ids:
         vectors = [vector.tobytes() for vector in np.concatenate(found.vectors)]
-        yield from pa.table([found.ids, vectors], names=["product_id", "vector"]).to_batches()
+        columns = [[part] * len(vectors), found.ids, vectors]
+        yield from pa.table(columns, names=["part", "product_id", "vector"]).to_batches()
 
 
 def embed_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, folder: str) -> Iterator[pa.RecordBatch]:

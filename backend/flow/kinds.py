@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import JobError
 from backend.flow import catalogue, requests
 from backend.flow.active import no_jobs
+from backend.flow.current.export import export_step
 from backend.flow.current.fetch import fetch_step
 from backend.flow.current.renew import renew_step
 from backend.flow.demo import run_demo
@@ -55,6 +56,7 @@ class JobKind:
 _ALL = (
     JobKind(requests.IngestRequest, catalogue.ingest_step),
     JobKind(requests.FetchRequest, fetch_step),
+    JobKind(requests.ExportRequest, export_step),
     JobKind(requests.RenewRequest, renew_step),
     JobKind(requests.CommitRequest, catalogue.commit_step),
     JobKind(requests.QualityRequest, catalogue.quality_step),

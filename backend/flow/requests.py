@@ -13,6 +13,7 @@ from backend.evaluation.options import STANDARD_K, EvaluationOptions
 from backend.flow.catalogue_requests import (
     BUILT_IN,
     CommitRequest,
+    ExportRequest,
     FetchRequest,
     IngestRequest,
     LabelFrom,
@@ -61,6 +62,7 @@ __all__ = [
     "DemoRequest",
     "DeployRequest",
     "EvaluateRequest",
+    "ExportRequest",
     "FetchRequest",
     "FidelityRequest",
     "IndexRequest",
@@ -211,6 +213,7 @@ class DemoRequest:
 
 Request = (
     IngestRequest
+    | ExportRequest
     | FetchRequest
     | RenewRequest
     | CommitRequest

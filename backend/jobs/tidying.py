@@ -144,6 +144,7 @@ def _places(settings: Settings) -> Iterator[Path]:
         settings.spaces_dir,
         settings.lists_dir,
         settings.mappings_dir,
+        settings.exports_dir,
     )
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from settings.content_cache_dir.glob("*")

@@ -157,7 +157,7 @@ class _Pictures:
         values = (n.rank, n.product_id, n.label, n.distance, n.similarity)
         if not self._format:
             return values
-        thumbnail = self._recommender.gallery.thumbnail(n.position)
+        thumbnail = self._recommender.gallery.picture(n.position, n.picture_sha256)
         return (*values, _image(thumbnail, self._recommender.manifest.pixels, self._format))
 
 

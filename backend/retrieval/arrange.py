@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.errors import RetrievalError
 from backend.imaging import pixels as imaging
-from backend.retrieval.indexes.further import likeness
+from backend.retrieval.indexes.further import ONLY_PICTURE, Picture, likeness
 from backend.retrieval.indexes.weighed import weigh
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Shown:
 
     position: int
     hidden: tuple[int, ...] = ()
-    picture: tuple[int, str | None] = (0, None)
+    picture: Picture = ONLY_PICTURE
     is_ruled: bool = False
     before: int | None = None
     rules: tuple[str, ...] = ()

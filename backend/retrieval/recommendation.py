@@ -31,8 +31,8 @@ class Neighbour(Details):
     calibration reached no threshold; None where ``closeness`` is. ``probability`` is how likely the product is of the same
     kind as the picture, in [0, 1], that of a product taken at random where it is not close; None while the model is not
     calibrated. ``hidden`` are the ids of products that are the same and are not shown, where that was wished for.
-    ``picture`` is the place of the picture by which it was found among those of the product, 0 for the first; a further
-    one is named by its hash, too. ``rank_before`` is the rank without rules, None where it was not among the candidates;
+    ``picture`` is the place of the picture by which it was found among the ``pictures`` of the product, 0 for the first; a
+    further one is named by its hash, too. ``rank_before`` is the rank without rules, None where it was not among the candidates;
     ``rules`` are the ids of the rules that moved it.
     """
 
@@ -48,6 +48,7 @@ class Neighbour(Details):
     hidden: tuple[str, ...] = ()
     picture: int = 0
     picture_sha256: str | None = None
+    pictures: int = 1
     rank_before: int | None = None
     rules: tuple[str, ...] = ()
 
@@ -70,8 +71,9 @@ def neighbours_of(
             is_match=verdict.is_match,
             closeness=verdict.closeness,
             hidden=tuple(other.product_id for other in gallery.items(one.hidden)),
-            picture=one.picture[0],
-            picture_sha256=one.picture[1],
+            picture=one.picture.place,
+            picture_sha256=one.picture.sha256,
+            pictures=one.picture.count,
             rank_before=one.before if one.is_ruled else rank,
             rules=one.rules,
         )

@@ -109,7 +109,7 @@ def refresh_gallery(
         if not pq.read_metadata(place / bundle.GALLERY).num_rows:
             raise RetrievalError("No product would be left in the gallery.", next_step="Check the Catalogue page.")
         known = None if is_outdated else folder
-        write_further(snapshot, place, embedded_here(snapshot, network, progress), before=known)
+        write_further(snapshot, place, embedded_here(snapshot, network, place, progress), before=known)
         complete = described(place, info.kind, GALLERY_SPLITS, snapshot.ref, generation=info.generation + 1)
         put_in_place(folder, place, complete, moved=len(fresh.vectors) + removed, progress=progress)
     embedded = len(fresh.vectors)

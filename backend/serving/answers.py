@@ -35,7 +35,8 @@ class AnswerNeighbour(Details):
     ``closeness`` is what it is worth in words, ``probability`` how likely the product is of the same kind, and ``is_match``
     whether it is close or very close; each None while that is not known.
     ``hidden`` are the ids of products that are the same and are not shown, where that was asked for. ``picture`` is which
-    of the product's pictures was found, 0 for the first; ``picture_sha256`` is the hash of a further one.
+    of the ``pictures`` of the product was found, 0 for the first; ``picture_sha256`` is the hash of a further one. ``image``
+    is that picture, or the first one from a model whose index an earlier version made.
     """
 
     rank: int
@@ -50,6 +51,7 @@ class AnswerNeighbour(Details):
     hidden: tuple[str, ...] = ()
     picture: int = 0
     picture_sha256: str | None = None
+    pictures: int = 1
 
 
 @dataclass(frozen=True, slots=True)

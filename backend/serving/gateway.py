@@ -279,7 +279,9 @@ def _suggested(served: Served, question: Question, answer: Recommendation) -> Se
 
 
 def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    image = encoded(served.recommender.gallery.thumbnail(neighbour.position)) if include_image else None
+    image = None
+    if include_image:
+        image = encoded(served.recommender.gallery.picture(neighbour.position, neighbour.picture_sha256))
     return {**dict(zip(_SHOWN, _shown(neighbour), strict=True)), "image": image}
 
 

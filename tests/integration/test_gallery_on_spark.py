@@ -23,7 +23,7 @@ from backend.flow.ready_made import make_ready_made
 from backend.flow.requests import ReadyMadeRequest
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import build_gallery, load_vectors
-from backend.retrieval.indexes.further import Further
+from backend.retrieval.indexes.further import FILES, Further
 from backend.training.heads import load_embedder
 from tests.fixtures.endpoint import shop_rows
 from tests.fixtures.models import Listener
@@ -78,7 +78,7 @@ def test_executors_embed_further_pictures_as_this_process_does(
     network = load_embedder(here, bundle.read_manifest(here), threads=1)
     build_gallery(sample_snapshot, network, here, progress=NullProgress())
     build_gallery_on_spark(spark, sample_snapshot, there, progress=NullProgress())
-    for name in (bundle.FURTHER, bundle.FURTHER_VECTORS):
+    for name in FILES:
         assert (here / name).read_bytes() == (there / name).read_bytes()
     found = Further.load(there, size=load_vectors(there).shape[0], dimensions=load_vectors(there).shape[1])
     first = {row["product_id"]: at for at, row in enumerate(pq.read_table(there / bundle.GALLERY).to_pylist())}

@@ -324,6 +324,53 @@ _META_ROW = {
     "image[1].url": f"{CDN}/m.png",
 }
 
+_META_XML = f"""<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>S</title><item>
+<g:id>M1</g:id><title>Lamp</title><g:image><url>{CDN}/l.png</url><tag>front</tag></g:image>
+<g:image><url>{CDN}/m.png</url></g:image><g:additional_image_link>{CDN}/n.png</g:additional_image_link>
+<g:price>59.50 EUR</g:price><g:quantity_to_sell_on_facebook>14</g:quantity_to_sell_on_facebook>
+<g:fb_product_category>home &gt; lamps</g:fb_product_category><g:shipping><g:price>4 EUR</g:price></g:shipping>
+</item></channel></rss>"""
+_META_LAMP = {
+    "product_id": "M1",
+    "title": "Lamp",
+    "price": 59.5,
+    "currency": "EUR",
+    "stock": 14,
+    "label": "lamps",
+    "pictures": [f"{CDN}/n.png", f"{CDN}/l.png", f"{CDN}/m.png"],
+}
+# What Atom has besides: ids and links of its own, of the feed and of each entry.
+_ATOM = f"""<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0">
+<title>S</title><link rel="self" href="https://shop.test/feed"/><id>tag:shop.test,2026:feed</id><author><name>S</name></author>
+<entry><id>tag:shop.test,2026:1</id><g:id>A-1</g:id><title>Mug &amp; Saucer</title><link href="https://shop.test/1?a=1&amp;b=2"/>
+<g:image_link>{CDN}/1.jpg</g:image_link><g:additional_image_link>{CDN}/2.jpg</g:additional_image_link>
+<g:price>12.50 GBP</g:price><g:sale_price>9.99 GBP</g:sale_price><g:availability>in stock</g:availability>
+<g:item_group_id>G1</g:item_group_id><g:product_type>Home &gt; Mugs</g:product_type></entry>
+<entry><g:id>0002</g:id><title type="html">&lt;b&gt;Bowl&lt;/b&gt;</title><g:image_link>{CDN}/3.jpg</g:image_link>
+<g:price>GBP 1,299.00</g:price><g:google_product_category>166 - Bowls</g:google_product_category></entry></feed>"""
+_ATOM_MUGS = (
+    {
+        "product_id": "A-1",
+        "group_id": "G1",
+        "title": "Mug & Saucer",
+        "url": "https://shop.test/1?a=1&b=2",
+        "label": "Mugs",
+        "category": "Home",
+        "price": 12.5,
+        "sale_price": 9.99,
+        "currency": "GBP",
+        "pictures": _pictures("1.jpg", "2.jpg"),
+    },
+    {
+        "product_id": "0002",
+        "title": "Bowl",
+        "label": "Bowls",
+        "price": 1299.0,
+        "currency": "GBP",
+        "pictures": _pictures("3.jpg"),
+    },
+)
+
 BIG_HEADER = (
     "Item,ID,Name,Type,SKU,Options,Inventory Tracking,Current Stock,Price,Sale Price,Brand ID,Categories,Product URL,"
     "Is Visible,Variant Image URL,Internal Image URL (Export),Image URL (Import),Image is Thumbnail,Image Sort Order"
@@ -568,7 +615,14 @@ _AKENEO = Export(
                 "variation_image": "files/j-m/variation_image/b.jpg",
                 "image": "files/j-m/image/jacket blue.jpg",
             },
-            {"sku": "bag", "enabled": "0", "family": "bags", "price-USD": "59", "picture": "files/bag/picture/b.png"},
+            {
+                "sku": "bag",
+                "enabled": "0",
+                "family": "bags",
+                "name-de_DE": "Tasche",
+                "price-USD": "59",
+                "picture": "files/bag/picture/b.png",
+            },
             delimiter=";",
         )
     },
@@ -589,6 +643,7 @@ _AKENEO = Export(
         {
             "product_id": "bag",
             "group_id": None,
+            "title": "Tasche",
             "price": 59.0,
             "currency": "USD",
             "status": "draft",
@@ -618,6 +673,17 @@ _KAGGLE = Export(
         {"product_id": "2", "title": "Pink Kurta, Dupatta, and more", "colour": None, "pictures": ["images/2.jpg"]},
     ),
     (2, 2, 2),
+)
+
+_KAGGLE_PICTURES = Export(
+    "kaggle-pictures",
+    {"images.csv": f"filename,link\n1.jpg,{CDN}/one.jpg\n2.jpg,undefined\n,undefined\n".encode()},
+    (
+        {"product_id": "1", "url": None, "pictures": _pictures("one.jpg")},
+        {"product_id": "2", "url": None, "pictures": ["2.jpg"]},
+        {"product_id": None, "pictures": []},
+    ),
+    (3, 3, 2),
 )
 
 _HM_HEADER = "article_id,product_code,prod_name,product_type_name,product_group_name,colour_group_name,index_group_name,detail_desc"
@@ -783,11 +849,35 @@ EXPORTS: dict[str, Export] = {
         ),
         (1, 1, 2),
     ),
+    "meta categories": Export(
+        "meta",
+        {
+            "m.csv": table(
+                f"{_META_HEADER},google_product_category",
+                {"id": "M1", "google_product_category": "212", "fb_product_category": "home > lamps"},
+                {
+                    "id": "M2",
+                    "google_product_category": "166 - Clothing > Hats",
+                    "fb_product_category": "clothes > caps",
+                },
+                {"id": "M3", "google_product_category": "212"},
+            )
+        },
+        (
+            {"product_id": "M1", "label": "lamps", "category": "home"},
+            {"product_id": "M2", "label": "Hats", "category": "Clothing"},
+            {"product_id": "M3", "label": None, "category": None},
+        ),
+        (3, 3, 0),
+    ),
+    "meta xml": Export("meta", {"m.xml": _META_XML.encode()}, (_META_LAMP,), (1, 1, 3)),
+    "google atom": Export("google-merchant", {"g.xml": _ATOM.encode()}, _ATOM_MUGS, (2, 2, 3)),
     "bigcommerce": _BIG,
     "bigcommerce old": _OLD,
     "magento": _MAGENTO,
     "akeneo": _AKENEO,
     "kaggle": _KAGGLE,
+    "kaggle pictures": _KAGGLE_PICTURES,
     "hm": _HM,
     "abo": _ABO,
     "in-shop": _IN_SHOP,

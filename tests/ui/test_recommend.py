@@ -13,15 +13,26 @@ from PIL import Image
 
 from app.services import common
 from backend.bundles import bundle
+from backend.progress import NullProgress
 from backend.retrieval.calibration import CALIBRATION, Calibration
+from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.recommendation import NOTHING_SHOWN
 from backend.serving.answers import NOTHING_CLOSE
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from backend.settings import SecretStr
-from tests.fixtures.endpoint import encoded, http_to, load_projection, picture, served
-from tests.ui.conftest import assert_calm, grid, sent_to, texts
+from tests.fixtures.endpoint import (
+    ShopSnapshot,
+    encoded,
+    http_to,
+    load_projection,
+    picture,
+    served,
+    write_projection_bundle,
+)
+from tests.ui.conftest import assert_calm, grid, sent_to, texts, write_catalogue
+from tests.unit.serving.test_sale_filters import on_sale_rows
 
 
 def upload(test, data: bytes, name: str = "photo.png"):
@@ -111,6 +122,38 @@ def test_k_and_filters_reach_the_endpoint(ready):
     assert len(cards) == 5
     assert all(card["lines"][0].startswith("blob") for card in cards)
     assert all(card["lines"][1].split(" · ")[0] in {"Ada", "Bo"} for card in cards)
+
+
+def test_sale_price_availability_and_currency_limit_what_is_shown(screen, tmp_path):
+    """They are offered where the catalogue has them; a product without one of them never passes a filter on it."""
+    rows = on_sale_rows()
+    write_catalogue(screen.settings, "shop", rows)
+    folder = tmp_path / "models" / "sale"
+    build_gallery(ShopSnapshot(rows), write_projection_bundle(folder), folder, progress=NullProgress())
+    recommender = Recommender.load(folder, embedder_loader=load_projection)
+    ensure_app_token(screen.settings)
+    with http_to(build_app(screen.settings, load=lambda: served(recommender))) as client:
+        screen.settings = replace(screen.settings, endpoint_url=str(client.base_url).rstrip("/"))
+        test = upload(screen.open(), encoded(picture("checks", 3)))
+        test.slider(key="k").set_value(48)
+        assert test.multiselect(key="filter_currency").options == ["EUR", "JPY", "USD"]
+        test.multiselect(key="filter_currency").set_value(["EUR", "USD"])
+        test.multiselect(key="filter_availability").set_value(["in stock"])
+        low, high = test.slider(key="filter_sale_price").value
+        assert (low, high) == (0.0, 1e6)
+        test.slider(key="filter_sale_price").set_value((low, 500_000.0)).run()
+        assert_calm(test)
+        expected = {
+            row["product_id"]
+            for row in rows
+            if row["currency"] in {"EUR", "USD"}
+            and row["availability"] == "in stock"
+            and row["sale_price"] is not None
+            and row["sale_price"] < 1e6
+        }
+        assert expected
+        assert {card["id"] for card in grid(test)} == expected
+        assert all(card["price"].partition(" (")[0].endswith((" EUR", " USD")) for card in grid(test))
 
 
 def test_what_was_done_to_a_picture_is_said(ready):

@@ -129,6 +129,20 @@ def fetched(result: dict[str, Any]) -> list[str]:
     return told
 
 
+def exported(result: dict[str, Any]) -> list[str]:
+    """Say what a corrected table has, and what could not be corrected."""
+    rows, cells = words.count(result["rows"], "row"), words.count(result["cells"], "cell")
+    told = [
+        f"The table is ready to download: {rows}, {cells} corrected in {words.count(result['changed'], 'row')}."
+        if result["cells"]
+        else f"The table is ready to download: {rows}, and nothing had to be corrected."
+    ]
+    if result["left_out"]:
+        few = words.count(result["left_out"], "row cannot", "rows cannot")
+        told.append(f"{few} be corrected here and would not be loaded; the last column says why.")
+    return told
+
+
 def _estimate(result: dict[str, Any]) -> str:
     hosts = words.count(len(result["hosts"]), "host")
     due = f"{words.count(result['due'], 'picture')} on {hosts} to fetch"

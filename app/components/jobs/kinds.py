@@ -46,6 +46,7 @@ KINDS = {
     "fetch": JobWords(
         "Fetching pictures", results.fetched, "hosts", Next("catalogue", "Next: check and load the products")
     ),
+    "export": JobWords("Correcting a table", results.exported, "left_out", None),
     "renew": JobWords("Loading products again", results.renewed, "catalogue", _LEARN),
     "commit": JobWords("Storing checked products", results.loaded, "counts", _LEARN),
     "quality": JobWords(

@@ -129,9 +129,15 @@ def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card
         distance=neighbour.distance if figures else None,
         badges=(
             *([f"+{len(neighbour.hidden)} alike"] if neighbour.hidden else []),
-            *([f"By picture {neighbour.picture + 1}"] if neighbour.picture else []),
+            *([_which(neighbour)] if neighbour.picture else []),
         ),
     )
+
+
+def _which(neighbour: AnswerNeighbour) -> str:
+    """Say by which picture a product was found; an endpoint of an earlier version does not say of how many."""
+    of = f" of {neighbour.pictures}" if neighbour.pictures > neighbour.picture else ""
+    return f"Picture {neighbour.picture + 1}{of}"
 
 
 def _likely(neighbour: AnswerNeighbour) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backend.catalogue.fetch.run import Tally
     from backend.catalogue.fetch.store import PictureStore
     from backend.catalogue.sources.sources import Source
-    from backend.flow.requests import FetchRequest, IngestRequest
+    from backend.flow.requests import ExportRequest, FetchRequest, IngestRequest
     from backend.progress import Progress
     from backend.settings import Settings
 
@@ -53,7 +53,7 @@ def fetch_wanted(request: FetchRequest, settings: Settings, progress: Progress) 
     records.confirm(parsed_hosts(request.confirm))
     hosts = allowed_hosts(settings)
     progress.report(0, 1, note="Listing the pictures")
-    if not records.want(name, wanted_of(_table(request, settings, progress))):
+    if not records.want(name, wanted_of(table_of(request, settings, progress))):
         return None
     records.forget_lost(name, store)
     which = Which.older_than(request.fresh_hours, only_failed=request.only_failed)
@@ -114,12 +114,13 @@ def network() -> Network:
     return Network()
 
 
-def _table(request: FetchRequest, settings: Settings, progress: Progress) -> Source:
+def table_of(request: FetchRequest | ExportRequest, settings: Settings, progress: Progress) -> Source:
+    """Open what a request names, with the mapping that was saved for it unless the request has one."""
     from backend.catalogue.fetch.finding import AddressBook
     from backend.catalogue.sources.locations import open_source, require_allowed, with_addresses, with_saved
 
     if request.source == "sample" or request.source == "fashion-mnist":  # noqa: PLR1714 - what the type checker follows
-        raise CatalogueError("A built-in source has no pictures on the web.", next_step="Load it.")
+        raise CatalogueError("A built-in source is no table of a shop.", next_step="Choose a file.")
     path = Path(request.path).expanduser().absolute()
     if progress.job:  # as for a load: a job comes from a page
         path = require_allowed(path, settings)

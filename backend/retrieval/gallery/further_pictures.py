@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,12 @@ import pyarrow.parquet as pq
 
 from backend.bundles import bundle
 from backend.retrieval.gallery.embedding import BATCH, embed_batches
+from backend.retrieval.gallery.further_thumbnails import (
+    EMBEDDED,
+    FurtherThumbnails,
+    keep_thumbnails,
+    write_thumbnails,
+)
 from backend.retrieval.gallery.gallery_rows import QUERY_SCHEMA
 from backend.retrieval.indexes.further import Further
 from backend.retrieval.indexes.kinds import load_vectors
@@ -25,18 +33,31 @@ if TYPE_CHECKING:
     from backend.progress import Progress
     from backend.retrieval.embedder import Embedder
 
-    # Hashes of pictures to those that can be read, and their embeddings.
-    Embed = Callable[[list[str]], tuple[list[str], NDArray[np.float32]]]
+    Embed = Callable[[list[str]], "Made"]
 
 
-def embedded_here(snapshot: Snapshot, network: Callable[[], Embedder], progress: Progress) -> Embed:
-    """Give what embeds pictures of a catalogue in this process."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made of pictures: hashes of those that can be read, their embeddings, and files with their thumbnails.
 
-    def embed(hashes: list[str]) -> tuple[list[str], NDArray[np.float32]]:
-        batches = _batches(snapshot, hashes)
-        total = len(hashes)
-        found = embed_batches(batches, network(), QUERY_SCHEMA, total=total, progress=progress, keep=lambda _: None)
-        return found.ids, np.concatenate(found.vectors) if found.vectors else np.empty((0, 0), dtype=np.float32)
+    The files are in the folder of the index; see :func:`keep_thumbnails`.
+    """
+
+    names: list[str]
+    vectors: NDArray[np.float32]
+    parts: list[str]
+
+
+def embedded_here(snapshot: Snapshot, network: Callable[[], Embedder], place: Path, progress: Progress) -> Embed:
+    """Give what embeds pictures of a catalogue in this process, for the index that is made in ``place``."""
+
+    def embed(hashes: list[str]) -> Made:
+        rows = partial(
+            embed_batches, _batches(snapshot, hashes), network(), EMBEDDED, total=len(hashes), progress=progress
+        )
+        part, found = keep_thumbnails(place, lambda keep: rows(keep=keep))
+        vectors = np.concatenate(found.vectors) if found.vectors else np.empty((0, 0), dtype=np.float32)
+        return Made(found.ids, vectors, [part])
 
     return embed
 
@@ -60,7 +81,8 @@ def write_further(snapshot: Snapshot, place: Path, embed: Embed, *, before: Path
         return
     rows = rows.sort_by([("owner", "ascending"), ("position", "ascending")])
     names = rows["image_sha256"].to_pylist()
-    vectors, at = _vectors(list(dict.fromkeys(names)), embed, before, load_vectors(place).shape[1])
+    shown = FurtherThumbnails(before or place)
+    vectors, at, parts = _vectors(list(dict.fromkeys(names)), embed, before, shown, load_vectors(place).shape[1])
     kept = np.flatnonzero([name in at for name in names])
     if len(kept):
         chosen = rows.take(pa.array(kept))
@@ -71,21 +93,26 @@ def write_further(snapshot: Snapshot, place: Path, embed: Embed, *, before: Path
             hashes=np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(kept), -1),
             vectors=vectors[[at[names[row]] for row in kept]],
         ).save(place)
+        write_thumbnails(place, (names[row] for row in kept), parts, shown)
 
 
 def _vectors(
-    names: list[str], embed: Embed, before: Path | None, dimensions: int
-) -> tuple[NDArray[np.float32], dict[str, int]]:
-    """Return embeddings, and where among them each of these pictures has its own."""
+    names: list[str], embed: Embed, before: Path | None, shown: FurtherThumbnails, dimensions: int
+) -> tuple[NDArray[np.float32], dict[str, int], list[str]]:
+    """Return embeddings, where among them each of these pictures has its own, and files with thumbnails of the new ones.
+
+    One without a thumbnail, as earlier versions made them, is made again.
+    """
     old = Further.load(before, size=np.iinfo(np.int32).max, dimensions=dimensions) if before else None
-    known = {} if old is None else {name.tobytes().hex(): row for row, name in enumerate(old.hashes)}
+    known = {name.tobytes().hex(): row for row, name in enumerate(old.hashes)} if old is not None else {}
+    known = {name: row for name, row in known.items() if name in shown}
     held = np.empty((0, dimensions), dtype=np.float32) if old is None else np.asarray(old.vectors)
     fresh = [name for name in names if name not in known]
     if not fresh:
-        return held, known
-    made, vectors = embed(fresh)
-    at = known | {name: len(held) + row for row, name in enumerate(made)}
-    return np.concatenate([held, vectors.reshape(-1, dimensions)]), at
+        return held, known, []
+    made = embed(fresh)
+    at = known | {name: len(held) + row for row, name in enumerate(made.names)}
+    return np.concatenate([held, made.vectors.reshape(-1, dimensions)]), at, made.parts
 
 
 def _batches(snapshot: Snapshot, hashes: list[str]) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ from backend.files.storage import disk_watched
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, check_filters
 from backend.retrieval.gallery.embedding import BATCH, WITH_PICTURES, embed_batches
 from backend.retrieval.gallery.further_pictures import embedded_here, write_further
+from backend.retrieval.gallery.further_thumbnails import FurtherThumbnails
 from backend.retrieval.gallery.gallery_file import GalleryFile
 from backend.retrieval.gallery.gallery_rows import SCHEMA, write_sorted
 from backend.retrieval.gallery.thumbnails import Thumbnails
@@ -59,12 +60,13 @@ class Gallery:
 
     Args:
         file: One row an item. Pictures are read when they are asked for, the others at once.
+        further: Those beside the first ones.
     """
 
-    def __init__(self, file: GalleryFile) -> None:
+    def __init__(self, file: GalleryFile, further: FurtherThumbnails | None = None) -> None:
         self._table = file.read([name for name in SCHEMA.names if name != "thumbnail"]).combine_chunks()
         self._shown = [self._table.column(name) for name in _SHOWN_COLUMNS]
-        self._thumbnails = Thumbnails(file)
+        self._thumbnails, self._further = Thumbnails(file), further
         self._codes: dict[str, tuple[dict[str, int], NDArray[np.int32]]] = {}
 
     @classmethod
@@ -75,7 +77,7 @@ class Gallery:
             RetrievalError: The bundle has no index yet.
             BundleError: The file is no gallery.
         """
-        return cls(GalleryFile(folder))
+        return cls(GalleryFile(folder), FurtherThumbnails(folder))
 
     @property
     def size(self) -> int:
@@ -99,6 +101,11 @@ class Gallery:
     def thumbnail(self, position: int) -> bytes:
         """Return an item's picture for screens: PNG or WEBP bytes."""
         return self._thumbnails.at(position)
+
+    def picture(self, position: int, sha256: str | None) -> bytes:
+        """Return the picture of an item with this hash as :meth:`thumbnail` does; its first one where it is not kept."""
+        further = self._further.get(sha256) if sha256 and self._further else None
+        return further or self.thumbnail(position)
 
     def preload(self) -> None:
         """Read all pictures, so that nobody waits for one later."""
@@ -230,7 +237,7 @@ def build_gallery(
         order = np.asarray(pc.sort_indices(pa.array(embedded.ids, pa.string())))
         np.save(place / bundle.VECTORS, np.concatenate(embedded.vectors)[order])
         write_sorted(spill, [embedded.places[at] for at in order], place / bundle.GALLERY)
-        write_further(snapshot, place, embedded_here(snapshot, lambda: embedder, progress))
+        write_further(snapshot, place, embedded_here(snapshot, lambda: embedder, place, progress))
         return put_in_place(folder, place, described(place, kind, splits, snapshot.ref), progress=progress)
 
 

@@ -32,7 +32,7 @@ _TAIL = 8  # bytes: the length of the footer, and the mark of the format
 _LONGEST_FOOTER = 8_000_000  # bytes; a million products have some 600,000
 # Bytes that a column may take in memory: as much, and as much for each byte of the file.
 _ALWAYS, _FOR_EACH = 16_000_000, 4
-_TEXTS = [field.name for field in SCHEMA if field.type in {pa.string(), pa.binary()}]
+_TEXTS = frozenset({pa.string(), pa.binary()})
 
 
 class GalleryFile:
@@ -40,21 +40,23 @@ class GalleryFile:
 
     Args:
         folder: The bundle.
+        name: The file.
+        schema: Its columns.
 
     Raises:
         RetrievalError: The bundle has no index yet.
         BundleError: The file is no gallery, or says more of itself than can be in it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / bundle.GALLERY
+    def __init__(self, folder: Path, name: str = bundle.GALLERY, schema: pa.Schema = SCHEMA) -> None:
+        self._path, self._schema = folder / name, schema
         if not os.path.lexists(self._path):
             raise no_index(folder)
         try:
             self._n_bytes = _checked_size(self._path)
             facts = pq.read_metadata(self._path, memory_map=True)
             self._judge(facts)
-            texts = [name for name in _TEXTS if name in facts.schema.names]
+            texts = [one.name for one in schema if one.type in _TEXTS and one.name in facts.schema.names]
             self._file = pq.ParquetFile(self._path, metadata=facts, memory_map=True, read_dictionary=texts)
         except (pa.ArrowException, CatalogueError, OSError, ValueError) as error:
             raise self._unreadable(error) from error
@@ -84,10 +86,10 @@ class GalleryFile:
     def _judge(self, facts: pq.FileMetaData) -> None:
         """Compare what the file says of itself with what it has room for; raises ValueError."""
         schema = facts.schema.to_arrow_schema()
-        written = [field.name for field in SCHEMA if field.name in schema.names or field.name not in LATER]
+        written = [field.name for field in self._schema if field.name in schema.names or field.name not in LATER]
         if schema.names != written:
             raise ValueError(f"it has the columns {schema.names!r:.200}")
-        if other := [name for name in written if schema.field(name).type != SCHEMA.field(name).type]:
+        if other := [name for name in written if schema.field(name).type != self._schema.field(name).type]:
             raise ValueError(f"{other[0]} has the wrong type")
         groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
         # Every product has an id and a picture of its own, so that there cannot be more of them than bytes.

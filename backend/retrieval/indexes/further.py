@@ -1,7 +1,7 @@
 """Products that are found by any of their pictures: the first one has its place in the index, the others stand beside it.
 
 An answer names a product once, at the distance of its nearest picture. What is scored, mapped and compared with each
-other are first pictures, as they always were; so further ones change nothing in a bundle but these two files.
+other are first pictures, as they always were; so further ones change nothing in a bundle but files of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from backend.retrieval.indexes.index import Index
 
-FILES = (bundle.FURTHER, bundle.FURTHER_VECTORS)
+FILES = (bundle.FURTHER, bundle.FURTHER_VECTORS, bundle.FURTHER_THUMBNAILS)
 _DIGEST = 32  # bytes of a hash
 _PICTURES_EACH = 4  # asked for at once for each product wanted
 
@@ -78,6 +78,11 @@ class Further:
         if not has_no_long_vector(vectors):
             raise _unfit(folder, "contain vectors that are not unit vectors")
         return found
+
+    def pictures_of(self, position: int) -> int:
+        """Return how many pictures a product has, its first one counted; one at the end that cannot be read is not."""
+        rows = self.rows_of(position)
+        return int(self.positions[rows[-1]]) + 1 if rows else 1
 
     def rows_of(self, position: int) -> range:
         """Return the rows of a product's further pictures."""
@@ -177,18 +182,27 @@ def likeness(index: Index, positions: NDArray[np.int64], queries: NDArray[np.flo
     return found
 
 
-def shown_picture(index: Index, position: int, queries: NDArray[np.float32]) -> tuple[int, str | None]:
-    """Return which picture of a product is the likest to any of some queries (Q, D) of the model's own weight.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a product: its place among ``count``, and its hash; of the first one, 0 and None."""
 
-    Returns:
-        Its place among the product's pictures, and its hash; of the first one, 0 and None.
-    """
+    place: int = 0
+    sha256: str | None = None
+    count: int = 1
+
+
+ONLY_PICTURE = Picture()
+
+
+def shown_picture(index: Index, position: int, queries: NDArray[np.float32]) -> Picture:
+    """Return which picture of a product is the likest to any of some queries (Q, D) of the model's own weight."""
     if not isinstance(index, PicturesIndex) or not (rows := index.further.rows_of(position)):
-        return 0, None
+        return ONLY_PICTURE
+    count = index.further.pictures_of(position)
     first = index.embeddings(np.array([position])) @ queries.T
     others = (index.further.vectors[rows.start : rows.stop] @ queries.T).max(axis=1)
     best = int(others.argmax())
     if float(others[best]) <= float(first.max()):
-        return 0, None
+        return Picture(count=count)
     row = rows.start + best
-    return int(index.further.positions[row]), index.further.hashes[row].tobytes().hex()
+    return Picture(int(index.further.positions[row]), index.further.hashes[row].tobytes().hex(), count)

@@ -38,9 +38,10 @@ NEIGHBOUR = Record(
         Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
         Field("picture", {**WHOLE, "minimum": 0}, "Which of its pictures is the most similar: 0 for the first."),
         Field("picture_sha256", optional(TEXT), "SHA-256 of that picture where it is not the first; else null."),
+        Field("pictures", {**WHOLE, "minimum": 1}, "How many of its pictures are searched, up to the last one."),
         *(Field(one.name, optional(_KINDS[one.kind]), f"{one.meaning} Null where unknown.") for one in PRODUCT_FIELDS),
         Field(
-            "image", {**optional(TEXT), "contentEncoding": "base64"}, "Its picture, PNG or WEBP; null without images."
+            "image", {**optional(TEXT), "contentEncoding": "base64"}, "That picture, PNG or WEBP; null without images."
         ),
     ),
 )

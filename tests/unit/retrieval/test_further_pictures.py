@@ -17,10 +17,17 @@ from backend.catalogue.items import PICTURES, PRODUCTS
 from backend.catalogue.schemas import PICTURE_SCHEMA
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import BundleError
+from backend.imaging.pixels import thumbnail
 from backend.progress import NullProgress
+from backend.retrieval.gallery.further_thumbnails import (
+    EMBEDDED,
+    FurtherThumbnails,
+    keep_thumbnails,
+    write_thumbnails,
+)
 from backend.retrieval.gallery.gallery import Gallery, build_gallery
 from backend.retrieval.indexes.exact import ExactIndex
-from backend.retrieval.indexes.further import Further, PicturesIndex, likeness
+from backend.retrieval.indexes.further import FILES, Further, PicturesIndex, likeness
 from backend.retrieval.recommend import Recommender
 from backend.retrieval.refresh import refresh_gallery
 from backend.retrieval.wishes import Wishes
@@ -119,8 +126,56 @@ def test_a_product_is_found_by_any_of_its_pictures_and_named_once(shop, folder):
     for at, image in ((0, FRONT), (1, BACK), (3, SIDE)):
         one = found(recommender, image)
         assert (one.rank, round(one.similarity, 5)) == (1, 1.0)
-        assert (one.picture, one.picture_sha256) == (at, sha(image) if at else None)
+        assert (one.picture, one.picture_sha256, one.pictures) == (at, sha(image) if at else None, 4)
+        assert recommender.gallery.picture(one.position, one.picture_sha256) == thumbnail(image)
+        assert recommender.gallery.thumbnail(one.position) == thumbnail(FRONT)
     assert (recommender.size, Gallery.load(folder).size) == (19, 19)
+
+
+def test_a_bundle_of_before_shows_first_pictures_until_its_index_is_updated(shop, folder):
+    """It has further pictures without thumbnails."""
+    built(shop, folder, coat=[BACK])
+    complete = {name: (folder / name).read_bytes() for name in FILES}
+    (folder / bundle.FURTHER_THUMBNAILS).unlink()
+    bundle.write_manifest(folder, bundle.read_manifest(folder))
+    recommender = opened(folder)
+    one = found(recommender, BACK)
+    assert (one.picture, one.pictures) == (1, 2)
+    assert recommender.gallery.picture(one.position, one.picture_sha256) == thumbnail(FRONT)
+    network = load_projection(folder, bundle.read_manifest(folder), threads=1)
+    refresh_gallery(shop.give(coat=[BACK, SIDE]), lambda: network, folder, progress=QUIET)
+    recommender = opened(folder)
+    for image in (BACK, SIDE):
+        one = found(recommender, image)
+        assert recommender.gallery.picture(one.position, one.picture_sha256) == thumbnail(image)
+    refresh_gallery(shop.give(coat=[BACK]), lambda: network, folder, progress=QUIET)
+    assert {name: (folder / name).read_bytes() for name in FILES} == complete
+
+
+def test_thumbnails_are_kept_once_whoever_shows_them_and_are_read_in_any_order(tmp_path):
+    """More than a row group, from what was made now and what an earlier index has."""
+    rng = np.random.default_rng(5)
+    images = {sha(data): data for data in (rng.bytes(int(size)) for size in rng.integers(1, 400, 203))}
+    names, before, place = list(images), tmp_path / "before", tmp_path / "place"
+    for folder, mine in ((before, names[:131]), (place, names[97:])):
+        folder.mkdir()
+
+        def embedded(keep, mine=mine):
+            for start in range(0, len(mine), 50):
+                part = mine[start : start + 50]
+                rows = [part, [""] * len(part), [images[name] for name in part]]
+                keep(pa.record_batch(rows, schema=EMBEDDED))
+
+        part, _ = keep_thumbnails(folder, embedded)
+        wanted = mine if folder == before else names
+        write_thumbnails(folder, [*wanted, *wanted[:9]], [part], FurtherThumbnails(before))
+    shown = FurtherThumbnails(place)
+    for at in rng.permutation(len(names)):
+        assert shown.get(names[at]) == images[names[at]]
+    assert (shown.get("0" * 64), shown.get(names[0][:-1]), "f" * 64 in shown) == (None, None, False)
+    (place / bundle.FURTHER_THUMBNAILS).write_bytes(b"PAR1 no")
+    with pytest.raises(BundleError, match=r"further\.parquet"):
+        FurtherThumbnails(place)
 
 
 def test_wishes_look_at_all_pictures_too(shop, folder):
@@ -136,7 +191,7 @@ def test_filtered_products_are_not_found_by_a_further_picture(shop, folder):
 
 def test_without_further_pictures_a_bundle_is_as_it_was(shop, folder):
     recommender = built(shop, folder)
-    assert not {bundle.FURTHER, bundle.FURTHER_VECTORS} & {path.name for path in folder.iterdir()}
+    assert not {*FILES} & {path.name for path in folder.iterdir()}
     assert found(recommender, FRONT).picture == 0
 
 
@@ -162,10 +217,10 @@ def test_a_refresh_embeds_the_pictures_that_are_new_alone_and_is_what_a_build_wo
     other = tmp_path / "models" / "other"
     write_projection_bundle(other)
     build_gallery(open_snapshot(shop.folder, "shop"), network, other, progress=QUIET)
-    for name in (bundle.FURTHER, bundle.FURTHER_VECTORS, bundle.VECTORS):
+    for name in (*FILES, bundle.VECTORS):
         assert (folder / name).read_bytes() == (other / name).read_bytes()
     refresh_gallery(shop.give(), lambda: network, folder, progress=QUIET)
-    assert not (folder / bundle.FURTHER).exists()
+    assert not any((folder / name).exists() for name in FILES)
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**31))

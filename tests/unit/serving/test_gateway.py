@@ -266,7 +266,7 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
     assert body["neighbours"][0].keys() == {
         *("rank", "product_id", "label", "distance", "similarity", "closeness", "probability", "is_match"),
         *NAMES,
-        *("picture", "picture_sha256"),
+        *("picture", "picture_sha256", "pictures"),
     }
     assert body["match"] is True  # though the model was not evaluated, and so is not calibrated
     assert {n["probability"] for n in body["neighbours"]} == {None}

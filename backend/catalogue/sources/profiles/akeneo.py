@@ -22,6 +22,7 @@ _LANGUAGES = ("en us", "en gb", "de de", "fr fr", "es es")
 
 
 def _products(layout: Layout) -> Iterator[Row]:
+    titles = [name for wanted in _TITLES for name in layout.names if re.fullmatch(wanted, name)]
     priced = [(name, match[1].upper()) for name in layout.names if (match := _PRICES.fullmatch(name))]
     priced.sort(key=lambda one: one[1] != "EUR")
     for row in layout.rows():
@@ -34,6 +35,8 @@ def _products(layout: Layout) -> Iterator[Row]:
         ]
         pictures = tuple(dict.fromkeys(value for _, value in sorted(named, key=lambda one: one[0])))
         made = {PRICE: amount, CURRENCY: currency, PICTURE: next(iter(pictures), "")}
+        if titles and not layout.text(row, titles[0]):  # not every product has a name in that language
+            made[titles[0]] = layout.text(row, *titles)
         yield layout.put(row, made)._replace(pictures=pictures)
 
 
@@ -47,6 +50,7 @@ def _named(attribute: str) -> tuple[str | re.Pattern[str], ...]:
     return (*exact, re.compile(rf"{attribute}-.*"), attribute)
 
 
+_TITLES = (*_named("name"), *_named("label"), *_named("title"))
 PROFILES = (
     Profile(
         name="akeneo",
@@ -59,7 +63,7 @@ PROFILES = (
             "product_id": ("sku", "identifier"),
             "group_id": ("parent",),
             "image": (PICTURE.lower(),),
-            "title": (*_named("name"), *_named("label"), *_named("title")),
+            "title": _TITLES,
             "label": ("family",),
             "category": ("categories",),
             "brand": ("brand", "marke", "manufacturer"),

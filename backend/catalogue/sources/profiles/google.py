@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from backend.catalogue.sources.profiles.cells import above, leaf, listed_pictures
@@ -13,14 +14,25 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.profiles.profile import Layout
     from backend.catalogue.sources.tables.rows import Row
 
-KIND = "product type"
+KINDS = ("product type", "google product category", "fb product category")
+_NUMBER = re.compile(r"\s*\d+\s+-\s+")  # 166 - Apparel & Accessories > Clothing
 
 
 def offers(layout: Layout) -> Iterator[Row]:
-    """Give every offer, with Google's category in words where the shop's own is empty."""
+    """Give every offer with the first of its categories that is in words: the shop's own, Google's, or Meta's."""
+    named = [name for name in KINDS if name in layout.names]
     for row in layout.rows():
-        google = "" if layout.text(row, KIND) else layout.text(row, "google product category", "fb product category")
-        yield layout.put(row, {KIND: google}) if leaf(google) else row
+        said = next((text for name in named if kind(text := layout.text(row, name))), "")
+        yield layout.put(row, {named[0]: said}) if said and said != layout.text(row, named[0]) else row
+
+
+def kind(path: str) -> str | None:
+    """Return the last step of a path of categories, which Google's number may stand before."""
+    return leaf(_NUMBER.sub("", path, count=1))
+
+
+def _wider(path: str) -> str | None:
+    return above(_NUMBER.sub("", path, count=1))
 
 
 def pictures(layout: Layout, row: Row) -> list[str]:
@@ -34,8 +46,8 @@ COLUMNS = {
     "group_id": ("item group id",),
     "image": ("image link",),
     "title": ("title",),
-    "label": (KIND, "google product category", "fb product category"),
-    "category": (KIND, "google product category", "fb product category"),
+    "label": KINDS,
+    "category": KINDS,
     "brand": ("brand",),
     "colour": ("color", "colour"),
     "price": ("price",),
@@ -45,7 +57,7 @@ COLUMNS = {
     "material": ("material",),
     "gender": ("gender",),
 }
-READERS = {"label": leaf, "category": above}
+READERS = {"label": kind, "category": _wider}
 STRONG = words(
     "description, link, availability, price, brand, gtin, mpn, condition, item group id, google product category"
 )

@@ -1,4 +1,7 @@
-"""The fashion product images of Kaggle: the last column spills over commas, pictures are called as their products."""
+"""The fashion product images of Kaggle: the last column spills over commas, pictures are called as their products.
+
+The list of pictures and their addresses, which comes with it, is read for itself, too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.profiles.profile import Layout
     from backend.catalogue.sources.tables.rows import Row
 
-PICTURE = "Picture of the product"
+PICTURE, PICTURE_ID = "Picture of the product", "Id of the picture"
 _NAME = "productdisplayname"
 
 
@@ -29,11 +32,21 @@ def _products(layout: Layout) -> Iterator[Row]:
             yield whole
             continue
         key = layout.text(whole, "id")
-        path = f"images/{key}.jpg"
-        link = str(links.get(key, {}).get("link") or "")
-        if layout.find(path).locator is None and "://" in link:
-            path = link
+        path = _found(layout, f"images/{key}.jpg", str(links.get(key, {}).get("link") or ""))
         yield layout.put(whole, {PICTURE: path})._replace(pictures=(path,))
+
+
+def _pictures(layout: Layout) -> Iterator[Row]:
+    for row in layout.rows():
+        name = layout.text(row, "filename")
+        path = _found(layout, name, layout.text(row, "link"))
+        made = layout.put(row, {PICTURE_ID: PurePosixPath(name).stem, PICTURE: path})
+        yield made._replace(pictures=(path,) if path else ())
+
+
+def _found(layout: Layout, path: str, link: str) -> str:
+    """Return the path of a picture, or its address where there is no such file."""
+    return link if "://" in link and layout.find(path).locator is None else path
 
 
 PROFILES = (
@@ -54,5 +67,14 @@ PROFILES = (
         },
         grammar=_products,
         adds=(PICTURE,),
+    ),
+    Profile(
+        name="kaggle-pictures",
+        title="List of pictures",
+        required=words("filename, link"),
+        negative=words("id, title, name, price, label, category, brand"),
+        columns={"product_id": (PICTURE_ID.lower(),), "image": (PICTURE.lower(),)},
+        grammar=_pictures,
+        adds=(PICTURE_ID, PICTURE),
     ),
 )

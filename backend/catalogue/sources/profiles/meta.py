@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.profiles.profile import Layout
     from backend.catalogue.sources.tables.rows import Row
 
-_NUMBERED = re.compile(r"(?:additional )?image\[(\d+)\]\.url")
+_NUMBERED = re.compile(r"(?:additional )?image(?:\[(\d+)\])?\.url")
 
 
 def _pictures(layout: Layout, row: Row) -> list[str]:
@@ -22,7 +22,7 @@ def _pictures(layout: Layout, row: Row) -> list[str]:
 
 
 def _number(name: str) -> tuple[bool, int]:
-    return name.startswith("additional"), int(name.partition("[")[2].partition("]")[0])
+    return name.startswith("additional"), int(name.partition("[")[2].partition("]")[0] or 0)
 
 
 PROFILES = (
@@ -30,11 +30,11 @@ PROFILES = (
         name="meta",
         title="Meta catalogue",
         required=words("id, title"),
-        any_of=words("fb product category, quantity to sell on facebook, image[0].url, image[0].tag[0]"),
+        any_of=words("fb product category, quantity to sell on facebook, image[0].url, image[0].tag[0], image.url"),
         strong=google.STRONG | words("fb product category, quantity to sell on facebook, image link, status"),
         columns={
             **google.COLUMNS,
-            "image": ("image link", "image[0].url"),
+            "image": ("image link", "image[0].url", "image.url"),
             "stock": ("quantity to sell on facebook", "inventory"),
             "status": ("status",),
         },

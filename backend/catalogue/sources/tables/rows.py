@@ -14,7 +14,7 @@ from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
 from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed, several
 from backend.catalogue.sources.tables.amounts import AMOUNTS, PARSED, Amounts, meaning, stated_currency
-from backend.catalogue.sources.tables.values import is_rounded, plain_id, text_of, without_nan
+from backend.catalogue.sources.tables.values import id_of, is_rounded, plain_id, text_of, without_nan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +119,8 @@ class RowReading:
     def _cell(self, row: Row, field: str) -> str | None:
         """Return what the column of a field has, as the field's reader takes it."""
         column = self.mapping.get(field)
-        text = text_of(row.values.get(column)) if column is not None else None
+        read = id_of if field == "product_id" else text_of
+        text = read(row.values.get(column)) if column is not None else None
         if text is not None and field in self.readers:
             return self.readers[field](text)
         return text

@@ -148,6 +148,12 @@ def text_of(value: Any) -> str | None:
     return str(value)
 
 
+def id_of(value: Any) -> str | None:
+    """Return a value as :func:`text_of` does, but take "empty", which only a person writes, as the id that it may be."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if text.lower() == "empty" else text_of(value)
+
+
 def without_nan(value: Any) -> Any:
     """Return a value; null in place of a number that is none."""
     return None if isinstance(value, float) and math.isnan(value) else value
