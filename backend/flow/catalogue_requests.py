@@ -106,7 +106,7 @@ class ExportRequest:
 
     Attributes:
         catalogue: Its name.
-        source, path, columns, table, source_version: As in :class:`IngestRequest`.
+        source, path, columns, table, source_version, base: As in :class:`IngestRequest`.
     """
 
     kind: ClassVar[str] = "export"
@@ -116,6 +116,7 @@ class ExportRequest:
     columns: dict[str, str] = field(default_factory=dict)
     table: str = ""
     source_version: int | None = None
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
