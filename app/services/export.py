@@ -36,7 +36,9 @@ class Loaded:
     def request(self) -> ExportRequest:
         """What asks for it corrected."""
         load = self.load
-        return ExportRequest(load.catalogue, load.source, load.path, load.columns, load.table, load.source_version, load.base)
+        return ExportRequest(
+            load.catalogue, load.source, load.path, load.columns, load.table, load.source_version, load.base
+        )
 
 
 @dataclass(frozen=True, slots=True)
