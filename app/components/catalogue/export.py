@@ -33,12 +33,14 @@ def show(catalogue: str) -> None:
                 icon=":material/info:",
             )
             return
-        chosen = tables[0]
-        if len(tables) > 1:
-            chosen = st.selectbox("Table", tables, format_func=lambda one: one.title, key=f"export-of-{catalogue}")
+        named = {one.title: one for one in reversed(tables)}
+        titles = list(reversed(named))
+        if len(titles) > 1:
+            title = st.selectbox("Table", titles, key=f"export-of-{catalogue}")
         else:
-            st.markdown(plain(chosen.title))
-        _download(chosen.request)
+            title = titles[0]
+            st.markdown(plain(title))
+        _download(named[title].request)
 
 
 def _download(wanted: ExportRequest) -> None:
