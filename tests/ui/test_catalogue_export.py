@@ -75,7 +75,7 @@ def test_a_table_is_given_back_in_its_own_layout_with_what_was_changed(screen, l
     assert screen.runner.list()[0].kind == "export"
     test = carried_out(screen, test)
     assert_calm(test)
-    assert "The table is ready to download: 7 rows, 14 cells corrected in 7 rows." in texts(test)
+    assert "7 rows, 14 cells corrected in 7 rows." in texts(test)
     assert "7 rows cannot be corrected here and would not be loaded" in texts(test)
     (address,) = links(test)
     answer = get(screen, address)
