@@ -1,4 +1,4 @@
-"""The main job on products of one's own, as a new user walks it in a real browser, page by page, by what each page offers.
+"""The main job on a table of one's own products, as a user walks it in a real browser, by what each page offers.
 
 Nothing is faked: Spark checks and stores, TensorFlow trains, MLflow registers, the endpoint process answers. Pictures are
 photo-like and of many sizes, and what is searched is no multiple of anything.
@@ -79,27 +79,15 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def pictures() -> dict[str, bytes]:
-    """Pictures by path, a folder for each kind, and two files that are none."""
-    made = {f"{kind}/{number:03d}.jpg": photo_like(kind, number) for kind in COLOURS for number in range(EACH)}
-    return {**made, "hat/broken.jpg": made["hat/000.jpg"][:60], "bag/notes.jpg": b"this is no picture"}
-
-
-@pytest.fixture(scope="module")
-def shop_of_pictures() -> Shop:
-    """A zip of pictures in folders."""
-    files = pictures()
-    return Shop("Herbst 2026.zip", zipped(files), files["hat/007.jpg"], "hat/007", len(files) - 2, 2)
+def pictures(each: int, between: str = "/") -> dict[str, bytes]:
+    """Pictures by name, so many of each kind."""
+    return {f"{kind}{between}{number:03d}.jpg": photo_like(kind, number) for kind in COLOURS for number in range(each)}
 
 
 @pytest.fixture(scope="module")
 def shop_of_a_table() -> Shop:
     """A zip of a table and its pictures; one row names a file that is not there."""
-    files = {
-        name.replace("/", "-"): data
-        for name, data in pictures().items()
-        if "broken" not in name and "notes" not in name
-    }
+    files = pictures(EACH, "-")
     text = io.StringIO()
     table = csv.writer(text, delimiter=";")
     table.writerow(["Artikelnummer", "Title", "Category", "Price", "Image"])
@@ -210,14 +198,10 @@ def running(mlflow_settings):
         yield start
 
 
-def test_a_zip_of_pictures_becomes_answers_in_place_of_the_sample(
-    page, mlflow_settings, running, shop_of_pictures, shared_settings, bundle_with_index
+def test_a_table_and_pictures_in_a_zip_become_answers_in_place_of_the_sample(
+    page, mlflow_settings, running, shop_of_a_table, shared_settings, bundle_with_index
 ):
     shutil.copytree(shared_settings.catalogues_dir, mlflow_settings.catalogues_dir)
     promote(mlflow_settings, register_projection(mlflow_settings, bundle_with_index), progress=NullProgress())
-    assert shop_of_pictures.usable % 64
-    walk(page, running(), shop_of_pictures, epochs=2, replaces="sample", look=_nothing)
-
-
-def test_a_table_and_pictures_in_a_zip_become_answers(page, running, shop_of_a_table):
-    walk(page, running(), shop_of_a_table, epochs=2, look=_nothing)
+    assert shop_of_a_table.usable % 64
+    walk(page, running(), shop_of_a_table, epochs=2, replaces="sample", look=_nothing)

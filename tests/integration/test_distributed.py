@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.fixtures.models import TINY, Diary, Listener
 from tests.support.all_ranks import GlobalFeed
 from tests.support.listeners import listeners, outside
 from tests.support.standalone import CONF, standalone
+from tests.support.waiting import LONG_S
 
 pytestmark = [
     pytest.mark.spark,
@@ -274,6 +276,18 @@ def test_an_error_on_a_rank_comes_back_in_its_own_words(spark, small_snapshot, t
             progress=Listener(),
             workers=Workers(2, threads=1, device="gpu"),
         )
+
+
+def test_ranks_that_horovod_takes_for_successful_although_they_told_nothing_have_failed(monkeypatch, tmp_path):
+    """Regression: under load, a rank that is ended has the status 0 there, and its result was looked into."""
+    import horovod.spark
+
+    from backend.training.ranks.horovod_launch import launch
+
+    monkeypatch.setattr(horovod.spark, "run", lambda *_, **__: [None, {"rank": 1}])
+    running = launch(tmp_path / "backend.zip", tmp_path, 2, threading.Event())
+    assert running.wait(LONG_S)
+    assert str(running.error) == "a worker ended without a result"
 
 
 STANDALONE = """

@@ -79,17 +79,6 @@ def append(frame, path, note):
         frame.write.format("delta").mode("append").save(str(path))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _interpreted(spark):
-    """Tables as small as these are read sooner than the code for it is compiled."""
-    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-    for name, value in settings.items():
-        spark.conf.set(name, value)
-    yield
-    for name in settings:
-        spark.conf.unset(name)
-
-
 class Stopped(NullProgress):
     """Cancels at the first word that it hears."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _START_TIMEOUT_S = 300
+_one_at_a_time = threading.Lock()  # what a launch changes in Horovod holds for the whole process
 
 
 @dataclass
@@ -63,7 +64,11 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event, *, on
 
     def work() -> None:
         try:
-            with _as_we_launch(stop), _listening_on_loopback() if on_loopback else nullcontext() as nics:
+            with (
+                _one_at_a_time,
+                _as_we_launch(stop),
+                _listening_on_loopback() if on_loopback else nullcontext() as nics,
+            ):
                 running.results = run(
                     entry,
                     num_proc=ranks,
@@ -75,6 +80,9 @@ def launch(archive: Path, folder: Path, ranks: int, stop: threading.Event, *, on
                     verbose=0,
                     nics=nics,
                 )
+            # Of a process that it ends, Horovod reads the status in two threads; the one that comes late takes it for 0.
+            if any(result is None for result in running.results):
+                raise RuntimeError("a worker ended without a result")  # noqa: TRY301 - as Horovod says it otherwise
         except BaseException as error:  # noqa: BLE001 - raised again by whoever follows
             running.error = error
         finally:
