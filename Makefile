@@ -52,8 +52,9 @@ test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real 
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-engines test-others MEASURED="$(MEASURED)"
 	$(if $(MEASURED),$(BIN)/coverage report --sort=miss --fail-under=$(FLOOR))
 
-# Side by side, and of one length: each waits much of its time, for a JVM, a process or a page.
-WHOLE := tests/integration/test_demo.py tests/integration/test_crashes.py
+# Side by side, and of one length: each waits much of its time, for a JVM, a process or a page. What starts every engine in a
+# process of its own can stand in either.
+WHOLE := $(addprefix tests/integration/test_, $(addsuffix .py, demo crashes cluster left_behind spark_session))
 test-engines:
 	$(BIN)/python -m pytest -q -m "$(ENGINES)" $(WHOLE:%=--deselect=%)
 
