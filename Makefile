@@ -4,6 +4,8 @@ BIN := .venv/bin
 # One more than there are cores: some tests wait for a server or a process.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FAST := not spark and not tf and not mlflow and not browser and not slow and not ui
+# Folders without a fast test; tests/conftest.py sees to it.
+UNREAD := browser integration
 # Lines of app, backend and pages that `make test` must reach, in per cent.
 FLOOR := 91
 PAGES := ui and not spark and not tf and not mlflow and not browser
@@ -43,7 +45,7 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(MEASURED)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(UNREAD:%=--ignore=tests/%) $(MEASURED)
 
 # To measure costs time: `make check` alone does not, nor do the engines, nor does `make test MEASURED=`.
 test: MEASURED := --cov --cov-report= --cov-fail-under=0
