@@ -21,14 +21,18 @@ from playwright.sync_api import expect
 
 from backend.progress import NullProgress
 from backend.registry.promotion import promote
+from backend.serving.clients import local_client
 from tests.fixtures.registry import register_projection
+from tests.fixtures.stored import STORED
 from tests.support.browsing import app_running, free_port
-from tests.support.pages import answers, expect_pictures, upload
+from tests.support.pages import answers, expect_ids, expect_pictures, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Page
+
+    from backend.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.spark, pytest.mark.tf, pytest.mark.mlflow]
 JOB_MS = 300_000  # a job starts a JVM or TensorFlow first
@@ -182,7 +186,7 @@ def _nothing(_step: str) -> None:
 
 @pytest.fixture
 def running(mlflow_settings):
-    """The app and the endpoint over a home; called with settings, yields the app's address."""
+    """Starts the app and the endpoint over a home; returns the app's address and the settings of both."""
     from contextlib import ExitStack
 
     from backend.machine.supervisor import endpoint_service
@@ -190,18 +194,22 @@ def running(mlflow_settings):
 
     with ExitStack() as stack:
 
-        def start() -> str:
+        def start() -> tuple[str, Settings]:
             settings = replace(mlflow_settings, endpoint_port=free_port())
             stack.enter_context(process_running(endpoint_service(settings), settings))
-            return stack.enter_context(app_running(settings))[0]
+            return stack.enter_context(app_running(settings))[0], settings
 
         yield start
 
 
-def test_a_table_and_pictures_in_a_zip_become_answers_in_place_of_the_sample(
-    page, mlflow_settings, running, shop_of_a_table, shared_settings, bundle_with_index
+def test_a_table_and_pictures_in_a_zip_become_answers_in_place_of_what_there_was(
+    page, mlflow_settings, running, shop_of_a_table
 ):
-    shutil.copytree(shared_settings.catalogues_dir, mlflow_settings.catalogues_dir)
-    promote(mlflow_settings, register_projection(mlflow_settings, bundle_with_index), progress=NullProgress())
+    shutil.copytree(STORED / "without-test-split", mlflow_settings.home, dirs_exist_ok=True)
+    champion = register_projection(mlflow_settings, mlflow_settings.models_dir / "stored")
+    promote(mlflow_settings, champion, progress=NullProgress())
     assert shop_of_a_table.usable % 64
-    walk(page, running(), shop_of_a_table, epochs=2, replaces="sample", look=_nothing)
+    address, settings = running()
+    walk(page, address, shop_of_a_table, epochs=2, replaces="wardrobe", look=_nothing)
+    found = local_client(settings).recommend(shop_of_a_table.photo, k=12).neighbours
+    expect_ids(answers(page), [neighbour.product_id for neighbour in found])
