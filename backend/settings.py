@@ -159,6 +159,11 @@ class Settings:
         return self.home / "lists"
 
     @property
+    def rules_dir(self) -> Path:
+        """Folder of the rules on answers, with drafts and pictures, one folder a catalogue."""
+        return self.home / "rules"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

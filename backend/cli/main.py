@@ -24,6 +24,7 @@ from backend.cli.evaluate import add_evaluation
 from backend.cli.explore import add_explore
 from backend.cli.index import add_index
 from backend.cli.jobs import add_jobs
+from backend.cli.merchandising.rules import add_rules
 from backend.cli.models import add_registry
 from backend.cli.options import describe
 from backend.cli.recommend import add_recommend
@@ -115,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     add_catalogue(commands, _command)
     _add_models(commands)
     _add_recommend(commands)
+    add_rules(commands, _command)
     add_jobs(commands, _command)
     _add_servers(commands)
     describe(top)

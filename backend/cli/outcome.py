@@ -1,7 +1,7 @@
 """How a command ends: what is printed where, and with which exit status.
 
 With ``--json`` there is exactly one object on the output stream, whatever happened. Statuses: 0 done; 1 the user can
-mend it; 2 wrong usage; 70 Twinset broke; 130 stopped by Ctrl-C; 141 whoever read the output closed it.
+mend it; 2 wrong usage; 3 ``rules plan`` found something to do; 70 Twinset broke; 130 stopped by Ctrl-C; 141 whoever read the output closed it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backend.files.storage import AGAIN, system_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, MENDABLE, USAGE, BROKE, STOPPED, CLOSED = 0, 1, 2, 70, 130, 141
+DONE, MENDABLE, USAGE, CHANGES, BROKE, STOPPED, CLOSED = 0, 1, 2, 3, 70, 130, 141
 
 
 def wants_json(words: Sequence[str]) -> bool:

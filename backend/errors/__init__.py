@@ -21,6 +21,7 @@ WorkbenchError
 ├── EvaluationError
 ├── ProjectionError           a map that cannot be drawn or read
 ├── RetrievalError            a question the index or gallery cannot answer
+├── RulesChanged              somebody else changed the same rules meanwhile
 ├── BundleError               a model folder that is incomplete, damaged or not ours
 ├── RegistryError             MLflow refused, or has no such model
 │   └── PromotionRefused      a model that the gate in front of an alias does not let through
@@ -211,6 +212,13 @@ class RetrievalError(WorkbenchError):
 
     code = "retrieval_error"
     status = 422
+
+
+class RulesChanged(WorkbenchError):
+    """Somebody else changed the same rules, or the same draft, meanwhile; the message says who and when."""
+
+    code = "rules_changed"
+    status = 409
 
 
 class BundleError(WorkbenchError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 LARGEST = 2**53  # whole numbers up to here are the same to every reader of JSON
+_PLAIN = frozenset({str, int, float, bool})
 _MOST_PARTS = 100_000  # lists and records; a manifest has some twenty, and texts may have brackets in them
 
 
@@ -30,6 +30,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def built(kind: Any, raw: Any, where: str) -> Any:
     """Build a value of a type from JSON values; raises ValueError or TypeError where one is of another type."""
+    if kind in _PLAIN and type(raw) is kind:  # most values are
+        return _plain(raw, where)
     if is_dataclass(kind) and isinstance(kind, type):
         return _record(kind, raw, where)
     origin, inner = get_origin(kind), get_args(kind)
@@ -79,6 +81,6 @@ def _plain(raw: Any, where: str) -> Any:
     elif isinstance(raw, list):
         for value in raw:
             _plain(value, where)
-    elif type(raw) in {int, float} and not (math.isfinite(raw) and abs(raw) <= LARGEST**2):
+    elif type(raw) in {int, float} and not abs(raw) <= LARGEST**2:  # neither is NaN
         raise ValueError(f"{where} has an invalid number")
     return raw

@@ -56,7 +56,7 @@ def _texts(name: str, value: FilterValue) -> tuple[str, ...]:
 def _number(name: str, value: FilterValue) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise RetrievalError(f"The filter {name} needs a number.", next_step=f"Write it as {name}=19.90.")

@@ -45,6 +45,7 @@ STATUSES = {
     outcome.DONE: "Done",
     outcome.MENDABLE: "You can fix it: the message says what happened and what to do",
     outcome.USAGE: "Wrong usage: an unknown command or option, an argument that is missing or cannot be read",
+    outcome.CHANGES: "`rules plan` found something to publish; 0 where there is nothing, 1 where it would be refused",
     outcome.BROKE: "Twinset itself failed; the traceback is on standard error",
     outcome.STOPPED: "Stopped with Ctrl-C",
     outcome.CLOSED: "The reader of the output closed it, as `head` does",

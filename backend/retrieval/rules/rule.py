@@ -32,10 +32,13 @@ MAX_STRENGTH = (
 MAX_PRODUCTS = 10_000  # named by one rule
 MAX_RULES = 20_000  # in one set
 MAX_TEXT = 500  # characters of a reason, an owner or a value
+_MAX_ZONE = 64
 SOLD_OUT = "sold_out"  # the one condition that is no filter of a question
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TIME = "%Y-%m-%dT%H:%M"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
+# What no file and no page shows: control characters, halves of characters, and what Unicode says is none.
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,10 @@ class Scope:
     def __post_init__(self) -> None:
         if self.kind not in SCOPES:
             raise unusable(f"A rule cannot be for {str(self.kind)[:40]!r}.", f"Use one of {', '.join(SCOPES)}.")
-        if bool(self.values) == (self.kind == "all") or not _are_texts(self.values):
+        repeats = len(set(self.values)) < len(self.values)
+        if bool(self.values) == (self.kind == "all") or repeats or not _are_texts(self.values):
             raise unusable(
-                f"A rule for {self.kind} has invalid values.", "Name at least one, and none for all answers."
+                f"A rule for {self.kind} has invalid values.", "Name at least one, each once, and none for all answers."
             )
         is_picture = self.kind == "picture"
         if is_picture and (len(self.values) != 1 or not _SHA256.fullmatch(self.values[0])):
@@ -121,11 +125,8 @@ class Rule:
     @property
     def times(self) -> tuple[datetime | None, datetime | None]:
         """When it starts and ends, in UTC; None where that is open."""
-        zone = ZoneInfo(self.zone)
-        start, end = (
-            datetime.strptime(text, _TIME).replace(tzinfo=zone).astimezone(UTC) if text else None
-            for text in (self.starts, self.ends)
-        )
+        zone = ZoneInfo(self.zone[:_MAX_ZONE])
+        start, end = (_utc(text, zone) if text else None for text in (self.starts, self.ends))
         return start, end
 
     @property
@@ -143,7 +144,15 @@ def conditions(raw: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     read = {**check_filters({name: value for name, value in raw.items() if name != SOLD_OUT})}
     if SOLD_OUT in raw:
         read[SOLD_OUT] = check_filters({"in_stock": raw[SOLD_OUT]})["in_stock"]
+    if not all(_are_texts(value) for value in read.values() if isinstance(value, tuple)):
+        raise unusable("A condition of a rule has an invalid text.", f"Use at most {MAX_TEXT} characters.")
     return tuple(sorted(read.items()))
+
+
+def _utc(text: str, zone: ZoneInfo) -> datetime:
+    if not _TIME.fullmatch(text):
+        raise ValueError(text)
+    return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
 
 
 def next_change(rules: Iterable[Rule], after: datetime) -> datetime | None:
@@ -156,7 +165,7 @@ def next_change(rules: Iterable[Rule], after: datetime) -> datetime | None:
 
 
 def _check_target(rule: Rule) -> None:
-    if bool(rule.products) == bool(rule.where) or not _are_texts(rule.products) or len(rule.products) > MAX_PRODUCTS:
+    if bool(rule.products) == bool(rule.where) or not _are_texts(rule.products):
         raise unusable(f"The rule {rule.id} must name products, or conditions, and not both.", "Choose one of them.")
     if len(set(rule.products)) < len(rule.products):
         raise unusable(f"The rule {rule.id} names a product twice.", "Name it once.")
@@ -189,8 +198,12 @@ def _is_strength(value: float) -> bool:
 
 
 def _check_texts(rule: Rule) -> None:
-    if any(len(text) > MAX_TEXT for text in (rule.reason, rule.owner)):
-        raise unusable(f"A text of the rule {rule.id} is too long.", f"Use at most {MAX_TEXT} characters.")
+    reason = rule.reason.replace("\n", "").replace("\t", "")
+    if any(len(text) > MAX_TEXT or _INVISIBLE.search(text) for text in (reason, rule.owner)):
+        raise unusable(
+            f"A text of the rule {rule.id} is too long, or has invisible characters.",
+            f"Use at most {MAX_TEXT} characters that can be seen.",
+        )
     if isinstance(rule.priority, bool) or not -1000 <= rule.priority <= 1000:
         raise unusable(f"The priority of the rule {rule.id} is out of range.", "Use -1000 to 1000.")
 
@@ -198,7 +211,7 @@ def _check_texts(rule: Rule) -> None:
 def _check_times(rule: Rule) -> None:
     try:
         starts, ends = rule.times
-    except (ValueError, OSError, LookupError) as error:
+    except (ValueError, OSError, LookupError, OverflowError) as error:
         raise unusable(
             f"A time of the rule {rule.id} cannot be read.",
             "Write it as 2026-12-01T09:00, with a zone as Europe/Berlin.",
@@ -208,7 +221,9 @@ def _check_times(rule: Rule) -> None:
 
 
 def _are_texts(values: tuple[str, ...]) -> bool:
-    return all(isinstance(value, str) and 0 < len(value) <= MAX_TEXT for value in values)
+    return len(values) <= MAX_PRODUCTS and all(
+        isinstance(value, str) and 0 < len(value) <= MAX_TEXT and not _INVISIBLE.search(value) for value in values
+    )
 
 
 def unusable(message: str, next_step: str) -> RetrievalError:

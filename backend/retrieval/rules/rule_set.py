@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from backend.files.typed_json import built
 from backend.retrieval.rules.rule import MAX_RULES, Rule, Scope, conditions, unusable
 
 if TYPE_CHECKING:
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 EMPTY = 0  # the version before the first one
+# The fields that a rule need not have, and what they are then, in the order in which they are written.
+_USUAL = {
+    name: Rule.__dataclass_fields__[name].default
+    for name in ("slot", "strength", "crosses", "reason", "owner", "starts", "ends", "zone", "priority")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,18 @@ class RuleSet:
 
 def as_plain(rule: Rule) -> dict[str, Any]:
     """Return a rule as values of JSON, without what is as usual."""
-    usual = asdict(Rule("x", "block", products=("x",)))
-    plain = {name: value for name, value in asdict(rule).items() if name == "id" or value != usual[name]}
-    plain["action"] = rule.action
-    plain.pop("products", None)
+    plain: dict[str, Any] = {"id": rule.id, "action": rule.action}
+    if rule.scope != Scope():
+        plain["scope"] = {"kind": rule.scope.kind, "values": list(rule.scope.values)}
+        if rule.scope.radius:
+            plain["scope"]["radius"] = float(rule.scope.radius)
     if rule.products:
         plain["products"] = list(rule.products)
-    if rule.scope != Scope():
-        scope = {"kind": rule.scope.kind, "values": list(rule.scope.values)}
-        plain["scope"] = {**scope, **({"radius": rule.scope.radius} if rule.scope.radius else {})}
     if rule.where:
         plain["where"] = {name: list(value) if isinstance(value, tuple) else value for name, value in rule.where}
+    for name, usual in _USUAL.items():
+        if (value := getattr(rule, name)) != usual:
+            plain[name] = float(value) if name == "strength" else value
     return plain
 
 
@@ -80,14 +88,27 @@ def from_plain(raw: Mapping[str, Any]) -> Rule:
     Raises:
         RetrievalError: A key is unknown, or a value has the wrong type or cannot be used.
     """
-    known = Rule.__dataclass_fields__
-    if unknown := raw.keys() - known.keys():
-        raise unusable(f"A rule has no {min(map(str, unknown))[:40]!r}.", f"Use {', '.join(known)}.")
+    if not isinstance(raw, dict):
+        raise unusable("A rule is no record of names and values.", "Compare it with an exported one.")
+    kinds = _kinds()
+    if unknown := raw.keys() - kinds.keys():
+        raise unusable(f"A rule has no {min(map(str, unknown))[:40]!r}.", f"Use {', '.join(kinds)}.")
+    name = str(raw.get("id", "?"))[:40]
+    if missing := {"id", "action"} - raw.keys():
+        raise unusable(f"The rule {name!r} has no {min(missing)}.", "Every rule needs an id and an action.")
     try:
-        scope = {**raw.get("scope", {})}
-        scope["values"] = tuple(scope.get("values", ()))
-        read = {**raw, "scope": Scope(**scope), "products": tuple(raw.get("products", ()))}
-        return Rule(**{**read, "where": conditions(raw.get("where", {}))})
-    except (TypeError, AttributeError) as error:
-        name = str(raw.get("id", "?"))[:40]
-        raise unusable(f"The rule {name!r} cannot be read.", "Compare it with an exported one.") from error
+        read = {
+            key: value if type(value) is kinds[key] else built(kinds[key], value, key)
+            for key, value in raw.items()
+            if key != "where"
+        }
+        where = conditions(built(dict[str, Any], raw["where"], "where")) if "where" in raw else ()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise unusable(f"The rule {name!r} cannot be read: {error}.", "Compare it with an exported one.") from error
+    return Rule(**read, where=where)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """Types of the fields of a rule."""
+    return get_type_hints(Rule)

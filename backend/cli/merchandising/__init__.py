@@ -1,0 +1,1 @@
+"""The commands of merchandisers: rules on answers."""

@@ -1,0 +1,114 @@
+"""What contradicts what, each as a sentence that names the rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+
+from backend.merchandising.conflicts import conflicts
+from backend.merchandising.known_products import KnownProducts
+from backend.retrieval.gallery.gallery_rows import SCHEMA
+from backend.retrieval.rules.rule import Rule, Scope, conditions
+from tests.support.some_rules import rule_sets
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+FOR_A, DRESSES, ACME = Scope("product", ("A",)), Scope("label", ("dress",)), Scope("brand", ("Acme",))
+
+
+@pytest.fixture(scope="module")
+def known():
+    rows = [
+        {"product_id": "A", "label": "dress", "brand": "Acme", "stock": 0},
+        {"product_id": "B", "label": "dress", "brand": "Best", "stock": 3},
+        {"product_id": "C", "label": "hat", "availability": "out of stock"},
+    ]
+    filled = [{name: row.get(name, "" if name == "split" else None) for name in SCHEMA.names} for row in rows]
+    return KnownProducts("shop", pa.Table.from_pylist(filled, pa.schema(field.with_nullable(True) for field in SCHEMA)))
+
+
+def pin(name, product, slot=1, scope=FOR_A, action="pin", **more):
+    return Rule(name, action, scope, (product,), slot=slot, **more)
+
+
+def found(*rules, **about):
+    return [(one.kind, one.rules) for one in conflicts(rules, now=NOW, **about)]
+
+
+def falls(name, seed, *others, **more):
+    return Rule(name, "fall-back", Scope("product", (seed,)), others, **more)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([pin("x", "B"), pin("y", "C")], [("place", ("x", "y"))]),
+        ([pin("x", "B"), pin("y", "C", 2)], []),
+        ([pin("x", "B"), pin("y", "C", scope=Scope("product", ("B",)))], []),
+        ([pin("x", "B"), pin("y", "C", scope=Scope())], [("place", ("x", "y"))]),
+        ([pin("x", "B", ends="2026-12-01T00:00"), pin("y", "C", starts="2026-12-01T00:00")], []),
+        ([pin("x", "B", ends="2026-12-01T00:01"), pin("y", "C", starts="2026-12-01T00:00")], [("place", ("x", "y"))]),
+        ([pin("x", "B", 3, action="soft pin"), pin("y", "C", 3)], []),
+        ([pin("x", "B", action="soft pin"), pin("y", "C")], [("place", ("x", "y"))]),
+        ([pin("x", "B"), pin("y", "B", 4)], [("pinned_twice", ("x", "y"))]),
+        ([pin("x", "B"), pin("y", "B")], [("duplicate", ("x", "y"))]),
+        ([pin("x", "B"), Rule("y", "block", products=("B",))], [("pinned_and_blocked", ("x", "y"))]),
+        ([falls("x", "A", "B"), falls("y", "B", "C"), falls("z", "C", "A")], [("circle", ("x", "y", "z"))]),
+        ([falls("x", "A", "B"), falls("y", "B", "C")], []),
+        ([falls("x", "A", "A")], [("circle", ("x",))]),
+        ([falls("x", "A", "B", ends="2026-12-01T00:00"), falls("y", "B", "A", starts="2026-12-01T00:00")], []),
+        ([Rule("x", "block", products=("B",), ends="2026-11-28T00:00")], [("ended", ("x",))]),
+        ([pin("x", "B", 21)], [("behind", ("x",))]),
+        ([Rule("x", "block", Scope("picture", ("0" * 64,), 0.1), ("B",))], [("no_picture", ("x",))]),
+    ],
+)
+def test_what_contradicts_is_found_and_nothing_else(rules, expected):
+    assert found(*rules, k=20, pictures=frozenset()) == expected
+    assert found(*reversed(rules), k=20, pictures=frozenset()) == expected
+
+
+def test_boosts_and_buries_of_the_same_thing_are_found():
+    where = conditions({"brand": "Acme"})
+    boost, bury = (Rule(a, a, where=where, strength=1.0) for a in ("boost", "bury"))
+    assert found(boost, bury) == [("boost_and_bury", ("boost", "bury"))]
+    assert found(boost, Rule("x", "bury", where=conditions({"brand": "Best"}), strength=1.0)) == []
+
+
+def test_with_the_products_known_more_is_found(known):
+    assert found(pin("x", "B", scope=DRESSES), pin("y", "C", scope=FOR_A)) == []
+    assert found(pin("x", "B", scope=DRESSES), pin("y", "C", scope=FOR_A), known=known) == [("place", ("x", "y"))]
+    assert found(pin("x", "B", scope=DRESSES), pin("y", "C", scope=ACME), known=known) == [("place", ("x", "y"))]
+    assert found(pin("x", "B", scope=Scope("label", ("hat",))), pin("y", "C", scope=ACME), known=known) == []
+    sold_out = Rule("z", "block", where=conditions({"sold_out": True}))
+    assert found(pin("x", "A", scope=DRESSES), sold_out, known=known) == [("pinned_and_blocked", ("x", "z"))]
+    assert found(pin("x", "B", scope=DRESSES), sold_out, known=known) == []
+    assert known.matching(conditions({"sold_out": True})) == {"A", "C"}
+
+
+def test_what_is_gone_is_said_and_counted(known):
+    rules = [
+        Rule("a", "block", Scope("product", ("Z1",)), ("A", "Z2", "Z3", "Z4")),
+        Rule("b", "block", Scope("brand", ("Nobody",)), ("A",)),
+        Rule("c", "block", where=conditions({"price_min": 5})),
+    ]
+    said = [one.sentence for one in conflicts(rules, now=NOW, known=known)]
+    assert sorted(said) == [
+        "a names 4 products that shop does not have: Z1, Z2, Z3 and 1 more.",
+        "b is for the brand Nobody, which no product of shop has.",
+        "c is about products with price min 5.0, and shop has none.",
+    ]
+
+
+def test_a_thousand_pins_on_one_place_are_named_each_once():
+    rules = [pin(f"r{number:03}", f"P{number}", scope=Scope()) for number in range(200)]
+    assert len(found(*rules)) == 199
+
+
+@settings(max_examples=20)
+@given(rule_sets())
+def test_every_conflict_is_a_sentence_that_names_its_rules(rules):
+    for one in conflicts(rules.rules, now=NOW, k=10):
+        assert one.sentence.endswith(".")
+        assert all(name in one.sentence for name in one.rules[:3])
