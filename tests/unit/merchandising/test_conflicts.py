@@ -106,7 +106,8 @@ def test_a_thousand_pins_on_one_place_are_named_each_once():
     assert len(found(*rules)) == 199
 
 
-@settings(max_examples=20)
+@pytest.mark.slow
+@settings(max_examples=50)
 @given(rule_sets())
 def test_every_conflict_is_a_sentence_that_names_its_rules(rules):
     for one in conflicts(rules.rules, now=NOW, k=10):

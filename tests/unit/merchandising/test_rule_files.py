@@ -26,7 +26,7 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("files")
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(rule_sets())
 def test_yaml_gives_every_rule_back(rules):
     text = as_yaml(rules)
@@ -35,7 +35,7 @@ def test_yaml_gives_every_rule_back(rules):
     assert as_yaml(RuleSet.of(back)) == text
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(rule_sets(max_size=4, actions=("boost", "block", "bury")))
 def test_yaml_stored_and_exported_is_the_same_yaml(place, rules):
     store = RuleStore(place / f"home-{rules.digest[:8]}", "shop")
@@ -110,7 +110,8 @@ def written(place, text, name="rules.csv"):
     return place / name
 
 
-@settings(max_examples=30)
+@pytest.mark.slow
+@settings(max_examples=100)
 @given(rule_sets(actions=("pin", "block")))
 def test_a_csv_read_again_changes_nothing(place, rules):
     text, notes = as_csv(rules.rules)

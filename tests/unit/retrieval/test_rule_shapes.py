@@ -71,6 +71,7 @@ def test_anything_is_a_rule_that_stays_the_same_or_a_sentence(raw):
     assert json.dumps(as_plain(again), allow_nan=False) == text
 
 
+@settings(max_examples=30)
 @given(rules())
 def test_every_rule_can_be_written_and_read_again(rule):
     assert from_plain(json.loads(json.dumps(as_plain(rule)))) == rule
