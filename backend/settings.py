@@ -42,14 +42,12 @@ class Settings:
     )
     model_name: str = _setting("twinset", "Name of the registered model whose `champion` alias is served.")
     source_roots: str = _setting(
-        "",
-        "Folders on the server that the Catalogue page may load products from, separated by colons; empty means none.",
+        "", "Folders on the server that the Catalogue page may load from, separated by colons; empty means none."
     )
     max_source_upload_mb: int = _setting(500, "Largest product file that the Catalogue page accepts, in megabytes.")
     picture_hosts: str = _setting(
         "",
-        "Hosts that pictures may be fetched from, separated by commas: cdn.shop.example, or *.shop.example for all below "
-        "it; empty means that nothing is fetched.",
+        "Hosts that pictures may be fetched from, separated by commas: cdn.shop.example, or *.shop.example for all below it; empty means that nothing is fetched.",
     )
     picture_connections: int = _setting(
         8, "Pictures fetched from one host at the same time; 2 from hosts not named above."
@@ -61,10 +59,7 @@ class Settings:
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
     spark_conf: str = _setting("", "Additional Spark configuration: `key=value` pairs separated by semicolons.")
     host: str = _setting("127.0.0.1", "Address that the endpoint listens on; the app and MLflow stay on 127.0.0.1.")
-    allowed_hosts: str = _setting(
-        "",
-        "Further host names that are accepted besides this machine's own, separated by commas, for example of a proxy.",
-    )
+    allowed_hosts: str = _setting("", "Further host names that are accepted, as those of a proxy, separated by commas.")
     app_port: int = _setting(8501, "Port of the app.")
     endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
     mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
