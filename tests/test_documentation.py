@@ -104,7 +104,8 @@ def test_every_command_in_a_document_can_be_parsed(everything):
 
 def test_exit_statuses_are_those_of_the_code():
     assert set(reference.STATUSES) == {
-        *(outcome.DONE, outcome.MENDABLE, outcome.USAGE, outcome.BROKE, outcome.STOPPED, outcome.CLOSED)
+        *(outcome.DONE, outcome.MENDABLE, outcome.USAGE, outcome.CHANGES),
+        *(outcome.BROKE, outcome.STOPPED, outcome.CLOSED),
     }
 
 
