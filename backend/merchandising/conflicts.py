@@ -97,7 +97,7 @@ def _places(timed: Sequence[Timed], known: KnownProducts | None) -> Iterator[Con
         if first.products == second.products:
             continue
         winner = first if first.action == "pin" or second.action == "soft pin" else second
-        yield _pair("place", first, second, f"both claim place {first.slot} of the same answers; {winner.id} holds")
+        yield _pair("place", first, second, f"both claim place {first.slot} of the same answers; {winner.id} wins")
 
 
 def _twice(timed: Sequence[Timed], known: KnownProducts | None) -> Iterator[Conflict]:

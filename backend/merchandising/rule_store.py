@@ -211,14 +211,14 @@ class RuleStore:
             for name in self.changes(version).ids & set(both):
                 who.setdefault(name, self._published(version))
         said = [
-            f"{name} (by {who[name].by or 'somebody'} on {datetime.fromisoformat(who[name].at):%d %b %Y %H:%M} UTC, "
+            f"{name} (by {who[name].by or 'an unknown user'} on {datetime.fromisoformat(who[name].at):%d %b %Y %H:%M} UTC, "
             f"version {who[name].version})"
             for name in both[:_SHOWN]
         ]
         more = f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else ""
         return RulesChanged(
-            f"Somebody else changed the same rules since version {base}: {', '.join(said)}{more}.",
-            next_step="Your draft is kept. Look at what they published, then change these rules again or leave them.",
+            f"Another person changed the same rules since version {base}: {', '.join(said)}{more}.",
+            next_step="Your draft is kept. Compare it with the new version, then edit these rules again or drop your change.",
         )
 
     # ------------------------------------------------------------------------------------------- reading

@@ -138,7 +138,7 @@ def plan_as_lines(result: Result) -> str:
     counts = ", ".join(f"{len(result[what])} {what}" for what in _SIGNS)
     lines += [f"{counts}, {result['unchanged']} unchanged, on version {result['version']}."]
     lines += [f"{one['severity']}: {one['sentence']}" for one in result["conflicts"]]
-    lines += [f"refused: {one} was changed by somebody else, too." for one in result["changed_by_both"]]
+    lines += [f"refused: {one} was also changed by another person." for one in result["changed_by_both"]]
     return "\n".join([*lines, *(f"note: {one}" for one in result["notes"])])
 
 
@@ -207,7 +207,7 @@ def _user() -> str:
 
 def _ask(planned: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("Nobody can be asked here.", next_step="Look at the plan, then add --yes.")
+        raise UsageError("There is no terminal to confirm on.", next_step="Check the plan, then add --yes.")
     outcome.complain(planned)
     outcome.complain("Publish this? Type yes:")
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

@@ -119,12 +119,12 @@ def _left_out(rules: Sequence[Rule], held: Sequence[Rule]) -> list[str]:
     if left := [rule.id for rule in rules if rule not in held]:
         what = counted(len(left), "rule is", "rules are")
         notes.append(
-            f"{what} not in the CSV, which holds only pins and blocks of single seed products that are always in force: "
+            f"{what} not in the CSV, which contains only pins and blocks of single seed products that are always in force: "
             f"{listed(left)}."
         )
     if said := [rule.id for rule in held if rule.reason or rule.owner]:
         what = counted(len(said), "rule has a reason or an owner", "rules have a reason or an owner")
-        notes.append(f"{what} that the CSV does not hold: {listed(said)}.")
+        notes.append(f"{what} that the CSV does not contain: {listed(said)}.")
     return notes
 
 

@@ -91,7 +91,7 @@ def test_what_is_refused_is_planned_with_its_reason_and_not_published(rules, fil
 
 def test_nobody_is_asked_where_nobody_can_answer(rules, file, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert rules("apply", str(file))[1]["error"]["next_step"] == "Look at the plan, then add --yes."
+    assert rules("apply", str(file))[1]["error"]["next_step"] == "Check the plan, then add --yes."
 
 
 @pytest.mark.parametrize(("typed", "status"), [("yes\n", 0), ("no\n", 130), ("", 130)])

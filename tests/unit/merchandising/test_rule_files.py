@@ -136,7 +136,7 @@ def test_a_csv_has_places_bars_commas_and_guards():
     assert text.splitlines() == ["seed,pinned,blocked", 'S,"B||C,D",\'=1+1', 'T,,"a,b|"']
     assert notes[0].startswith("2 rules are not in the CSV")
     assert notes[0].endswith("always in force: e, f.")
-    assert notes[1] == "1 rule has a reason or an owner that the CSV does not hold: a."
+    assert notes[1] == "1 rule has a reason or an owner that the CSV does not contain: a."
 
 
 def test_a_csv_takes_the_place_of_what_it_holds_and_of_nothing_else(place):
