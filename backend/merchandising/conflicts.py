@@ -73,6 +73,12 @@ def conflicts(
     return sorted(found, key=lambda one: (one.severity, one.kind, one.rules))
 
 
+def named(rule: Rule) -> tuple[str, ...]:
+    """Return the ids of products that a rule names, each once."""
+    scoped = rule.scope.values if rule.scope.kind in _NAMED else ()
+    return tuple(dict.fromkeys((*scoped, *rule.products)))
+
+
 def check_publishable(rules: Iterable[Rule]) -> None:
     """Refuse rules that cannot be published.
 
@@ -213,8 +219,7 @@ def _alone(one: Timed, now: datetime, pictures: frozenset[str] | None, k: int | 
 
 
 def _unknown(rule: Rule, known: KnownProducts) -> Iterator[Conflict]:
-    scoped = rule.scope.values if rule.scope.kind in _NAMED else ()
-    if gone := [name for name in dict.fromkeys((*scoped, *rule.products)) if name not in known.ids]:
+    if gone := [name for name in named(rule) if name not in known.ids]:
         what = counted(len(gone), "product")
         yield _warned("gone", rule, f"names {what} that {known.catalogue} does not have: {listed(gone)}")
     if rule.scope.kind in known.values and not known.values[rule.scope.kind].intersection(rule.scope.values):

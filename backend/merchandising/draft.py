@@ -117,13 +117,7 @@ class Drafts:
         """
         path = self._path(draft.person)
         with locked(lock_beside(path)):
-            kept = self._read(path)
-            if (kept.revision if kept else 0) != draft.revision:
-                when = f" at {datetime.fromisoformat(kept.saved_at):%H:%M} UTC" if kept else ""
-                raise RulesChanged(
-                    f"The draft of {draft.person} was changed in another window{when}.",
-                    next_step="Reload the page to go on from there.",
-                )
+            self._require_newest(path, draft)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             saved = replace(draft, saved_at=now, revision=draft.revision + 1)
             write_atomically(path, json.dumps(_as_plain(saved), ensure_ascii=False).encode())
@@ -137,13 +131,26 @@ class Drafts:
         """Publish a draft and forget it; where it is refused, it stays.
 
         Raises:
-            RulesChanged: Somebody else changed the same rules meanwhile.
+            RulesChanged: Somebody else changed the same rules meanwhile, or the draft was saved elsewhere.
             RetrievalError: The rules are refused.
         """
-        rules = draft.rules(self._store.read(draft.base))
-        published = self._store.publish(rules, base=draft.base, by=draft.person, note=note)
-        self.discard(draft.person)
+        path = self._path(draft.person)
+        with locked(lock_beside(path)):
+            self._require_newest(path, draft)
+            rules = draft.rules(self._store.read(draft.base))
+            published = self._store.publish(rules, base=draft.base, by=draft.person, note=note)
+            path.unlink(missing_ok=True)
         return published
+
+    def _require_newest(self, path: Path, draft: Draft) -> None:
+        """Refuse a draft that is not the one that is kept; the lock is held."""
+        kept = self._read(path)
+        if (kept.revision if kept else 0) != draft.revision:
+            when = f" at {datetime.fromisoformat(kept.saved_at):%H:%M} UTC" if kept and kept.saved_at else ""
+            raise RulesChanged(
+                f"The draft of {draft.person} was changed in another window{when}.",
+                next_step="Reload the page to continue from there.",
+            )
 
     def _path(self, person: str) -> Path:
         name = unicodedata.normalize("NFC", person).strip()

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import RetrievalError
 from backend.files.plain_files import read_plain
-from backend.merchandising.conflicts import Conflict, conflicts
+from backend.merchandising.conflicts import Conflict, conflicts, named
 from backend.merchandising.merging import Difference, by_id, difference, merged
 from backend.merchandising.rule_files.csv_file import from_csv
 from backend.merchandising.rule_files.yaml_file import MOST_BYTES, from_yaml
-from backend.merchandising.wording import counted, said
+from backend.merchandising.wording import counted, listed, said
 from backend.retrieval.rules.rule_set import RuleSet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from backend.merchandising.known_products import KnownProducts
     from backend.merchandising.rule_store import RuleStore
+    from backend.retrieval.rules.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,20 @@ def plan(path: Path, store: RuleStore, known: KnownProducts | None) -> Plan:
     else:
         rules, base = from_yaml(read_plain(path.resolve(), MOST_BYTES))
     base = now.version if base is None else base
+    notes += _unknown(rules, known)
     then, torn = merged(store.read(base).rules, rules, now.rules)
     pictures = store.pictures.names()
     found = conflicts(then, now=datetime.now(UTC), known=known, pictures=pictures)
     return Plan(now, base, RuleSet.of(rules), RuleSet.of(then), tuple(torn), tuple(found), tuple(notes))
+
+
+def _unknown(rules: Sequence[Rule], known: KnownProducts | None) -> list[str]:
+    """Count the ids in a file that the catalogue does not have; they are kept, and wait for their products."""
+    if known is None:
+        return []
+    missing = sorted({name for rule in rules for name in named(rule)} - known.ids)
+    what = counted(len(missing), "id in the file is", "ids in the file are")
+    return [f"{what} not in the catalogue {known.catalogue}, and kept: {listed(missing)}."] if missing else []
 
 
 def apply(planned: Plan, store: RuleStore, *, by: str, note: str = "") -> RuleSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from contextlib import suppress
 
 import pytest
@@ -61,6 +62,17 @@ def test_yaml_as_people_write_it_keeps_ids_as_they_are_written():
     assert (one.scope.values, one.products, one.slot, one.starts) == (("00123",), ("on",), 2, "2026-12-01T09:00")
     assert dict(two.where) == {"price_min": 10.0, "in_stock": True, "label": ("null", "1e3")}
     assert (two.strength, two.crosses) == (1.5, True)
+
+
+def test_the_files_in_the_guide_are_read(place, repository):
+    guide = (repository / "docs" / "guide" / "rules.md").read_text("utf-8")
+    rules, version = from_yaml(re.search(r"```yaml\n(.+?)```", guide, re.DOTALL)[1].encode())
+    assert ([rule.id for rule in rules], version) == (["advent-dress", "fewer-sold-out"], 7)
+    text = re.search(r"```\n(seed,.+?)```", guide, re.DOTALL)[1]
+    made, _ = from_csv(written(place, text), [])
+    assert sorted((rule.scope.values[0], rule.slot or 0, rule.products) for rule in made) == [
+        *(("A1", 0, ("D4",)), ("A1", 1, ("B2",)), ("A1", 2, ("C3",)), ("A2", 1, ("B2",)), ("A2", 3, ("C3",))),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -91,6 +92,14 @@ def test_circles_are_refused_also_where_only_the_merge_makes_one(store):
     assert store.newest() == 1
 
 
+def test_many_who_publish_at_once_lose_nothing(store):
+    rules = [Rule(f"r{number}", "block", products=("A",)) for number in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda rule: store.publish([rule], base=EMPTY, by=rule.id), rules))
+    assert store.read().rules == tuple(rules)
+    assert {one.by for one in store.history()} == {rule.id for rule in rules}
+
+
 def test_a_damaged_or_newer_table_is_a_sentence_and_an_older_version_can_take_its_place(store):
     store.publish([A], base=EMPTY, by="Ann")
     store.publish([B], base=1, by="Ann")
@@ -112,8 +121,6 @@ def test_a_damaged_or_newer_table_is_a_sentence_and_an_older_version_can_take_it
 
 
 def test_a_commit_of_somebody_else_is_read_as_delta_tells(store):
-    from deltalake import DeltaTable, write_deltalake  # noqa: F401 - as any tool of theirs
-
     from backend.catalogue.delta.commit_files import commit_files
 
     store.publish([A, B], base=EMPTY, by="Ann")
@@ -208,7 +215,9 @@ def test_a_second_window_does_not_overwrite_a_draft(store):
     drafts.save(first.of([A], RuleSet()))
     with pytest.raises(RulesChanged, match="changed in another window"):
         drafts.save(first.of([B], RuleSet()))
-    assert drafts.open("Ann").put == (A,)
+    with pytest.raises(RulesChanged, match="changed in another window"):
+        drafts.publish(first.of([B], RuleSet()))
+    assert (drafts.open("Ann").put, store.newest()) == ((A,), EMPTY)
     drafts.discard("Ann")
     assert not drafts.open("Ann")
     for wrong in ("", " ", "a\nb", "x" * 501):
