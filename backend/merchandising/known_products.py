@@ -15,7 +15,7 @@ from backend.retrieval.gallery.gallery_rows import SCHEMA
 from backend.retrieval.rules.rule import SOLD_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,12 +82,9 @@ class KnownProducts:
             self._matching[where] = frozenset(self._rows.column("product_id").filter(pa.array(mask)).to_pylist())
         return self._matching[where]
 
-    def meeting(self, kind: str, value: str) -> Sequence[Hashable]:
+    def meeting(self, kind: str, value: str) -> Collection[Hashable]:
         """Return labels, categories and brands that a product has, or that occur together with one of these."""
-        if kind in NAMES:
-            others = self._together.get((kind, value), ())
-            return [key for key in others if key[0] != kind]
-        return self._of_products.get(value, ())
+        return self._together.get((kind, value), ()) if kind in NAMES else self._of_products.get(value, ())
 
     @cached_property
     def _of_products(self) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -100,7 +97,7 @@ class KnownProducts:
         found: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for keys in set(self._of_products.values()):
             for key in keys:
-                found.setdefault(key, set()).update(keys)
+                found.setdefault(key, set()).update(other for other in keys if other[0] != key[0])
         return found
 
     @cached_property

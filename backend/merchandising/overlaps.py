@@ -64,21 +64,28 @@ def contradictions(
             of one kind of scope are compared, and all of them with those for every answer.
         clash: Whether two ways contradict each other.
     """
-    groups: dict[Hashable, Claims] = defaultdict(Claims)
+    by_thing: dict[Hashable, list[tuple[Timed, Hashable]]] = defaultdict(list)
     for one, thing, way in claims:
-        for key in _keys(one.rule):
-            groups[thing, key].broad.append((one, way))
-        for key in _wider(one.rule, known):
-            groups[thing, key].narrow.append((one, way))
+        by_thing[thing].append((one, way))
     seen: set[tuple[str, str]] = set()
-    for group in groups.values():
-        if not group.broad or len(group.broad) + len(group.narrow) < 2:
-            continue
+    for group in (group for mine in by_thing.values() if len(mine) > 1 for group in _groups(mine, known)):
         for first, second in _swept(group, clash):
             pair = (first.rule, second.rule) if first.rank <= second.rank else (second.rule, first.rule)
             if (pair[0].id, pair[1].id) not in seen:
                 seen.add((pair[0].id, pair[1].id))
                 yield pair
+
+
+def _groups(claims: Sequence[tuple[Timed, Hashable]], known: KnownProducts | None) -> list[Claims]:
+    """Return the rules that claim one thing by what they are for, where there are several."""
+    groups: dict[Hashable, Claims] = defaultdict(Claims)
+    for one, way in claims:
+        for key in _keys(one.rule):
+            groups[key].broad.append((one, way))
+    for one, way in claims:
+        for key in groups.keys() & _wider(one.rule, known):
+            groups[key].narrow.append((one, way))
+    return [group for group in groups.values() if len(group.broad) + len(group.narrow) > 1]
 
 
 def _keys(rule: Rule) -> list[Hashable]:
@@ -91,14 +98,13 @@ def _keys(rule: Rule) -> list[Hashable]:
     return [(kind, value) for value in scope.values]
 
 
-def _wider(rule: Rule, known: KnownProducts | None) -> Sequence[Hashable]:
+def _wider(rule: Rule, known: KnownProducts | None) -> frozenset[Hashable]:
     """Return what is wider than the scope of a rule and holds for some of its answers."""
     if rule.scope.kind == "all":
-        return []
-    found: dict[Hashable, None] = {_ALL: None}
-    if known is not None and rule.scope.kind != "picture":
-        found |= dict.fromkeys(key for value in rule.scope.values for key in known.meeting(rule.scope.kind, value))
-    return list(found)
+        return frozenset()
+    if known is None or rule.scope.kind == "picture":
+        return frozenset({_ALL})
+    return frozenset({_ALL}).union(*(known.meeting(rule.scope.kind, value) for value in rule.scope.values))
 
 
 def _swept(group: Claims, clash: Callable[[Hashable, Hashable], bool]) -> Iterator[tuple[Timed, Timed]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backend.merchandising.conflicts import conflicts
 from backend.merchandising.known_products import KnownProducts
@@ -15,6 +18,8 @@ from backend.retrieval.rules.rule import Rule, Scope, conditions
 from tests.support.some_rules import rule_sets
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
+NEVER, FOREVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+KINDS = ("pinned_twice", "pinned_and_blocked")
 FOR_A, DRESSES, ACME = Scope("product", ("A",)), Scope("label", ("dress",)), Scope("brand", ("Acme",))
 
 
@@ -113,3 +118,42 @@ def test_every_conflict_is_a_sentence_that_names_its_rules(rules):
     for one in conflicts(rules.rules, now=NOW, k=10):
         assert one.sentence.endswith(".")
         assert all(name in one.sentence for name in one.rules[:3])
+
+
+FEW = st.builds(
+    lambda action, scope, product, slot, span: Rule(
+        "x", action, scope, (product,), slot=slot if action == "pin" else None, starts=span[0], ends=span[1]
+    ),
+    st.sampled_from(["pin", "pin", "block"]),
+    st.sampled_from([Scope(), FOR_A, Scope("product", ("A", "B")), Scope("nearest", ("B",)), DRESSES, ACME]),
+    st.sampled_from("PQ"),
+    st.integers(1, 3),
+    st.sampled_from(
+        [("", ""), ("2026-12-01T00:00", ""), ("", "2026-12-01T00:00"), ("2026-12-01T00:00", "2027-01-01T00:00")]
+    ),
+)
+
+
+def meet(one, other):
+    """Whether two rules touch the same answers at the same time, with nothing known of the products."""
+    scopes = [("asked" if rule.scope.kind in {"product", "nearest"} else rule.scope.kind) for rule in (one, other)]
+    shared = scopes[0] == scopes[1] and set(one.scope.values) & set(other.scope.values)
+    spans = [[edge or open_ for edge, open_ in zip(rule.times, (NEVER, FOREVER), strict=True)] for rule in (one, other)]
+    at_once = spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
+    return at_once and bool("all" in scopes or shared or one.scope == other.scope)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(st.lists(FEW, min_size=2, max_size=8))
+def test_of_any_two_that_contradict_each_other_one_is_named(drawn):
+    rules = [replace(rule, id=f"r{number}") for number, rule in enumerate(drawn)]
+    named = {kind: {name for one, ids in found(*rules) if one == kind for name in ids} for kind in KINDS}
+    for one, other in combinations(rules, 2):
+        same = one.products == other.products and meet(one, other)
+        if same and one.action == other.action == "pin" and one.slot != other.slot:
+            assert {one.id, other.id} & named["pinned_twice"]
+        if same and one.action != other.action:
+            assert {one.id, other.id} & named["pinned_and_blocked"]
+    for kind, first, second in ((kind, *ids) for kind, ids in found(*rules) if kind in KINDS):
+        assert meet(rules[int(first[1:])], rules[int(second[1:])]), kind
