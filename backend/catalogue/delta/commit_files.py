@@ -28,6 +28,7 @@ def commit_files(
     removed: Sequence[DataFile] = (),
     *,
     note: Mapping[str, object],
+    feed: Sequence[Mapping[str, Any]] = (),
     metadata: Mapping[str, Any] | None = None,
     operation: str = "WRITE",
     moves_only: bool = False,
@@ -39,6 +40,7 @@ def commit_files(
         added: What the log says of each file that comes in: path, size, modificationTime, stats.
         removed: Files that go.
         note: User metadata of the commit.
+        feed: Files of the Change Data Feed, path and size; without any, files that come and go tell what changed.
         metadata: What the log says of the table's columns and properties from here on; as before where left out.
         operation: What the history calls it.
         moves_only: The rows are those that were there before, in other files: the Change Data Feed passes it over.
@@ -54,6 +56,7 @@ def commit_files(
     fixed: dict[str, Any] = {"dataChange": not moves_only}
     actions += [{"remove": {**file.identity, "deletionTimestamp": now, **fixed}} for file in removed]
     actions += [{"add": {"partitionValues": {}, **file, **fixed}} for file in added]
+    actions += [{"cdc": {"partitionValues": {}, **file, "dataChange": False}} for file in feed]
     _write(path, version + 1, actions)
 
 

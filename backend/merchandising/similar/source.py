@@ -1,0 +1,99 @@
+"""What the table is made from: the index and the gallery of one bundle, and what tells which of its products changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.bundles import bundle
+from backend.errors import RetrievalError
+from backend.retrieval.gallery.gallery import Gallery
+from backend.retrieval.indexes.further import PicturesIndex, with_further
+from backend.retrieval.indexes.kinds import open_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from backend.bundles.manifest import IndexInfo, Manifest
+    from backend.retrieval.indexes.index import Index
+
+_NAMES = ("label", "category", "brand")
+_DIGEST = 8  # bytes
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A bundle that has an index.
+
+    Attributes:
+        manifest: What the bundle says of itself.
+        index: Its embeddings; a search misses none.
+        gallery: Its N products.
+    """
+
+    manifest: Manifest
+    index: Index
+    gallery: Gallery
+
+    @classmethod
+    def open(cls, folder: Path) -> Source:
+        """Open a bundle that has been verified; vectors stay on the disk until they are looked at.
+
+        Raises:
+            RetrievalError: It has no index yet.
+        """
+        manifest = bundle.read_manifest(folder)
+        index = with_further(open_index(folder, manifest), folder).exact
+        return cls(manifest, index, Gallery.load(folder))
+
+    @property
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        if self.manifest.index is None:
+            raise RetrievalError(
+                f"{self.manifest.name} has no index yet.", next_step="Build it: `python -m backend index`."
+            )
+        return self.manifest.index
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """Product ids, ascending."""
+        return self.gallery.id_column
+
+    @cached_property
+    def prints(self) -> NDArray[np.uint64]:
+        """A number for each product, (N,), that is another one once a picture or its group changed."""
+        width = 4 * self.index.dimensions
+        data = self.index.embeddings(np.arange(self.index.size)).tobytes()
+        hashes = [blake2b(data[at : at + width], digest_size=_DIGEST) for at in range(0, len(data), width)]
+        if isinstance(self.index, PicturesIndex):
+            further = self.index.further
+            for owner, vector in zip(further.owners.tolist(), np.ascontiguousarray(further.vectors), strict=True):
+                hashes[owner].update(vector.tobytes())
+        return _numbers([one.digest() for one in hashes]) + self._texts("group_id")
+
+    @cached_property
+    def names(self) -> NDArray[np.uint64]:
+        """A number for each product, (N,), that is another one once its label, category or brand changed."""
+        found = np.zeros(self.gallery.size, dtype=np.uint64)
+        for name in _NAMES:
+            found = found * _FACTOR + self._texts(name)
+        return found
+
+    def _texts(self, name: str) -> NDArray[np.uint64]:
+        """Return a number for each product's text, 0 where there is none."""
+        known, codes = self.gallery.codes(name)
+        digests = [blake2b(text.encode(), digest_size=_DIGEST).digest() for text in known]
+        return np.append(_numbers(digests), np.uint64(0))[codes]
+
+
+def _numbers(digests: list[bytes]) -> NDArray[np.uint64]:
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)

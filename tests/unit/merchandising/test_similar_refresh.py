@@ -1,0 +1,114 @@
+"""A refresh of the similar-products table is what making everything again gives, row for row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from backend.merchandising.similar.answers import Answering, as_rows
+from backend.merchandising.similar.kept import Kept
+from backend.merchandising.similar.near import near_of
+from backend.merchandising.similar.refresh import Moves, refreshed
+from backend.merchandising.similar.source import Source
+from backend.retrieval.indexes.exact import ExactIndex
+from backend.retrieval.indexes.further import Further, PicturesIndex
+from tests.support.made_galleries import SPEC, gallery_of, manifest_of, unit
+
+ORDER = [("product_id", "ascending"), ("rank", "ascending")]
+
+
+class Shop:
+    """Products that come, change and go; few different pictures, so that many are equally near."""
+
+    def __init__(self, seed, *, has_groups, has_further):
+        self.rng = np.random.default_rng(seed)
+        self.looks = unit(self.rng.standard_normal((14, 4)))
+        self.has_groups, self.has_further = has_groups, has_further
+        self.products = {}
+        self.put(int(self.rng.integers(2, 40)))
+
+    def put(self, count):
+        for number in self.rng.choice(60, min(count, 60), replace=False):
+            # Every other picture is one of a few, the rest are of their own.
+            own = unit(self.rng.standard_normal((1, 4)))[0]
+            look = self.looks[self.rng.integers(14)] if self.rng.integers(2) else own
+            group = f"g{self.rng.integers(6)}" if self.has_groups and self.rng.integers(3) else None
+            more = self.looks[self.rng.integers(0, 14, self.rng.integers(3))] if self.has_further else self.looks[:0]
+            self.products[f"p{number:02d}"] = (look, group, more, float(self.rng.integers(9)))
+
+    def drop(self, count):
+        for name in self.rng.permutation(sorted(self.products))[: min(count, len(self.products) - 1)]:
+            del self.products[name]
+
+    def price(self):
+        for name in self.rng.permutation(sorted(self.products))[:3]:
+            self.products[name] = (*self.products[name][:3], float(self.rng.integers(9)))
+
+    @property
+    def source(self):
+        ids = sorted(self.products)
+        looks, groups, more, prices = zip(*(self.products[name] for name in ids), strict=True)
+        index = ExactIndex(np.stack(looks).astype(np.float32))
+        if owners := [at for at, some in enumerate(more) for _ in some]:
+            count = len(owners)
+            vectors = np.concatenate(more).astype(np.float32)
+            places = np.arange(1, count + 1, dtype=np.int32)
+            index = PicturesIndex(index, Further(np.array(owners, np.int32), places, np.zeros((count, 32), np.uint8), vectors))
+        return Source(manifest_of("made", 4), index, gallery_of(ids, {"group_id": groups, "price": prices}))
+
+
+def whole(source, k, depth):
+    own = np.arange(source.index.size)
+    near = near_of(source.index, own, depth)
+    found = Answering(source.index, source.gallery, SPEC, k=k).answer(own, near)
+    kept = Kept(source.ids, source.prints, source.names, near, found.reach, found.far, np.zeros((len(own), 1), np.uint8), {})
+    return kept, as_rows(found, source.ids)
+
+
+@given(st.integers(0, 2**32), st.booleans(), st.booleans(), st.integers(1, 6), st.integers(0, 8))
+@profile(max_examples=60)
+def test_a_refresh_gives_what_making_everything_again_gives(seed, has_groups, has_further, k, more):
+    shop = Shop(seed, has_groups=has_groups, has_further=has_further)
+    kept, rows = whole(shop.source, k, k + more)
+    for change in shop.rng.permutation(["put", "drop", "both", "price", "nothing"]):
+        {
+            "put": lambda: shop.put(3),
+            "drop": lambda: shop.drop(3),
+            "both": lambda: (shop.drop(2), shop.put(2)),
+            "price": shop.price,
+            "nothing": lambda: None,
+        }[change]()
+        source = shop.source
+        found = refreshed(kept, source, Answering(source.index, source.gallery, SPEC, k=k), Moves.between(kept, source))
+        if change in {"price", "nothing"}:
+            assert not len(found.asked)  # no list depends on a price
+        left = rows.filter(pc.invert(pc.is_in(rows["product_id"], value_set=found.asked)))
+        rows = pa.concat_tables([left, as_rows(found.answers, source.ids)]).sort_by(ORDER)
+        kept = found.kept
+        assert rows.equals(whole(source, k, k + more)[1])
+
+
+def test_the_answers_are_the_nearest_others_each_group_once_and_none_of_the_own():
+    shop = Shop(5, has_groups=True, has_further=True)
+    source = shop.source
+    _, rows = whole(source, 4, 12)
+    groups = [shop.products[name][1] for name in sorted(shop.products)]
+    ids = sorted(shop.products)
+    for at, name in enumerate(ids):
+        allowed = np.array([one is None or one != groups[at] for one in groups])
+        allowed[at] = False
+        found = source.index.search(source.index.embeddings(np.array([at])), k=len(ids), allowed=allowed)
+        seen, expected = set(), []
+        for position, distance in zip(found.positions[0], found.distances[0], strict=True):
+            if groups[position] is None or groups[position] not in seen:
+                seen.add(groups[position])
+                expected.append((ids[position], np.float32(1) - distance))
+        mine = rows.filter(pc.equal(rows["product_id"], name))
+        assert mine["similar_id"].to_pylist() == [one for one, _ in expected[:4]]
+        assert mine["similarity"].to_pylist() == pytest.approx([float(one) for _, one in expected[:4]], abs=0)
+        assert mine["rank_before"].to_pylist() == mine["rank"].to_pylist()
