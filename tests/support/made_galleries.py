@@ -50,6 +50,8 @@ def rows_of(ids: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = No
 class InMemory:
     """A gallery's file that is none."""
 
+    group_sizes = ()
+
     def __init__(self, rows: pa.Table) -> None:
         self._rows = rows
 

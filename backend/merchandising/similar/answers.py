@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from backend.merchandising.similar.listed import ListedIndex
 from backend.merchandising.similar.near import distances_between
-from backend.merchandising.similar.plain import first_of
+from backend.merchandising.similar.plain import first_of, looked_at
+from backend.merchandising.similar.ruled import Named, Scopes, has_shifts, reserve
 from backend.merchandising.similar.table import SAYS
-from backend.retrieval.arrange import arranged
+from backend.retrieval.arrange import Asked, arranged
+from backend.retrieval.rules.answering import RuledAnswers
 from backend.retrieval.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.imaging.spec import PixelSpec
     from backend.merchandising.similar.near import Near
-    from backend.retrieval.gallery.gallery import Gallery
-    from backend.retrieval.indexes.index import Index
+    from backend.merchandising.similar.ruled import RulesAt
+    from backend.merchandising.similar.source import Source
+    from backend.retrieval.arrange import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +52,85 @@ class Answers:
 
 
 class Answering:
-    """Answers about products of one gallery.
+    """Answers about products of one gallery, with the rules in force at a time.
 
     Args:
-        index: The gallery's.
-        gallery: The products.
-        spec: The pixels that two pictures are compared by.
+        source: The products.
+        rules: The rules.
         k: Products of an answer.
+
+    Attributes:
+        named: Which products the rules name.
     """
 
-    def __init__(self, index: Index, gallery: Gallery, spec: PixelSpec, *, k: int) -> None:
-        self._index, self._gallery, self._spec, self._k = index.exact, gallery, spec, k
+    def __init__(self, source: Source, rules: RulesAt, *, k: int) -> None:
+        self._source, self._k = source, k
+        gallery, live = source.gallery, rules.live
         self.groups = gallery.codes("group_id")[1].astype(np.int64)
         self._wishes = Wishes().settled(has_groups=gallery.has_groups)
+        self.named = Named(live, gallery)
+        self._compiled = rules.compiled(gallery)
+        self._scopes = Scopes(live, source, self.named, rules.pictures)
+        self._judge = source.judge if has_shifts(live) else None
+
+    def looked(self, own: NDArray[np.int64], near: Near) -> NDArray[np.float32]:
+        """Return how far answers about products (P,) look where no rule changes them, (P,), infinity past their lists."""
+        return looked_at(near, own, self.groups, self._k if self._compiled.is_empty else reserve(self._k))
 
     @property
-    def least(self) -> int:
-        """Products that a list should hold for an answer."""
-        return self._k
+    def line(self) -> str:
+        """What decides which similarities are matches, where a rule depends on that."""
+        return "" if self._judge is None else repr(self._judge)
 
     def answer(self, own: NDArray[np.int64], near: Near) -> Answers:
         """Answer about products (P,) whose lists are given."""
         plain = first_of(near, own, self.groups, self._k)
         before = np.where(plain.positions >= 0, np.arange(1, self._k + 1), 0).astype(np.int32)
-        found = Answers(own, plain.positions, plain.distances, before, plain.reach, plain.reach.copy())
+        far = plain.reach.copy() if self._compiled.is_empty else self.looked(own, near)
+        found = Answers(own, plain.positions, plain.distances, before, plain.reach, far)
         for line in np.flatnonzero(~plain.is_known).tolist():
             self._search(found, line)
+        if not self._compiled.is_empty:
+            is_asked = self._scopes.lines(own, near, far) & (near.horizon >= 0)
+            self._by_rules(found, near, np.flatnonzero(is_asked))
         return found
 
     def _search(self, found: Answers, line: int) -> None:
         """Answer about a product whose list is too short: many of its neighbours are of a few groups."""
-        own = int(found.own[line])
-        asked, allowed = self._index.embeddings(found.own[line : line + 1])[0], self.allowed(own)
-        shown = arranged(asked, self._index, self._gallery, self._spec, k=self._k, allowed=allowed, wishes=self._wishes)
-        self._put(found, line, [one.position for one in shown])
-        found.before[line, : len(shown)] = np.arange(1, len(shown) + 1)
-        found.reach[line] = found.far[line] = found.distances[line, -1]
+        index, gallery, asked = self._source.index, self._source.gallery, self._asked(int(found.own[line]))
+        shown = arranged(asked, index, gallery, self._source.manifest.pixels)
+        self._put(found, line, shown)
+        found.reach[line] = found.distances[line, -1]
+        found.far[line] = max(found.far[line], found.reach[line])
 
-    def _put(self, found: Answers, line: int, positions: Sequence[int]) -> None:
-        count, theirs = len(positions), np.asarray(positions, np.int64)
-        found.positions[line], found.distances[line] = -1, np.inf
+    def _by_rules(self, found: Answers, near: Near, lines: NDArray[np.int64]) -> None:
+        """Answer again where a rule may change the answer."""
+        listed = ListedIndex(self._source.index, near)
+        ruled = RuledAnswers(listed, self._source.gallery, self._source.manifest.pixels, self._judge)
+        for line in lines.tolist():
+            listed.choose(line)
+            shown = ruled.shown(self._asked(int(found.own[line])), self._compiled)
+            found.far[line] = listed.looked
+            if shown is not None:  # which may depend on whatever was looked at
+                self._put(found, line, shown)
+                found.reach[line] = listed.looked
+
+    def _asked(self, own: int) -> Asked:
+        vectors = self._source.index.embeddings(np.array([own]))
+        return Asked(vectors[0], vectors, self._k, self._wishes, (own,), self._allowed(own))
+
+    def _put(self, found: Answers, line: int, shown: Sequence[Shown]) -> None:
+        count, theirs = len(shown), np.array([one.position for one in shown], np.int64)
+        found.positions[line], found.distances[line], found.before[line] = -1, np.inf, 0
         found.positions[line, :count] = theirs
-        found.distances[line, :count] = distances_between(self._index, found.own[line].repeat(count), theirs)
+        own = found.own[line].repeat(count)
+        found.distances[line, :count] = distances_between(self._source.index, own, theirs)
+        for at, one in enumerate(shown):
+            found.before[line, at] = (one.before or 0) if one.is_ruled else at + 1
+            if one.rules:
+                found.rules[line * self._k + at] = ",".join(one.rules)
 
-    def allowed(self, own: int) -> NDArray[np.bool_]:
+    def _allowed(self, own: int) -> NDArray[np.bool_]:
         """Return which products may be answered about one: all but itself and its variants, bool (N,)."""
         group = self.groups[own]
         allowed: NDArray[np.bool_] = self.groups != group if group >= 0 else np.ones(len(self.groups), dtype=np.bool_)

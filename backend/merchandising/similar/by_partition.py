@@ -20,7 +20,7 @@ from backend.bundles import bundle
 from backend.errors import RetrievalError
 from backend.merchandising.similar import near as lists
 from backend.merchandising.similar.answers import Answering, as_rows
-from backend.merchandising.similar.kept import Kept
+from backend.merchandising.similar.refresh import state_of
 from backend.merchandising.similar.source import Source
 from backend.spark.cluster import slots
 from backend.spark.executors import spare_zip_imports
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from backend.merchandising.similar.kept import Kept
+    from backend.merchandising.similar.ruled import RulesAt
     from backend.progress import Progress
 
 _PARTS_A_CORE = 4  # so that the progress moves and the last core does not wait long
@@ -46,12 +48,14 @@ class Plan:
         manifest: SHA-256 of its manifest, by which another state of it is told.
         depth: Most products of a list.
         k: Products of an answer.
+        rules: The rules.
     """
 
     folder: str
     manifest: str
     depth: int
     k: int
+    rules: RulesAt
 
     def source(self) -> Source:
         """Open the bundle, once in a process."""
@@ -98,7 +102,7 @@ def made_on_spark(
     finally:
         shipped.destroy()
     names = [row["name"] for row in table.sort_by("first").to_pylist()]
-    return _assembled(source, [place / name for name in names])
+    return _assembled(source, plan, [place / name for name in names])
 
 
 def find_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, place: str) -> Iterator[pa.RecordBatch]:
@@ -111,7 +115,7 @@ def find_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, place: st
     own = np.concatenate(positions)
     source = plan.source()
     near = lists.near_of(source.index, own, plan.depth)
-    found = Answering(source.index, source.gallery, source.manifest.pixels, k=plan.k).answer(own, near)
+    found = Answering(source, plan.rules, k=plan.k).answer(own, near)
     name = f"part-{uuid4().hex}"  # a task that is tried again leaves an old one behind, which nobody names
     pq.write_table(as_rows(found, source.ids), Path(place) / f"{name}.parquet")
     columns = {"reach": found.reach, "far": found.far, "horizon": near.horizon}
@@ -119,13 +123,12 @@ def find_partition(batches: Iterator[pa.RecordBatch], *, shipped: Any, place: st
     yield pa.record_batch([pa.array(own[:1]), pa.array([name])], names=["first", "name"])
 
 
-def _assembled(source: Source, paths: list[Path]) -> tuple[Kept, pa.Table]:
+def _assembled(source: Source, plan: Plan, paths: list[Path]) -> tuple[Kept, pa.Table]:
     parts = []
     for path in paths:
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             parts.append(dict(arrays))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     near = lists.Near(*(columns.pop(name) for name in ("positions", "distances", "horizon")))
-    traits = np.zeros((source.index.size, 1), np.uint8)
-    kept = Kept(source.ids, source.prints, source.names, near, traits=traits, rules={}, **columns)
+    kept = state_of(source, plan.rules, Answering(source, plan.rules, k=plan.k), near, **columns)
     return kept, pa.concat_tables([pq.read_table(path.with_suffix(".parquet")) for path in paths])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,12 +15,15 @@ from backend.errors import RetrievalError
 from backend.files import scratch
 from backend.files.holding import held, lock_of
 from backend.files.storage import disk_watched
-from backend.merchandising.similar.answers import Answering, as_rows
+from backend.merchandising.similar.answers import as_rows
 from backend.merchandising.similar.by_partition import Plan, made_on_spark
 from backend.merchandising.similar.kept import Kept
-from backend.merchandising.similar.refresh import Moves, Refreshed, refreshed
+from backend.merchandising.similar.moves import Moves
+from backend.merchandising.similar.refresh import Refreshed, refreshed
+from backend.merchandising.similar.ruled import RulesAt, reserve
 from backend.merchandising.similar.source import Source
 from backend.merchandising.similar.table import FOUND_WITH, note_of, replace_rows
+from backend.retrieval.rules.rule import next_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 TABLE = "table"
 USUAL_K, MOST_K = 12, 100
 _LISTED = 3  # products of a list for each of an answer: so many may leave before it is searched for again
-_FEWEST = 32
+_FEWEST, _SPARE = 32, 20
 _MOST_LISTED = 400
 _KEPT, _WORK = "kept-", ".work-"
 
@@ -51,12 +54,14 @@ class Wanted:
         model: Name of the model's bundle.
         model_version: Its number in the registry, 0 where it has none.
         catalogue: Name of the catalogue.
+        rules: The rules, at the time that they are to hold for.
     """
 
     k: int
     model: str
     model_version: int
     catalogue: str
+    rules: RulesAt = field(default_factory=RulesAt)
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MOST_K:
@@ -137,11 +142,12 @@ def make(
     )
 
 
-def depth_for(source: Source, k: int) -> int:
+def depth_for(source: Source, wanted: Wanted) -> int:
     """Return how many products a list holds: more where products have variants, of which an answer shows one."""
+    least = reserve(wanted.k) + _SPARE if wanted.rules.live else max(_LISTED * wanted.k, _FEWEST)
     known, codes = source.gallery.codes("group_id")
     groups = len(known) + int((codes < 0).sum())
-    return min(_MOST_LISTED, round(max(_LISTED * k, _FEWEST) * source.gallery.size / max(groups, 1)))
+    return min(_MOST_LISTED, round(least * source.gallery.size / max(groups, 1)))
 
 
 @contextmanager
@@ -154,22 +160,21 @@ def _writing(table: Path, progress: Progress) -> Iterator[None]:
 
 def _refreshed(table: Path, note: dict[str, Any], source: Source, wanted: Wanted) -> Refreshed | None:
     """Look up what changed; None where everything is to be made: it was another model, or much is new."""
-    same = {"k": wanted.k, "depth": depth_for(source, wanted.k), "weights": source.manifest.weights_hash}
+    same = {"k": wanted.k, "depth": depth_for(source, wanted), "weights": source.manifest.weights_hash}
     if not note or any(note.get(name) != value for name, value in same.items()):
         return None
     kept = Kept.load(table.parent / str(note["kept"]))
     moves = None if kept is None else Moves.between(kept, source)
     if kept is None or moves is None or not moves.is_small:
         return None
-    answering = Answering(source.index, source.gallery, source.manifest.pixels, k=wanted.k)
-    return refreshed(kept, source, answering, moves)
+    return refreshed(kept, source, wanted.rules, moves, k=wanted.k)
 
 
 def _whole(
     table: Path, folder: Path, source: Source, wanted: Wanted, spark: OpenSpark, progress: Progress
 ) -> tuple[Kept, pa.Table]:
     manifest = bundle.sha256_of(folder / bundle.MANIFEST)
-    plan = Plan(str(folder.absolute()), manifest, depth_for(source, wanted.k), wanted.k)
+    plan = Plan(str(folder.absolute()), manifest, depth_for(source, wanted), wanted.k, wanted.rules)
     scratch.sweep(table.parent, f"{_WORK}*")
     progress.report(0, 1, note="Starting Spark")
     with scratch.held_folder(table.parent, _WORK) as place, spark() as session:
@@ -187,7 +192,7 @@ def _commit(
         "model_version": wanted.model_version,
         "index_generation": info.generation,
         "catalogue_version": info.catalogue.version,
-        "rules_version": 0,
+        "rules_version": wanted.rules.rules.version,
     }
     note = {
         **with_,
@@ -197,6 +202,8 @@ def _commit(
         "weights": source.manifest.weights_hash,
         "catalogue": info.catalogue.name,
         "products": source.index.size,
+        "rules_digest": wanted.rules.rules.digest,
+        "rules_until": _until(wanted.rules),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "kept": name,
     }
@@ -205,3 +212,9 @@ def _commit(
         if path.name != name:
             path.unlink(missing_ok=True)
     return {"version": done.version, "inserted": done.inserted, "updated": done.updated, "deleted": done.deleted}
+
+
+def _until(rules: RulesAt) -> str:
+    """Return when the next rule starts or ends, as ISO time; empty where none does."""
+    until = next_change(rules.rules.rules, rules.at)
+    return "" if until is None else until.isoformat(timespec="minutes")

@@ -55,6 +55,26 @@ def first_of(near: Near, own: NDArray[np.int64], groups: NDArray[np.int64], k: i
     return Plain(found, distances, reach, np.isfinite(distances[:, -1]) | np.isinf(near.horizon) | is_nothing)
 
 
+def looked_at(near: Near, own: NDArray[np.int64], groups: NDArray[np.int64], wanted: int) -> NDArray[np.float32]:
+    """Return how far a search looks that fetches so many different products, (P,), infinity where it passes the list.
+
+    It asks for twice as many as long as too few are different; see :func:`backend.retrieval.arrange.fetched`.
+    """
+    positions = near.positions.astype(np.int64)
+    theirs = np.where(positions >= 0, groups[positions], -1)
+    may = (positions >= 0) & ~((theirs == groups[own][:, None]) & (theirs >= 0))
+    is_new = may & _is_first(np.where(theirs >= 0, theirs, -2 - positions)) if (groups >= 0).any() else may
+    rank, different = np.cumsum(may, axis=1), np.cumsum(is_new, axis=1)
+    found = np.full(len(own), np.inf, np.float32)
+    count = wanted
+    while count <= near.depth:
+        last = may & (rank == count)
+        is_enough = np.isinf(found) & (last & (different >= wanted)).any(axis=1)
+        found[is_enough] = near.distances[is_enough, np.argmax(last[is_enough], axis=1)]
+        count *= 2
+    return np.where(near.horizon < 0, near.horizon, found)
+
+
 def _is_first(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell of each key whether it is the first such in its row."""
     order = np.argsort(keys, axis=1, kind="stable")

@@ -12,60 +12,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from backend.merchandising.similar import near as lists
+from backend.merchandising.similar.answers import Answering
 from backend.merchandising.similar.kept import Kept
+from backend.merchandising.similar.rule_moves import RuleMoves
+from backend.merchandising.similar.ruled import passes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backend.merchandising.similar.answers import Answering, Answers
+    from backend.merchandising.similar.answers import Answers
+    from backend.merchandising.similar.moves import Moves
     from backend.merchandising.similar.near import Near
+    from backend.merchandising.similar.ruled import RulesAt
     from backend.merchandising.similar.source import Source
-
-MOST_FRESH = 0.25  # of the products: with more, making everything again by partition is quicker
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """What became of the products, by their positions then and now.
-
-    Attributes:
-        places: Where each of the N products was, -1 for those that are new or changed; int64 (N,).
-        to_new: Where each of the earlier products is, -1 for those that left or changed; int64 (M,).
-        gone: Ids of those that are not there any more.
-    """
-
-    places: NDArray[np.int64]
-    to_new: NDArray[np.int64]
-    gone: pa.Array
-
-    @classmethod
-    def between(cls, kept: Kept, source: Source) -> Moves:
-        """Compare two states of a gallery."""
-        places = np.asarray(pc.fill_null(pc.index_in(source.ids, value_set=kept.ids), -1), dtype=np.int64)
-        there = np.flatnonzero(places >= 0)
-        places[there[kept.prints[places[there]] != source.prints[there]]] = -1
-        to_new = np.full(len(kept.ids), -1, np.int64)
-        stays = np.flatnonzero(places >= 0)
-        to_new[places[stays]] = stays
-        return cls(places, to_new, kept.ids.filter(pc.invert(pc.is_in(kept.ids, value_set=source.ids))))
-
-    @property
-    def stays(self) -> NDArray[np.int64]:
-        """Positions now of the products that are as they were."""
-        return np.flatnonzero(self.places >= 0)
-
-    @property
-    def fresh(self) -> NDArray[np.int64]:
-        """Positions now of those that are new or changed."""
-        return np.flatnonzero(self.places < 0)
-
-    @property
-    def is_small(self) -> bool:
-        """Whether a refresh is less work than making everything again."""
-        return len(self.fresh) <= MOST_FRESH * len(self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,44 +44,65 @@ class Refreshed:
     asked: pa.Array
 
 
-def refreshed(kept: Kept, source: Source, answering: Answering, moves: Moves) -> Refreshed:
-    """Bring lists and answers up to date."""
+def refreshed(kept: Kept, source: Source, rules: RulesAt, moves: Moves, *, k: int) -> Refreshed:
+    """Bring lists and answers up to date, to the products and the rules as they are now."""
+    answering = Answering(source, rules, k=k)
     size, was = len(moves.places), moves.places[moves.stays]
-    earlier = kept.near.taken(was)
     reach, far = np.full(size, lists.NOTHING), np.full(size, lists.NOTHING)
     reach[moves.stays], far[moves.stays] = kept.reach[was], kept.far[was]
+    ruled = RuleMoves(kept, source, rules, moves, answering)
     touched = np.ones(size, dtype=np.bool_)
-    near, touched[moves.stays] = _moved(earlier, source, moves, kept.reach[was], kept.far[was])
-    near = _renewed(near, source, touched, answering.least)
+    near, touched[moves.stays] = _moved(kept, source, moves, ruled)
+    looked = answering.looked(np.arange(size), near)
+    touched |= ruled.touched(near, far, looked)
+    near = _renewed(near, source, touched & passes(near, looked))
+    is_plain = ~touched & (reach < far)  # no rule changes it, however far rules look now
+    far[is_plain] = looked[is_plain]
     own = np.flatnonzero(touched)
     answers = answering.answer(own, near.taken(own))
     reach[own], far[own] = answers.reach, answers.far
-    state = Kept(source.ids, source.prints, source.names, near, reach, far, kept.traits, kept.rules)
-    changed = source.ids.take(own)
-    return Refreshed(state, answers, pa.concat_arrays([changed, moves.gone]))
+    state = state_of(source, rules, answering, near, reach, far)
+    return Refreshed(state, answers, pa.concat_arrays([source.ids.take(own), moves.gone]))
 
 
-def _moved(
-    earlier: Near, source: Source, moves: Moves, reach: NDArray[np.float32], far: NDArray[np.float32]
-) -> tuple[Near, NDArray[np.bool_]]:
+def state_of(
+    source: Source,
+    rules: RulesAt,
+    answering: Answering,
+    near: Near,
+    reach: NDArray[np.float32],
+    far: NDArray[np.float32],
+) -> Kept:
+    """Return what is to be kept beside the table."""
+    said = {"rules": rules.plain(), "line": answering.line}
+    return Kept(source.ids, source.prints, source.names, near, reach, far, answering.named.traits, said)
+
+
+def _moved(kept: Kept, source: Source, moves: Moves, ruled: RuleMoves) -> tuple[Near, NDArray[np.bool_]]:
     """Return the lists of all products now, and of those that stay which of their answers products touched."""
-    touched = earlier.holds(moves.to_new < 0, within=reach)
+    was = moves.places[moves.stays]
+    earlier, reach, far = kept.near.taken(was), kept.reach[was], kept.far[was]
+    has_left = moves.to_new < 0
+    touched = earlier.holds(has_left, within=reach)
+    lost = earlier.holds(has_left, within=far)
     stay = lists.moved(earlier, moves.to_new)
     pairs = lists.arrivals(source.index, moves.stays, moves.fresh, stay.horizon)
-    touched[pairs.rows[pairs.distances <= reach[pairs.rows]]] = True
-    if len(moves.fresh) or (moves.to_new < 0).any():
+    within = np.where(ruled.is_named[pairs.positions], far[pairs.rows], reach[pairs.rows])
+    touched[pairs.rows[pairs.distances <= within]] = True
+    if len(moves.fresh) or has_left.any():
         touched |= (far >= stay.horizon) & (stay.horizon >= 0)  # it looked farther than its list reaches
     stay = lists.with_arrivals(stay, pairs)
-    fresh = lists.near_of(source.index, moves.fresh, earlier.depth)
+    # Where a candidate left, another one follows, which a rule may name.
+    touched |= lost & (stay.holds(ruled.is_named, within=stay.horizon) | (far >= stay.horizon))
+    fresh = lists.near_of(source.index, moves.fresh, kept.near.depth)
     whole = lists.joined([stay, fresh])
     order = np.argsort(np.concatenate([moves.stays, moves.fresh]))
     return whole.taken(order), touched
 
 
-def _renewed(near: Near, source: Source, touched: NDArray[np.bool_], least: int) -> Near:
-    """Search again for the lists that are looked at and have become too short."""
-    is_short = np.isfinite(near.horizon) & (near.horizon >= 0) & ((near.positions >= 0).sum(axis=1) < least)
-    rows = np.flatnonzero(touched & is_short)
+def _renewed(near: Near, source: Source, is_short: NDArray[np.bool_]) -> Near:
+    """Search again for lists that have become too short."""
+    rows = np.flatnonzero(is_short)
     if not len(rows):
         return near
     found = lists.near_of(source.index, rows, near.depth)

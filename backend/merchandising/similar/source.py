@@ -11,6 +11,8 @@ import numpy as np
 
 from backend.bundles import bundle
 from backend.errors import RetrievalError
+from backend.retrieval.calibration import Calibration
+from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.indexes.further import PicturesIndex, with_further
 from backend.retrieval.indexes.kinds import open_index
@@ -37,11 +39,13 @@ class Source:
         manifest: What the bundle says of itself.
         index: Its embeddings; a search misses none.
         gallery: Its N products.
+        calibration: What its similarities are worth, where it was evaluated.
     """
 
     manifest: Manifest
     index: Index
     gallery: Gallery
+    calibration: Calibration | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Source:
@@ -52,7 +56,9 @@ class Source:
         """
         manifest = bundle.read_manifest(folder)
         index = with_further(open_index(folder, manifest), folder).exact
-        return cls(manifest, index, Gallery.load(folder))
+        calibration = Calibration.load(folder, classes=len(manifest.classes))
+        fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
+        return cls(manifest, index, Gallery.load(folder), calibration if fits else None)
 
     @property
     def info(self) -> IndexInfo:
@@ -62,6 +68,12 @@ class Source:
                 f"{self.manifest.name} has no index yet.", next_step="Build it: `python -m backend index`."
             )
         return self.manifest.index
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What says which similarities are matches."""
+        first = self.index.first if isinstance(self.index, PicturesIndex) else self.index
+        return Judge(self.calibration, Spread.of(first, self.gallery.splits))
 
     @cached_property
     def ids(self) -> pa.Array:

@@ -168,7 +168,7 @@ def with_further(index: Index, folder: Path) -> Index:
 def likeness(index: Index, positions: NDArray[np.int64], queries: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how alike products (P,) are to queries (Q, D) of an index's weight, each by its likest picture; (P, Q)."""
     found: NDArray[np.float32] = index.embeddings(positions) @ queries.T
-    inner = index.inner if isinstance(index, WeighedIndex) else index
+    inner = getattr(index, "inner", index)
     if isinstance(inner, PicturesIndex):
         asked = index.weigh(queries) if isinstance(index, WeighedIndex) else queries
         for place, position in enumerate(positions.tolist()):
