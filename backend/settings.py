@@ -144,6 +144,11 @@ class Settings:
         return self.home / "cache"
 
     @property
+    def similar_dir(self) -> Path:
+        """Folder of the tables of similar products, one folder a catalogue."""
+        return self.home / "similar"
+
+    @property
     def maps_dir(self) -> Path:
         """Folder of the maps of galleries, one folder a model."""
         return self.home / "maps"

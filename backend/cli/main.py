@@ -28,6 +28,7 @@ from backend.cli.merchandising.rules import add_rules
 from backend.cli.models import add_registry
 from backend.cli.options import describe
 from backend.cli.recommend import add_recommend
+from backend.cli.similar import add_similar
 from backend.cli.text import as_lines
 from backend.cli.train import add_training
 from backend.cli.tune import add_tuning
@@ -141,6 +142,7 @@ def _add_models(commands: Any) -> None:
     add_evaluation(commands, _command)
     add_explore(commands, _command)
     add_registry(commands, _command)
+    add_similar(commands, _command)
     add_access(commands, _command)
 
 

@@ -84,7 +84,6 @@ def _moved(kept: Kept, source: Source, moves: Moves, ruled: RuleMoves) -> tuple[
     earlier, reach, far = kept.near.taken(was), kept.reach[was], kept.far[was]
     has_left = moves.to_new < 0
     touched = earlier.holds(has_left, within=reach)
-    lost = earlier.holds(has_left, within=far)
     stay = lists.moved(earlier, moves.to_new)
     pairs = lists.arrivals(source.index, moves.stays, moves.fresh, stay.horizon)
     within = np.where(ruled.is_named[pairs.positions], far[pairs.rows], reach[pairs.rows])
@@ -92,8 +91,6 @@ def _moved(kept: Kept, source: Source, moves: Moves, ruled: RuleMoves) -> tuple[
     if len(moves.fresh) or has_left.any():
         touched |= (far >= stay.horizon) & (stay.horizon >= 0)  # it looked farther than its list reaches
     stay = lists.with_arrivals(stay, pairs)
-    # Where a candidate left, another one follows, which a rule may name.
-    touched |= lost & (stay.holds(ruled.is_named, within=stay.horizon) | (far >= stay.horizon))
     fresh = lists.near_of(source.index, moves.fresh, kept.near.depth)
     whole = lists.joined([stay, fresh])
     order = np.argsort(np.concatenate([moves.stays, moves.fresh]))

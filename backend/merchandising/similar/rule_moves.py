@@ -69,6 +69,8 @@ class RuleMoves:
         said = self._moved | self._renamed
         found: NDArray[np.bool_] = self._renamed.copy()
         is_beyond = (far >= near.horizon) | passes(near, looked)
+        # Where candidates left, or are the same as others, further ones follow, which a rule may name.
+        found |= (looked > far) & (near.holds(self.is_named, within=looked) | is_beyond)
         if said.any():
             found |= near.holds(said, within=np.maximum(far, looked)) | is_beyond
         if self._answering.line != self._kept.rules["line"]:

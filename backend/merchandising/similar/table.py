@@ -99,7 +99,7 @@ def replace_rows(
         with suppress(CatalogueBusy):  # made at the same time
             create_table(table, fields, _PROPERTIES)
     change = _Change(table, rows, is_asked, found_with)
-    commit_files(table, change.added, change.removed, note=note, feed=change.feed, operation="MERGE")
+    commit_files(table, [*change.added, *change.feed], change.removed, note=note, operation="MERGE")
     _remove_unread(table)
     return Replaced(int(delta_log.newest_version(table) or 0), change.inserted, change.updated, change.deleted)
 

@@ -136,7 +136,9 @@ class PicturesIndex:
         # What is asked for again below, where one product has many pictures, is asked for by itself.
         more = self._others.search(queries, k=_PICTURES_EACH * k, allowed=mine)
         rows = [
-            self._merged(query, (found.positions[at], found.distances[at]), (more.positions[at], more.distances[at]), k, mine)
+            self._merged(
+                query, (found.positions[at], found.distances[at]), (more.positions[at], more.distances[at]), k, mine
+            )
             for at, query in enumerate(queries)
         ]
         shape = found.positions.shape
