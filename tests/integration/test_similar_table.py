@@ -28,6 +28,7 @@ from backend.merchandising.similar.exports import export
 from backend.merchandising.similar.making import Wanted, make, table_of
 from backend.merchandising.similar.ruled import RulesAt
 from backend.merchandising.similar.stand import made_of, stand
+from backend.merchandising.similar.table import SCHEMA
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
@@ -87,7 +88,7 @@ def wanted(rules=None, k=K):
 
 
 def rows_at(table, version=None):
-    found = delta_log.rows_of(delta_log.open_table(table, version)).table()
+    found = delta_log.rows_of(delta_log.open_table(table, version)).table(SCHEMA.names)
     return found.sort_by([("product_id", "ascending"), ("rank", "ascending")])
 
 

@@ -53,7 +53,9 @@ def refreshed(kept: Kept, source: Source, rules: RulesAt, moves: Moves, *, k: in
     ruled = RuleMoves(kept, source, rules, moves, answering)
     touched = np.ones(size, dtype=np.bool_)
     near, touched[moves.stays] = _moved(kept, source, moves, ruled)
-    looked = answering.looked(np.arange(size), near)
+    looked = reach.copy()
+    some = np.arange(size) if ruled.are_there else np.flatnonzero(touched)
+    looked[some] = answering.looked(some, near.taken(some))
     touched |= ruled.touched(near, far, looked)
     near = _renewed(near, source, touched & passes(near, looked))
     is_plain = ~touched & (reach < far)  # no rule changes it, however far rules look now

@@ -50,6 +50,11 @@ class RuleMoves:
         self._changed = [then[key] for key in then.keys() - now.keys()] + [now[key] for key in now.keys() - then.keys()]
         self._same = [now[key] for key in then.keys() & now.keys()]
 
+    @property
+    def are_there(self) -> bool:
+        """Whether there were any rules, or are."""
+        return bool(self._before or self._rules.live)
+
     @cached_property
     def is_named(self) -> NDArray[np.bool_]:
         """Which products a rule of now names, bool (N,)."""
@@ -64,7 +69,7 @@ class RuleMoves:
             looked: How far they look now where no rule changes them.
         """
         size = self._source.gallery.size
-        if not self._before and not self._rules.live:
+        if not self.are_there:
             return np.zeros(size, dtype=np.bool_)
         said = self._moved | self._renamed
         found: NDArray[np.bool_] = self._renamed.copy()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("label", "category", "brand")
 _DIGEST = 8  # bytes
+_SEED, _ROWS = 28, 8_192
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -83,14 +84,11 @@ class Source:
     @cached_property
     def prints(self) -> NDArray[np.uint64]:
         """A number for each product, (N,), that is another one once a picture or its group changed."""
-        width = 4 * self.index.dimensions
-        data = self.index.embeddings(np.arange(self.index.size)).tobytes()
-        hashes = [blake2b(data[at : at + width], digest_size=_DIGEST) for at in range(0, len(data), width)]
+        found = _hashed(self.index.embeddings(np.arange(self.index.size)))
         if isinstance(self.index, PicturesIndex):
             further = self.index.further
-            for owner, vector in zip(further.owners.tolist(), np.ascontiguousarray(further.vectors), strict=True):
-                hashes[owner].update(vector.tobytes())
-        return _numbers([one.digest() for one in hashes]) + self._texts("group_id")
+            np.add.at(found, further.owners, _hashed(further.vectors) * (further.positions + 1).astype(np.uint64))
+        return found + self._texts("group_id")
 
     @cached_property
     def names(self) -> NDArray[np.uint64]:
@@ -105,6 +103,16 @@ class Source:
         known, codes = self.gallery.codes(name)
         digests = [blake2b(text.encode(), digest_size=_DIGEST).digest() for text in known]
         return np.append(_numbers(digests), np.uint64(0))[codes]
+
+
+def _hashed(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return a number for each vector, (N,): a sum of its bits by random factors, modulo 2 to the 64th."""
+    factors = np.random.default_rng(_SEED).integers(0, 2**64, vectors.shape[1], dtype=np.uint64) | np.uint64(1)
+    found = np.empty(len(vectors), dtype=np.uint64)
+    for start in range(0, len(vectors), _ROWS):
+        bits = np.ascontiguousarray(vectors[start : start + _ROWS]).view(np.uint32)
+        found[start : start + _ROWS] = (bits * factors).sum(axis=1, dtype=np.uint64)
+    return found
 
 
 def _numbers(digests: list[bytes]) -> NDArray[np.uint64]:

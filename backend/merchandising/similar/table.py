@@ -60,6 +60,7 @@ _STORED = {pa.string(): "string", pa.int32(): "integer", pa.int64(): "long", pa.
 _PRODUCTS_A_FILE = 5_000
 _MOST_RANKS = 4_096  # above any rank, so that product and rank make one number
 _DAY_S = 86_400.0
+_REPEATED = [name for name in SCHEMA.names if name != "similarity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class _Change:
     def _written(self, rows: pa.Table, name: str) -> dict[str, Any]:
         path = self._table / f"{name}{uuid4().hex}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, path)
+        pq.write_table(rows, path, use_dictionary=_REPEATED)
         return {"path": path.relative_to(self._table).as_posix(), "size": path.stat().st_size}
 
 
