@@ -25,10 +25,10 @@ from backend.cli.explore import add_explore
 from backend.cli.index import add_index
 from backend.cli.jobs import add_jobs
 from backend.cli.merchandising.rules import add_rules
+from backend.cli.merchandising.similar import add_similar
 from backend.cli.models import add_registry
 from backend.cli.options import describe
 from backend.cli.recommend import add_recommend
-from backend.cli.similar import add_similar
 from backend.cli.text import as_lines
 from backend.cli.train import add_training
 from backend.cli.tune import add_tuning

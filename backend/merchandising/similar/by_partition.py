@@ -27,13 +27,16 @@ from backend.spark.executors import spare_zip_imports
 from backend.spark.jobs import run_watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from pyspark.sql import SparkSession
 
     from backend.merchandising.similar.kept import Kept
     from backend.merchandising.similar.ruled import RulesAt
     from backend.progress import Progress
+
+    OpenSpark = Callable[[], AbstractContextManager[SparkSession]]
 
 _PARTS_A_CORE = 4  # so that the progress moves and the last core does not wait long
 _SOURCES: dict[tuple[str, str], Source] = {}  # of a Python worker: the bundle that it has open

@@ -26,22 +26,19 @@ from backend.merchandising.similar.table import FOUND_WITH, note_of, replace_row
 from backend.retrieval.rules.rule import next_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
-    from pyspark.sql import SparkSession
 
+    from backend.merchandising.similar.by_partition import OpenSpark
     from backend.progress import Progress
-
-    OpenSpark = Callable[[], AbstractContextManager[SparkSession]]
 
 TABLE = "table"
 USUAL_K, MOST_K = 12, 100
 _LISTED = 3  # products of a list for each of an answer: so many may leave before it is searched for again
 _FEWEST, _SPARE = 32, 20
-_MOST_LISTED = 400
+_MOST_LISTED = 450  # above what rules look at for the most products of an answer
 _KEPT, _WORK = "kept-", ".work-"
 
 
@@ -133,8 +130,8 @@ def make(
         else:
             state, rows = found.kept, as_rows(found.answers, source.ids)
         asked = None if found is None else found.asked
-        progress.check_cancelled()
         progress.report(1, 1, note="Writing the table")
+        progress.check_cancelled()
         done = _commit(table, state, rows, asked, source, wanted)
     searched = source.index.size if asked is None else len(asked)
     return Made(

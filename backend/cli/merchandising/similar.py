@@ -40,7 +40,7 @@ def add_similar(commands: Any, command: Callable[..., Any]) -> None:
     show.add_argument("catalogue", metavar="CATALOGUE")
     export = command(actions, "export", "Write the table to a file.", export_table)
     export.add_argument("catalogue", metavar="CATALOGUE")
-    export.add_argument("file", type=Path, metavar="FILE", help="file to write; a .zip holds the pictures too")
+    export.add_argument("file", type=Path, metavar="FILE", help="file to write; a .zip includes the pictures")
     layouts = ("wide", "long", "jsonl", "shopify", "woocommerce")
     export.add_argument("--layout", choices=layouts, default="wide", help="layout of the file, default wide")
 
