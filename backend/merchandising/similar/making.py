@@ -38,6 +38,7 @@ TABLE = "table"
 USUAL_K, MOST_K = 12, 100
 _LISTED = 3  # products of a list for each of an answer: so many may leave before it is searched for again
 _FEWEST, _SPARE = 32, 20
+_SHALLOWER, _DEEPER = 0.8, 2.0  # than needed now, lists are kept
 _MOST_LISTED = 450  # above what rules look at for the most products of an answer
 _KEPT, _WORK = "kept-", ".work-"
 
@@ -157,8 +158,11 @@ def _writing(table: Path, progress: Progress) -> Iterator[None]:
 
 def _refreshed(table: Path, note: dict[str, Any], source: Source, wanted: Wanted) -> Refreshed | None:
     """Look up what changed; None where everything is to be made: it was another model, or much is new."""
-    same = {"k": wanted.k, "depth": depth_for(source, wanted), "weights": source.manifest.weights_hash}
+    same = {"k": wanted.k, "weights": source.manifest.weights_hash}
     if not note or any(note.get(name) != value for name, value in same.items()):
+        return None
+    needed = depth_for(source, wanted)  # which moves a little as variants come and go
+    if not _SHALLOWER * needed <= note["depth"] <= _DEEPER * needed:
         return None
     kept = Kept.load(table.parent / str(note["kept"]))
     moves = None if kept is None else Moves.between(kept, source)
