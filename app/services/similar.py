@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.services import common, deploy
+from backend.merchandising.rule_store import RuleStore
 from backend.merchandising.similar.exports import as_bytes
 from backend.merchandising.similar.stand import stand
 from backend.progress import NullProgress
@@ -19,7 +20,9 @@ def of(catalogue: str) -> Stand | None:
     """Return how the list of a catalogue stands; None where there is none."""
     champion = deploy.ledger().at(CHAMPION)
     version = champion.version if champion is not None else 0
-    return stand(common.settings().similar_dir, catalogue, model_version=version)
+    found = common.settings()
+    rules = RuleStore(found.rules_dir, catalogue).newest()
+    return stand(found.similar_dir, catalogue, model_version=version, rules_version=rules)
 
 
 def file_of(catalogue: str, layout: LayoutName) -> bytes:
