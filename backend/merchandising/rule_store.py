@@ -2,7 +2,7 @@
 
 The version of a set is the Delta version of its commit, and every commit holds the whole set in one file, so any version
 is what Delta's own time travel reads there, and what this module reads from the commit alone, however long the log is.
-Versions are never vacuumed: a thousand rules take some 30 kB. Whoever is killed leaves the set before or the one after.
+Versions are never vacuumed: a thousand rules take some 40 kB. Whoever is killed leaves the set before or the one after.
 """
 
 from __future__ import annotations
