@@ -5,25 +5,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import GalleryFile
 from backend.retrieval.gallery.gallery_rows import SCHEMA
-from backend.retrieval.rules.rule import SOLD_OUT
+from backend.retrieval.rules.compiled import fulfilled
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Sequence
 
-    from numpy.typing import NDArray
-
     from backend.catalogue.snapshot import Snapshot
 
-NAMES = ("label", "category", "brand")
 _LEFT_OUT = ("thumbnail",)
-_OUT_OF_STOCK = "out of stock"
 
 
 class _Listed(GalleryFile):
@@ -67,30 +63,27 @@ class KnownProducts:
 
     @cached_property
     def values(self) -> dict[str, frozenset[str]]:
-        """Every label, category and brand that a product has."""
-        return {name: frozenset(filter(None, pc.unique(self._rows.column(name)).to_pylist())) for name in NAMES}
+        """Every name that a product has, by column."""
+        return {name: frozenset(filter(None, pc.unique(self._rows.column(name)).to_pylist())) for name in NAMED_BY}
 
     def matching(self, where: tuple[tuple[str, Any], ...]) -> frozenset[str]:
         """Return the ids of the products that fulfil conditions."""
         if where not in self._matching:
-            filters = dict(where)
-            sold_out = filters.pop(SOLD_OUT, None)
-            allowed = self._gallery.allowed(filters)
-            mask = np.ones(self._gallery.size, dtype=np.bool_) if allowed is None else allowed
-            if sold_out is not None:
-                mask = mask & (self._sold_out == sold_out)
+            mask = fulfilled(where, self._gallery)
             self._matching[where] = frozenset(self._rows.column("product_id").filter(pa.array(mask)).to_pylist())
         return self._matching[where]
 
     def meeting(self, kind: str, value: str) -> Collection[Hashable]:
-        """Return labels, categories and brands that a product has, or that occur together with one of these."""
-        return self._together.get((kind, value), ()) if kind in NAMES else self._of_products.get(value, ())
+        """Return names that a product has, or that occur together with one of these."""
+        return self._together.get((kind, value), ()) if kind in NAMED_BY else self._of_products.get(value, ())
 
     @cached_property
     def _of_products(self) -> dict[str, tuple[tuple[str, str], ...]]:
-        names = [self._rows.column(name).to_pylist() for name in NAMES]
+        names = [self._rows.column(name).to_pylist() for name in NAMED_BY]
         rows = zip(self._gallery.ids, *names, strict=True)
-        return {one: tuple((name, text) for name, text in zip(NAMES, row, strict=True) if text) for one, *row in rows}
+        return {
+            one: tuple((name, text) for name, text in zip(NAMED_BY, row, strict=True) if text) for one, *row in rows
+        }
 
     @cached_property
     def _together(self) -> dict[tuple[str, str], set[tuple[str, str]]]:
@@ -99,10 +92,3 @@ class KnownProducts:
             for key in keys:
                 found.setdefault(key, set()).update(other for other in keys if other[0] != key[0])
         return found
-
-    @cached_property
-    def _sold_out(self) -> NDArray[np.bool_]:
-        """Which products are known to be out of stock."""
-        stock = pc.fill_null(pc.less_equal(self._rows.column("stock"), 0), fill_value=False)
-        said = pc.fill_null(pc.equal(self._rows.column("availability"), _OUT_OF_STOCK), fill_value=False)
-        return np.asarray(pc.or_(stock, said), dtype=np.bool_)

@@ -13,9 +13,6 @@ _SHOWN = 3
 _SCOPES = {
     "product": "answers for {}",
     "nearest": "answers whose nearest product is {}",
-    "label": "answers about the label {}",
-    "category": "answers about the category {}",
-    "brand": "answers about the brand {}",
 }
 
 
@@ -36,7 +33,7 @@ def scope_said(scope: Scope) -> str:
         return "every answer"
     if scope.kind == "picture":
         return f"answers to pictures within {scope.radius:g} of the picture {scope.values[0][:12]}"
-    return _SCOPES[scope.kind].format(listed(scope.values))
+    return _SCOPES.get(scope.kind, f"answers about the {scope.kind} {{}}").format(listed(scope.values))
 
 
 def said(rule: Rule) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from backend.imaging.spec import PixelSpec
     from backend.retrieval.recommend import Neighbour, Recommendation
+    from backend.retrieval.rules.compiled import CompiledRules
 
 INPUT = "input"
 BUNDLE = "bundle"
@@ -40,8 +41,8 @@ class TwinsetModel(mlflow.pyfunc.PythonModel):
     :class:`backend.retrieval.invocation.InvocationParams`; a hex image is float32 pixels in [0, 1], (H, W, C) in C order.
     """
 
-    def __init__(self, recommender: Recommender | None = None) -> None:
-        self._recommender = recommender
+    def __init__(self, recommender: Recommender | None = None, rules: CompiledRules | None = None) -> None:
+        self._recommender, self._rules = recommender, rules
 
     def load_context(self, context: Any) -> None:
         """Verify and load the bundle among the model's artifacts."""
@@ -60,11 +61,16 @@ class TwinsetModel(mlflow.pyfunc.PythonModel):
         """
         if self._recommender is None:
             raise RetrievalError("The model has not been loaded.")
-        return answer_table(self._recommender, list(model_input[INPUT]), InvocationParams.read(params or {}))
+        wanted = InvocationParams.read(params or {})
+        if wanted.rules not in {"", "off"} and self._rules is None:
+            raise RetrievalError("This server has no rules.", next_step="Leave out `rules`, or ask a Twinset endpoint.")
+        return answer_table(self._recommender, list(model_input[INPUT]), wanted, self._rules)
 
 
-def answer_table(recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams) -> pd.DataFrame:
-    """Answer every picture.
+def answer_table(
+    recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams, rules: CompiledRules | None = None
+) -> pd.DataFrame:
+    """Answer every picture, by rules where there are any.
 
     In rows, each picture has k rows of ``COLUMNS``, and ``image`` where images are included. Where pictures cannot be
     used, the table has a column ``error``, and each of them one row of rank 0 without a product and a distance.
@@ -76,7 +82,7 @@ def answer_table(recommender: Recommender, texts: Sequence[Any], wanted: Invocat
     """
     if not texts:
         raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
-    answers = _answers(recommender, texts, wanted)
+    answers = _answers(recommender, texts, wanted, rules)
     if wanted.fails(len(texts)):
         _raise_first(answers)
     draw = _Pictures(recommender, wanted.include_images)
@@ -84,12 +90,12 @@ def answer_table(recommender: Recommender, texts: Sequence[Any], wanted: Invocat
 
 
 def _answers(
-    recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams
+    recommender: Recommender, texts: Sequence[Any], wanted: InvocationParams, rules: CompiledRules | None
 ) -> list[Recommendation | ImageRejected]:
     read = [_read(text) for text in texts]
     pictures, region = [one for one in read if isinstance(one, bytes)], Region.read(wanted.region)
     weight = read_colour_weight(wanted.colour_weight)
-    found = iter(recommender.recommend_each(pictures, k=wanted.k, region=region, colour_weight=weight))
+    found = iter(recommender.recommend_each(pictures, k=wanted.k, region=region, colour_weight=weight, rules=rules))
     return [next(found) if isinstance(one, bytes) else one for one in read]
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from backend.retrieval.recommend import Recommender
+    from backend.retrieval.rules.compiled import CompiledRules
 
 _OK, _TIMEOUT = 200, 504
 _LOGGED = 2_000
@@ -33,6 +34,7 @@ class _Asked:
     """One request on its way through MLflow: who is to answer, and why it was refused."""
 
     recommender: Recommender | None
+    rules: CompiledRules | None = None
     failure: WorkbenchError | MemoryError | None = None
 
 
@@ -56,21 +58,23 @@ class Scoring:
         described.add_flavor(FLAVOR_NAME, loader_module="mlflow.pyfunc.model")
         self._app = scoring_server.init(PyFuncModel(described, _Passing()))
 
-    async def invoke(self, recommender: Recommender, body: bytes) -> bytes:
-        """Pass one JSON request to MLflow and return its JSON answer.
+    async def invoke(self, recommender: Recommender, body: bytes, rules: CompiledRules | None = None) -> bytes:
+        """Pass one JSON request to MLflow and return its JSON answer, made by these rules.
 
         Raises:
             WorkbenchError: The model refused, with the reason.
             MemoryError: There was not enough of it.
             RuntimeError: MLflow refused what should have been checked before; the details are in the log only.
         """
-        asked = _Asked(recommender)
+        asked = _Asked(recommender, rules)
         token = _asked.set(asked)  # the tasks and the thread of this request inherit it, and no other's
         try:
             status, answer = await _post(self._app, body)
         finally:
             _asked.reset(token)
-            asked.recommender = None  # timers that MLflow cancelled keep the context, and with it this, for a minute
+            asked.recommender = asked.rules = (
+                None  # timers that MLflow cancelled keep the context, and with it this, for a minute
+            )
         if asked.failure:
             raise asked.failure
         if status == _TIMEOUT:
@@ -91,7 +95,7 @@ class _Passing:
 
         asked = _asked.get()
         try:
-            return TwinsetModel(asked.recommender).predict(None, model_input, params)
+            return TwinsetModel(asked.recommender, asked.rules).predict(None, model_input, params)
         except (WorkbenchError, MemoryError) as error:
             asked.failure = error
             raise

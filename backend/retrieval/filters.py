@@ -42,7 +42,7 @@ def _read(name: str, value: FilterValue) -> Any:
     if name in NUMBER_FILTERS:
         return _number(name, value)
     if name in FLAG_FILTERS:
-        return _flag(name, value)
+        return read_flag(name, value)
     raise RetrievalError(f"There is no filter {name[:_SHOWN]!r}.", next_step=f"Filters are {', '.join(FILTERS)}.")
 
 
@@ -63,8 +63,9 @@ def _number(name: str, value: FilterValue) -> float:
     return number
 
 
-def _flag(name: str, value: FilterValue) -> bool:
+def read_flag(name: str, value: FilterValue) -> bool:
+    """Read what is true or false; raises RetrievalError where it is neither."""
     flag = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
     if flag is None:
-        raise RetrievalError(f"The filter {name} must be true or false.", next_step=f"Write it as {name}=true.")
+        raise RetrievalError(f"{name} must be true or false.", next_step=f"Write it as {name}=true.")
     return flag

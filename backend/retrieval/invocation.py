@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import RetrievalError
 from backend.imaging.region import Region
-from backend.retrieval.wishes import read_colour_weight
+from backend.retrieval.wishes import RULES_OFF, check_rules, read_colour_weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,8 @@ class InvocationParams:
             all of it.
         colour_weight: How much colour counts, as :func:`backend.retrieval.wishes.read_colour_weight` reads it; empty means as the model
             has it. A text, because a parameter of MLflow's that is a number cannot be left out.
+        rules: Which rules the endpoint applies: empty or ``off`` for none, ``on`` for those published last, or a version. A
+            model that is served by another server has none.
     """
 
     k: int = DEFAULT_K
@@ -49,6 +51,7 @@ class InvocationParams:
     layout: Layout = "rows"
     region: str = ""
     colour_weight: str = ""
+    rules: str = ""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> InvocationParams:
@@ -67,9 +70,11 @@ class InvocationParams:
                 raise _bad("bad_params", f"{name} has an invalid value.", f"Use {named}.")
         Region.read(raw.get("region", ""))
         weight = raw.get("colour_weight", "")
-        if not isinstance(weight, str):
-            raise _bad("bad_params", "colour_weight must be a text.", 'For example "0.3".')
+        for name, text, example in (("colour_weight", weight, "0.3"), ("rules", raw.get("rules", ""), "on")):
+            if not isinstance(text, str):
+                raise _bad("bad_params", f"{name} must be a text.", f'For example "{example}".')
         read_colour_weight(weight)
+        check_rules(raw.get("rules") or RULES_OFF)
         return cls(**{**raw, "k": read_k(raw.get("k", DEFAULT_K))})
 
     def fails(self, pictures: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
-from backend.retrieval.arrange import Asked, Shown, Sought, arranged, by_price, without
+from backend.retrieval.arrange import Asked, Shown, Sought, by_price, without
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.fit import check_fit
@@ -180,7 +180,7 @@ class Recommender:
         for row, (image, positions) in enumerate(zip(decoded, found.positions, strict=True)):
             asked, distances = queries[row : row + 1], found.distances[row]
             question = Asked(weigh(asked, index)[0], asked, k, _AS_FOUND, (), allowed, are_strange[row])
-            if (shown := self._ruled(index, question, rules)) is not None:
+            if rules and (shown := self._answers(index).shown(question, rules)) is not None:
                 places = np.asarray([one.position for one in shown], dtype=np.int64)
                 distances = (1.0 - likeness(index, places, question.towards[None])[:, 0]).clip(0.0, 2.0)
             else:
@@ -193,11 +193,9 @@ class Recommender:
             answers.append(answer([image], shown, distances, timings, alike))
         return answers
 
-    def _ruled(self, index: Index, asked: Asked, rules: CompiledRules | None) -> list[Shown] | None:
-        """Return the products that rules make of an answer; None where none touches it."""
+    def _answers(self, index: Index) -> RuledAnswers:
         judge = self._judge if index is self._index else None  # closeness was measured for the model as it is
-        answers = RuledAnswers(index, self.gallery, self.manifest.pixels, judge)
-        return None if rules is None else answers.shown(asked, rules)
+        return RuledAnswers(index, self.gallery, self.manifest.pixels, judge)
 
     def find(
         self,
@@ -248,9 +246,8 @@ class Recommender:
         allowed = without(allowed, unliked if images else np.concatenate([unliked, liked]), self.size)
         is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
         asked = Asked(sought.towards, sought.parts, k, wishes, tuple(liked.tolist()), allowed, is_strange)
-        shown = self._ruled(index, asked, rules)
-        if shown is None:
-            shown = arranged(asked, index, self.gallery, self.manifest.pixels)
+        answers = self._answers(index)
+        shown = answers.unruled(asked) if (ruled := answers.shown(asked, rules)) is None else ruled
         shown = by_price(shown, self.gallery, wishes.sort)
         distances, alike = sought.measured(shown, index, self._index)
         embed_ms, search_ms = (between - started) * 1e3, (time.perf_counter() - between) * 1e3
@@ -262,6 +259,11 @@ class Recommender:
     def _pictured(self, liked: NDArray[np.int64]) -> list[DecodedImage]:
         """Return the first of some products as screens show it, where no picture was sent."""
         return self._pictures.decode([self.gallery.thumbnail(int(liked[0]))])[0]
+
+    def embedding(self, image: bytes) -> NDArray[np.float32]:
+        """Return the embedding of a picture, a unit vector (D,); raises ImageRejected."""
+        found: NDArray[np.float32] = embed_queries(self.embedder, self._pictures.decode([image])[0])[0][0]
+        return found
 
     def warm_up(self) -> Recommendation:
         """Answer one picture made up here and return that: the first real one does not pay for what is built on first use."""

@@ -7,10 +7,13 @@ These are data; :mod:`backend.retrieval.arrange` carries them out.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from backend.errors import RetrievalError
+from backend.retrieval.filters import read_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +22,11 @@ Collapse = Literal["auto", "none", "groups", "duplicates", "variants"]
 COLLAPSES: tuple[Collapse, ...] = get_args(Collapse)
 Sort = Literal["similarity", "price", "price_desc"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+RULES_ON, RULES_OFF, DRAFT = "on", "off", "draft:"  # which rules; or the number of a version
+_LONGEST_VERSION = 9  # digits
 # As parameters of a question: those that may be given several times, and those that may not.
 SEVERAL_WISHES = ("weight", "like", "unlike")
-SINGLE_WISHES = ("diversity", "collapse", "colour_weight", "sort")
+SINGLE_WISHES = ("diversity", "collapse", "colour_weight", "sort", "match_only", "rules", "rules_at")
 MAX_PRODUCTS = 50  # named in one question
 MAX_WEIGHT = 1_000.0
 _SHOWN = 40  # characters of a foreign text that a message quotes
@@ -41,6 +46,9 @@ class Wishes:
         colour_weight: How much colour counts beside shape, from 0, shape only, to 1, colour only; None as the model has it.
         sort: The order of the k nearest: by ``similarity``, or by ``price``, what has none last. In an order by price no
             rule moves a product, and nothing is varied.
+        match_only: Whether products that are no match are left out, unless a rule puts them in.
+        rules: By which rules: ``on``, those published last; ``off``, none; the number of a version; ``draft:`` and whose.
+        rules_at: The time that they are to be in force for, with its zone; now when left out.
     """
 
     weights: tuple[float, ...] = ()
@@ -50,6 +58,9 @@ class Wishes:
     collapse: Collapse = "auto"
     colour_weight: float | None = None
     sort: Sort = "similarity"
+    match_only: bool = False
+    rules: str = RULES_ON
+    rules_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if any(not (0.0 < weight <= MAX_WEIGHT) for weight in self.weights):
@@ -61,13 +72,14 @@ class Wishes:
             raise RetrievalError("collapse has an invalid value.", next_step=f"Use one of {', '.join(COLLAPSES)}.")
         if self.sort not in SORTS:
             raise RetrievalError("sort has an invalid value.", next_step=f"Use one of {', '.join(SORTS)}.")
+        check_rules(self.rules)
         if len(self.like) + len(self.unlike) > MAX_PRODUCTS:
             raise RetrievalError(f"More than {MAX_PRODUCTS} products are named in one query.", next_step="Name fewer.")
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing is wished: the answer is the nearest products, in their order."""
-        return self == Wishes(self.weights, collapse="none")
+        return self == Wishes(self.weights, collapse="none", rules=self.rules, rules_at=self.rules_at)
 
     def settled(self, *, has_groups: bool) -> Wishes:
         """Return the wishes as they are carried out, for a catalogue that has groups of products, or has none."""
@@ -89,7 +101,25 @@ def read_wishes(values: Mapping[str, Sequence[str]]) -> Wishes:
         collapse=cast("Collapse", values.get("collapse", ("auto",))[0]),
         colour_weight=read_colour_weight(values.get("colour_weight", ("",))[0]),
         sort=cast("Sort", values.get("sort", ("similarity",))[0]),
+        match_only=read_flag("match_only", values.get("match_only", ("false",))[0]),
+        rules=values.get("rules", (RULES_ON,))[0],
+        rules_at=_time(values["rules_at"][0]) if "rules_at" in values else None,
     )
+
+
+def check_rules(wanted: str) -> None:
+    """Check which rules are wanted; raises RetrievalError."""
+    is_version = wanted.isascii() and wanted.isdigit() and len(wanted) <= _LONGEST_VERSION
+    is_draft = wanted.startswith(DRAFT) and len(wanted) > len(DRAFT)
+    if not (is_version or is_draft or wanted in {RULES_ON, RULES_OFF}):
+        raise RetrievalError("rules has an invalid value.", next_step="Use on, off, or the number of a version.")
+
+
+def _time(text: str) -> datetime:
+    with suppress(ValueError):
+        if (time := datetime.fromisoformat(text)).tzinfo is not None:
+            return time
+    raise RetrievalError("rules_at must be a time with its zone.", next_step="For example 2026-12-24T10:00Z.")
 
 
 def read_colour_weight(text: str) -> float | None:

@@ -37,6 +37,8 @@ class AnswerNeighbour(Details):
     ``hidden`` are the ids of products that are the same and are not shown, where that was asked for. ``picture`` is which
     of the ``pictures`` of the product was found, 0 for the first; ``picture_sha256`` is the hash of a further one. ``image``
     is that picture, or the first one from a model whose index an earlier version made.
+    ``rank_before`` is its rank without rules, None where it was not among the candidates; ``rules`` are the ids of those that
+    moved it.
     """
 
     rank: int
@@ -52,6 +54,17 @@ class AnswerNeighbour(Details):
     picture: int = 0
     picture_sha256: str | None = None
     pictures: int = 1
+    rank_before: int | None = None
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RulesUsed:
+    """The rules that an answer was made by: their version and SHA-256, and the time they were in force for (ISO)."""
+
+    version: int
+    digest: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class Answer:
         timings_ms: decode, embed, search, and total in the endpoint.
         match: Whether any neighbour is a match; None where that is not known.
         suggested_region: The part of the photo that shows the product, by a guess; None without one.
+        rules: The rules that it was made by; None where they were off.
     """
 
     neighbours: tuple[AnswerNeighbour, ...]
@@ -86,6 +100,7 @@ class Answer:
     seen_others: tuple[bytes, ...] = ()
     splits: tuple[str, ...] = GALLERY_SPLITS
     suggested_region: Region | None = None
+    rules: RulesUsed | None = None
 
     @property
     def has_nothing_close(self) -> bool:

@@ -9,12 +9,21 @@ import requests
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointDenied, EndpointRejected, ImageRejected
 from backend.imaging.region import Region
-from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, decode_response_image
+from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow, RulesUsed, decode_response_image
 from backend.serving.further import Further, sendable, wishes_as_query
 from backend.serving.tokens import ensure_app_token
 from backend.serving.transport import CONNECT_TIMEOUT_S, Transport, is_loopback
 from backend.serving.wire.refusals import failure_of
-from backend.serving.wire.routes import ANY_BYTES, FORMATS, HEALTH, INPUT, INVOCATIONS, RECOMMEND, RELOAD, VERSION
+from backend.serving.wire.routes import (
+    ANY_BYTES,
+    FORMATS,
+    HEALTH,
+    INPUT,
+    INVOCATIONS,
+    RECOMMEND,
+    RELOAD,
+    VERSION,
+)
 from backend.serving.wire.shapes import decoded, encoded
 from backend.settings import SecretStr
 
@@ -75,7 +84,7 @@ class EndpointClient:
         """Ask for the k products that look like a picture, or like several together.
 
         Args:
-            image: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file.
+            image: A PNG, JPEG, WEBP, HEIC, AVIF, GIF or TIFF file; empty where the wishes name a product to look like.
             k: Neighbours wanted.
             wishes: How the answer is to be: weights of the pictures, products to stay away from, variety.
             further: More pictures of the same question.
@@ -205,7 +214,13 @@ def understood(read: Callable[[dict[str, Any]], T], body: dict[str, Any]) -> T:
 def _answer(body: dict[str, Any]) -> Answer:
     return Answer(
         neighbours=tuple(
-            AnswerNeighbour(**{**row, "image": decoded(row["image"]), "hidden": tuple(row.get("hidden", ()))})
+            AnswerNeighbour(
+                **{
+                    **row,
+                    "image": decoded(row["image"]),
+                    **{name: tuple(row.get(name, ())) for name in ("hidden", "rules")},
+                }
+            )
             for row in body["neighbours"]
         ),
         seen=decoded(body["seen"]),
@@ -221,4 +236,5 @@ def _answer(body: dict[str, Any]) -> Answer:
         seen_others=tuple(decoded(png) for png in body.get("seen_others", ())),
         splits=tuple(body.get("splits", GALLERY_SPLITS)),
         suggested_region=Region.of(body["suggested_region"]) if body.get("suggested_region") else None,
+        rules=RulesUsed(**body["rules"]) if body.get("rules") else None,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes
 from backend.serving.wire.routes import ANY_BYTES, LIKE, UNLIKE
-
-if TYPE_CHECKING:
-    from backend.retrieval.wishes import Wishes
 
 _FORM_FILE = tuple[str, tuple[str, bytes, str]]
 _SIDE = 2_000  # pixels of a reduced picture: eight times what networks see, and at most 2 MB
+_USUAL = Wishes()
+_NAMED = tuple(name for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name not in {"weight", "rules_at"})
 _FRAME = 1_000  # bytes around a picture in a form, at most
 
 
@@ -56,11 +56,7 @@ def wishes_as_query(wishes: Wishes | None) -> dict[str, Any]:
     """Return wishes as query parameters, without those that stand as they are anyway."""
     if wishes is None:
         return {}
-    query: dict[str, Any] = {"weight": wishes.weights, "like": wishes.like, "unlike": wishes.unlike}
-    if wishes.diversity:
-        query["diversity"] = wishes.diversity
-    if wishes.collapse != "auto":
-        query["collapse"] = wishes.collapse
-    if wishes.colour_weight is not None:
-        query["colour_weight"] = wishes.colour_weight
-    return query
+    named = {"weight": wishes.weights, **{name: getattr(wishes, name) for name in _NAMED}}
+    if wishes.rules_at is not None:
+        named["rules_at"] = wishes.rules_at.isoformat()
+    return {name: value for name, value in named.items() if value != getattr(_USUAL, name, None) and value != ()}

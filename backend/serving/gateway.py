@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
-from operator import attrgetter
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,12 @@ from starlette.routing import Route
 from backend import __version__
 from backend.bundles.colours import colour_share
 from backend.errors import EndpointRejected, WorkbenchError
-from backend.retrieval.object_region import suggested
+from backend.retrieval.wishes import RULES_OFF
 from backend.serving import openapi
 from backend.serving.doors import endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
 from backend.serving.limits import Limits
+from backend.serving.live_rules import LiveRules
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import (
     check_answer_size,
@@ -39,19 +39,17 @@ from backend.serving.payload import (
 from backend.serving.served import Showcase, load_champion
 from backend.serving.tokens import token_store
 from backend.serving.turns import Turns
-from backend.serving.wire import routes
-from backend.serving.wire.records import NEIGHBOUR
+from backend.serving.wire import bodies, routes
 from backend.serving.wire.routes import NEEDS, ROUTES
-from backend.serving.wire.shapes import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from backend.registry.scoring import Scoring
-    from backend.retrieval.recommend import Neighbour, Recommendation
+    from backend.retrieval.rules.compiled import CompiledRules
     from backend.serving.caller import Caller
     from backend.serving.payload import Pictures, Question
     from backend.serving.served import Served
@@ -60,8 +58,6 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("mlflow", "tensorflow", "numpy", "pyarrow", "pillow", "starlette", "uvicorn")
 _MAX_WORKERS = 4
-_SHOWN = tuple(name for name in NEIGHBOUR.names() if name != "image")
-_shown = attrgetter(*_SHOWN)
 
 
 def build_app(
@@ -121,6 +117,7 @@ class _Gateway:
         workers = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
         self._work = Turns(each=workers, at_once=workers, line=SEATS)
         self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
+        self._rules = LiveRules(settings.rules_dir)
         self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
         self.counted = Metrics()
         self.handlers = {
@@ -152,7 +149,8 @@ class _Gateway:
             await anyio.to_thread.run_sync(self._showcase.reload)
         if self._prepares:
             Thread(target=self._made, name="mlflow", daemon=True).start()
-        yield
+        with self._rules.watched():
+            yield
 
     async def ping(self, _request: Request) -> Response:
         """Say that the process lives; the one open route."""
@@ -164,7 +162,7 @@ class _Gateway:
         return JSONResponse(
             {
                 "status": "ok",
-                "model": _model(served),
+                "model": bodies.model(served),
                 "uptime_s": round(time.time() - self._started, 1),
                 "answers": asdict(self.counted.answers(WITH_BODY)),
             }
@@ -175,9 +173,10 @@ class _Gateway:
         served = self._showcase.current()
         return JSONResponse(
             {
-                "model": _model(served),
-                **_searched(served),
+                "model": bodies.model(served),
+                **bodies.searched(served),
                 "colour_weight": colour_share(served.recommender.manifest),
+                "rules": self._rules.told(served),
                 "libraries": {"twinset": __version__, **{name: installed_version(name) for name in LIBRARIES}},
             }
         )
@@ -191,7 +190,7 @@ class _Gateway:
             "resident_memory_bytes": float(resident_bytes()),
             "start_time_seconds": self._started,
         }
-        info = {name: str(value) for name, value in _model(served).items()} if served else {}
+        info = {name: str(value) for name, value in bodies.model(served).items()} if served else {}
         return PlainTextResponse(self.counted.as_text(gauges, info), media_type="text/plain; version=0.0.4")
 
     async def document(self, _request: Request) -> Response:
@@ -209,17 +208,17 @@ class _Gateway:
             )
         body = await request.body()
         async with self._turn(request):
-            served, passed = await anyio.to_thread.run_sync(self._read_invocation, body, limiter=self._threads)
+            served, passed, rules = await anyio.to_thread.run_sync(self._read_invocation, body, limiter=self._threads)
         scoring = await anyio.to_thread.run_sync(self._made, limiter=self._maker)
         async with self._turn(request):
-            answer = await scoring.invoke(served.recommender, passed)
+            answer = await scoring.invoke(served.recommender, passed, rules)
         return Response(answer, media_type=routes.JSON)
 
-    def _read_invocation(self, body: bytes) -> tuple[Served, bytes]:
-        """Return who is to answer a request in MLflow's protocol, and it as MLflow gets it; run in a worker thread."""
+    def _read_invocation(self, body: bytes) -> tuple[Served, bytes, CompiledRules | None]:
+        """Return who is to answer a request in MLflow's protocol, it as MLflow gets it, and by which rules; run in a worker thread."""
         asked, served = read_invocation(body, max_rows=self._settings.max_rows), self._showcase.current()
         check_answer_size(asked, served.recommender.manifest.pixels)
-        return served, asked.as_json()
+        return served, asked.as_json(), self._rules.asked(served, asked.params.rules or RULES_OFF)
 
     def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         caller: Caller = request.state.caller
@@ -229,14 +228,19 @@ class _Gateway:
         """Answer one picture with everything a screen shows."""
         started = time.perf_counter()
         question = read_question(request.query_params.multi_items())
-        pictures = await read_pictures(request)
+        pictures = await read_pictures(request, may_be_none=bool(question.wishes.like))
         served = self._showcase.current()
         async with self._turn(request):
             body = await anyio.to_thread.run_sync(
-                _recommend, served, pictures, question, limiter=self._threads, abandon_on_cancel=True
+                self._answered, served, pictures, question, limiter=self._threads, abandon_on_cancel=True
             )
         body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
         return _Answer(body)
+
+    def _answered(self, served: Served, pictures: Pictures, question: Question) -> dict[str, Any]:
+        """Answer by one set of rules from beginning to end; run in a worker thread."""
+        rules = self._rules.asked(served, question.wishes.rules, question.wishes.rules_at)
+        return bodies.recommended(served, pictures, question, rules)
 
     async def reload(self, _request: Request) -> Response:
         """Take up what the alias is at now."""
@@ -245,56 +249,4 @@ class _Gateway:
                 served = await anyio.to_thread.run_sync(self._showcase.reload)
         except WorkbenchError as error:
             raise EndpointRejected(error.message, code=error.code, status=409, next_step=error.next_step) from error
-        return JSONResponse({"model": _model(served), **_searched(served)})
-
-
-def _recommend(served: Served, pictures: Pictures, question: Question) -> dict[str, Any]:
-    """Run in a worker thread."""
-    answer = served.recommender.find(
-        pictures.like,
-        unlike=pictures.unlike,
-        k=question.k,
-        filters=question.filters,
-        wishes=question.wishes,
-        region=question.region,
-    )
-    return {
-        "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
-        "seen": encoded(answer.seen_png),
-        "seen_others": [encoded(png) for png in answer.seen_others],
-        "suggested_region": _suggested(served, question, answer),
-        "notes": list(answer.notes),
-        "match": answer.has_match,
-        "model": _model(served),
-        **_searched(served),
-        "timings_ms": dict(answer.timings_ms),
-    }
-
-
-def _suggested(served: Served, question: Question, answer: Recommendation) -> Sequence[float] | None:
-    if not question.suggest_region or question.region is not None:
-        return None
-    found = suggested(answer, served.recommender.embedder)
-    return found.edges if found else None
-
-
-def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
-    image = None
-    if include_image:
-        image = encoded(served.recommender.gallery.picture(neighbour.position, neighbour.picture_sha256))
-    return {**dict(zip(_SHOWN, _shown(neighbour), strict=True)), "image": image}
-
-
-def _model(served: Served) -> dict[str, Any]:
-    v = served.version
-    return {"name": v.name, "version": v.version, "alias": v.alias, "bundle": v.model}
-
-
-def _searched(served: Served) -> dict[str, Any]:
-    manifest = served.recommender.manifest
-    catalogue = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
-    return {
-        "catalogue": {"name": catalogue.name, "version": catalogue.version},
-        "splits": list(manifest.index.splits if manifest.index is not None else ()),
-        "gallery_size": served.recommender.size,
-    }
+        return JSONResponse({"model": bodies.model(served), **bodies.searched(served)})

@@ -111,14 +111,15 @@ def check_pictures(like: Sequence[bytes], unlike: Sequence[bytes]) -> Pictures:
     return Pictures(tuple(like), tuple(unlike))
 
 
-async def read_pictures(request: Request) -> Pictures:
-    """Return the pictures of a request: its body, or the files of a form.
+async def read_pictures(request: Request, *, may_be_none: bool = False) -> Pictures:
+    """Return the pictures of a request: its body, or the files of a form; none where the question names products.
 
     Raises:
         EndpointRejected: The form cannot be read, or holds none to ask about, or too many.
     """
     if media_type(request) != FORM:
-        return Pictures((await request.body(),))
+        body = await request.body()
+        return Pictures(() if may_be_none and not body else (body,))
     try:
         async with request.form(max_files=MAX_PICTURES + 1, max_fields=8) as form:
             files = [(name, await file.read()) for name, file in form.multi_items() if isinstance(file, UploadFile)]

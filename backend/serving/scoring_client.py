@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from backend.errors import EndpointDenied, EndpointRejected
 from backend.imaging.region import Region
-from backend.retrieval.wishes import Wishes
+from backend.retrieval.wishes import RULES_OFF, Wishes
 from backend.serving.answers import Answer, AnswerNeighbour, InvokedRow
 from backend.serving.client import UNAUTHORISED, EndpointClient, Suggest, json_of
 from backend.serving.wire.routes import INVOCATIONS
@@ -51,9 +51,10 @@ class ScoringClient(EndpointClient):
         Raises:
             EndpointUnreachable, EndpointDenied, EndpointRejected: See ``backend.errors``.
         """
-        if filters or wishes not in (None, Wishes()) or further is not None or isinstance(region, Region):
+        is_plain = wishes in (None, Wishes(), Wishes(rules=RULES_OFF))
+        if filters or not is_plain or further is not None or isinstance(region, Region):
             raise EndpointRejected(
-                "The connected search service supports neither filters nor Refine, and takes only whole photos.",
+                "The connected search service supports neither filters, Refine nor rules, and takes only whole photos.",
                 code="no_filters",
                 status=422,
                 next_step="Remove the filters, clear Refine and use the whole photo, or set TWINSET_ENDPOINT_URL to "

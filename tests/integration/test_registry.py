@@ -92,6 +92,7 @@ def test_it_is_logged_in_its_training_run_with_all_that_is_needed_to_serve_it(
         "layout",
         "region",
         "colour_weight",
+        "rules",
     ]
     requirements = (stored_bundle.parents[1] / "requirements.txt").read_text().split()
     assert {line.split("==")[0] for line in requirements} >= {"mlflow", "tensorflow", "tensorflow-similarity", "pillow"}

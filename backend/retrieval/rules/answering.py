@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.retrieval.arrange import Collapser, fetched, varied
+from backend.retrieval.arrange import Collapser, arranged, fetched, varied
 from backend.retrieval.closeness import SAME_PICTURE, Judge
 from backend.retrieval.indexes.further import likeness
 from backend.retrieval.rules.compiled import Context
@@ -40,12 +40,12 @@ class RuledAnswers:
     """
 
     def __init__(self, index: Index, gallery: Gallery, spec: PixelSpec, judge: Judge | None) -> None:
-        self._index, self._gallery, self._judge = index, gallery, judge
+        self._index, self._gallery, self._spec, self._judge = index, gallery, spec, judge
         self._collapser = partial(Collapser, gallery, spec)
 
-    def shown(self, asked: Asked, rules: CompiledRules) -> list[Shown] | None:
+    def shown(self, asked: Asked, rules: CompiledRules | None) -> list[Shown] | None:
         """Return the products of an answer in their order; None where no rule touches it."""
-        if rules.is_empty:
+        if rules is None or rules.is_empty:
             return None
         collapser = self._collapser(asked.wishes.collapse)
         found, distinct = fetched(asked, self._index, collapser, asked.reserve)
@@ -68,6 +68,16 @@ class RuledAnswers:
             products = (nearest,) if alike >= SAME_PICTURE else ()
         return Context(products, nearest, asked.vectors)
 
+    def unruled(self, asked: Asked) -> list[Shown]:
+        """Return the products of an answer without any rule."""
+        shown = arranged(asked, self._index, self._gallery, self._spec)
+        if not asked.wishes.match_only or not shown:
+            return shown
+        places = np.asarray([one.position for one in shown], dtype=np.int64)
+        alike = likeness(self._index, places, asked.towards[None])[:, 0].tolist()
+        matches = self._matches(alike, asked)
+        return [one for one, is_match in zip(shown, matches, strict=True) if is_match is not False]
+
     def _arranged(
         self, asked: Asked, unruled: Sequence[Shown], positions: NDArray[np.int64], effects: Effects
     ) -> list[Shown]:
@@ -81,7 +91,7 @@ class RuledAnswers:
         candidates = self._candidates(asked, [one for one in positions.tolist() if one in shown], effects)
         line = min((one.similarity for one in candidates if one.is_match), default=None)
         vary = partial(self._varied, asked) if asked.wishes.diversity and not is_sorted else None
-        placed = ordered(candidates, effects, k=asked.k, line=line, vary=vary)
+        placed = ordered(candidates, effects, k=asked.k, line=line, match_only=asked.wishes.match_only, vary=vary)
         return [
             replace(shown[one.position], is_ruled=True, before=before.get(one.position), rules=one.rules)
             for one in placed
@@ -95,11 +105,13 @@ class RuledAnswers:
         return self._collapser(asked.wishes.collapse).distinct(order, self._index.embeddings(order), kept=len(first))
 
     def _candidates(self, asked: Asked, positions: Sequence[int], effects: Effects) -> list[Candidate]:
+        """Return candidates, nearest first; whether each is a match where somebody needs to know."""
         places = np.asarray(positions, dtype=np.int64)
-        alike = likeness(self._index, places, asked.towards[None])[:, 0]
-        matches = self._matches(alike.tolist(), asked) if effects.shifts else [None] * len(places)
-        found = zip(positions, alike.tolist(), matches, strict=True)
-        return sorted((Candidate(*one) for one in found), key=lambda one: (-one.similarity, one.position))
+        alike = likeness(self._index, places, asked.towards[None])[:, 0].tolist()
+        is_judged = bool(effects.shifts) or asked.wishes.match_only
+        matches = self._matches(alike, asked) if is_judged else [None] * len(alike)
+        found = [Candidate(*one) for one in zip(positions, alike, matches, strict=True)]
+        return sorted(found, key=lambda one: (-one.similarity, one.position))
 
     def _matches(self, alike: Sequence[float], asked: Asked) -> list[bool | None]:
         if self._judge is None:

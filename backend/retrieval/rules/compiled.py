@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.retrieval.rules.order import Effects, Pin, Shift
-from backend.retrieval.rules.rule import SOLD_OUT, next_change
+from backend.retrieval.rules.rule import NAMED_BY, SOLD_OUT, next_change
 from backend.retrieval.rules.rule_set import EMPTY, RuleSet
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Embed = Callable[[str], NDArray[np.float32]]  # the embedding (D,) of a rule's picture, by the picture's SHA-256
 
 _ALL: Hashable = ("all", "")
-_NAMES = ("label", "category", "brand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Conditions:
         self.numbers = {one: number for number, one in enumerate(dict.fromkeys(wanted))}
         self._bits = np.zeros((gallery.size, -(-len(self.numbers) // 8)), dtype=np.uint8)
         for one, number in self.numbers.items():
-            self._bits[:, number // 8] |= _fulfilled(one, gallery).astype(np.uint8) << np.uint8(number % 8)
+            self._bits[:, number // 8] |= fulfilled(one, gallery).astype(np.uint8) << np.uint8(number % 8)
 
     def of(self, positions: NDArray[np.int64]) -> list[list[int]]:
         """Return the conditions that each of these products fulfils."""
@@ -83,7 +82,8 @@ class Conditions:
         return found
 
 
-def _fulfilled(where: tuple[tuple[str, Any], ...], gallery: Gallery) -> NDArray[np.bool_]:
+def fulfilled(where: tuple[tuple[str, Any], ...], gallery: Gallery) -> NDArray[np.bool_]:
+    """Return which of N products fulfil conditions, bool (N,)."""
     filters = dict(where)
     sold_out = filters.pop(SOLD_OUT, None)
     allowed = gallery.allowed(filters)
@@ -128,7 +128,7 @@ class CompiledRules:
         )
         everywhere = self._buckets[_ALL]
         self.closed = self._closed([everywhere])
-        self._needs_nearest = any(key[0] in {"nearest", *_NAMES} for key in self._buckets if isinstance(key, tuple))
+        self._needs_nearest = any(key[0] in {"nearest", *NAMED_BY} for key in self._buckets if isinstance(key, tuple))
 
     @classmethod
     def none(cls, gallery: Gallery) -> CompiledRules:
@@ -145,7 +145,7 @@ class CompiledRules:
             keys.append(("nearest", context.nearest))
         about = dict.fromkeys([*context.products, *([] if context.nearest is None else [context.nearest])])
         items = self._gallery.items(list(about)) if self._needs_nearest else []
-        keys += [(name, text) for item in items for name in _NAMES if (text := getattr(item, name))]
+        keys += [(name, text) for item in items for name in NAMED_BY if (text := getattr(item, name))]
         if self._vectors is not None:
             alike = (self._vectors @ context.vectors.T).max(axis=1)
             keys += [key for (key, radius), one in zip(self._anchors, alike, strict=True) if 1.0 - one <= radius]

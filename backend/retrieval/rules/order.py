@@ -82,6 +82,7 @@ def ordered(
     *,
     k: int,
     line: float | None = None,
+    match_only: bool = False,
     vary: Vary | None = None,
 ) -> list[Placed]:
     """Put an answer into the order that rules give it.
@@ -91,12 +92,17 @@ def ordered(
         effects: What the rules do.
         k: Places of the answer; fewer are filled where there are fewer products.
         line: Lowest similarity of a match; None where there is none.
+        match_only: Whether candidates that are no match are left out, but for those that a rule takes across the line.
         vary: Chooses among candidates for variety; all in their order when left out.
     """
     pins = settled(effects.pins)
     scores = shifted(candidates, effects.shifts, line)
     order = sorted(candidates, key=lambda one: (-scores[one.position], -one.similarity, one.position))
     fixed = {pin.position for pin in pins.values() if not pin.is_soft}
+    if match_only:
+        order = [
+            one for one in order if one.is_match is not False or (line is not None and scores[one.position] >= line)
+        ]
     free = [one.position for one in order if one.position not in fixed]
     shown = list(free if vary is None else vary(free, scores))
     placed, used = pinned(shown, pins, k)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import RetrievalError
 from backend.retrieval.filters import check_filters
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Action = Literal["pin", "soft pin", "boost", "bury", "block", "fall-back"]
-ScopeKind = Literal["all", "product", "picture", "nearest", "label", "category", "brand"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-SCOPES: tuple[ScopeKind, ...] = get_args(ScopeKind)
+# A rule may be for products of a name in one of these columns.
+NAMED_BY = ("label", *(one.name for one in PRODUCT_FIELDS if one.kind == "string" and one.is_bounded))
+SCOPES = ("all", "product", "picture", "nearest", *NAMED_BY)
 PINS: tuple[Action, ...] = ("pin", "soft pin")
 SHIFTS: tuple[Action, ...] = ("boost", "bury")
 MAX_SLOT = 200
@@ -47,13 +49,13 @@ class Scope:
 
     Attributes:
         kind: ``all`` answers; those about a ``product``; those about pictures near a ``picture``; those whose ``nearest``
-            product is one of some; those whose nearest product, or the one asked about, is of a ``label``, ``category``
-            or ``brand``.
+            product is one of some; those whose nearest product, or the one asked about, has a name in a column of
+            ``NAMED_BY``.
         values: Product ids, the SHA-256 of one picture, or names; empty for ``all``.
         radius: Of a picture: cosine distance up to which others count as near, above 0 and up to 1.
     """
 
-    kind: ScopeKind = "all"
+    kind: str = "all"
     values: tuple[str, ...] = ()
     radius: float = 0.0
 

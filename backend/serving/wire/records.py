@@ -19,6 +19,10 @@ _SEARCHED = (
     Field("splits", listed(TEXT), "Its splits that are searched."),
     Field("gallery_size", WHOLE, "Products in the gallery."),
 )
+_RULES = (
+    Field("version", {**WHOLE, "minimum": 0}, "Of the set of rules; 0 where none was ever published."),
+    Field("digest", TEXT, "SHA-256 of the rules."),
+)
 NEIGHBOUR = Record(
     "Neighbour",
     "One similar product.",
@@ -36,6 +40,8 @@ NEIGHBOUR = Record(
         Field("probability", optional(NUMBER), "How likely it is of the same kind; null while not calibrated."),
         Field("is_match", optional(FLAG), "Whether it is close or very close; null where `closeness` is."),
         Field("hidden", listed(TEXT), "Ids of products that are the same and are not shown."),
+        Field("rank_before", optional(WHOLE), "Its rank without rules; null where it was not among the candidates."),
+        Field("rules", listed(TEXT), "Ids of the rules that moved it."),
         Field("picture", {**WHOLE, "minimum": 0}, "Which of its pictures is the most similar: 0 for the first."),
         Field("picture_sha256", optional(TEXT), "SHA-256 of that picture where it is not the first; else null."),
         Field("pictures", {**WHOLE, "minimum": 1}, "How many of its pictures are searched, up to the last one."),
@@ -101,7 +107,22 @@ RECORDS = (
             Field(
                 "colour_weight", optional(NUMBER), "How much colour counts, 0 to 1; null where it cannot be weighed."
             ),
+            Field("rules", named("RulesInForce"), "The rules on answers."),
             Field("libraries", by_name(TEXT), "Versions of the main libraries, by name."),
+        ),
+    ),
+    Record(
+        "RulesUsed",
+        "The rules that an answer was made by.",
+        (*_RULES, Field("at", TEXT, "The time for which they were in force.")),
+    ),
+    Record(
+        "RulesInForce",
+        "The rules that answers are made by now.",
+        (
+            *_RULES,
+            Field("problem", TEXT, "Why newer ones cannot be read; empty where they can."),
+            Field("unknown_products", listed(TEXT), "Ids of products in them that are not in the gallery."),
         ),
     ),
     Record("Reloaded", "What was loaded.", (Field("model", named("Model"), "What is served from now on."), *_SEARCHED)),
@@ -123,6 +144,11 @@ RECORDS = (
             Field("match", optional(FLAG), "Whether any product is a match; null if unknown."),
             Field("model", named("Model"), "The model that answered."),
             *_SEARCHED,
+            Field(
+                "rules",
+                {"anyOf": [named("RulesUsed"), {"type": "null"}]},
+                "The rules that it was made by; null where they were off.",
+            ),
             Field("timings_ms", by_name(NUMBER), "decode, embed, search, and total, in milliseconds."),
         ),
     ),

@@ -33,6 +33,7 @@ REFUSALS = (
     Refusal("out_of_memory", 503, "Not enough memory to answer.", "closed"),
     Refusal("timeout", 504, "The answer took too long.", "closed"),
     Refusal("no_model", 503, "No model is loaded; the message says why.", "model"),
+    Refusal("no_rules", 503, "The rules cannot be read; the message says why.", "model"),
     Refusal("disconnected", 400, "The connection ended before the body had arrived.", "body"),
     Refusal("slow_request", 408, "The body did not arrive in time.", "body"),
     Refusal("too_large", 413, "The body is larger than allowed.", "body"),
@@ -61,6 +62,8 @@ REFUSALS = (
     Refusal("bad_form", 400, "The form cannot be read.", "question"),
     Refusal("bad_form", 422, "The form contains no picture, or too many.", "question"),
     Refusal("bad_parameter", 422, "A parameter is given twice or has an invalid value.", "question"),
+    Refusal("no_such_rules", 404, "There are no rules of that version.", "body"),
+    Refusal("bad_rule", 422, "A rule of that version or draft cannot be used.", "body"),
     Refusal("unknown_parameter", 422, "There is no parameter of that name.", "question"),
     Refusal("", 409, "The version could not be loaded, and the previous one is still served.", "reload"),
 )

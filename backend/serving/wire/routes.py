@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, ImageFormat, Layout, OnError
-from backend.retrieval.wishes import COLLAPSES, MAX_PRODUCTS, MAX_WEIGHT
+from backend.retrieval.wishes import COLLAPSES, MAX_PRODUCTS, MAX_WEIGHT, RULES_ON, SORTS
 from backend.serving.wire.shapes import FLAG, NUMBER, TEXT, WHOLE, Field
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ _SERVED: tuple[Group, ...] = ("all", "closed", "model")
 _NAMED = f"At most {MAX_PRODUCTS} products can be named in one query."
 _REGION = "left,top,right,bottom as fractions of its width and height once upright, such as 0.1,0.2,0.9,0.8."
 _COLOUR_WEIGHT = "How much colour counts: from 0, shape only, to 1, colour only; left out: as the model has it."
+_RULES = (
+    "Which rules: `on`, those published last; `off`, none; a number, those of that version; `draft:NAME`, that draft."
+)
 _ENDS = {"min": "this or more", "max": "this or less"}
 PING = Route("/ping", "GET", None, "Whether the process is running.", media_type=TEXT_PLAIN, refuses=("all",))
 HEALTH = Route("/health", "GET", "watch", "Whether a model is loaded.", "Health", refuses=_SERVED)
@@ -78,7 +81,7 @@ RECOMMEND = Route(
     "/v1/recommend",
     "POST",
     "ask",
-    "The products most similar to one picture, or to several together.",
+    "The products most similar to one picture, to several together, or to a product that `like` names.",
     "Answer",
     refuses=(*_SERVED, "body", "picture", "question"),
 )
@@ -132,6 +135,16 @@ QUESTION = (
         "only in colour or size. `auto` means groups where the catalogue has any.",
     ),
     Field("colour_weight", {**NUMBER, "minimum": 0, "maximum": 1}, _COLOUR_WEIGHT),
+    Field(
+        "sort", {**TEXT, "enum": list(SORTS), "default": SORTS[0]}, "Order of the products; by price no rule moves any."
+    ),
+    Field(
+        "match_only",
+        {**FLAG, "default": False},
+        "Whether products that are no match are left out, unless a rule adds them.",
+    ),
+    Field("rules", {**TEXT, "default": RULES_ON}, _RULES),
+    Field("rules_at", TEXT, "Rules in force at this time instead of now, such as 2026-12-24T10:00Z."),
 )
 SEVERAL = frozenset(field.name for field in QUESTION if field.several)
 PARAMS = (
@@ -141,4 +154,7 @@ PARAMS = (
     Field("layout", _choice(Layout), "One row for each product, or one for each picture with a list of products."),
     Field("region", {**TEXT, "default": ""}, f"Part of every picture to use. {_REGION}"),
     Field("colour_weight", {**TEXT, "default": ""}, f"{_COLOUR_WEIGHT} A number written as text."),
+    Field(
+        "rules", {**TEXT, "default": ""}, "Which rules: empty or `off`, none; `on`, those published last; or a version."
+    ),
 )

@@ -83,7 +83,7 @@ def test_the_table_that_is_named_is_read_with_the_pictures_beside_it(packed):
         "One table is not read: images.csv.",
         "No column contains picture paths; pictures are matched by “id”, which is their file name.",
     )
-    assert set(pictures_of(opened(kind, path, "images.csv"))) == {"images/1163", "images/1164"}
+    assert set(pictures_of(opened(kind, path, "images.csv"))) == {"1163", "1164"}
 
 
 def test_the_pictures_alone_can_be_loaded_and_the_tables_are_said(packed):

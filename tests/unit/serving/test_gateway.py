@@ -261,12 +261,12 @@ def test_a_picture_is_answered_with_everything_a_screen_shows(http, projection_r
     for got, neighbour in zip(body["neighbours"], expected.neighbours, strict=True):
         image = base64.b64decode(got.pop("image"))
         assert image == projection_recommender.gallery.thumbnail(neighbour.position)
-        assert got.pop("hidden") == []
+        assert (got.pop("hidden"), got.pop("rules")) == ([], [])
         assert got == {name: getattr(neighbour, name) for name in got}
     assert body["neighbours"][0].keys() == {
         *("rank", "product_id", "label", "distance", "similarity", "closeness", "probability", "is_match"),
         *NAMES,
-        *("picture", "picture_sha256", "pictures"),
+        *("picture", "picture_sha256", "pictures", "rank_before"),
     }
     assert body["match"] is True  # though the model was not evaluated, and so is not calibrated
     assert {n["probability"] for n in body["neighbours"]} == {None}
@@ -547,7 +547,7 @@ def test_an_error_nobody_expected_is_an_incident_in_the_log_and_a_number_in_the_
 
     broken = Served(ModelVersion("twinset", 1, "champion", "run", "m"), Broken())
     with http_to(build_app(settings, load=lambda: broken), headers=headers) as client:
-        response = client.post("/v1/recommend?k=1", content=PHOTO)
+        response = client.post("/v1/recommend?k=1&rules=off", content=PHOTO)
     assert error_of(response) == (500, "internal_error")
     assert "secret recipe" not in response.text
     number = re.search(r"incident (\w+)", response.json()["error"]["message"]).group(1)

@@ -73,6 +73,7 @@ def test_what_mlflow_gets_is_written_by_us():
             "layout": "rows",
             "region": "",
             "colour_weight": "",
+            "rules": "",
         },
     }
 

@@ -1,0 +1,77 @@
+"""What the endpoint says, as JSON values: the answer to a question, and what it was answered from."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from backend.retrieval.object_region import suggested
+from backend.serving.wire.records import NEIGHBOUR
+from backend.serving.wire.shapes import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backend.retrieval.recommend import Neighbour, Recommendation
+    from backend.retrieval.rules.compiled import CompiledRules
+    from backend.serving.payload import Pictures, Question
+    from backend.serving.served import Served
+
+_SHOWN = tuple(name for name in NEIGHBOUR.names() if name != "image")
+_shown = attrgetter(*_SHOWN)
+
+
+def recommended(served: Served, pictures: Pictures, question: Question, rules: CompiledRules | None) -> dict[str, Any]:
+    """Answer a question, and return the answer as it travels, but for the time it took in all."""
+    answer = served.recommender.find(
+        pictures.like,
+        unlike=pictures.unlike,
+        k=question.k,
+        filters=question.filters,
+        wishes=question.wishes,
+        region=question.region,
+        rules=rules,
+    )
+    return {
+        "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
+        "seen": encoded(answer.seen_png),
+        "seen_others": [encoded(png) for png in answer.seen_others],
+        "suggested_region": _suggested(served, question, answer),
+        "notes": list(answer.notes),
+        "match": answer.has_match,
+        "model": model(served),
+        **searched(served),
+        "rules": rules and {"version": rules.version, "digest": rules.digest, "at": rules.at.isoformat()},
+        "timings_ms": dict(answer.timings_ms),
+    }
+
+
+def _suggested(served: Served, question: Question, answer: Recommendation) -> Sequence[float] | None:
+    if not question.suggest_region or question.region is not None:
+        return None
+    found = suggested(answer, served.recommender.embedder)
+    return found.edges if found else None
+
+
+def _neighbour(served: Served, neighbour: Neighbour, *, include_image: bool) -> dict[str, Any]:
+    image = None
+    if include_image:
+        image = encoded(served.recommender.gallery.picture(neighbour.position, neighbour.picture_sha256))
+    return {**dict(zip(_SHOWN, _shown(neighbour), strict=True)), "image": image}
+
+
+def model(served: Served) -> dict[str, Any]:
+    """Return which version answers."""
+    v = served.version
+    return {"name": v.name, "version": v.version, "alias": v.alias, "bundle": v.model}
+
+
+def searched(served: Served) -> dict[str, Any]:
+    """Return what is searched."""
+    manifest = served.recommender.manifest
+    catalogue = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
+    return {
+        "catalogue": {"name": catalogue.name, "version": catalogue.version},
+        "splits": list(manifest.index.splits if manifest.index is not None else ()),
+        "gallery_size": served.recommender.size,
+    }
