@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+:)?//[^/]|data:", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[,|;\n]")
-_PARTING = re.compile(r"[,|;\s]")
 # Between addresses, which may have commas and blanks themselves.
 _BEFORE_ADDRESS = re.compile(r"[,|;\s]+(?=(?:https?:)?//)", re.IGNORECASE)
 _MOST_PARTS = 100  # pictures that a cell may name
@@ -62,13 +61,14 @@ class Name(NamedTuple):
 
 def is_address(named: str) -> bool:
     """Tell whether a picture is named by a web address rather than by a path."""
-    return _ADDRESS.match(named) is not None
+    is_usual = named[:8] == "https://" and named[8:9] not in {"", "/"}
+    return is_usual or _ADDRESS.match(named) is not None
 
 
 def pictures_in(cell: str) -> list[str]:
     """Split a cell that may name several pictures; commas inside an address part nothing."""
-    if _PARTING.search(cell) is None:
-        return [cell] if cell else []
+    if "," not in cell and ";" not in cell and "|" not in cell and cell.split(None, 1) == [cell]:
+        return [cell]
     between = _BEFORE_ADDRESS if is_address(cell.lstrip()) else _SEPARATORS
     return [part.strip(" ,;|\n") for part in between.split(cell, _MOST_PARTS)[:_MOST_PARTS] if part.strip()]
 
@@ -78,11 +78,14 @@ def several(find: Callable[[str], Place], parts: Sequence[str]) -> Place:
     if len(parts) == 1:
         return find(parts[0])
     places = [find(part) for part in parts[:_MOST_PARTS]]
-    first = next((place for place in places if place.locator is not None and place.reason is None), None)
-    first = first or next((place for place in places if place.locator is not None), places[0])
-    more = dict.fromkeys(place.locator for place in places if place.locator not in {None, first.locator})
-    lacking = [part for part, place in zip(parts, places, strict=False) if place.locator is None and place is not first]
-    return first._replace(more=tuple(more), lacking=tuple(lacking))
+    there = [place for place in places if place.locator is not None]
+    first = next((place for place in there if place.reason is None), there[0] if there else places[0])
+    more = dict.fromkeys([locator for place in there if (locator := place.locator) and locator != first.locator])
+    lacking: list[str] = []
+    if len(there) < len(places):
+        pairs = zip(parts, places, strict=False)
+        lacking = [part for part, place in pairs if place.locator is None and place is not first]
+    return Place(first.locator, first.reason, first.path, first.warning, tuple(more), tuple(lacking))
 
 
 def composed(text: str) -> str:
@@ -113,10 +116,6 @@ class Finder:
     def __init__(self, exact: Callable[[str], Place | None], names: Callable[[], Iterable[Name]]) -> None:
         self._exact, self._names = exact, names
 
-    def __call__(self, named: str) -> Place:
-        """Find what a cell names; see :meth:`find`."""
-        return self.find(named)
-
     def find(self, named: str) -> Place:
         """Find the file that a cell names, or the first there is of several that it names, or say why there is none."""
         if not is_address(named):
@@ -130,6 +129,8 @@ class Finder:
             return self._at_address(named)
         found = several(self._one, parts)
         return found._replace(warning=SEVERAL) if len(parts) > 1 else found
+
+    __call__ = find
 
     def _one(self, named: str) -> Place:
         if "\0" in named or len(named) > _LONGEST_PATH:

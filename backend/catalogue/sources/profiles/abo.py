@@ -27,7 +27,7 @@ def _listings(layout: Layout) -> Iterator[Row]:
         seen.add(key)
         ids = [layout.text(row, "main image id"), *layout.text(row, "other image id").split("\n")]
         pictures = tuple(str(paths[one]["path"]) if one in paths else one for one in ids if one)
-        yield layout.put(row, {PICTURE: next(iter(pictures), "")})._replace(pictures=pictures)
+        yield layout.put(row, {PICTURE: next(iter(pictures), "")}, pictures)
 
 
 def _kind(text: str) -> str:

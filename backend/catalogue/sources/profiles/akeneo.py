@@ -37,7 +37,7 @@ def _products(layout: Layout) -> Iterator[Row]:
         made = {PRICE: amount, CURRENCY: currency, PICTURE: next(iter(pictures), "")}
         if titles and not layout.text(row, titles[0]):  # not every product has a name in that language
             made[titles[0]] = layout.text(row, *titles)
-        yield layout.put(row, made)._replace(pictures=pictures)
+        yield layout.put(row, made, pictures)
 
 
 def _is_picture(value: str) -> bool:

@@ -71,7 +71,7 @@ def _variants(layout: Layout, rows: Sequence[Row]) -> Iterator[Row]:
         whole = layout.inherited(row, product, _INHERITED) if variants else row
         if variants and layout.text(row, "product name").startswith("["):  # the options of a variant, not its name
             made["product name"] = layout.text(product, "product name")
-        yield layout.put(whole, made)._replace(pictures=tuple(dict.fromkeys([*own, *rest])) or None)
+        yield layout.put(whole, made, tuple(dict.fromkeys([*own, *rest])) or None)
 
 
 def _kind(layout: Layout, row: Row) -> str:

@@ -25,7 +25,7 @@ def _articles(layout: Layout) -> Iterator[Row]:
         key = layout.text(row, "article id")
         key = key.zfill(_DIGITS) if key.isdigit() else key
         path = f"images/{key[:3]}/{key}.jpg"
-        yield layout.put(row, {"article id": key, PICTURE: path})._replace(pictures=(path,))
+        yield layout.put(row, {"article id": key, PICTURE: path}, (path,))
 
 
 PROFILES = (

@@ -33,15 +33,15 @@ def _products(layout: Layout) -> Iterator[Row]:
             continue
         key = layout.text(whole, "id")
         path = _found(layout, f"images/{key}.jpg", str(links.get(key, {}).get("link") or ""))
-        yield layout.put(whole, {PICTURE: path})._replace(pictures=(path,))
+        yield layout.put(whole, {PICTURE: path}, (path,))
 
 
 def _pictures(layout: Layout) -> Iterator[Row]:
     for row in layout.rows():
         name = layout.text(row, "filename")
         path = _found(layout, name, layout.text(row, "link"))
-        made = layout.put(row, {PICTURE_ID: PurePosixPath(name).stem, PICTURE: path})
-        yield made._replace(pictures=(path,) if path else ())
+        made = {PICTURE_ID: PurePosixPath(name).stem, PICTURE: path}
+        yield layout.put(row, made, (path,) if path else ())
 
 
 def _found(layout: Layout, path: str, link: str) -> str:

@@ -68,7 +68,7 @@ def _product(layout: Layout, row: Row, parent: Row | None) -> Row:
     made[GROUP] = layout.text(parent, "sku") if parent else ""
     base, more = layout.text(whole, "base image"), layout.text(whole, "additional images")
     pictures = tuple(name for name in listed_pictures(base, more) if name != _NONE)
-    return layout.put(whole, made)._replace(pictures=pictures or ("",) * 0)
+    return layout.put(whole, made, pictures)
 
 
 def _without_none(layout: Layout, row: Row) -> Row:

@@ -38,28 +38,35 @@ class Layout:
 
     def text(self, row: Row, *columns: str) -> str:
         """Return the first of some cells of a row that says anything, stripped; empty where none does."""
+        own, values = self.names, row.values
         for column in columns:
-            name = self.names.get(column)
-            value = row.values.get(name) if name is not None else None
-            if value is not None and (text := str(value).strip()):
+            if column in own and (value := values.get(own[column])) is not None and (text := str(value).strip()):
                 return text
         return ""
 
     def texts(self, row: Row, columns: Iterable[str]) -> list[str]:
         """Return what all of some cells of a row say, without empty ones."""
-        found = (row.values.get(name) for column in columns if (name := self.names.get(column)) is not None)
+        own, cell = self.names, row.values.get
+        found = [cell(own[column]) for column in columns if column in own]
         return [text for value in found if value and (text := str(value).strip())]
 
-    def put(self, row: Row, values: Mapping[str, Any]) -> Row:
-        """Return a row with other values in some columns, by the name as profiles write it; it knows what it was."""
-        changed = {self.names.get(name, name): value for name, value in values.items()}
-        return row._replace(values={**row.values, **changed}, source=row.values if row.source is None else row.source)
+    def put(self, row: Row, values: Mapping[str, Any], pictures: Iterable[str] | None = None) -> Row:
+        """Return a row with other values in some columns, by the name as profiles write it; it knows what it was.
+
+        It has the pictures that are given, where there are any; a grammar that says none leaves it to the profile.
+        """
+        own = self.names
+        changed = {**row.values, **{own.get(name, name): value for name, value in values.items()}}
+        return row.changed(changed, row.pictures if pictures is None else tuple(pictures))
 
     def inherited(self, row: Row, parent: Row, columns: Iterable[str]) -> Row:
         """Return a row with what its parent has in the columns that it leaves empty."""
-        return self.put(
-            row, {one: self.text(parent, one) for one in columns if one in self.names and not self.text(row, one)}
-        )
+        found = self.lacking(row, parent, columns)
+        return self.put(row, found) if found else row
+
+    def lacking(self, row: Row, parent: Row, columns: Iterable[str]) -> dict[str, str]:
+        """Return what a row's parent has in the columns that the row leaves empty."""
+        return {one: self.text(parent, one) for one in columns if one in self.names and not self.text(row, one)}
 
 
 def every_row(layout: Layout) -> Iterator[Row]:
@@ -125,7 +132,7 @@ class Profile:
             if self.pictures is None or row.pictures is not None:
                 yield row
             else:
-                yield row._replace(pictures=tuple(self.pictures(layout, row)))
+                yield row.changed(row.values, tuple(self.pictures(layout, row)))
 
 
 def _column(known: Mapping[str, str], wanted: str | re.Pattern[str]) -> str | None:

@@ -77,10 +77,9 @@ def _variants(layout: Layout, handle: str, rows: Sequence[Row]) -> Iterator[Row]
         # What another variant shows is no picture of this one.
         others = [name for name in images if name not in owned or name == own or not own]
         pictures = tuple(dict.fromkeys([*([own] if own else []), *others]))
-        whole = layout.inherited(row, first, (*_HANDLE, *_OF_THE_PRODUCT))
-        yield layout.put(whole, _own_values(layout, row, first, handle, is_only=len(variants) == 1))._replace(
-            pictures=pictures or None
-        )
+        lacking = layout.lacking(row, first, (*_HANDLE, *_OF_THE_PRODUCT)) if row is not first else {}
+        own_values = _own_values(layout, row, first, handle, is_only=len(variants) == 1)
+        yield layout.put(row, {**lacking, **own_values}, pictures or None)
 
 
 def _place(layout: Layout, row: Row, at: int) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import count, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.catalogue.sources.profiles.cells import first_above, first_leaf, first_of, listed_pictures
@@ -10,7 +12,7 @@ from backend.catalogue.sources.profiles.profile import Profile, words
 from backend.catalogue.sources.tables.values import plain_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from backend.catalogue.sources.profiles.profile import Layout
     from backend.catalogue.sources.tables.rows import Row
@@ -27,12 +29,14 @@ _SHOWN = {"1": "active", "0": "draft", "-1": "draft"}
 
 class _Parent(NamedTuple):
     row: Row
+    key: str
     pictures: list[str]
 
 
 def _products(layout: Layout) -> Iterator[Row]:
     """Give every product but those that only gather variations; a variation takes from its parent what it lacks."""
     parents, gathering, shown = _parents(layout)
+    attributes = _attribute_columns(layout)
     for row in layout.rows():
         if row.problem is not None:
             yield row
@@ -42,25 +46,24 @@ def _products(layout: Layout) -> Iterator[Row]:
             layout.tally["parent rows"] += 1
         elif "variation" in kinds:
             parent = parents.get(_reference(layout, row))
-            yield _variation(layout, row, key, parent, shown)
+            group, lacking, pictures = _of_parent(layout, row, parent, shown)
+            made = {**lacking, "sku": key, GROUP: group, **_attributes(layout, row, attributes)}
+            yield layout.put(row, made, pictures or None)
         else:
-            images = listed_pictures(layout.text(row, "images"))
-            yield layout.put(row, {"sku": key, GROUP: "", **_attributes(layout, row)})._replace(
-                pictures=tuple(images) or None
-            )
+            made = {"sku": key, GROUP: "", **_attributes(layout, row, attributes)}
+            yield layout.put(row, made, listed_pictures(layout.text(row, "images")) or None)
 
 
-def _variation(layout: Layout, row: Row, key: str, parent: _Parent | None, shown: dict[str, set[str]]) -> Row:
+def _of_parent(
+    layout: Layout, row: Row, parent: _Parent | None, shown: dict[str, set[str]]
+) -> tuple[str, dict[str, str], list[str]]:
+    """Return the group of a variation, what it takes from its parent, and its pictures."""
     own = listed_pictures(layout.text(row, "images"))
-    group = _key(layout, parent.row) if parent else _reference(layout, row).removeprefix("id:")
-    whole, gallery = row, []
-    if parent is not None:
-        whole = layout.inherited(row, parent.row, _INHERITED)
-        others = shown.get(group, set()) - set(own)
-        gallery = [name for name in parent.pictures if not own or name not in others]
-    pictures = tuple(dict.fromkeys([*own, *gallery]))
-    made = {"sku": key, GROUP: group, **_attributes(layout, row)}
-    return layout.put(whole, made)._replace(pictures=pictures or None)
+    if parent is None:
+        return _reference(layout, row).removeprefix("id:"), {}, own
+    others = shown.get(parent.key, set()).difference(own) if own else ()
+    gallery = [name for name in parent.pictures if name not in others]
+    return parent.key, layout.lacking(row, parent.row, _INHERITED), list(dict.fromkeys([*own, *gallery]))
 
 
 def _parents(layout: Layout) -> tuple[dict[str, _Parent], set[str], dict[str, set[str]]]:
@@ -70,21 +73,26 @@ def _parents(layout: Layout) -> tuple[dict[str, _Parent], set[str], dict[str, se
     for row in layout.rows():
         kinds = _kinds(layout, row)
         if "variable" in kinds:
-            parent = _Parent(row, listed_pictures(layout.text(row, "images")))
-            parents |= dict.fromkeys((_key(layout, row), f"id:{layout.text(row, 'id')}"), parent)
+            parent = _Parent(row, _key(layout, row), listed_pictures(layout.text(row, "images")))
+            parents[parent.key] = parents[f"id:{layout.text(row, 'id')}"] = parent
         elif "variation" in kinds:
             named.append((_reference(layout, row), listed_pictures(layout.text(row, "images"))))
     gathering: set[str] = set()
     shown: dict[str, set[str]] = {}
     for reference, pictures in named:
         if (found := parents.get(reference)) is not None:
-            gathering.add(key := _key(layout, found.row))
-            shown.setdefault(key, set()).update(pictures)
+            gathering.add(found.key)
+            shown.setdefault(found.key, set()).update(pictures)
     return parents, gathering, shown
 
 
-def _kinds(layout: Layout, row: Row) -> set[str]:
-    return {word.strip().lower() for word in layout.text(row, "type").split(",")}
+def _kinds(layout: Layout, row: Row) -> frozenset[str]:
+    return _words(layout.text(row, "type"))
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip().lower() for word in text.split(","))
 
 
 def _key(layout: Layout, row: Row) -> str:
@@ -95,17 +103,23 @@ def _reference(layout: Layout, row: Row) -> str:
     return plain_id(layout.text(row, "parent"))
 
 
-def _attributes(layout: Layout, row: Row) -> dict[str, str]:
+def _attribute_columns(layout: Layout) -> list[tuple[str, str]]:
+    """Return the columns of the name and the value of each attribute."""
+    numbers = takewhile(lambda number: f"attribute {number} name" in layout.names, count(1))
+    return [(f"attribute {number} name", f"attribute {number} value(s)") for number in numbers]
+
+
+def _attributes(layout: Layout, row: Row, columns: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the colour and the like, of the attributes that have one value."""
-    found: dict[str, str] = {}
-    number = 1
-    while f"attribute {number} name" in layout.names:
-        name, value = layout.text(row, f"attribute {number} name"), layout.text(row, f"attribute {number} value(s)")
+    found = dict.fromkeys(_ATTRIBUTES, "")
+    for named, valued in columns:
+        if not (value := layout.text(row, valued)):
+            continue
+        name = layout.text(row, named)
         for column, pattern in _ATTRIBUTES.items():
-            if value and pattern.fullmatch(name) and first_of(value) == value.replace("\\,", ","):
+            if pattern.fullmatch(name) and first_of(value) == value.replace("\\,", ","):
                 found[column] = value
-        number += 1
-    return {**dict.fromkeys(_ATTRIBUTES, ""), **found}
+    return found
 
 
 PROFILES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -39,11 +39,27 @@ _KEPT = 8_192  # texts
 _SELDOM_AGAIN = frozenset({"title", "url"})
 
 
+class Meant(NamedTuple):
+    """What the text of a field that is parsed means.
+
+    Attributes:
+        text: The text.
+        value: What it means; None where it cannot be read.
+        currency: The one that an amount of money states.
+        is_telling: Whether it says something about the other numbers of its column, or has to be told by them.
+    """
+
+    text: str
+    value: Any
+    currency: str | None = None
+    is_telling: bool = False
+
+
 def meaning(name: str, read: Callable[[str], str | None] | None) -> Callable[[Any], Any]:
     """Return what makes the value of a field of what a cell has, once for each text where texts come again.
 
-    Of a field that is parsed it is the text and what that means, which is None where it cannot be read; of any other one
-    the text as people read it; null where the cell has nothing.
+    Of a field that is parsed it is :class:`Meant`, of any other one the text as people read it; null where the cell has
+    nothing.
     """
 
     def of(value: Any) -> Any:
@@ -55,20 +71,18 @@ def meaning(name: str, read: Callable[[str], str | None] | None) -> Callable[[An
         if name not in _PARSERS:
             return plain_text(text)
         try:
-            return text, _PARSERS[name](text)
+            value = _PARSERS[name](text)
         except ValueError:
-            return text, None
+            value = None
+        if name not in AMOUNTS:
+            return Meant(text, value)
+        is_telling = has_decimal_comma(text) or is_ambiguous(text)
+        return Meant(text, value, None if name == "stock" else currency_of(text), is_telling)
 
     if name in _SELDOM_AGAIN:
         return of
     kept = lru_cache(maxsize=_KEPT)(of)
     return lambda value: kept(value) if type(value) is str else of(value)
-
-
-@lru_cache(maxsize=_KEPT)
-def stated_currency(text: str) -> str | None:
-    """Return the currency that an amount states; None where it states none."""
-    return currency_of(text)
 
 
 @dataclass(slots=True)
@@ -85,7 +99,7 @@ class Amounts:
         """Note what the text of a field says about its column, or has to be told by it."""
         if name not in self.with_comma and has_decimal_comma(text):
             self.with_comma.add(name)
-        if "." in text and is_ambiguous(text):
+        if is_ambiguous(text):
             self.doubtful.append((position, name, text))
 
     def settle(self, entries: pa.Table) -> pa.Table:

@@ -102,14 +102,13 @@ def _row(position: int, record: Record, names: Sequence[str]) -> Row:
     values, locator = record.values, f"/#{record.start}"
     if values is None:
         return Row(position, {}, locator, _unreadable(record))
-    found = dict(zip(names, values, strict=False))
+    found = dict(zip(names, values))  # noqa: B905 - surplus or lacking values are looked at below
     if len(values) != len(names) and not _is_padding(values[len(names) :], names[len(values) :]):
         more = {MORE: " ".join(values[len(names) :])} if len(values) > len(names) else {}
         why = f"bad_row: It has {len(values)} values, but there are {len(names)} columns."
         return Row(position, {**found, **more}, locator, why, spilt=tuple(values[len(names) :]))
-    is_empty = not any(map(str.strip, values))
-    problem = "empty_row: It has no values." if is_empty else None
-    return Row(position, found, locator, problem, warnings=(warning("open_quote"),) if record.mended else ())
+    problem = None if any(map(str.strip, values)) else "empty_row: It has no values."
+    return Row(position, found, locator, problem, (), None, (warning("open_quote"),) if record.mended else ())
 
 
 def _unreadable(record: Record) -> str:

@@ -16,7 +16,7 @@ from backend.catalogue.sources.pictures.files import MAX_PICTURE_BYTES, PictureF
 from backend.catalogue.sources.pictures.zipped import PictureZip
 from backend.catalogue.sources.profiles.known import BY_NAME
 from backend.catalogue.sources.profiles.profile import Layout, plain_names
-from backend.catalogue.sources.sources import ENTRY_SCHEMA, Picture
+from backend.catalogue.sources.sources import ENTRY_SCHEMA, Picture, entry_table
 from backend.catalogue.sources.tables.beside import joined
 from backend.catalogue.sources.tables.files import TableFile, base_of, require_size
 from backend.catalogue.sources.tables.opening import TableKind, opened_table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.tables.files import RowTable
     from backend.catalogue.sources.tables.rows import Row
 
-_CHUNK_ROWS = 8192
+_CHUNK_ROWS = 1024
 _BASE64_OF_MAX = MAX_PICTURE_BYTES * 4 // 3 + 4
 
 
@@ -159,10 +159,11 @@ class TableSource:
             readers=profile.readers_for(mapping, layout.names) if profile else {},
             takes_pictures=profile is None or profile.mapping(layout.names).get("image") == image,
         )
-        found = map(reads.entry, self._seen(profile.read(layout) if profile else layout.rows(), values))
+        rows = self._seen(profile.read(layout) if profile else layout.rows(), values)
+        found = (tuple(entry.values()) for entry in map(reads.entry, rows))
         chunks, count = [ENTRY_SCHEMA.empty_table()], 0
         while chunk := list(islice(found, _CHUNK_ROWS)):
-            chunks.append(pa.Table.from_pylist(chunk, ENTRY_SCHEMA))
+            chunks.append(entry_table(dict(zip(ENTRY_SCHEMA.names, zip(*chunk, strict=True), strict=True))))
             count += len(chunk)
             require_size(self.name, rows=count)
         table = reads.amounts.settle(pa.concat_tables(chunks).combine_chunks())

@@ -71,17 +71,16 @@ class Values:
     """Gathers the first values of the columns that fields are read from, while rows pass."""
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
-        self._mapping = mapping
+        self._mapping, self._image = mapping, mapping.get("image", "")
         self._found: dict[str, list[str]] = {field: [] for field in mapping}
         self._left = _LOOKED_AT
         self.pictures: set[str] = set()
 
     def see(self, row: Row) -> None:
         """Take the pictures that a row names, and what it has until there is enough of every column."""
-        named = row.values.get(self._mapping.get("image", ""))
         if row.pictures is not None:
             self.pictures.update(row.pictures)
-        elif isinstance(named, str) and 0 < len(named) < _LONGEST_CELL:
+        elif isinstance(named := row.values.get(self._image), str) and 0 < len(named) < _LONGEST_CELL:
             self.pictures.update(pictures_in(named))
         if self._left <= 0 or row.problem is not None:
             return
@@ -129,6 +128,5 @@ def reading_of(entries: pa.Table) -> Reading | None:
 def counting(rows: Iterator[Row], reading: Reading) -> Iterator[Row]:
     """Count rows while they pass."""
     reading.rows = 0
-    for row in rows:
-        reading.rows += 1
+    for reading.rows, row in enumerate(rows, start=1):
         yield row

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from backend.catalogue.fields import TEXTS
 from backend.catalogue.loading.load_warnings import warning
 from backend.catalogue.sources.pictures.files import format_reason
 from backend.catalogue.sources.pictures.names import UNNAMED, Place, composed, several
-from backend.catalogue.sources.tables.amounts import AMOUNTS, PARSED, Amounts, meaning, stated_currency
+from backend.catalogue.sources.sources import ENTRY_SCHEMA
+from backend.catalogue.sources.tables.amounts import PARSED, Amounts, Meant, meaning
 from backend.catalogue.sources.tables.values import id_of, is_rounded, plain_id, text_of, without_nan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    _Step = tuple[str, str, Callable[[Any], Any]]  # field, column, what makes the one's value of the other's cell
 
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)  # of what orjson has no way to write
-_TEXTS = ("label", *TEXTS)
-_EMPTY: dict[str, Any] = dict.fromkeys((*_TEXTS, *PARSED))
+_EMPTY: dict[str, Any] = dict.fromkeys(ENTRY_SCHEMA.names)
 LONGEST_LABEL = 200  # letters; what is longer is a description, and every array of labels would be as wide
 # Text that is an encoded picture: a data address, or base64 that begins as a PNG, JPEG or WEBP does, or is very long.
 _INLINE = re.compile(r"data:|(?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/\s=]+\Z|[A-Za-z0-9+/_\-\s]{200}[^.]*\Z")
@@ -50,6 +51,11 @@ class Row(NamedTuple):
     warnings: tuple[str, ...] = ()
     source: Mapping[str, Any] | None = None
 
+    def changed(self, values: Mapping[str, Any], pictures: tuple[str, ...] | None) -> Row:
+        """Return the row with other values and pictures; it knows what it was."""
+        was = self.values if self.source is None else self.source
+        return Row(self.position, values, self.locator, self.problem, self.spilt, pictures, self.warnings, was)
+
 
 @dataclass(frozen=True, slots=True)
 class RowReading:
@@ -70,22 +76,24 @@ class RowReading:
     readers: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
     takes_pictures: bool = True
     amounts: Amounts = field(default_factory=Amounts)
-    steps: tuple[tuple[str, str, Callable[[Any], Any]], ...] = field(init=False, repr=False, default=())
+    texts: Sequence[_Step] = field(init=False, repr=False)
+    parsed: Sequence[_Step] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         named = [(name, column) for name, column in self.mapping.items() if name not in {"product_id", "image"}]
         steps = [(name, column, meaning(name, self.readers.get(name))) for name, column in named]
-        object.__setattr__(self, "steps", tuple(steps))
+        object.__setattr__(self, "texts", [step for step in steps if step[0] not in PARSED])
+        object.__setattr__(self, "parsed", [step for step in steps if step[0] in PARSED])
 
     def entry(self, row: Row) -> dict[str, Any]:
-        """Return the row as values of ``sources.ENTRY_SCHEMA``; what is amiss in an optional column empties that."""
+        """Return the row as values of ``sources.ENTRY_SCHEMA``, in its order; what is amiss in an optional column empties that."""
         named = row.pictures[0] if row.pictures and self.takes_pictures else self._cell(row, "image")
         is_inline = not self.is_inside and row.pictures is None and is_inline_picture(named)
         place = self._place(row, named, is_inline=is_inline)
         warnings = [*row.warnings, warning(place.warning)] if place.warning else list(row.warnings)
         warnings += [warning("further_unread", part.rpartition("/")[2] or part) for part in place.lacking]
-        entry = _EMPTY | self._values(row, warnings)
-        entry["label"] = _label(entry["label"], warnings)
+        entry = _EMPTY.copy()
+        self._read(row, entry, warnings)
         entry["product_id"] = self._id(row, place, None if is_inline else named, warnings)
         entry["reason"] = row.problem or place.reason
         entry["source_row"] = _as_json(row, self.mapping["image"] if is_inline else None)
@@ -95,26 +103,26 @@ class RowReading:
         entry["warning"] = "\n".join(warnings) or None
         return entry
 
-    def _values(self, row: Row, warnings: list[str]) -> dict[str, Any]:
-        """Return what the mapped columns say, by field; what cannot be read is left out and noted."""
-        found: dict[str, Any] = {}
-        currency = None
-        for name, column, mean in self.steps:
-            value = mean(row.values.get(column))
-            if name not in PARSED:
-                found[name] = value
+    def _read(self, row: Row, entry: dict[str, Any], warnings: list[str]) -> None:
+        """Put what the mapped columns say into an entry; what cannot be read is left out and noted."""
+        cell, currency = row.values.get, None
+        for name, column, mean in self.texts:
+            entry[name] = mean(cell(column))
+        for name, column, mean in self.parsed:
+            found: Meant | None = mean(cell(column))
+            if found is None:
                 continue
-            if value is None:
-                continue
-            text, meant = value
-            if name in AMOUNTS:
+            text, entry[name], stated, is_telling = found
+            currency = currency or stated
+            if is_telling:
                 self.amounts.see(row.position, name, text)
-                currency = currency or (stated_currency(text) if name != "stock" else None)
-            if meant is None:
+            if entry[name] is None:
                 warnings.append(warning(PARSED[name], text))
-            found[name] = meant
-        found["currency"] = found.get("currency") or currency
-        return found
+        entry["currency"] = entry["currency"] or currency
+        label = entry["label"]
+        if label is not None and len(label) > LONGEST_LABEL:
+            warnings.append(warning("long_label", label))
+            entry["label"] = label[:LONGEST_LABEL].rstrip()
 
     def _cell(self, row: Row, field: str) -> str | None:
         """Return what the column of a field has, as the field's reader takes it."""
@@ -144,7 +152,8 @@ class RowReading:
         return self._usable(self.locate(named), named)
 
     def _usable(self, place: Place, named: str) -> Place:
-        return place if place.reason else place._replace(reason=format_reason(place.path or named))
+        reason = place.reason or format_reason(place.path or named)
+        return place if place.reason == reason else place._replace(reason=reason)
 
 
 def _as_json(row: Row, hidden: str | None) -> str:
@@ -156,13 +165,6 @@ def _as_json(row: Row, hidden: str | None) -> str:
         return orjson.dumps(values, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except TypeError:
         return _JSON.encode({name: without_nan(value) for name, value in values.items()})
-
-
-def _label(label: str | None, warnings: list[str]) -> str | None:
-    if label is None or len(label) <= LONGEST_LABEL:
-        return label
-    warnings.append(warning("long_label", label))
-    return label[:LONGEST_LABEL].rstrip()
 
 
 def is_inline_picture(text: str | None) -> bool:

@@ -106,7 +106,8 @@ def plain_text(text: str) -> str | None:
         >>> plain_text("Cap &amp; <b>Co</b>")
         'Cap & Co'
     """
-    if not _NOISE.search(text):
+    is_plain = text.isascii() and "<" not in text and "&" not in text and text[:1] != "'"
+    if is_plain or not _NOISE.search(text):
         return text
     found = html.unescape(_TAG.sub(" ", text)) if "<" in text or "&" in text else text
     found = _MARKED.sub("", _INVISIBLE.sub("", found), count=1)
@@ -115,12 +116,14 @@ def plain_text(text: str) -> str | None:
 
 def plain_id(text: str) -> str:
     """Return an id without what a spreadsheet or an editor put into it: a mark before digits, invisible characters."""
-    return text if text.isalnum() else _MARKED_ID.sub("", _INVISIBLE.sub("", text), count=1)
+    if text.isascii() and "'" not in text:
+        return text
+    return _MARKED_ID.sub("", _INVISIBLE.sub("", text), count=1)
 
 
 def is_rounded(text: str) -> bool:
     """Tell whether a spreadsheet has rounded a long number, so that its last digits are lost: 4,71E+12."""
-    return _ROUNDED.fullmatch(text) is not None
+    return "+" in text and _ROUNDED.fullmatch(text) is not None
 
 
 def has_decimal_comma(text: str) -> bool:
@@ -130,7 +133,7 @@ def has_decimal_comma(text: str) -> bool:
 
 def is_ambiguous(text: str) -> bool:
     """Tell whether only the rest of its column says if a number has thousands or decimals behind its dot: 1.299."""
-    return _DOTTED.fullmatch(text) is not None
+    return "." in text and _DOTTED.fullmatch(text) is not None
 
 
 def text_of(value: Any) -> str | None:
