@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.tables.files import RowTable
     from backend.catalogue.sources.tables.rows import Row
 
-_CHUNK_ROWS = 1024
+_CHUNK_ROWS = 8192
 _BASE64_OF_MAX = MAX_PICTURE_BYTES * 4 // 3 + 4
 
 
