@@ -14,7 +14,9 @@ from backend.catalogue.sources.built_in import SampleSource
 from backend.catalogue.upkeep.changes import changes_between
 from backend.catalogue.upkeep.history import history
 from backend.catalogue.upkeep.maintenance import compact, restore
+from backend.merchandising.rule_store import RuleStore
 from backend.progress import NullProgress
+from backend.retrieval.rules.rule import Rule
 from tests.fixtures.base import settings_for
 
 pytestmark = pytest.mark.spark
@@ -48,3 +50,22 @@ def test_a_catalogue_goes_on_after_a_foreign_delete(spark, tmp_path):
     assert [(change.product_id, change.kind) for change in changes.page()] == [(gone, "gone")]
     compact(spark, folder, progress=QUIET)
     assert newest().page(offset=0, limit=99)[1] == 29
+
+
+def test_spark_reads_every_version_of_the_rules_keeps_their_constraints_and_may_write(spark, tmp_path):
+    store = RuleStore(tmp_path / "rules", "shop")
+    rules = [Rule(name, "block", products=(name.upper(),)) for name in "abc"]
+    store.publish(rules, base=0, by="Ann")
+    store.publish(rules[:1], base=1, by="Bob")
+    place = str(store.table)
+    ids = [
+        sorted(row.id for row in spark.read.format("delta").option("versionAsOf", version).load(place).collect())
+        for version in (1, 2)
+    ]
+    assert ids == [["a", "b", "c"], ["a"]]
+    with pytest.raises(Exception, match="action_known"):
+        spark.sql(f"UPDATE delta.`{place}` SET action = 'hide'")
+    spark.sql(f"UPDATE delta.`{place}` SET owner = 'Cleo'")
+    assert (store.newest(), store.read().rules, store.history()[0].added) == (3, tuple(rules[:1]), None)
+    assert store.publish(rules[1:], base=3, by="Ann").rules == tuple(rules[1:])
+    assert spark.read.format("delta").load(place).count() == 2

@@ -16,6 +16,7 @@ from backend.merchandising.known_products import KnownProducts
 from backend.retrieval.gallery.gallery_rows import SCHEMA
 from backend.retrieval.rules.rule import Rule, Scope, conditions
 from tests.support.some_rules import rule_sets
+from tests.support.stored_catalogues import picture_rows, store
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 NEVER, FOREVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -90,6 +91,15 @@ def test_with_the_products_known_more_is_found(known):
     assert found(pin("x", "A", scope=DRESSES), sold_out, known=known) == [("pinned_and_blocked", ("x", "z"))]
     assert found(pin("x", "B", scope=DRESSES), sold_out, known=known) == []
     assert known.matching(conditions({"sold_out": True})) == {"A", "C"}
+
+
+def test_products_of_a_catalogue_are_known_by_what_rules_speak_of(tmp_path):
+    rows = [{**row, "brand": brand, "stock": 0} for row, brand in zip(picture_rows(["hat", "bag"]), "XY", strict=True)]
+    rows[1]["withdrawn_at"] = NOW
+    known = KnownProducts.of(store(tmp_path, rows))
+    assert (known.catalogue, known.ids, known.values["label"]) == ("stored", {"p0000"}, {"hat"})
+    assert known.matching(conditions({"sold_out": True, "brand": "X"})) == {"p0000"}
+    assert set(known.meeting("product", "p0000")) == {("label", "hat"), ("brand", "X")}
 
 
 def test_what_is_gone_is_said_and_counted(known):
