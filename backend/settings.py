@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import SettingsError
 from backend.errors.addresses import connectable
+from backend.files.home import HomeFolders
 from backend.files.secret import SecretStr
 from backend.files.storage import check_folders, without_dots
 
@@ -31,7 +32,7 @@ def _setting(default: Any, help_text: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(HomeFolders):
     """All settings of Twinset; build it with :func:`load_settings`."""
 
     home: Path = _setting(Path(".twinset"), "Folder for all state: catalogues, runs, jobs, logs, models.")
@@ -87,86 +88,6 @@ class Settings:
         4000, "Megabytes of decoded pictures kept for later trainings; never more than a tenth of the free disk."
     )
     log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
-
-    @property
-    def catalogues_dir(self) -> Path:
-        """Folder of the Delta tables, one folder a catalogue."""
-        return self.home / "catalogues"
-
-    @property
-    def uploads_dir(self) -> Path:
-        """Folder of the files of products that were uploaded."""
-        return self.home / "uploads"
-
-    @property
-    def mappings_dir(self) -> Path:
-        """Folder of the mappings of columns that were saved by name."""
-        return self.home / "mappings"
-
-    @property
-    def exports_dir(self) -> Path:
-        """Folder of the corrected tables, one of each catalogue, for download."""
-        return self.home / "exports"
-
-    @property
-    def fetched_dir(self) -> Path:
-        """Folder of the pictures that were fetched from web addresses, and of the list of them."""
-        return self.home / "fetched"
-
-    @property
-    def staging_dir(self) -> Path:
-        """Folder of the checked loads that wait for their commit."""
-        return self.home / "staging"
-
-    @property
-    def open_runs_dir(self) -> Path:
-        """Folder that names the runs which processes have open, one folder a run."""
-        return self.home / "runs"
-
-    @property
-    def models_dir(self) -> Path:
-        """Folder of the model bundles, one folder a model."""
-        return self.home / "models"
-
-    @property
-    def sweeps_dir(self) -> Path:
-        """Folder of the sweeps, one folder a sweep."""
-        return self.home / "sweeps"
-
-    @property
-    def spaces_dir(self) -> Path:
-        """Folder of the spaces that were saved by name."""
-        return self.home / "spaces"
-
-    @property
-    def content_cache_dir(self) -> Path:
-        """Folder of what was made of pictures and is kept for later trainings; it may be deleted at any time."""
-        return self.home / "cache"
-
-    @property
-    def maps_dir(self) -> Path:
-        """Folder of the maps of galleries, one folder a model."""
-        return self.home / "maps"
-
-    @property
-    def lists_dir(self) -> Path:
-        """Folder of the named lists of products."""
-        return self.home / "lists"
-
-    @property
-    def rules_dir(self) -> Path:
-        """Folder of the rules on answers, with drafts and pictures, one folder a catalogue."""
-        return self.home / "rules"
-
-    @property
-    def logs_dir(self) -> Path:
-        """Folder of the job and server logs."""
-        return self.home / "logs"
-
-    @property
-    def jobs_db(self) -> Path:
-        """SQLite file of the jobs."""
-        return self.home / "jobs.db"
 
     @property
     def jars_dir(self) -> Path:

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from app import state
-from app.components.catalogue import browser, export, find_similar, header, renewal
+from app.components.catalogue import browser, export, find_similar, header, renewal, similar
 from app.components.catalogue import changes as catalogue_changes
 from app.components.catalogue import history as catalogue_history
 from app.components.catalogue import quality as catalogue_quality
@@ -41,6 +41,7 @@ header.show_figures(summary)
 find_similar.show(summary.name)
 renewal.show(summary.name)
 export.show(summary.name)
+similar.show(summary.name)
 newest = common.snapshot(summary.name).version
 
 views = {

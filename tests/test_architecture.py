@@ -29,7 +29,7 @@ DOORS = {
     "tensorflow": {"backend.training.runtime"},
     "pyspark": {
         *("backend.spark", "backend.catalogue", "backend.tuning", "backend.training.ranks.distributed"),
-        "backend.flow.index_on_spark",
+        *("backend.flow.index_on_spark", "backend.merchandising.similar.by_partition"),
     },
     "delta": {"backend.catalogue"},
     "deltalake": {"backend.catalogue", "backend.tuning.snapshot"},

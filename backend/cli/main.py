@@ -25,6 +25,7 @@ from backend.cli.explore import add_explore
 from backend.cli.index import add_index
 from backend.cli.jobs import add_jobs
 from backend.cli.merchandising.rules import add_rules
+from backend.cli.merchandising.similar import add_similar
 from backend.cli.models import add_registry
 from backend.cli.options import describe
 from backend.cli.recommend import add_recommend
@@ -141,6 +142,7 @@ def _add_models(commands: Any) -> None:
     add_evaluation(commands, _command)
     add_explore(commands, _command)
     add_registry(commands, _command)
+    add_similar(commands, _command)
     add_access(commands, _command)
 
 

@@ -56,6 +56,23 @@ class RefreshRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarRequest:
+    """Make the table of similar products that a shop's own page reads, or bring it up to date.
+
+    Attributes:
+        model: Name of a bundle; empty means the one at the alias.
+        k: Similar products of each product.
+        again: Whether everything is made again, whatever changed.
+    """
+
+    kind: ClassVar[str] = "similar"
+    model: str = ""
+    alias: str = "champion"
+    k: int = 12
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FidelityRequest:
     """Measure how much of the exact answer a model's index gives, and how fast."""
 

@@ -24,7 +24,7 @@ from backend.flow.catalogue_requests import (
     SplitsRequest,
     TidyRequest,
 )
-from backend.flow.index_requests import FidelityRequest, IndexRequest, ReadyMadeRequest, RefreshRequest
+from backend.flow.index_requests import FidelityRequest, IndexRequest, ReadyMadeRequest, RefreshRequest, SimilarRequest
 from backend.projection.options import ENGINES, USUAL_NEIGHBOURS, Engine, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
@@ -78,6 +78,7 @@ __all__ = [
     "Request",
     "RestoreRequest",
     "RollbackRequest",
+    "SimilarRequest",
     "SourceName",
     "SplitsRequest",
     "TidyRequest",
@@ -226,6 +227,7 @@ Request = (
     | IndexRequest
     | ReadyMadeRequest
     | RefreshRequest
+    | SimilarRequest
     | FidelityRequest
     | EvaluateRequest
     | ProjectRequest

@@ -108,6 +108,18 @@ def tidied(result: dict[str, Any]) -> list[str]:
     return found
 
 
+def listed(result: dict[str, Any]) -> list[str]:
+    """Say what came of the list of similar products."""
+    told = (
+        f"{words.count(result['products'], 'product')} of {result['catalogue']} with the {result['k']} most like each."
+    )
+    changed = result["inserted"] + result["updated"] + result["deleted"]
+    if not changed:
+        return [told, "Nothing has changed since the last time."]
+    looked = "all products" if result["is_whole"] else words.count(result["searched"], "product")
+    return [told, f"{words.count(changed, 'entry', 'entries')} changed; {looked} looked up."]
+
+
 def fetched(result: dict[str, Any]) -> list[str]:
     """Say what came of fetching pictures, or what it would take."""
     if "ready" not in result:

@@ -89,6 +89,12 @@ KINDS = {
         "from_version",
         Next("recommend", "Find similar products"),
     ),
+    "similar": JobWords(
+        "Listing similar products",
+        results.listed,
+        "searched",
+        Next("catalogue", "Download the list", "catalogue"),
+    ),
     "fidelity": JobWords(
         "Measuring the search", model_results.measured, "fidelity", Next("deploy", "See the figures", "model")
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from backend.catalogue.delta import delta_log
+from backend.catalogue.delta.log_replay import FEED_FOLDER
 from backend.errors import CatalogueBusy
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def commit_files(
 
     Args:
         path: Folder of the table, in which the files are.
-        added: What the log says of each file that comes in: path, size, modificationTime, stats.
+        added: What the log says of each file that comes in: path, size, modificationTime, stats. Files in the folder of
+            the Change Data Feed, path and size, tell what changed; without any, the others do.
         removed: Files that go.
         note: User metadata of the commit.
         metadata: What the log says of the table's columns and properties from here on; as before where left out.
@@ -53,7 +55,10 @@ def commit_files(
     actions += [{"metaData": dict(metadata)}] if metadata else []
     fixed: dict[str, Any] = {"dataChange": not moves_only}
     actions += [{"remove": {**file.identity, "deletionTimestamp": now, **fixed}} for file in removed]
-    actions += [{"add": {"partitionValues": {}, **file, **fixed}} for file in added]
+    for file in added:
+        is_feed = str(file["path"]).startswith(f"{FEED_FOLDER}/")
+        entry = {"partitionValues": {}, **file, **({"dataChange": False} if is_feed else fixed)}
+        actions.append({"cdc" if is_feed else "add": entry})
     _write(path, version + 1, actions)
 
 

@@ -127,9 +127,19 @@ class Gallery:
         return list(self._table.column("product_id").to_pylist())
 
     @property
+    def id_column(self) -> pa.Array:
+        """The same without making Python texts of them."""
+        return self._table.column("product_id").combine_chunks()
+
+    @property
     def has_groups(self) -> bool:
         """Whether any item is one of the variants of a product."""
         return bool(self._table.column("group_id").null_count < self.size)
+
+    def codes(self, name: str) -> tuple[list[str], NDArray[np.int32]]:
+        """Return a text column as its different texts and, for every item, the number of its own, (N,); -1 for none."""
+        known, codes = self._encoded(name)
+        return list(known), codes
 
     def group(self, position: int) -> str | None:
         """Return the group of the item at a position; None where it is in none."""

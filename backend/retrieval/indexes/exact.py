@@ -194,6 +194,13 @@ def _distances(
     return np.minimum(distances, MAX_DISTANCE).astype(np.float32)
 
 
+def pair_distances(ones: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine distances of vectors (P, D) from others (P, D), pair by pair: those that a search gives; (P,)."""
+    products = np.einsum("nd,nd->n", ones.astype(np.float64), others.astype(np.float64))
+    found: NDArray[np.float32] = (1.0 - products).clip(0.0, MAX_DISTANCE).astype(np.float32)
+    return found
+
+
 def _products(vectors: NDArray[np.float32], query: NDArray[np.float64]) -> NDArray[np.float64]:
     """Multiply each row with a query by itself, and not as BLAS does, so that equal rows give equal products."""
     found: NDArray[np.float64] = np.einsum("nd,d->n", vectors.astype(np.float64), query)

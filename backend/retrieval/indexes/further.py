@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backend.retrieval.indexes.index import Index
+    from backend.retrieval.indexes.index import Index, Ranked
 
 FILES = (bundle.FURTHER, bundle.FURTHER_VECTORS, bundle.FURTHER_THUMBNAILS)
 _DIGEST = 32  # bytes of a hash
@@ -133,33 +133,31 @@ class PicturesIndex:
         check_search(self, queries, k=k, allowed=allowed)
         found = self.first.search(queries, k=k, allowed=allowed)
         mine = None if allowed is None else allowed[self.further.owners]
+        # What is asked for again below, where one product has many pictures, is asked for by itself.
+        more = self._others.search(queries, k=_PICTURES_EACH * k, allowed=mine)
         rows = [
-            self._merged(query, positions, distances, k, mine)
-            for query, positions, distances in zip(queries, found.positions, found.distances, strict=True)
+            self._merged(
+                query, (found.positions[at], found.distances[at]), (more.positions[at], more.distances[at]), k, mine
+            )
+            for at, query in enumerate(queries)
         ]
         shape = found.positions.shape
         positions = np.array([positions for positions, _ in rows], dtype=np.int64).reshape(shape)
         return Neighbours(positions, np.array([distances for _, distances in rows], dtype=np.float32).reshape(shape))
 
     def _merged(
-        self,
-        query: NDArray[np.float32],
-        positions: NDArray[np.int64],
-        distances: NDArray[np.float32],
-        k: int,
-        mine: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        fetched = _PICTURES_EACH * k
-        while True:
-            more = self._others.search(query[None], k=fetched, allowed=mine)
-            owners = self.further.owners[more.positions[0]].astype(np.int64)
-            if len(owners) < fetched or len(np.unique(owners)) >= k:
-                break
+        self, query: NDArray[np.float32], first: Ranked, more: Ranked, k: int, mine: NDArray[np.bool_] | None
+    ) -> Ranked:
+        fetched, (rows, distances) = _PICTURES_EACH * k, more
+        while len(rows) == fetched and len(np.unique(self.further.owners[rows])) < k:
             fetched *= _PICTURES_EACH
-        both = np.concatenate([positions, owners]), np.concatenate([distances, more.distances[0]])
+            found = self._others.search(query[None], k=fetched, allowed=mine)
+            rows, distances = found.positions[0], found.distances[0]
+        owners = self.further.owners[rows].astype(np.int64)
+        both = np.concatenate([first[0], owners]), np.concatenate([first[1], distances])
         order = np.lexsort(both)  # by distance, then by position
         _, firsts = np.unique(both[0][order], return_index=True)
-        kept = order[np.sort(firsts)[: len(positions)]]
+        kept = order[np.sort(firsts)[: len(first[0])]]
         return both[0][kept], both[1][kept]
 
 
@@ -172,7 +170,7 @@ def with_further(index: Index, folder: Path) -> Index:
 def likeness(index: Index, positions: NDArray[np.int64], queries: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how alike products (P,) are to queries (Q, D) of an index's weight, each by its likest picture; (P, Q)."""
     found: NDArray[np.float32] = index.embeddings(positions) @ queries.T
-    inner = index.inner if isinstance(index, WeighedIndex) else index
+    inner = getattr(index, "inner", index)
     if isinstance(inner, PicturesIndex):
         asked = index.weigh(queries) if isinstance(index, WeighedIndex) else queries
         for place, position in enumerate(positions.tolist()):
