@@ -24,6 +24,7 @@ from backend.catalogue.sources.tables.reading import reading_of
 from backend.errors import Cancelled, CatalogueNotFound, RetrievalError
 from backend.flow.kinds import run_request
 from backend.flow.requests import SimilarRequest
+from backend.merchandising.rule_store import RuleStore
 from backend.merchandising.similar.exports import export
 from backend.merchandising.similar.making import Wanted, make, table_of
 from backend.merchandising.similar.ruled import RulesAt
@@ -43,6 +44,9 @@ pytestmark = pytest.mark.spark
 K = 4
 SEED = "b012"
 RULES = RulesAt(RuleSet.of([Rule("pin-1", "pin", Scope("product", (SEED,)), products=("s003",), slot=2)], version=1))
+
+
+MORE = [Rule("pin-2", "pin", Scope("product", ("c001",)), products=("s003",), slot=1)]
 
 
 class Listener(NullProgress):
@@ -159,12 +163,25 @@ def test_it_is_made_refreshed_read_and_ruled(shop, built, settings, session, spa
     mine = [row for row in said(rows_at(table)) if row["product_id"] == SEED]
     assert (mine[1]["similar_id"], mine[1]["rules"]) == ("s003", "pin-1")
     assert mine[1]["rank_before"] != 2
-    more = RuleSet.of(
-        [*RULES.rules.rules, Rule("pin-2", "pin", Scope("product", ("c001",)), products=("s003",), slot=1)]
-    )
-    ruled = make(settings.similar_dir, folder, wanted(RulesAt(more)), session, NullProgress())
-    assert (ruled.is_whole, ruled.searched) == (False, 1)
+    store = RuleStore(settings.rules_dir, "shop")
+    store.publish([*RULES.rules.rules, *MORE], base=0, by="Ada")
+    ruled = run_request(SimilarRequest(model="m", k=K), settings, NullProgress())
+    assert (ruled["is_whole"], ruled["searched"]) == (False, 1)
+    assert made_of(settings.similar_dir, "shop")["rules_version"] == store.newest() == 1
+    as_the_endpoint_rules(folder, rows_at(table), store.read())
     assert said(rows_at(table, again.version)) == said(after)  # older versions stay readable
+
+
+def as_the_endpoint_rules(folder, rows, rules):
+    """Products that have no variants are answered as the endpoint answers by these rules."""
+    recommender = Recommender.load(folder, embedder_loader=load_projection)
+    compiled = RulesAt(rules).compiled(recommender.gallery)
+    for at, name in enumerate(recommender.gallery.ids):
+        if recommender.gallery.group(at) is None:
+            answer = recommender.find([], k=K, wishes=Wishes(like=(name,)), rules=compiled).neighbours
+            mine = rows.filter(pc.equal(rows["product_id"], name)).to_pylist()
+            found = [(row["similar_id"], row["rank_before"], row["rules"]) for row in mine]
+            assert found == [(one.product_id, one.rank_before, ",".join(one.rules) or None) for one in answer], name
 
 
 def as_the_endpoint_answers(folder, rows):

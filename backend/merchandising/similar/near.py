@@ -154,7 +154,8 @@ def arrivals(index: Index, rows: NDArray[np.int64], fresh: NDArray[np.int64], wi
     for start in range(0, len(rows) if len(fresh) else 0, step):
         some = rows[start : start + step]
         reach = 1.0 - within[start : start + step] - np.float32(NEAR_TIE)
-        at, picture = np.nonzero(index.embeddings(some) @ pictures.T >= reach[:, None])
+        is_near = index.embeddings(some) @ pictures.T >= reach[:, None]
+        at, picture = np.divmod(np.flatnonzero(is_near), len(owners))
         distances = _paired(index.embeddings(some), at, pictures, picture)
         parts.append((at + start, owners[picture], distances))
     if not parts:

@@ -25,6 +25,7 @@ from backend.retrieval.rules.rule import Rule, Scope, conditions
 from backend.retrieval.rules.rule_set import RuleSet
 from tests.support.made_galleries import gallery_of, manifest_of, unit
 
+PICTURE = "a" * 64
 ORDER = [("product_id", "ascending"), ("rank", "ascending")]
 
 
@@ -76,27 +77,27 @@ class Shop:
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
-def some_rules(rng, version):
+def some_rules(shop, version):
     """Rules of every kind, some of which stay from version to version."""
-    rules = []
+    rng, rules = shop.rng, []
     for number in range(int(rng.integers(0, 5))):
-        action = rng.choice(["pin", "soft pin", "boost", "bury", "block", "fall-back"])
-        kind = rng.choice(["all", "product", "nearest", "brand"])
+        action = str(rng.choice(["pin", "soft pin", "boost", "bury", "block", "fall-back"]))
+        kind = str(rng.choice(["all", "product", "nearest", "brand", "picture"]))
         ids = [f"p{one:02d}" for one in rng.choice(60, 3, replace=False)]
-        scope = {"kind": kind, "values": () if kind == "all" else tuple(ids) if kind != "brand" else ("b1",)}
+        values = {"all": (), "brand": ("b1",), "picture": (PICTURE,)}.get(kind, tuple(ids))
         by_where = action in {"boost", "bury", "block"} and rng.integers(2)
         rules.append(
             Rule(
                 f"{action.replace(' ', '-')}-{number}",
                 action,
-                Scope(**scope),
+                Scope(kind, values, radius=0.3 if kind == "picture" else 0.0),
                 products=() if by_where else tuple(ids[:1] if "pin" in action else ids[::-1]),
                 where=conditions({"price_max": int(rng.integers(1, 8))}) if by_where else (),
                 slot=int(rng.integers(1, 5)) if "pin" in action else None,
                 strength=1.5 if action in {"boost", "bury"} else None,
             )
         )
-    return RulesAt(RuleSet.of(rules, version=version), NOW)
+    return RulesAt(RuleSet.of(rules, version=version), NOW, {PICTURE: shop.looks[0]})
 
 
 def whole(source, rules, k, depth):
@@ -119,7 +120,7 @@ def test_a_refresh_gives_what_making_everything_again_gives(seed, has_groups, ha
 
 def check(seed, *, has_groups, has_further, has_rules, k, more):
     shop = Shop(seed, has_groups=has_groups, has_further=has_further)
-    rules = some_rules(shop.rng, 1) if has_rules else RulesAt(at=NOW)
+    rules = some_rules(shop, 1) if has_rules else RulesAt(at=NOW)
     kept, rows = whole(shop.source, rules, k, k + more)
     for change in shop.rng.permutation(["put", "drop", "both", "price", "rules", "all", "nothing"]):
         if change in {"put", "both", "all"}:
@@ -129,7 +130,7 @@ def check(seed, *, has_groups, has_further, has_rules, k, more):
         if change in {"price", "all"}:
             shop.price()
         if change in {"rules", "all"} and has_rules:
-            rules = some_rules(shop.rng, rules.rules.version + 1)
+            rules = some_rules(shop, rules.rules.version + 1)
         source = shop.source
         found = refreshed(kept, source, rules, Moves.between(kept, source), k=k)
         if not has_rules and change in {"price", "rules", "nothing"}:
