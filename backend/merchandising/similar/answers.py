@@ -82,6 +82,10 @@ class Answering:
         """What decides which similarities are matches, where a rule depends on that."""
         return "" if self._judge is None else repr(self._judge)
 
+    def may_change(self, own: NDArray[np.int64], near: Near, looked: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Tell which answers about products (P,) a rule may change, bool (P,)."""
+        return self._scopes.lines(own, near, looked) & (near.horizon >= 0)
+
     def answer(self, own: NDArray[np.int64], near: Near) -> Answers:
         """Answer about products (P,) whose lists are given."""
         plain = first_of(near, own, self.groups, self._k)
@@ -91,8 +95,7 @@ class Answering:
         for line in np.flatnonzero(~plain.is_known).tolist():
             self._search(found, line)
         if not self._compiled.is_empty:
-            is_asked = self._scopes.lines(own, near, far) & (near.horizon >= 0)
-            self._by_rules(found, near, np.flatnonzero(is_asked))
+            self._by_rules(found, near, np.flatnonzero(self.may_change(own, near, far)))
         return found
 
     def _search(self, found: Answers, line: int) -> None:

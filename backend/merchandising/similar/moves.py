@@ -54,6 +54,11 @@ class Moves:
         return np.flatnonzero(self.places < 0)
 
     @property
+    def are_there(self) -> bool:
+        """Whether any product came, changed or went."""
+        return bool((self.places < 0).any() or (self.to_new < 0).any())
+
+    @property
     def is_small(self) -> bool:
         """Whether a refresh is less work than making everything again."""
         return len(self.fresh) <= MOST_FRESH * len(self.places)

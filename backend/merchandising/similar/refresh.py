@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from backend.merchandising.similar.answers import Answers
     from backend.merchandising.similar.moves import Moves
-    from backend.merchandising.similar.near import Near
+    from backend.merchandising.similar.near import Near, Pairs
     from backend.merchandising.similar.ruled import RulesAt
     from backend.merchandising.similar.source import Source
 
@@ -52,11 +52,11 @@ def refreshed(kept: Kept, source: Source, rules: RulesAt, moves: Moves, *, k: in
     reach[moves.stays], far[moves.stays] = kept.reach[was], kept.far[was]
     ruled = RuleMoves(kept, source, rules, moves, answering)
     touched = np.ones(size, dtype=np.bool_)
-    near, touched[moves.stays] = _moved(kept, source, moves, ruled)
+    near, touched[moves.stays], pairs = _moved(kept, source, moves)
     looked = reach.copy()
     some = np.arange(size) if ruled.are_there else np.flatnonzero(touched)
     looked[some] = answering.looked(some, near.taken(some))
-    touched |= ruled.touched(near, far, looked)
+    touched |= ruled.touched(near, far, looked, pairs)
     near = _renewed(near, source, touched & passes(near, looked))
     is_plain = ~touched & (reach < far)  # no rule changes it, however far rules look now
     far[is_plain] = looked[is_plain]
@@ -80,23 +80,22 @@ def state_of(
     return Kept(source.ids, source.prints, source.names, near, reach, far, answering.named.traits, said)
 
 
-def _moved(kept: Kept, source: Source, moves: Moves, ruled: RuleMoves) -> tuple[Near, NDArray[np.bool_]]:
-    """Return the lists of all products now, and of those that stay which of their answers products touched."""
+def _moved(kept: Kept, source: Source, moves: Moves) -> tuple[Near, NDArray[np.bool_], Pairs]:
+    """Return the lists of all products now, of those that stay which answers were touched, and what came near to these."""
     was = moves.places[moves.stays]
-    earlier, reach, far = kept.near.taken(was), kept.reach[was], kept.far[was]
+    earlier, reach = kept.near.taken(was), kept.reach[was]
     has_left = moves.to_new < 0
     touched = earlier.holds(has_left, within=reach)
     stay = lists.moved(earlier, moves.to_new)
     pairs = lists.arrivals(source.index, moves.stays, moves.fresh, stay.horizon)
-    within = np.where(ruled.is_named[pairs.positions], far[pairs.rows], reach[pairs.rows])
-    touched[pairs.rows[pairs.distances <= within]] = True
-    if len(moves.fresh) or has_left.any():
-        touched |= (far >= stay.horizon) & (stay.horizon >= 0)  # it looked farther than its list reaches
+    touched[pairs.rows[pairs.distances <= reach[pairs.rows]]] = True
+    if moves.are_there:
+        touched |= (reach >= stay.horizon) & (stay.horizon >= 0)  # it looked farther than its list reaches
     stay = lists.with_arrivals(stay, pairs)
     fresh = lists.near_of(source.index, moves.fresh, kept.near.depth)
     whole = lists.joined([stay, fresh])
     order = np.argsort(np.concatenate([moves.stays, moves.fresh]))
-    return whole.taken(order), touched
+    return whole.taken(order), touched, pairs
 
 
 def _renewed(near: Near, source: Source, is_short: NDArray[np.bool_]) -> Near:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from backend.merchandising.similar.answers import Answering
     from backend.merchandising.similar.kept import Kept
     from backend.merchandising.similar.moves import Moves
-    from backend.merchandising.similar.near import Near
+    from backend.merchandising.similar.near import Near, Pairs
     from backend.merchandising.similar.ruled import RulesAt
     from backend.merchandising.similar.source import Source
     from backend.retrieval.rules.rule import Rule
@@ -60,13 +60,16 @@ class RuleMoves:
         """Which products a rule of now names, bool (N,)."""
         return self._answering.named.all
 
-    def touched(self, near: Near, far: NDArray[np.float32], looked: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def touched(
+        self, near: Near, far: NDArray[np.float32], looked: NDArray[np.float32], pairs: Pairs
+    ) -> NDArray[np.bool_]:
         """Tell which answers are to be found again, bool (N,).
 
         Args:
             near: The lists of now.
             far: How far the answers looked.
             looked: How far they look now where no rule changes them.
+            pairs: What came near to the products that stay.
         """
         size = self._source.gallery.size
         if not self.are_there:
@@ -74,16 +77,27 @@ class RuleMoves:
         said = self._moved | self._renamed
         found: NDArray[np.bool_] = self._renamed.copy()
         is_beyond = (far >= near.horizon) | passes(near, looked)
-        # Where candidates left, or are the same as others, further ones follow, which a rule may name.
-        found |= (looked > far) & (near.holds(self.is_named, within=looked) | is_beyond)
+        everyone, within = np.arange(size), np.maximum(far, looked)
+        may_change = self._answering.may_change(everyone, near, looked)
+        if self._moves.are_there:
+            # Where candidates left, or are the same as others, further ones follow, which a rule may name.
+            found |= may_change & (self._have_come(far, pairs) | (looked > far) | is_beyond)
         if said.any():
-            found |= near.holds(said, within=np.maximum(far, looked)) | is_beyond
+            found |= near.holds(said, within=within) | is_beyond
         if self._answering.line != self._kept.rules["line"]:
             shifted = self._answering.named.by(rule for rule in self._rules.live if rule.action in SHIFTS)
-            found |= near.holds(shifted, within=np.maximum(far, looked)) | is_beyond
+            found |= may_change & (near.holds(shifted, within=within) | is_beyond)
         if brings := self._bringing(self._moved):
             scopes = Scopes(brings, self._source, Named(brings, self._source.gallery), self._rules.pictures)
-            found |= scopes.lines(np.arange(size), near, looked)
+            found |= scopes.lines(everyone, near, looked)
+        return found
+
+    def _have_come(self, far: NDArray[np.float32], pairs: Pairs) -> NDArray[np.bool_]:
+        """Tell which answers a product that a rule names came as near to as they looked, bool (N,)."""
+        found = np.zeros(len(far), dtype=np.bool_)
+        rows = self._moves.stays[pairs.rows]
+        is_near = (pairs.distances <= far[rows]) & self.is_named[pairs.positions]
+        found[rows[is_near]] = True
         return found
 
     def _bringing(self, moved: NDArray[np.bool_]) -> list[Rule]:

@@ -7,10 +7,13 @@ of it. Files hold neighbouring ids, so that a reader who looks for one product o
 from __future__ import annotations
 
 import json
+import os
 import time
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -99,80 +102,86 @@ def replace_rows(
         fields = [{"name": one.name, "type": _STORED[one.type], "nullable": one.nullable} for one in SCHEMA]
         with suppress(CatalogueBusy):  # made at the same time
             create_table(table, fields, _PROPERTIES)
-    change = _Change(table, rows, is_asked, found_with)
-    commit_files(table, [*change.added, *change.feed], change.removed, note=note, operation="MERGE")
-    _remove_unread(table)
-    return Replaced(int(delta_log.newest_version(table) or 0), change.inserted, change.updated, change.deleted)
-
-
-class _Change:
-    """The files of one commit, written while it is made."""
-
-    def __init__(self, table: Path, rows: pa.Table, is_asked: pa.Array | None, found_with: Mapping[str, Any]) -> None:
-        self._table = table
-        self.added: list[dict[str, Any]] = []
-        self.removed: list[DataFile] = []
-        self.inserted = self.updated = self.deleted = 0
-        values = [pa.repeat(pa.scalar(found_with[one.name], one.type), len(rows)) for one in FOUND_WITH]
-        fresh = pa.table([*rows.select(SAYS.names).columns, *values], schema=SCHEMA)
-        history = states(table)
-        held = sorted((_read(table, file) for file in (history[-1].files or {}).values()), key=lambda one: one.first)
+    values = [pa.repeat(pa.scalar(found_with[one.name], one.type), len(rows)) for one in FOUND_WITH]
+    fresh = pa.table([*rows.select(SAYS.names).columns, *values], schema=SCHEMA)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # Arrow and Parquet work beside each other
+        files = (states(table)[-1].files or {}).values()
+        held = sorted(pool.map(partial(_read, table), files), key=lambda one: one.first)
         held = held or [_Held("", SCHEMA.empty_table(), None)]
-        feed: list[pa.Table] = []
-        for one, part in zip(held, _parted(fresh, held), strict=True):
-            self._replace(one, part, is_asked, feed)
-        changed = pa.concat_tables(feed) if feed else None
-        # Where rows only come, the files that come tell it.
-        is_told = bool(self.updated or self.deleted) and changed is not None
-        self.feed = [self._written(changed, f"{FEED_FOLDER}/cdc-")] if is_told else []
+        parts = list(pool.map(partial(_replaced, table, is_asked), held, _parted(fresh, held)))
+    feed = [told for part in parts for told in part.feed]
+    # Where rows only come, the files that come tell it.
+    is_told = any(part.updated or part.deleted for part in parts)
+    added = [file for part in parts for file in part.added]
+    added += [_written(table, pa.concat_tables(feed), f"{FEED_FOLDER}/cdc-")] if is_told else []
+    commit_files(table, added, [file for part in parts for file in part.removed], note=note, operation="MERGE")
+    _remove_unread(table)
+    counts = (sum(getattr(part, name) for part in parts) for name in ("inserted", "updated", "deleted"))
+    return Replaced(int(delta_log.newest_version(table) or 0), *counts)
 
-    def _replace(self, held: _Held, fresh: pa.Table, is_asked: pa.Array | None, feed: list[pa.Table]) -> None:
-        before = held.rows
-        is_theirs = np.ones(len(before), np.bool_) if is_asked is None else _in(before["product_id"], is_asked)
-        old = before.filter(pa.array(is_theirs))
-        partner = _partners(old, fresh)
-        has_partner = partner >= 0
-        is_same = has_partner.copy()
-        is_same[has_partner] = _same(old.filter(pa.array(has_partner)), fresh.take(pa.array(partner[has_partner])))
-        is_new = np.ones(len(fresh), np.bool_)
-        is_new[partner[has_partner]] = False
-        is_updated = has_partner & ~is_same
-        self.inserted += int(is_new.sum())
-        self.updated += int(is_updated.sum())
-        self.deleted += int((~has_partner).sum())
-        comes = fresh.take(pa.array(np.sort(np.concatenate([np.flatnonzero(is_new), partner[is_updated]]))))
-        if is_same.all() and not len(comes):
-            return
-        told = {
-            "insert": fresh.filter(pa.array(is_new)),
-            "update_preimage": old.filter(pa.array(is_updated)),
-            "update_postimage": fresh.take(pa.array(partner[is_updated])),
-            "delete": old.filter(pa.array(~has_partner)),
-        }
-        feed += [one.append_column(_CHANGE, pa.repeat(kind, len(one))) for kind, one in told.items() if len(one)]
-        self.removed += [] if held.file is None else [held.file]
-        left = pa.concat_tables([before.filter(pa.array(~is_theirs)), old.filter(pa.array(is_same)), comes])
-        self._write(left.take(pc.sort_indices(left, [("product_id", "ascending"), ("rank", "ascending")])))
 
-    def _write(self, rows: pa.Table) -> None:
-        ids = rows["product_id"].combine_chunks()
-        if not len(ids):
-            return
-        starts = np.flatnonzero(np.r_[True, np.asarray(pc.not_equal(ids[1:], ids[:-1]))])
-        step = _PRODUCTS_A_FILE if len(starts) > 2 * _PRODUCTS_A_FILE else len(starts)
-        cuts = [int(start) for start in starts[::step]]
-        for start, stop in zip(cuts, [*cuts[1:], len(rows)], strict=True):
-            part = rows.slice(start, stop - start)
-            ends = {"product_id": part["product_id"][0].as_py()}, {"product_id": part["product_id"][-1].as_py()}
-            stats = {"numRecords": len(part), "minValues": ends[0], "maxValues": ends[1]}
-            now = time.time_ns() // 1_000_000
-            self.added.append(self._written(part, "part-") | {"modificationTime": now, "stats": json.dumps(stats)})
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What becomes of one file: files that come and go, rows of the feed, and rows by what became of them."""
 
-    def _written(self, rows: pa.Table, name: str) -> dict[str, Any]:
-        path = self._table / f"{name}{uuid4().hex}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, path, use_dictionary=_REPEATED)
-        return {"path": path.relative_to(self._table).as_posix(), "size": path.stat().st_size}
+    added: list[dict[str, Any]]
+    removed: list[DataFile]
+    feed: list[pa.Table]
+    inserted: int
+    updated: int
+    deleted: int
+
+
+def _replaced(table: Path, is_asked: pa.Array | None, held: _Held, fresh: pa.Table) -> _Part:
+    before = held.rows
+    is_theirs = np.ones(len(before), np.bool_) if is_asked is None else _in(before["product_id"], is_asked)
+    old = before.filter(pa.array(is_theirs))
+    partner = _partners(old, fresh)
+    has_partner = partner >= 0
+    is_same = has_partner.copy()
+    is_same[has_partner] = _same(old.filter(pa.array(has_partner)), fresh.take(pa.array(partner[has_partner])))
+    is_new = np.ones(len(fresh), np.bool_)
+    is_new[partner[has_partner]] = False
+    is_updated = has_partner & ~is_same
+    counts = int(is_new.sum()), int(is_updated.sum()), int((~has_partner).sum())
+    if not any(counts):
+        return _Part([], [], [], 0, 0, 0)
+    comes = fresh.take(pa.array(np.concatenate([np.flatnonzero(is_new), partner[is_updated]])))
+    told = {
+        "insert": fresh.filter(pa.array(is_new)),
+        "update_preimage": old.filter(pa.array(is_updated)),
+        "update_postimage": fresh.take(pa.array(partner[is_updated])),
+        "delete": old.filter(pa.array(~has_partner)),
+    }
+    feed = [one.append_column(_CHANGE, pa.repeat(kind, len(one))) for kind, one in told.items() if len(one)]
+    left = pa.concat_tables([before.filter(pa.array(~is_theirs)), old.filter(pa.array(is_same)), comes])
+    rows = left.take(pc.sort_indices(left, [("product_id", "ascending"), ("rank", "ascending")]))
+    return _Part(_divided(table, rows), [] if held.file is None else [held.file], feed, *counts)
+
+
+def _divided(table: Path, rows: pa.Table) -> list[dict[str, Any]]:
+    """Write rows, into several files where there are many; returns what the log says of these."""
+    ids = rows["product_id"].combine_chunks()
+    if not len(ids):
+        return []
+    starts = np.flatnonzero(np.r_[True, np.asarray(pc.not_equal(ids[1:], ids[:-1]))])
+    step = _PRODUCTS_A_FILE if len(starts) > 2 * _PRODUCTS_A_FILE else len(starts)
+    cuts = [int(start) for start in starts[::step]]
+    added = []
+    for start, stop in zip(cuts, [*cuts[1:], len(rows)], strict=True):
+        part = rows.slice(start, stop - start)
+        ends = {"product_id": part["product_id"][0].as_py()}, {"product_id": part["product_id"][-1].as_py()}
+        stats = {"numRecords": len(part), "minValues": ends[0], "maxValues": ends[1]}
+        now = time.time_ns() // 1_000_000
+        added.append(_written(table, part, "part-") | {"modificationTime": now, "stats": json.dumps(stats)})
+    return added
+
+
+def _written(table: Path, rows: pa.Table, name: str) -> dict[str, Any]:
+    path = table / f"{name}{uuid4().hex}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, path, use_dictionary=_REPEATED)
+    return {"path": path.relative_to(table).as_posix(), "size": path.stat().st_size}
 
 
 @dataclass(frozen=True, slots=True)
