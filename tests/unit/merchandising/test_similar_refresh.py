@@ -109,7 +109,7 @@ def whole(source, rules, k, depth):
 
 
 @pytest.mark.slow
-@given(st.integers(0, 2**32), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 6), st.integers(0, 8))
+@given(st.integers(0, 2**32), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 6), st.integers(0, 20))
 @profile(max_examples=40)
 def test_a_refresh_gives_what_making_everything_again_gives(seed, has_groups, has_further, has_rules, k, more):
     with pytest.MonkeyPatch.context() as patch:  # rules look at some of the products, as in a large catalogue
