@@ -172,25 +172,27 @@ class Recommender:
         index = weighed(self._index, self.manifest, colour_weight)
         queries, are_strange = embed_queries(self.embedder, decoded)
         embedded = time.perf_counter()
-        found = index.search(weigh(queries, index), k=k, allowed=allowed)
-        searched = time.perf_counter()
-
-        shared = {"embed": (embedded - start) * 1e3, "search": (searched - embedded) * 1e3}
+        towards, is_own, by = weigh(queries, index), index is self._index, self._answers(index)
+        parts = zip(towards, queries[:, None], are_strange, strict=True)
+        asked = [Asked(one, each, k, _AS_FOUND, (), allowed, is_strange) for one, each, is_strange in parts]
+        ruled = [by.shown(one, rules) for one in asked]
+        found = index.search(towards[[one is None for one in ruled]], k=k, allowed=allowed)
+        plain = iter(zip(found.positions, found.distances, strict=True))
+        shared = {"embed": (embedded - start) * 1e3, "search": (time.perf_counter() - embedded) * 1e3}
         answers = []
-        for row, (image, positions) in enumerate(zip(decoded, found.positions, strict=True)):
-            asked, distances = queries[row : row + 1], found.distances[row]
-            question = Asked(weigh(asked, index)[0], asked, k, _AS_FOUND, (), allowed, are_strange[row])
-            if rules and (shown := self._answers(index).shown(question, rules)) is not None:
-                places = np.asarray([one.position for one in shown], dtype=np.int64)
-                distances = (1.0 - likeness(index, places, question.towards[None])[:, 0]).clip(0.0, 2.0)
+        for image, ms, one, shown in zip(decoded, decode_ms, asked, ruled, strict=True):
+            if shown is None:
+                positions, distances = next(plain)
+                shown = [Shown(position) for position in positions.tolist()]  # noqa: PLW2901
             else:
-                places, shown = positions, [Shown(one) for one in positions.tolist()]
-            is_own = index is self._index
-            alike = None if is_own else likeness(self._index, places, asked)[:, 0]
-            timings = {"decode": decode_ms[row], **shared}
-            shown = [replace(one, picture=shown_picture(self._index, one.position, asked)) for one in shown]
-            answer = partial(self._answer, is_strange=are_strange[row], is_weighed=not is_own)
-            answers.append(answer([image], shown, distances, timings, alike))
+                positions = np.asarray([other.position for other in shown], dtype=np.int64)
+                distances = (1.0 - likeness(index, positions, one.towards[None])[:, 0]).clip(0.0, 2.0)
+            alike = None if is_own else likeness(self._index, positions, one.vectors)[:, 0]
+            pictured = [
+                replace(other, picture=shown_picture(self._index, other.position, one.vectors)) for other in shown
+            ]
+            answer = partial(self._answer, is_strange=one.is_strange, is_weighed=not is_own)
+            answers.append(answer([image], pictured, distances, {"decode": ms, **shared}, alike))
         return answers
 
     def _answers(self, index: Index) -> RuledAnswers:

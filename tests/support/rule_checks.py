@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from backend.progress import NullProgress
 from backend.retrieval.arrange import Asked
 from backend.retrieval.closeness import Verdict
+from backend.retrieval.gallery.gallery import build_gallery
+from backend.retrieval.recommend import Recommender
 from backend.retrieval.rules.answering import RuledAnswers
 from backend.retrieval.rules.compiled import CompiledRules
 from backend.retrieval.rules.rule import ACTIONS, MAX_STRENGTH, Rule, Scope, conditions
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import Wishes
+from tests.fixtures.endpoint import ShopSnapshot, load_projection, shop_rows, write_projection_bundle
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LINE = 0.8
@@ -70,6 +74,29 @@ class Shop:
             lambda name: self.vectors[int(name[:4], 16) % len(self.rows)],
             now=NOW,
         )
+
+
+def small_shop(folder):
+    """37 products, some of them variants of one, some sold out, some of which nothing is known."""
+    rows = [row | {"split": "train"} for row in shop_rows(13)][:37]
+    for at, row in enumerate(rows):
+        row["group_id"] = f"g{at // 3 % 5}" if at % 4 else None
+        row["availability"] = ("in stock", "out of stock", None)[at % 3] if at % 2 else None
+    build_gallery(ShopSnapshot(rows), write_projection_bundle(folder), folder, progress=NullProgress())
+    recommender = Recommender.load(folder, embedder_loader=load_projection)
+    rows = sorted(rows, key=lambda row: row["product_id"])
+    return Shop(rows, recommender, recommender._index.embeddings(np.arange(len(rows))))
+
+
+def cases(shop, seed, *, sets, questions):
+    """Random sets of rules, compiled, each with random questions."""
+    rng = np.random.default_rng(seed)
+    ids = [row["product_id"] for row in shop.rows]
+    for _ in range(sets):
+        rules = [random_rule(rng, ids, number) for number in range(rng.integers(1, 12))]
+        ready = shop.compiled(rules)
+        for _ in range(questions):
+            yield rules, ready, random_question(rng, shop)
 
 
 @dataclass(frozen=True)

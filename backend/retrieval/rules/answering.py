@@ -49,16 +49,28 @@ class RuledAnswers:
             return None
         collapser = self._collapser(asked.wishes.collapse)
         found, distinct = fetched(asked, self._index, collapser, asked.reserve)
-        near = found if rules.closed is None else found[~rules.closed[found]]
-        buckets = rules.touching(self._context(asked, near))
+        buckets = rules.touching(self._context(asked, self._open(asked, found, rules)))
         allowed = rules.allowed(buckets, asked.allowed)
-        positions = found
-        if allowed is not None and not allowed[found].all():
-            positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
+        positions = found if allowed is None else found[allowed[found]]
+        if len(positions) < len(found) and len(distinct) == asked.reserve:
+            left = collapser.distinct(positions, self._index.embeddings(positions))
+            if 2 * len(left) < asked.reserve:  # blocks took too much of the reserve
+                positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
         effects = rules.effects(buckets, positions, allowed)
-        if not effects and positions is found:
+        if not effects and len(positions) == len(found):
             return None
         return self._arranged(asked, distinct, positions, effects)
+
+    def _open(self, asked: Asked, found: NDArray[np.int64], rules: CompiledRules) -> NDArray[np.int64]:
+        """Return what was found without what no answer may show; the nearest at least, however far that is."""
+        if rules.closed is None or not len(found):
+            return found
+        near = found[~rules.closed[found]]
+        if len(near):
+            return near
+        allowed = rules.allowed((), asked.allowed)
+        nearest: NDArray[np.int64] = self._index.search(asked.towards[None], k=1, allowed=allowed).positions[0]
+        return nearest
 
     def _context(self, asked: Asked, near: NDArray[np.int64]) -> Context:
         nearest = int(near[0]) if len(near) else None

@@ -71,10 +71,11 @@ class Conditions:
         for one, number in self.numbers.items():
             self._bits[:, number // 8] |= fulfilled(one, gallery).astype(np.uint8) << np.uint8(number % 8)
 
-    def of(self, positions: NDArray[np.int64]) -> list[list[int]]:
-        """Return the conditions that each of these products fulfils."""
-        bits = np.unpackbits(self._bits[positions], axis=1, bitorder="little")
-        return [np.flatnonzero(row).tolist() for row in bits]
+    def fulfilled(self, positions: NDArray[np.int64], numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return which of these products fulfil which of these conditions: pairs of a place among each."""
+        bits = (self._bits[positions][:, numbers // 8] >> (numbers % 8).astype(np.uint8)) & np.uint8(1)
+        places, which = np.nonzero(bits)
+        return list(zip(places.tolist(), which.tolist(), strict=True))
 
     def mask(self, number: int) -> NDArray[np.bool_]:
         """Return which products fulfil a condition, bool (N,)."""
@@ -176,14 +177,14 @@ class CompiledRules:
 
     def _shifts(self, buckets: Sequence[Bucket], candidates: NDArray[np.int64]) -> Mapping[int, list[Shift]]:
         found: dict[int, list[Shift]] = defaultdict(list)
-        by_product = [bucket.shifts for bucket in buckets if bucket.shifts]
-        by_condition = [bucket.shifts_by for bucket in buckets if bucket.shifts_by]
-        fulfilled = self._conditions.of(candidates) if by_condition else [[] for _ in candidates]
-        for position, numbers in zip(candidates.tolist(), fulfilled, strict=True):
-            mine = [shift for shifts in by_product for shift in shifts.get(position, ())]
-            mine += [shift for shifts in by_condition for number in numbers for shift in shifts.get(number, ())]
-            if mine:
-                found[position] = mine
+        there = candidates.tolist()
+        for shifts in [bucket.shifts for bucket in buckets if bucket.shifts]:
+            for position in shifts.keys() & set(there):
+                found[position] += shifts[position]
+        for shifts in [bucket.shifts_by for bucket in buckets if bucket.shifts_by]:
+            numbers = list(shifts)
+            for place, which in self._conditions.fulfilled(candidates, np.asarray(numbers, dtype=np.int64)):
+                found[there[place]] += shifts[numbers[which]]
         return found
 
     def _ends(self, position: int, may: Callable[[int], bool]) -> list[int]:

@@ -149,9 +149,9 @@ def shifted(
     """
     similarities = np.asarray([one.similarity for one in candidates], dtype=np.float64)
     unit = float(similarities.std()) if len(similarities) > 1 else 0.0
-    scores = {}
-    for one in candidates:
-        mine = sorted(shifts.get(one.position, ()), key=lambda shift: (shift.amount, shift.rule))
+    scores = {one.position: one.similarity for one in candidates}
+    for one in [one for one in candidates if one.position in shifts]:
+        mine = sorted(shifts[one.position], key=lambda shift: (shift.amount, shift.rule))
         amount = min(max(sum(shift.amount for shift in mine), -MAX_STRENGTH), MAX_STRENGTH)
         score = one.similarity + amount * unit
         scores[one.position] = score if any(shift.crosses for shift in mine) else _held(score, one, line)

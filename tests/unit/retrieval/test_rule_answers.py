@@ -7,43 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.progress import NullProgress
 from backend.retrieval.arrange import Shown
-from backend.retrieval.gallery.gallery import Gallery, build_gallery
-from backend.retrieval.recommend import Recommender
+from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.rules import answering, compiled, order
 from backend.retrieval.rules.compiled import CompiledRules
 from backend.retrieval.rules.rule import MAX_STRENGTH, Rule, Scope
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import Wishes
-from tests.fixtures.endpoint import ShopSnapshot, load_projection, shop_rows, write_projection_bundle
 from tests.support import rule_checks
-from tests.support.rule_checks import Question, Shop, answered, broken, random_question, random_rule
+from tests.support.rule_checks import Question, answered, broken, cases, small_shop
 
 
 @pytest.fixture(scope="module")
 def ruled_shop(tmp_path_factory):
-    """37 products, some of them variants of one, some sold out, some of which nothing is known."""
-    rows = [row | {"split": "train"} for row in shop_rows(13)][:37]
-    for at, row in enumerate(rows):
-        row["group_id"] = f"g{at // 3 % 5}" if at % 4 else None
-        row["availability"] = ("in stock", "out of stock", None)[at % 3] if at % 2 else None
-    folder = tmp_path_factory.mktemp("ruled") / "bundle"
-    build_gallery(ShopSnapshot(rows), write_projection_bundle(folder), folder, progress=NullProgress())
-    recommender = Recommender.load(folder, embedder_loader=load_projection)
-    rows = sorted(rows, key=lambda row: row["product_id"])
-    return Shop(rows, recommender, recommender._index.embeddings(np.arange(len(rows))))
-
-
-def cases(shop, seed, *, sets, questions):
-    """Random sets of rules, compiled, each with random questions."""
-    rng = np.random.default_rng(seed)
-    ids = [row["product_id"] for row in shop.rows]
-    for _ in range(sets):
-        rules = [random_rule(rng, ids, number) for number in range(rng.integers(1, 12))]
-        ready = shop.compiled(rules)
-        for _ in range(questions):
-            yield rules, ready, random_question(rng, shop)
+    return small_shop(tmp_path_factory.mktemp("ruled") / "bundle")
 
 
 def hold(shop, seed, *, sets, questions):
