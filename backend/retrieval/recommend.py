@@ -12,15 +12,15 @@ import numpy as np
 from backend.bundles import bundle
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging import pixels
-from backend.retrieval.arrange import Asked, Shown, Sought, by_price, without
+from backend.retrieval.asked_again import Embedded, Ground, Located, nearest, plain_question, together
 from backend.retrieval.calibration import Calibration
 from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.fit import check_fit
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.gallery.gallery_file import check_sizes
-from backend.retrieval.indexes.further import PicturesIndex, likeness, shown_picture, with_further
+from backend.retrieval.indexes.further import PicturesIndex, with_further
 from backend.retrieval.indexes.kinds import open_index
-from backend.retrieval.indexes.weighed import weigh, weighed
+from backend.retrieval.indexes.weighed import weighed
 from backend.retrieval.query_pictures import (
     QueryPictures,
     all_strange,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from backend.retrieval.rules.compiled import CompiledRules
 
 _NO_WISHES = Wishes()
-_AS_FOUND = Wishes(collapse="none")
 
 __all__ = ["NOTHING_FITS", "Neighbour", "Recommendation", "Recommender"]
 
@@ -75,7 +74,7 @@ class Recommender:
         calibration: Calibration | None = None,
     ) -> None:
         check_fit(manifest, embedder, index, gallery)
-        self.manifest, self.gallery, self.embedder, self._index = manifest, gallery, embedder, index
+        self.manifest, self.gallery, self.embedder, self.index = manifest, gallery, embedder, index
         self._pictures = QueryPictures(manifest.pixels, max_pixels)
         fits = calibration is not None and calibration.weights_hash == manifest.weights_hash
         self.calibration = calibration if fits else None
@@ -169,35 +168,32 @@ class Recommender:
         rules: CompiledRules | None = None,
     ) -> list[Recommendation]:
         start = time.perf_counter()
-        index = weighed(self._index, self.manifest, colour_weight)
+        ground = self.ground(colour_weight, rules)
         queries, are_strange = embed_queries(self.embedder, decoded)
         embedded = time.perf_counter()
-        towards, is_own, by = weigh(queries, index), index is self._index, self._answers(index)
-        parts = zip(towards, queries[:, None], are_strange, strict=True)
-        asked = [Asked(one, each, k, _AS_FOUND, (), allowed, is_strange) for one, each, is_strange in parts]
-        ruled = [by.shown(one, rules) for one in asked]
-        found = index.search(towards[[one is None for one in ruled]], k=k, allowed=allowed)
-        plain = iter(zip(found.positions, found.distances, strict=True))
+        alone = [
+            Embedded.alone(queries[row : row + 1], is_strange=is_strange) for row, is_strange in enumerate(are_strange)
+        ]
+        located = nearest([plain_question(one, k, allowed, ground.index) for one in alone], ground)
         shared = {"embed": (embedded - start) * 1e3, "search": (time.perf_counter() - embedded) * 1e3}
-        answers = []
-        for image, ms, one, shown in zip(decoded, decode_ms, asked, ruled, strict=True):
-            if shown is None:
-                positions, distances = next(plain)
-                shown = [Shown(position) for position in positions.tolist()]  # noqa: PLW2901
-            else:
-                positions = np.asarray([other.position for other in shown], dtype=np.int64)
-                distances = (1.0 - likeness(index, positions, one.towards[None])[:, 0]).clip(0.0, 2.0)
-            alike = None if is_own else likeness(self._index, positions, one.vectors)[:, 0]
-            pictured = [
-                replace(other, picture=shown_picture(self._index, other.position, one.vectors)) for other in shown
-            ]
-            answer = partial(self._answer, is_strange=one.is_strange, is_weighed=not is_own)
-            answers.append(answer([image], pictured, distances, {"decode": ms, **shared}, alike))
-        return answers
+        return [
+            self._answer([image], one, {"decode": ms, **shared}, by)
+            for image, ms, one, by in zip(decoded, decode_ms, located, alone, strict=True)
+        ]
 
-    def _answers(self, index: Index) -> RuledAnswers:
-        judge = self._judge if index is self._index else None  # closeness was measured for the model as it is
-        return RuledAnswers(index, self.gallery, self.manifest.pixels, judge)
+    def ground(self, colour_weight: float | None, rules: CompiledRules | None) -> Ground:
+        """Return what answers are made from where colour counts so much.
+
+        Raises:
+            RetrievalError: The model does not hold colours apart.
+        """
+        index = weighed(self.index, self.manifest, colour_weight)
+
+        def by_rules() -> RuledAnswers:
+            judge = self._judge if index is self.index else None  # closeness was measured for the model as it is
+            return RuledAnswers(index, self.gallery, self.manifest.pixels, judge)
+
+        return Ground(self.gallery, self.index, index, by_rules, rules)
 
     def find(
         self,
@@ -234,29 +230,21 @@ class Recommender:
             return self.recommend(images, k=k, filters=filters, region=region, rules=rules)[0]
         if not images and not wishes.like:
             raise RetrievalError("There is no picture to compare.", next_step="Send at least one.")
-        index = weighed(self._index, self.manifest, wishes.colour_weight)
-        allowed = self.gallery.allowed(filters)
+        ground, allowed = self.ground(wishes.colour_weight, rules), self.gallery.allowed(filters)
         decoded, decode_ms = self._pictures.decode([*images, *unlike], region)
         started = time.perf_counter()
         embedded, are_strange = embed_queries(self.embedder, decoded)
         between = time.perf_counter()
-        liked, unliked = self.gallery.positions(wishes.like), self.gallery.positions(wishes.unlike)
-        weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
-        pictured = np.concatenate([embedded[: len(images)], self._index.embeddings(liked)])
-        avoided = np.concatenate([embedded[len(images) :], self._index.embeddings(unliked)])
-        sought = Sought.of(pictured, avoided, weights, index)
-        allowed = without(allowed, unliked if images else np.concatenate([unliked, liked]), self.size)
-        is_strange = None if wishes.like else all_strange(are_strange[: len(images)])
-        asked = Asked(sought.towards, sought.parts, k, wishes, tuple(liked.tolist()), allowed, is_strange)
-        answers = self._answers(index)
-        shown = answers.unruled(asked) if (ruled := answers.shown(asked, rules)) is None else ruled
-        shown = by_price(shown, self.gallery, wishes.sort)
-        distances, alike = sought.measured(shown, index, self._index)
+        of_question = Embedded(
+            embedded[: len(images)],
+            embedded[len(images) :],
+            None if wishes.like else all_strange(are_strange[: len(images)]),
+        )
+        located = together(of_question, ground, k=k, wishes=wishes, allowed=allowed)
         embed_ms, search_ms = (between - started) * 1e3, (time.perf_counter() - between) * 1e3
         timings = {"decode": sum(decode_ms), "embed": embed_ms, "search": search_ms}
-        pictures, is_weighed = decoded[: len(images)] or self._pictured(liked), index is not self._index
-        shown = [replace(one, picture=shown_picture(self._index, one.position, sought.parts)) for one in shown]
-        return self._answer(pictures, shown, distances, timings, alike, is_strange=is_strange, is_weighed=is_weighed)
+        pictures = decoded[: len(images)] or self._pictured(self.gallery.positions(wishes.like))
+        return self._answer(pictures, located, timings, of_question)
 
     def _pictured(self, liked: NDArray[np.int64]) -> list[DecodedImage]:
         """Return the first of some products as screens show it, where no picture was sent."""
@@ -273,26 +261,22 @@ class Recommender:
         return self.recommend([example_picture(self.manifest.pixels)], k=1)[0]
 
     def _answer(
-        self,
-        images: Sequence[DecodedImage],
-        shown: Sequence[Shown],
-        distances: NDArray[np.float32],
-        timings_ms: dict[str, float],
-        alike: NDArray[np.float32] | None,
-        *,
-        is_strange: bool | None,
-        is_weighed: bool,
+        self, images: Sequence[DecodedImage], located: Located, timings_ms: dict[str, float], embedded: Embedded
     ) -> Recommendation:
-        alike = 1.0 - distances.astype(np.float64) if alike is None else alike
-        nearest = float(alike.max(initial=-1.0))
-        worth = [self._judge.verdict(likely, nearest=nearest, is_strange=is_strange) for likely in alike.tolist()]
-        worth = [replace(one, probability=None) for one in worth] if is_weighed else worth
-        is_empty = bool(is_strange) and all(map(shows_nothing, images))
-        neighbours = neighbours_of(self.gallery, shown, distances, worth)
-        return recommendation_of(neighbours, images, timings_ms, is_empty=is_empty)
+        is_empty = bool(embedded.is_strange) and all(map(shows_nothing, images))
+        neighbours = self.neighbours(located, is_strange=embedded.is_strange)
+        return recommendation_of(neighbours, images, timings_ms, embedded, is_empty=is_empty)
+
+    def neighbours(self, located: Located, *, is_strange: bool | None) -> tuple[Neighbour, ...]:
+        """Say of located products what they are and what they are worth."""
+        alike = 1.0 - located.distances.astype(np.float64) if located.alike is None else located.alike
+        nearest_one = float(alike.max(initial=-1.0))
+        worth = [self._judge.verdict(likely, nearest=nearest_one, is_strange=is_strange) for likely in alike.tolist()]
+        worth = [replace(one, probability=None) for one in worth] if located.is_weighed else worth
+        return neighbours_of(self.gallery, located.shown, located.distances, worth)
 
     @cached_property
     def _judge(self) -> Judge:
         """Made with the first answer: what is near in this gallery has to be looked for."""
-        first = self._index.first if isinstance(self._index, PicturesIndex) else self._index
+        first = self.index.first if isinstance(self.index, PicturesIndex) else self.index
         return Judge(self.calibration, Spread.of(first, self.gallery.splits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backend.catalogue.fields import Details, details_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from backend.imaging.pixels import DecodedImage
     from backend.retrieval.arrange import Shown
+    from backend.retrieval.asked_again import Embedded
     from backend.retrieval.closeness import Closeness, Verdict
     from backend.retrieval.gallery.gallery import Gallery
 
@@ -97,6 +98,7 @@ class Recommendation:
         seen_others: The further pictures of one question as the network saw them.
         has_match: Whether any neighbour is a match, which none is to a picture that shows nothing; None where that is not
             known of any.
+        embedded: What the network made of the pictures, so that the question can be answered again without them.
     """
 
     neighbours: tuple[Neighbour, ...]
@@ -106,15 +108,26 @@ class Recommendation:
     has_match: bool | None = None
     seen_others: tuple[bytes, ...] = ()
     size: tuple[int, int] = (0, 0)
+    embedded: Embedded | None = field(default=None, repr=False, compare=False)
 
 
 def recommendation_of(
-    neighbours: tuple[Neighbour, ...], images: Sequence[DecodedImage], timings_ms: dict[str, float], *, is_empty: bool
+    neighbours: tuple[Neighbour, ...],
+    images: Sequence[DecodedImage],
+    timings_ms: dict[str, float],
+    embedded: Embedded,
+    *,
+    is_empty: bool,
 ) -> Recommendation:
     """Put an answer together; ``is_empty`` says that there is nothing on the pictures that were asked about."""
-    verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
     notes = dict.fromkeys(note for image in images for note in image.notes)
     said = (*notes, *([NOTHING_SHOWN] if is_empty else []), *([] if neighbours else [NOTHING_FITS]))
     seen, *others = (image.to_png() for image in images)
-    match, size = any(verdicts) if verdicts else None, images[0].info.upright
-    return Recommendation(neighbours, said, seen, timings_ms, match, tuple(others), size)
+    size = images[0].info.upright
+    return Recommendation(neighbours, said, seen, timings_ms, any_match(neighbours), tuple(others), size, embedded)
+
+
+def any_match(neighbours: Sequence[Neighbour]) -> bool | None:
+    """Tell whether any product is a match; None where that is not known of any."""
+    verdicts = {neighbour.is_match for neighbour in neighbours} - {None}
+    return any(verdicts) if verdicts else None

@@ -170,7 +170,7 @@ def time_parts(stage: Stage, pixels: NDArray[np.uint8]) -> tuple[float, float]:
     start = time.perf_counter()
     query = stage.embedder.embed(pixels)
     embedded = time.perf_counter()
-    stage.recommender._index.search(query, k=K, allowed=None)
+    stage.recommender.index.search(query, k=K, allowed=None)
     return embedded - start, time.perf_counter() - embedded
 
 

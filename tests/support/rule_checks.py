@@ -64,7 +64,7 @@ class Shop:
 
     def __post_init__(self):
         self.answers = RuledAnswers(
-            self.recommender._index, self.recommender.gallery, self.recommender.manifest.pixels, Line()
+            self.recommender.index, self.recommender.gallery, self.recommender.manifest.pixels, Line()
         )
 
     def compiled(self, rules):
@@ -85,7 +85,7 @@ def small_shop(folder):
     build_gallery(ShopSnapshot(rows), write_projection_bundle(folder), folder, progress=NullProgress())
     recommender = Recommender.load(folder, embedder_loader=load_projection)
     rows = sorted(rows, key=lambda row: row["product_id"])
-    return Shop(rows, recommender, recommender._index.embeddings(np.arange(len(rows))))
+    return Shop(rows, recommender, recommender.index.embeddings(np.arange(len(rows))))
 
 
 def cases(shop, seed, *, sets, questions):

@@ -94,7 +94,7 @@ def test_an_answer_with_variety_begins_with_the_nearest_and_repeats_nothing(proj
     assert ids(mixed)[0] == ids(plain)[0]
     assert len(set(ids(mixed))) == 8
     vectors = [
-        projection_recommender._index.embeddings(np.array([n.position for n in a.neighbours])) for a in (plain, mixed)
+        projection_recommender.index.embeddings(np.array([n.position for n in a.neighbours])) for a in (plain, mixed)
     ]
     alike = [float((rows @ rows.T).mean()) for rows in vectors]
     assert alike[1] < alike[0]

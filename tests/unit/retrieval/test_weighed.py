@@ -141,7 +141,7 @@ def test_filters_products_to_stay_away_from_and_several_pictures_go_with_a_weigh
 
 
 def test_several_pictures_count_as_a_model_of_that_weight_would_count_them(shop_in_colours):
-    weight, index = 0.4, shop_in_colours._index
+    weight, index = 0.4, shop_in_colours.index
     stored = index.embeddings(np.arange(shop_in_colours.size)).astype(float)
     decoded = [imaging.decode(image, COLOUR_PICTURES) for image in (RED_CHECKS, BLUE_BLOB)]
     asked = shop_in_colours.embedder.embed(np.stack([one.pixels for one in decoded])).astype(float)
@@ -178,7 +178,7 @@ def test_closeness_is_that_of_the_model_as_it_is_and_no_probability_is_given(sho
     manifest = replace(shop_in_colours.manifest, weights_hash="w")
     known = Calibration((0.2, 0.8), (0.1, 0.95), 0.5, 0.9, 100, weights_hash="w", lowest=0.0, base_rate=0.1)
     calibrated = Recommender(
-        manifest, shop_in_colours.embedder, shop_in_colours._index, shop_in_colours.gallery,
+        manifest, shop_in_colours.embedder, shop_in_colours.index, shop_in_colours.gallery,
         max_pixels=10_000, calibration=known,
     )  # fmt: skip
     plain = {one.product_id: one for one in calibrated.recommend([RED_CHECKS], k=60)[0].neighbours}
@@ -202,4 +202,4 @@ def test_a_model_without_colours_says_so(projection_recommender):
 def test_a_manifest_that_says_no_share_has_no_colours(shop_in_colours, said):
     manifest = replace(shop_in_colours.manifest, config={"colour_share": said})
     assert colour_share(manifest) is None
-    assert weighed(shop_in_colours._index, manifest, None) is shop_in_colours._index
+    assert weighed(shop_in_colours.index, manifest, None) is shop_in_colours.index
