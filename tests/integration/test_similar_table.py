@@ -21,6 +21,7 @@ from backend.catalogue.delta import delta_log
 from backend.catalogue.loading.load_warnings import counted
 from backend.catalogue.sources.locations import detect, open_source
 from backend.catalogue.sources.tables.reading import reading_of
+from backend.cli.main import main
 from backend.errors import Cancelled, CatalogueNotFound, RetrievalError
 from backend.flow.kinds import run_request
 from backend.flow.requests import SimilarRequest
@@ -249,7 +250,7 @@ def test_what_cannot_be_made_is_said(settings, built, session):
     assert bundle.read_manifest(bare).index is None
 
 
-def test_exports_load_again_without_a_warning(shop, built, settings, session, tmp_path):
+def test_exports_load_again_without_a_warning(shop, built, settings, session, tmp_path, monkeypatch, capsys):
     folder, _ = built
     make(settings.similar_dir, folder, wanted(), session, NullProgress())
     rows = said(rows_at(table_of(settings.similar_dir, "shop")))
@@ -290,3 +291,11 @@ def test_exports_load_again_without_a_warning(shop, built, settings, session, tm
         assert titles["b001"] == shop.rows["b001"]["title"], name
         with zipfile.ZipFile(path) as archive:
             assert sum(one.startswith("images/") for one in archive.namelist()) == 60
+
+    monkeypatch.setenv("TWINSET_HOME", str(settings.home))
+    assert main(["similar", "export", "shop", str(tmp_path / "again.csv"), "--layout", "long", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["products"], told["left_out"]) == (60, 0)
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "long.csv").read_bytes()
+    assert main(["similar", "show", "shop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["products"] == 60

@@ -161,3 +161,32 @@ def test_the_answers_are_the_nearest_others_each_group_once_and_none_of_the_own(
         assert mine["similar_id"].to_pylist() == [one for one, _ in expected[:4]]
         assert mine["similarity"].to_pylist() == [one for _, one in expected[:4]]
         assert mine["rank_before"].to_pylist() == mine["rank"].to_pylist()
+
+
+ROUND = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])  # angles of products on a circle
+
+
+def on_a_circle(**angles):
+    ids = sorted(angles)
+    turns = np.array([angles[name] for name in ids])
+    index = ExactIndex(np.stack([np.cos(turns), np.sin(turns), 0 * turns, 0 * turns], axis=1).astype(np.float32))
+    return Source(manifest_of("made", 4), index, gallery_of(ids))
+
+
+@pytest.mark.parametrize("change", ["a candidate leaves", "a boosted one comes"])
+def test_a_candidate_that_is_not_shown_brings_in_one_that_a_rule_moves(monkeypatch, change):
+    """Two are shown and four looked at: the third leaves, and the fifth, which is boosted, is looked at."""
+    monkeypatch.setattr(arrange, "_CANDIDATES", 4)
+    monkeypatch.setattr(arrange, "_CANDIDATES_EACH", 2)
+    before = {f"p{number:02d}": angle for number, angle in enumerate(ROUND)}
+    after = {**before, "p90": 0.35} if "comes" in change else {key: before[key] for key in before if key != "p03"}
+    boosted = "p90" if "comes" in change else "p05"
+    rules = RulesAt(RuleSet.of([Rule("b", "boost", products=(boosted,), strength=3.0)], version=1), NOW)
+    kept, rows = whole(on_a_circle(**before), rules, 2, 8)
+    source = on_a_circle(**after)
+    found = refreshed(kept, source, rules, Moves.between(kept, source), k=2)
+    mine = as_rows(found.answers, source.ids)
+    assert "p00" in found.asked.to_pylist()
+    assert boosted in mine.filter(pc.equal(mine["product_id"], "p00"))["similar_id"].to_pylist()
+    left = rows.filter(pc.invert(pc.is_in(rows["product_id"], value_set=found.asked)))
+    assert pa.concat_tables([left, mine]).sort_by(ORDER).equals(whole(source, rules, 2, 8)[1])
