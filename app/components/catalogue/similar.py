@@ -54,7 +54,7 @@ def _stand(found: Stand) -> None:
         else:
             st.badge("Up to date", icon=":material/check:", color="green")
         products = words.count(found.products, "product")
-        st.caption(words.plain(f"{products}, up to {found.k} similar ones each; made {words.moment(found.at)}."))
+        st.caption(words.plain(f"{products}, up to {found.k} similar ones each, made {words.moment(found.at)}."))
 
 
 def _make(found: Stand | None) -> None:

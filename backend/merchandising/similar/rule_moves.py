@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.merchandising.similar.ruled import BRINGING, Named, Scopes, passes, there
+from backend.merchandising.similar.ruled import BRINGING, Named, Scopes, passes
 from backend.retrieval.rules.rule import SHIFTS
 from backend.retrieval.rules.rule_set import as_plain, from_plain
 
@@ -102,19 +102,17 @@ class RuleMoves:
 
     def _bringing(self, moved: NDArray[np.bool_]) -> list[Rule]:
         """Return the rules that bring a product in and changed, or whose product may or may not be shown now."""
-        gone = set(self._moves.gone.to_pylist())
         different = moved.copy()
         different[self._moves.fresh] = True
+        moved_ids = self._source.ids.take(np.flatnonzero(different))
+        ids = {*self._moves.gone.to_pylist(), *moved_ids.to_pylist()}
         changed = [rule for rule in self._changed if rule.action in BRINGING]
         others = [rule for rule in self._same if rule.action in BRINGING]
-        hit = [
-            rule
-            for rule in others
-            if not gone.isdisjoint(rule.products) or different[there(self._source.gallery, rule.products)].any()
-        ]
-        is_fall_back = any(rule.action == "fall-back" for rule in (*changed, *hit))
+        hit = [rule for rule in others if not ids.isdisjoint(rule.products)]
         # A fall-back that may not be shown has its own, and so on.
-        return changed + [rule for rule in others if rule in hit or (is_fall_back and rule.action == "fall-back")]
+        fall_backs = [rule for rule in others if rule.action == "fall-back"]
+        is_one_hit = any(rule.action == "fall-back" for rule in (*changed, *hit))
+        return [*changed, *hit, *(fall_backs if is_one_hit else ())]
 
     @cached_property
     def _moved(self) -> NDArray[np.bool_]:
