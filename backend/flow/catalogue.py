@@ -9,6 +9,8 @@ from backend.catalogue.delta.delta_log import catalogue_folder
 from backend.progress import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backend.catalogue.items import IngestReport
     from backend.catalogue.sources.sources import Source
     from backend.flow.requests import (
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 
-def ingest_step(request: IngestRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Load a source into its catalogue, one Delta commit; or only check what that would do."""
+def ingest_step(
+    request: IngestRequest,
+    settings: Settings,
+    progress: Progress,
+    *,
+    doubt: Callable[[IngestReport], str] | None = None,
+) -> dict[str, Any]:
+    """Load a source into its catalogue, one Delta commit, unless there is a doubt; or only check what that would do."""
     from backend.catalogue.loading.ingest import check_source, ingest
     from backend.spark.session import open_spark
 
@@ -43,8 +51,11 @@ def ingest_step(request: IngestRequest, settings: Settings, progress: Progress) 
             catalogue=name,
             splits=request.splits,
             gone=request.gone,
+            doubt=doubt,
             progress=loading,
         )
+        if report.staged:
+            return report.as_dict()
         return _measured(report, spark, settings, measuring, measure=request.measure_quality)
 
 

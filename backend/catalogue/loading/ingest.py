@@ -36,6 +36,7 @@ from backend.errors import CatalogueBusy, CatalogueError
 from backend.spark.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pyspark.sql import SparkSession
@@ -51,7 +52,7 @@ _CHECKED = 0.85  # share of the time that the pictures take; the rest is writing
 _RESTAGINGS = 3
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - what is loaded, and how; all else may be left out
     spark: SparkSession,
     source: Source,
     settings: Settings,
@@ -60,6 +61,7 @@ def ingest(
     progress: Progress,
     splits: SplitPlan | None = None,
     gone: GonePolicy = "keep",
+    doubt: Callable[[IngestReport], str] | None = None,
 ) -> IngestReport:
     """Load all products of a source into a catalogue, in one commit of its products or none if nothing differs.
 
@@ -71,6 +73,8 @@ def ingest(
         progress: Told the products done, asked whether to stop.
         splits: How products get their splits.
         gone: What becomes of products of the catalogue that the source does not name.
+        doubt: Asked between the check and the commit, with the report of the check; where it says something, nothing is
+            committed, and the report is that of :func:`check_source`.
 
     Raises:
         CatalogueError: The source is empty or nothing in it is usable, or the name or a share is no good.
@@ -89,6 +93,11 @@ def ingest(
                 spark, source, settings, place=place, folder=folder, splits=splits, progress=progress
             )
             _require_usable(load)
+            if doubt is not None:
+                checked = _report(load, None, gone="keep", seconds=time.monotonic() - started, folder=folder)
+                if said := doubt(checked):
+                    load.save()
+                    return replace(checked, notes=(said, *checked.notes))
             try:
                 done = commit_load(watch, folder, load, gone=gone)
             except CatalogueBusy as busy:

@@ -12,6 +12,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,15 @@ from backend.catalogue.items import PRODUCTS
 from backend.catalogue.sources.locations import detect
 from backend.errors import CatalogueError
 from backend.files.storage import write_atomically
-from backend.flow.catalogue import commit_step, ingest_step
+from backend.flow.catalogue import ingest_step
 from backend.flow.current.fetch import fetch_feed, fetch_wanted, listed_as
-from backend.flow.requests import CommitRequest, FetchRequest, IngestRequest, from_json, to_json
+from backend.flow.requests import FetchRequest, IngestRequest, from_json, to_json
 from backend.progress import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from backend.catalogue.items import IngestReport
     from backend.flow.requests import RenewRequest
     from backend.progress import Progress
     from backend.settings import Settings
@@ -107,15 +109,13 @@ def all_remembered(settings: Settings) -> Iterator[tuple[str, Remembered]]:
 
 def renew_step(request: RenewRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Load a catalogue's source again: the feed, its pictures, a check, and the commit unless too much is missing."""
-    from backend.spark.session import open_spark
-
     kept = remembered(settings, request.catalogue)
     if kept is None:
         raise CatalogueError(
             f"It is not known what {request.catalogue} is loaded from.",
             next_step="Say it on the Catalogue page, or with `python -m backend catalogue remember`.",
         )
-    feed, pictures, checking, storing = Span.split(progress, [("", 5), ("", 45), ("", 35), ("", 15)])
+    feed, pictures, loading = Span.split(progress, [("", 5), ("", 45), ("", 50)])
     before, kept = kept, replace(_with_feed(kept, settings, feed), renewed_at=time.time())
     load = kept.load
     update(settings, request.catalogue, before, kept)
@@ -126,12 +126,10 @@ def renew_step(request: RenewRequest, settings: Settings, progress: Progress) ->
     told = {"fetched": {name: fetched[name] for name in ("fetched", "unchanged", "failed") if name in fetched}}
     if kept.loaded and kept.loaded == _goes_by(kept, settings):
         return {**_nothing_new(kept), **told}
-    with open_spark(settings, app_name=f"twinset renew {request.catalogue}"):
-        report = ingest_step(replace(load, check_only=True), settings, checking)
-        if (sentence := _doubt(report, load)) and not request.confirmed:
-            return {**report, **told, "notes": [sentence, *report["notes"]]}
-        commit = CommitRequest(report["staged"], load.gone, load.measure_quality)
-        result = commit_step(commit, settings, storing)
+    doubt = None if request.confirmed else partial(_doubt, load=load)
+    result = ingest_step(replace(load, check_only=False), settings, loading, doubt=doubt)
+    if result["staged"]:
+        return {**result, **told}
     if kept.address:
         update(settings, request.catalogue, kept, replace(kept, loaded=_goes_by(kept, settings)))
     return {**result, **told}
@@ -172,14 +170,14 @@ def _nothing_new(kept: Remembered) -> dict[str, Any]:
     }
 
 
-def _doubt(report: dict[str, Any], load: IngestRequest) -> str:
+def _doubt(report: IngestReport, load: IngestRequest) -> str:
     """Say why a load must be decided on by somebody; empty where it need not be."""
-    counts = report["counts"]
-    held = counts["unchanged"] + counts["changed"] + counts["gone"]
-    if load.gone == "keep" or counts["gone"] <= MOST_LOST * held:
+    counts = report.counts
+    held = counts.unchanged + counts.changed + counts.gone
+    if load.gone == "keep" or counts.gone <= MOST_LOST * held:
         return ""
     return (
-        f"{counts['gone']:,} of {held:,} products are missing from the source, more than a tenth, so nothing was stored. "
+        f"{counts.gone:,} of {held:,} products are missing from the source, more than a tenth, so nothing was stored. "
         "Decide what should happen to them."
     )
 
