@@ -126,7 +126,7 @@ def filters_of(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"--filter {pair} has no value.", next_step="Write it as --filter brand=Ada.")
+            raise UsageError(f"--filter {pair} has no value.", next_step="Write it as --filter colour=red.")
         if name in TEXT_FILTERS:
             found.setdefault(name, []).append(value)
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.merchandising.similar.ruled import BRINGING, Named, Scopes, passes
-from backend.retrieval.rules.rule import SHIFTS
+from backend.retrieval.rules.rule import NAMED_BY, SHIFTS
 from backend.retrieval.rules.rule_set import as_plain, from_plain
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ class RuleMoves:
 
     @cached_property
     def _renamed(self) -> NDArray[np.bool_]:
-        """Which products have another label, category or brand, where a rule is for answers about those."""
+        """Which products have another name in a column that rules may go by, where a rule does."""
         found = np.zeros(self._source.gallery.size, dtype=np.bool_)
-        if any(rule.scope.kind in {"label", "category", "brand"} for rule in (*self._before, *self._rules.live)):
+        if any(rule.scope.kind in NAMED_BY for rule in (*self._before, *self._rules.live)):
             stays = self._moves.stays
             found[stays] = self._kept.names[self._moves.places[stays]] != self._source.names[stays]
         return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.retrieval.arrange import Asked
 from backend.retrieval.rules.compiled import CompiledRules, Conditions
-from backend.retrieval.rules.rule import PINS, SHIFTS
+from backend.retrieval.rules.rule import NAMED_BY, PINS, SHIFTS
 from backend.retrieval.rules.rule_set import RuleSet, as_plain
 from backend.retrieval.wishes import Wishes
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from backend.retrieval.rules.rule import Rule
 
 BRINGING = (*PINS, "fall-back")  # what shows a product wherever it stands
-_NAMES = ("label", "category", "brand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Scopes:
         self._seeds[there(gallery, _values(rules, "product"))] = True
         self._held = named.by(rule for rule in rules if rule.scope.kind == "all" and rule.action not in BRINGING)
         self._held[there(gallery, _values(rules, "nearest"))] = True
-        for name in _NAMES:
+        for name in NAMED_BY:
             if wanted := set(_values(rules, name)):
                 known, codes = gallery.codes(name)
                 numbers = [at for at, text in enumerate(known) if text in wanted]

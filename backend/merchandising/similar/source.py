@@ -16,6 +16,7 @@ from backend.retrieval.closeness import Judge, Spread
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.indexes.further import PicturesIndex, with_further
 from backend.retrieval.indexes.kinds import open_index
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from backend.bundles.manifest import IndexInfo, Manifest
     from backend.retrieval.indexes.index import Index
 
-_NAMES = ("label", "category", "brand")
 _DIGEST = 8  # bytes
 _SEED, _ROWS = 28, 8_192
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -92,9 +92,9 @@ class Source:
 
     @cached_property
     def names(self) -> NDArray[np.uint64]:
-        """A number for each product, (N,), that is another one once its label, category or brand changed."""
+        """A number for each product, (N,), that is another one once its name in a column that rules may go by changed."""
         found = np.zeros(self.gallery.size, dtype=np.uint64)
-        for name in _NAMES:
+        for name in NAMED_BY:
             found = found * _FACTOR + self._texts(name)
         return found
 

@@ -20,7 +20,15 @@ from tests.unit.cli.test_outcome import COMMANDS
 # Commands that name models which there are.
 WITH_MODEL = {
     *("index", "index refresh", "index behind", "index fidelity", "evaluate", "compare", "project", "deploy"),
-    *("models show", "models rebuild", "models delete", "golden replay", "explore save"),
+    *(
+        "models show",
+        "models rebuild",
+        "models delete",
+        "golden replay",
+        "explore save",
+        "similar build",
+        "similar refresh",
+    ),
     *(f"explore {name}" for name in ("maps", "outliers", "overlap", "hubs", "duplicates", "neighbours", "place")),
 }
 
