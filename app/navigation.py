@@ -30,6 +30,7 @@ class PageEntry:
 
 PAGES: tuple[PageEntry, ...] = (
     PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo", True),
+    PageEntry("rules", "Rules", ":material/rule:", "Shop", "Pins, boosts and blocks on answers", True),
     PageEntry(
         "catalogue",
         "Catalogue",

@@ -157,10 +157,11 @@ def picked(grid: str) -> str:
     return (value.get("picked") or "") if value is not None else ""
 
 
-def dismissed(grid: str) -> str:
-    """The product_id whose second button was just clicked in a product grid; empty when none was."""
+def pressed(grid: str) -> tuple[str, str]:
+    """Which small button was just clicked in a product grid, and the product_id of its card; empty when none was."""
     value = st.session_state.get(grid)
-    return (value.get("dismissed") or "") if value is not None else ""
+    title, product_id = (value.get("pressed") or ("", "")) if value is not None else ("", "")
+    return str(title), str(product_id)
 
 
 def page(pager: str) -> int:

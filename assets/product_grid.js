@@ -1,6 +1,6 @@
 // Cards of products, built from data with textContent only: nothing that comes from a catalogue is read as markup.
-// A click or Enter on a card sends its product_id to Python as the trigger "picked", one on the small button below it
-// as "dismissed".
+// A click or Enter on a card sends its product_id to Python as the trigger "picked", one on a small button below it
+// as "pressed", with the title of the button.
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -74,19 +74,27 @@ function body(card) {
         line.dataset.level = card.closeness;
         block.append(line);
     }
+    if (card.moved) block.append(element("div", "moved", card.moved));
     for (const line of card.lines) block.append(element("div", "line", line));
     if (card.price) block.append(element("div", "price", card.price));
     if (card.percent_text) block.append(score(card));
     return block;
 }
 
-/** @type {(card: GridCard, title: string, dismiss: (id: string) => void) => HTMLElement} */
-function secondButton(card, title, dismiss) {
+/** @type {(card: GridCard, title: string, grid: Grid) => HTMLElement} */
+function smallButton(card, title, grid) {
     const button = element("button", "second", title);
     button.type = "button";
     button.setAttribute("aria-label", `${title}: ${card.title}`);
-    button.onclick = () => dismiss(card.id);
+    button.onclick = () => grid.press([title, card.id]);
     return button;
+}
+
+/** @type {(card: GridCard, titles: string[], grid: Grid) => HTMLElement} */
+function smallButtons(card, titles, grid) {
+    const row = element("div", "small");
+    row.append(...titles.map((title) => smallButton(card, title, grid)));
+    return row;
 }
 
 /** @type {(card: GridCard, action: string, grid: Grid) => HTMLElement} */
@@ -101,7 +109,7 @@ function pickButton(card, action, grid) {
 
 /** @type {(card: GridCard, data: GridData, grid: Grid) => HTMLElement} */
 function tile(card, data, grid) {
-    const { action, second } = data;
+    const { action, small } = data;
     const item = element("li");
     item.dataset.productId = card.id;
     const box = action ? pickButton(card, action, grid) : element("div", "card");
@@ -110,7 +118,7 @@ function tile(card, data, grid) {
     if (card.badges.length) box.append(badges(card));
     box.append(body(card));
     item.append(box);
-    if (second) item.append(secondButton(card, second, (id) => grid.dismiss(id)));
+    if (small.length) item.append(smallButtons(card, small, grid));
     return item;
 }
 
@@ -129,7 +137,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const grid = /** @type {Grid} */ (parentElement.querySelector(".grid"));
     const shown = JSON.stringify(data);
     grid.pick = (id) => setTriggerValue("picked", id);
-    grid.dismiss = (id) => setTriggerValue("dismissed", id);
+    grid.press = (what) => setTriggerValue("pressed", what);
     if (grid.shown === shown) return; // Streamlit calls again without news; what stands there stays
     grid.shown = shown;
     grid.replaceChildren(...tiles(data, grid));

@@ -18,6 +18,7 @@ interface GridCard {
     price: string;
     rank: string;
     closeness: string; // empty but on the card of an answer
+    moved: string; // how rules changed its place, if they did
     percent?: number; // these three where a similarity is shown
     percent_text?: string;
     detail?: string;
@@ -29,13 +30,13 @@ interface GridCard {
 interface GridData {
     cards: GridCard[];
     action: string;
-    second: string;
+    small: string[]; // titles of the small buttons below each card
 }
 
 interface Grid extends HTMLElement {
     shown?: string;
     pick(id: string): void;
-    dismiss(id: string): void;
+    press(what: [title: string, id: string]): void;
 }
 
 // ------------------------------------------------------------------------------------------------- query_photo.js

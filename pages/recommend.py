@@ -6,7 +6,15 @@ import streamlit as st
 
 from app import navigation, notices, state
 from app.components.deploy import golden
-from app.components.search import answer_view, compare_view, filters_panel, query_panel, refine_panel
+from app.components.search import (
+    answer_view,
+    compare_view,
+    filters_panel,
+    query_panel,
+    refine_panel,
+    rule_menu,
+    rule_panel,
+)
 from app.components.shared import endpoint_card, examples, freshness
 from app.services import common
 
@@ -39,11 +47,16 @@ with main:
         st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
 
     refine_panel.show_less_like()
+    ruled = rule_panel.current(served.catalogue.name)
+    draft = st.container()
     with notices.guarded(), st.spinner("Looking for similar products"):
-        ask = partial(
-            common.recommend, query.image, k=k, filters=filters, wishes=refined.wishes, further=refined.further
+        plainly = partial(
+            common.recommend, query.image, k=k, filters=filters, further=refined.further, revision=ruled.revision
         )
+        ask = partial(plainly, wishes=ruled.wishes(refined.wishes))
         answered = ask(region=query.region)
+        with draft:
+            rule_panel.show_draft(ruled, answered, partial(plainly, wishes=refined.wishes, region=query.region))
         with toolbar:
             answer_view.show_download(query, answered.answer)
             if query.region is None:  # what is approved is asked as a whole photo later
@@ -52,7 +65,9 @@ with main:
         if is_compared:
             compare_view.show(answered.answer, ask().answer)
         else:
-            answer_view.show_neighbours(answered.answer)
+            answer_view.show_neighbours(answered.answer, ruled)
+            rule_panel.show_touching(ruled, query, answered.answer)
+            rule_menu.show(rule_menu.Asked(served.catalogue.name, query, answered.answer))
         with picture:
             query_panel.offer_part(query, answered.answer)
             answer_view.show_picture(answered.answer)

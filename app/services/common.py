@@ -246,19 +246,19 @@ def recommend(
     wishes: Wishes | None = None,
     further: Further | None = None,
     region: Region | None = None,
+    revision: str = "",
 ) -> state.Answered:
-    """Ask the endpoint for the k nearest items; the same question twice in a row is asked once.
+    """Ask the endpoint for the k nearest items; the same question twice in a row, at one ``revision`` of rules, is asked once.
 
     Raises:
         EndpointError: It could not answer, or refused the picture.
     """
     pictures = _digest(image, further)
-    question = f"{pictures} {k} {sorted(filters.items())} {wishes} {region}"
+    question = f"{pictures} {k} {sorted(filters.items())} {wishes} {region} {revision}"
     known = state.answered(question)
     if known is not None:
         return known
-    started = time.perf_counter()
-    part = SUGGEST if region is None else region
+    started, part = time.perf_counter(), SUGGEST if region is None else region
     answer = endpoint().recommend(image, k=k, filters=filters or None, wishes=wishes, further=further, region=part)
     answered = state.Answered(question, answer, time.perf_counter() - started)
     state.keep(answered)

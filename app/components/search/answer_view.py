@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state, words
+from app.components.rules import state as rule_state
+from app.components.search import rule_panel
 from app.components.shared import product_grid
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.files.sheet_text import guarded
@@ -17,6 +19,7 @@ from backend.serving.answers import NOTHING_CLOSE
 
 if TYPE_CHECKING:
     from app.components.search.query_panel import Query
+    from app.components.search.rule_panel import Ruled
     from app.state import Answered
     from backend.serving.client import Answer
 
@@ -50,8 +53,8 @@ def show_facts(answered: Answered) -> None:
     )
 
 
-def show_neighbours(answer: Answer) -> None:
-    """Show the neighbours as cards; a click asks about that item, the button below it for others that are less like it."""
+def show_neighbours(answer: Answer, ruled: Ruled) -> None:
+    """Show the neighbours as cards; a click asks about that item, the buttons below it for others, or for a rule."""
     show_verdict(answer)
     figures = st.toggle(
         "Show figures",
@@ -59,14 +62,17 @@ def show_neighbours(answer: Answer) -> None:
         bind="query-params",
         help="Also show how close each product is in numbers.",
     )
-    cards = [product_grid.neighbour_card(neighbour, figures=figures) for neighbour in answer.neighbours]
+    used = ruled.used(answer)
+    cards = [
+        product_grid.neighbour_card(neighbour, figures=figures, moved=rule_panel.moved(neighbour, used))
+        for neighbour in answer.neighbours
+    ]
     product_grid.show(
         cards,
         key="neighbours",
         action="Find similar",
         on_pick=state.ask_about_product,
-        second="Less like this",
-        on_second=state.ask_less_like,
+        small={"Less like this": state.ask_less_like, **({"Add rule": rule_state.rule_for} if ruled.catalogue else {})},
     )
 
 

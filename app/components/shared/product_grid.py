@@ -20,7 +20,7 @@ from backend.imaging import pixels
 from backend.serving.answers import NOT_CLOSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from backend.catalogue.items import Product
     from backend.serving.client import AnswerNeighbour
@@ -40,6 +40,7 @@ class Card:
         group: A heading is put before the first card of each group; cards of a group are together.
         pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
         closeness: How like what was asked about it is, in words; only on the card of a neighbour.
+        moved: How rules changed its place; empty where they did not.
         similarity, distance: The same in figures, where they are wanted.
     """
 
@@ -50,6 +51,7 @@ class Card:
     price: str = ""
     rank: int | None = None
     closeness: str = ""
+    moved: str = ""
     similarity: float | None = None
     distance: float | None = None
     badges: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class Card:
             "price": self.price,
             "rank": "" if self.rank is None else str(self.rank),
             "closeness": self.closeness,
+            "moved": self.moved,
         }
         if self.similarity is not None and self.distance is not None:
             data |= {
@@ -85,8 +88,7 @@ def show(
     key: str,
     action: str = "",
     on_pick: Callable[[str], None] | None = None,
-    second: str = "",
-    on_second: Callable[[str], None] | None = None,
+    small: Mapping[str, Callable[[str], None]] | None = None,
 ) -> str | None:
     """Show the cards in order and return the product_id of the one just clicked.
 
@@ -95,8 +97,7 @@ def show(
         key: Name of the grid, unique on the page.
         action: What a click does, read by screen readers and shown on hover; without it cards cannot be clicked.
         on_pick: Called with the product_id before the page runs again, so that this run shows its effect already.
-        second: What a small button below each card does; none is shown without it.
-        on_second: Called as ``on_pick`` is.
+        small: Small buttons below each card, by what they do; each is called as ``on_pick`` is.
     """
 
     def picked() -> None:
@@ -104,18 +105,20 @@ def show(
         if on_pick is not None and product_id:
             on_pick(product_id)
 
-    def dismissed() -> None:
-        product_id = state.dismissed(key)
-        if on_second is not None and product_id:
-            on_second(product_id)
+    buttons = small or {}
 
-    data = {"cards": [card.as_data() for card in cards], "action": action, "second": second}
+    def pressed() -> None:
+        title, product_id = state.pressed(key)
+        if title in buttons and product_id:
+            buttons[title](product_id)
+
+    data = {"cards": [card.as_data() for card in cards], "action": action, "small": list(buttons)}
     component = scripted("product_grid", '<ol class="grid"></ol>')
-    result: str | None = component(key=key, data=data, on_picked_change=picked, on_dismissed_change=dismissed).picked
+    result: str | None = component(key=key, data=data, on_picked_change=picked, on_pressed_change=pressed).picked
     return result
 
 
-def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card:
+def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False, moved: str = "") -> Card:
     """Return the card of one answered neighbour: how close it is in words, and in figures where these are wanted."""
     return Card(
         id=neighbour.product_id,
@@ -125,6 +128,7 @@ def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False) -> Card
         price=price_text(neighbour),
         rank=neighbour.rank,
         closeness=(neighbour.closeness or "").capitalize(),
+        moved=moved,
         similarity=neighbour.similarity if figures else None,
         distance=neighbour.distance if figures else None,
         badges=(

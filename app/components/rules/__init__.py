@@ -1,0 +1,1 @@
+"""Parts of the page Rules, and of rules on the page Find similar."""

@@ -1,0 +1,93 @@
+"""The published versions of the rules: who, when, why, what changed; each can be published again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, words
+from app import state as session
+from app.components.rules import draft_bar
+from app.services import rules
+from app.words import plain
+from backend.merchandising.merging import by_id
+from backend.merchandising.wording import said
+
+if TYPE_CHECKING:
+    from backend.merchandising.rule_store import Published
+
+_PAGE = 200
+_SHOWN = 40
+
+
+def show(catalogue: str, person: str) -> None:
+    """Show the versions, newest first, and what can be done with the one that is ticked."""
+    found = rules.store(catalogue).history(limit=_PAGE)
+    if not found:
+        st.info("Nothing was published yet.", icon=":material/history:")
+        return
+    st.caption("Select a version to see what it changed, or to go back to it.")
+    rows = {
+        "Version": [one.version for one in found],
+        "When": [words.local_iso(one.at) for one in found],
+        "Who": [one.by for one in found],
+        "Note": [one.note or (f"Back to version {one.restored}" if one.restored else "") for one in found],
+        "Added": [one.added for one in found],
+        "Changed": [one.changed for one in found],
+        "Removed": [one.removed for one in found],
+    }
+    key = f"rules-history-{catalogue}-{found[0].version}"
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
+        placeholder="",
+        alt="Published versions of the rules, newest first",
+    )
+    row = session.selected_row(key)
+    if row is not None:
+        _one(catalogue, person, found[row], newest=found[0].version)
+    elif person:
+        _before(catalogue, person, found[0])
+
+
+def _before(catalogue: str, person: str, newest: Published) -> None:
+    """Offer the way back from the newest version, which is what is wanted most often."""
+    _offer_undo(catalogue, person, newest.version - 1, f"Undo version {newest.version}")
+
+
+def _one(catalogue: str, person: str, entry: Published, *, newest: int) -> None:
+    with st.container(border=True, key="rules_version"), notices.guarded():
+        st.markdown(f"**Version {entry.version:d}** · {plain(words.moment(entry.at))} · {plain(entry.by or 'unknown')}")
+        for line in _changes(catalogue, entry.version):
+            st.markdown(line)
+        if entry.version != newest and person:
+            _offer_undo(catalogue, person, entry.version, f"Undo to version {entry.version}")
+
+
+def _changes(catalogue: str, version: int) -> list[str]:
+    """Return what a version did, each in a line."""
+    old, new = (by_id(rules.published(catalogue, one).rules) for one in (version - 1, version))
+    found = rules.store(catalogue).changes(version)
+    lines = [f":material/add: {plain(said(new[name]))}" for name in found.added]
+    lines += [f":material/edit: {plain(said(old[name]))} → {plain(said(new[name]))}" for name in found.changed]
+    lines += [f":material/delete: {plain(said(old[name]))}" for name in found.removed]
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"And {words.count(more, 'more change')}."] if more > 0 else [])]
+
+
+def _offer_undo(catalogue: str, person: str, version: int, label: str) -> None:
+    """Offer to publish an older version again, with a note; version 0 has no rules."""
+    with st.popover(plain(label), icon=":material/undo:"), notices.guarded():
+        what = f"the rules of version {version}" if version else "no rules"
+        st.caption(f"Publishes {what} as a new version. The history stays.")
+        note = st.text_input("Note", key="undo_note", max_chars=300)
+        if st.button("Undo now", type="primary", key="undo_now"):
+            with st.spinner("Publishing"):
+                done, is_up = rules.undo(catalogue, version, person, note.strip())
+            draft_bar.told(done.version, is_up=is_up)
+            st.rerun()
