@@ -87,6 +87,13 @@ class Settings(HomeFolders):
     content_cache_mb: int = _setting(
         4000, "Megabytes of decoded pictures kept for later trainings; never more than a tenth of the free disk."
     )
+    keep_questions_days: int = _setting(
+        90,
+        "Days that questions are kept in the log, without their photos; 0 logs none and removes those logged before.",
+    )
+    keep_questions_photos_days: int = _setting(
+        0, "Days that photos of logged questions are kept, never longer than the questions; 0 keeps none."
+    )
     log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
 
     @property
@@ -198,7 +205,10 @@ def _checked(settings: Settings) -> Settings:
 def _check_least(settings: Settings) -> None:
     pictures = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "picture_connections")
     ones = (*pictures, "max_rows")
-    zeros = ("endpoint_rate", "endpoint_retries", "content_cache_mb")
+    zeros = (
+        *("endpoint_rate", "endpoint_retries", "content_cache_mb"),
+        *("keep_questions_days", "keep_questions_photos_days"),
+    )
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():
         if not getattr(settings, name) >= least:
             raise SettingsError(

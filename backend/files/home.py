@@ -90,6 +90,11 @@ class HomeFolders:
         return self.home / "rules"
 
     @property
+    def questions_dir(self) -> Path:
+        """Folder of the logs of questions, one folder a catalogue."""
+        return self.home / "questions"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

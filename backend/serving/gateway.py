@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from importlib.metadata import version as installed_version
 from threading import Lock, Thread
@@ -22,6 +22,7 @@ from starlette.routing import Route
 from backend import __version__
 from backend.bundles.colours import colour_share
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.merchandising.questions.question_log import QuestionLog
 from backend.retrieval.wishes import RULES_OFF
 from backend.serving import openapi
 from backend.serving.doors import endpoint_door
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from backend.merchandising.questions.question import Question as Logged
     from backend.registry.scoring import Scoring
     from backend.retrieval.rules.compiled import CompiledRules
     from backend.serving.caller import Caller
@@ -118,6 +120,8 @@ class _Gateway:
         self._work = Turns(each=workers, at_once=workers, line=SEATS)
         self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
         self._rules = LiveRules(settings.rules_dir)
+        days, photo_days = settings.keep_questions_days, settings.keep_questions_photos_days
+        self._questions = QuestionLog(settings.questions_dir, days=days, photo_days=photo_days)
         self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
         self.counted = Metrics()
         self.handlers = {
@@ -149,7 +153,7 @@ class _Gateway:
             await anyio.to_thread.run_sync(self._showcase.reload)
         if self._prepares:
             Thread(target=self._made, name="mlflow", daemon=True).start()
-        with self._rules.watched():
+        with self._rules.watched(), self._questions.writing():
             yield
 
     async def ping(self, _request: Request) -> Response:
@@ -189,6 +193,8 @@ class _Gateway:
             "gallery_items": float(served.recommender.size if served else 0),
             "resident_memory_bytes": float(resident_bytes()),
             "start_time_seconds": self._started,
+            "questions_logged": float(self._questions.counts.written),
+            "questions_not_logged": float(self._questions.counts.dropped),
         }
         info = {name: str(value) for name, value in bodies.model(served).items()} if served else {}
         return PlainTextResponse(self.counted.as_text(gauges, info), media_type="text/plain; version=0.0.4")
@@ -231,16 +237,21 @@ class _Gateway:
         pictures = await read_pictures(request, may_be_none=bool(question.wishes.like))
         served = self._showcase.current()
         async with self._turn(request):
-            body = await anyio.to_thread.run_sync(
+            body, row = await anyio.to_thread.run_sync(
                 self._answered, served, pictures, question, limiter=self._threads, abandon_on_cancel=True
             )
-        body["timings_ms"]["total"] = (time.perf_counter() - started) * 1e3
+        body["timings_ms"]["total"] = total = (time.perf_counter() - started) * 1e3
+        if row is not None:
+            row = replace(row, milliseconds=total, caller=request.state.caller.name)
+            self._questions.add(body["catalogue"]["name"], row, (*pictures.like, *pictures.unlike))
         return _Answer(body)
 
-    def _answered(self, served: Served, pictures: Pictures, question: Question) -> dict[str, Any]:
-        """Answer by one set of rules from beginning to end; run in a worker thread."""
+    def _answered(self, served: Served, pictures: Pictures, question: Question) -> tuple[dict[str, Any], Logged | None]:
+        """Answer by one set of rules from beginning to end, and say what is to be logged; run in a worker thread."""
         rules = self._rules.asked(served, question.wishes.rules, question.wishes.rules_at)
-        return bodies.recommended(served, pictures, question, rules)
+        answer = bodies.found(served, pictures, question, rules)
+        row = bodies.logged(served, pictures, question, answer, rules) if self._questions.is_on else None
+        return bodies.recommended(served, question, answer, rules), row
 
     async def reload(self, _request: Request) -> Response:
         """Take up what the alias is at now."""

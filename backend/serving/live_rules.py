@@ -15,9 +15,9 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import CatalogueError, CatalogueNotFound, EndpointRejected, WorkbenchError
+from backend.merchandising.compiling import catalogue_of, compiled
 from backend.merchandising.draft import Drafts
 from backend.merchandising.rule_store import RuleStore
-from backend.retrieval.rules.compiled import CompiledRules
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import DRAFT, RULES_OFF, RULES_ON
 
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from backend.retrieval.recommend import Recommender
+    from backend.retrieval.rules.compiled import CompiledRules
     from backend.serving.served import Served
 
 _EVERY_S = 0.25
@@ -172,15 +169,4 @@ class LiveRules:
         return self._stores[name]
 
     def _compiled(self, served: Served, rules: RuleSet, at: datetime | None) -> CompiledRules:
-        pictures, recommender = self._store(served).pictures, served.recommender
-
-        def embed(sha256: str) -> NDArray[np.float32]:
-            return recommender.embedding(pictures.read(sha256))
-
-        return CompiledRules(rules, recommender.gallery, embed, now=at)
-
-
-def catalogue_of(recommender: Recommender) -> str:
-    """Return the name of the catalogue that is searched."""
-    manifest = recommender.manifest
-    return (manifest.index.catalogue if manifest.index is not None else manifest.catalogue).name
+        return compiled(rules, self._store(served), served.recommender, at=at)

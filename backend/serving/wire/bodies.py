@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from backend.merchandising.questions.question import question_of
 from backend.retrieval.object_region import suggested
 from backend.serving.wire.records import NEIGHBOUR
 from backend.serving.wire.shapes import encoded
@@ -12,6 +14,7 @@ from backend.serving.wire.shapes import encoded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from backend.merchandising.questions.question import Question as Logged
     from backend.retrieval.recommend import Neighbour, Recommendation
     from backend.retrieval.rules.compiled import CompiledRules
     from backend.serving.payload import Pictures, Question
@@ -21,9 +24,9 @@ _SHOWN = tuple(name for name in NEIGHBOUR.names() if name != "image")
 _shown = attrgetter(*_SHOWN)
 
 
-def recommended(served: Served, pictures: Pictures, question: Question, rules: CompiledRules | None) -> dict[str, Any]:
-    """Answer a question, and return the answer as it travels, but for the time it took in all."""
-    answer = served.recommender.find(
+def found(served: Served, pictures: Pictures, question: Question, rules: CompiledRules | None) -> Recommendation:
+    """Answer a question."""
+    return served.recommender.find(
         pictures.like,
         unlike=pictures.unlike,
         k=question.k,
@@ -32,6 +35,12 @@ def recommended(served: Served, pictures: Pictures, question: Question, rules: C
         region=question.region,
         rules=rules,
     )
+
+
+def recommended(
+    served: Served, question: Question, answer: Recommendation, rules: CompiledRules | None
+) -> dict[str, Any]:
+    """Return an answer as it travels, but for the time it took in all."""
     return {
         "neighbours": [_neighbour(served, n, include_image=question.include_images) for n in answer.neighbours],
         "seen": encoded(answer.seen_png),
@@ -44,6 +53,30 @@ def recommended(served: Served, pictures: Pictures, question: Question, rules: C
         "rules": rules and {"version": rules.version, "digest": rules.digest, "at": rules.at.isoformat()},
         "timings_ms": dict(answer.timings_ms),
     }
+
+
+def logged(
+    served: Served, pictures: Pictures, question: Question, answer: Recommendation, rules: CompiledRules | None
+) -> Logged:
+    """Return an answered question as the log keeps it, but for the time it took and who asked."""
+    manifest = served.recommender.manifest
+    return question_of(
+        answer,
+        (*pictures.like, *pictures.unlike),
+        k=question.k,
+        filters=question.filters,
+        wishes=question.wishes,
+        rules=rules,
+        time=datetime.now(UTC),
+        model=served.version.name,
+        model_version=served.version.version,
+        bundle=served.version.model,
+        network=manifest.weights_hash,
+        generation=manifest.index.generation if manifest.index is not None else 0,
+        catalogue_version=searched(served)["catalogue"]["version"],
+        milliseconds=0.0,
+        caller="",
+    )
 
 
 def _suggested(served: Served, question: Question, answer: Recommendation) -> Sequence[float] | None:
