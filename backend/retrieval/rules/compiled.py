@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.errors import ImageRejected, RetrievalError
 from backend.retrieval.rules.order import Effects, Pin, Shift
 from backend.retrieval.rules.rule import NAMED_BY, SOLD_OUT, next_change
 from backend.retrieval.rules.rule_set import EMPTY, RuleSet
@@ -105,7 +106,7 @@ class CompiledRules:
         version, digest: Of the set.
         at: The time that it holds for.
         until: When the next rule starts or ends; None where none does.
-        unknown: Rules and the products of theirs that are not in the gallery.
+        unknown: Rules and the products of theirs that are not in the gallery, or their picture that cannot be read.
         is_empty: Whether no rule is in force.
     """
 
@@ -121,12 +122,12 @@ class CompiledRules:
         for rule in sorted(live, key=lambda one: one.rank):
             for key in self._keys(rule):
                 self._put(rule, self._buckets[key])
-        near = [rule for rule in live if rule.scope.kind == "picture"]
+        vectors, lost = _embedded(live, embed)
+        near = [rule for rule in live if rule.scope.kind == "picture" and rule.scope.values[0] in vectors]
         self._anchors = [(("picture", *rule.scope.values, rule.scope.radius), rule.scope.radius) for rule in near]
-        self._vectors = np.stack([embed(rule.scope.values[0]) for rule in near]) if near else None
-        self.unknown = tuple(
-            (rule.id, name) for rule in live for name in _named(rule) if self._places.get(name, -1) < 0
-        )
+        self._vectors = np.stack([vectors[rule.scope.values[0]] for rule in near]) if near else None
+        gone = [(rule.id, name) for rule in live for name in _named(rule) if self._places.get(name, -1) < 0]
+        self.unknown = (*gone, *lost)
         everywhere = self._buckets[_ALL]
         self.closed = self._closed([everywhere])
         self._needs_nearest = any(key[0] in {"nearest", *NAMED_BY} for key in self._buckets if isinstance(key, tuple))
@@ -244,6 +245,19 @@ class CompiledRules:
             for number in bucket.blocked_by:
                 closed |= self._conditions.mask(number)
         return closed
+
+
+def _embedded(rules: Sequence[Rule], embed: Embed) -> tuple[dict[str, NDArray[np.float32]], list[tuple[str, str]]]:
+    """Return the embeddings of the rules' pictures, and the rules whose picture cannot be had: those touch no answer."""
+    vectors: dict[str, NDArray[np.float32]] = {}
+    lost = []
+    for rule in [rule for rule in rules if rule.scope.kind == "picture"]:
+        name = rule.scope.values[0]
+        try:
+            vectors[name] = vectors[name] if name in vectors else embed(name)
+        except (RetrievalError, ImageRejected):
+            lost.append((rule.id, name))
+    return vectors, lost
 
 
 def _named(rule: Rule) -> tuple[str, ...]:

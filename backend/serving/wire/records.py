@@ -122,7 +122,11 @@ RECORDS = (
         (
             *_RULES,
             Field("problem", TEXT, "Why newer ones cannot be read; empty where they can."),
-            Field("unknown_products", listed(TEXT), "Ids of products in them that are not in the gallery."),
+            Field(
+                "unknown_products",
+                listed(TEXT),
+                "Ids of products in them that are not in the gallery, and hashes of pictures that cannot be read.",
+            ),
         ),
     ),
     Record("Reloaded", "What was loaded.", (Field("model", named("Model"), "What is served from now on."), *_SEARCHED)),

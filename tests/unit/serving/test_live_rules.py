@@ -110,10 +110,11 @@ def test_while_rules_are_published_no_answer_fails_or_is_mixed(http, store):
 
 def test_rules_that_cannot_be_read_leave_those_before_in_force_and_are_told(http, store):
     blocked = ids(asked(http))[0]
-    publish(store, [Rule("out", "block", products=(blocked, "not-here"))])
+    lost = Rule("lost", "pin", Scope("picture", ("0" * 64,), 0.1), products=(blocked,), slot=1)
+    publish(store, [Rule("out", "block", products=(blocked, "not-here")), lost])
     assert blocked not in ids(taken_up(http, 1))
     told = http.get("/version").json()["rules"]
-    assert (told["version"], told["problem"], told["unknown_products"]) == (1, "", ["not-here"])
+    assert (told["version"], told["problem"], told["unknown_products"]) == (1, "", ["0" * 64, "not-here"])
     log = store.table / "_delta_log"
     (log / f"{2:020d}.json").write_text("{broken")
     problem = until(lambda: http.get("/version").json()["rules"]["problem"], IN_TIME)
