@@ -52,12 +52,13 @@ class RuledAnswers:
         buckets = rules.touching(self._context(asked, self._open(asked, found, rules)))
         allowed = rules.allowed(buckets, asked.allowed)
         positions = found if allowed is None else found[allowed[found]]
-        if len(positions) < len(found) and len(distinct) == asked.reserve:
+        is_whole = len(positions) == len(found)
+        if not is_whole and len(distinct) == asked.reserve:
             left = collapser.distinct(positions, self._index.embeddings(positions))
             if 2 * len(left) < asked.reserve:  # blocks took too much of the reserve
                 positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
         effects = rules.effects(buckets, positions, allowed)
-        if not effects and len(positions) == len(found):
+        if not effects and is_whole:
             return None
         return self._arranged(asked, distinct, positions, effects)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.retrieval import arrange
 from backend.retrieval.arrange import Shown
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.rules import answering, compiled, order
@@ -31,6 +32,13 @@ def hold(shop, seed, *, sets, questions):
 
 def test_every_promise_holds(ruled_shop):
     hold(ruled_shop, 1, sets=60, questions=10)
+
+
+def test_every_promise_holds_where_the_reserve_is_smaller_than_the_shop(ruled_shop, monkeypatch):
+    """Regression: where blocks took more than half of the reserve, the answer was taken for one that no rule touches."""
+    monkeypatch.setattr(arrange, "_CANDIDATES", 14)
+    monkeypatch.setattr(arrange, "_CANDIDATES_EACH", 2)
+    hold(ruled_shop, 6, sets=60, questions=10)
 
 
 @pytest.mark.slow
