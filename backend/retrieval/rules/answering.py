@@ -118,13 +118,13 @@ class RuledAnswers:
         return self._collapser(asked.wishes.collapse).distinct(order, self._index.embeddings(order), kept=len(first))
 
     def _candidates(self, asked: Asked, positions: Sequence[int], effects: Effects) -> list[Candidate]:
-        """Return candidates, nearest first; whether each is a match where somebody needs to know."""
+        """Return candidates in the order of the search; whether each is a match where somebody needs to know."""
         places = np.asarray(positions, dtype=np.int64)
-        alike = likeness(self._index, places, asked.towards[None])[:, 0].tolist()
+        # A search rescores, so that its order is the same for all sizes; here the last bit may say otherwise.
+        alike = np.minimum.accumulate(likeness(self._index, places, asked.towards[None])[:, 0]).tolist()
         is_judged = bool(effects.shifts) or asked.wishes.match_only
         matches = self._matches(alike, asked) if is_judged else [None] * len(alike)
-        found = [Candidate(*one) for one in zip(positions, alike, matches, strict=True)]
-        return sorted(found, key=lambda one: (-one.similarity, one.position))
+        return [Candidate(*one) for one in zip(positions, alike, matches, strict=True)]
 
     def _matches(self, alike: Sequence[float], asked: Asked) -> list[bool | None]:
         if self._judge is None:

@@ -97,7 +97,7 @@ def ordered(
     """
     pins = settled(effects.pins)
     scores = shifted(candidates, effects.shifts, line)
-    order = sorted(candidates, key=lambda one: (-scores[one.position], -one.similarity, one.position))
+    order = sorted(candidates, key=lambda one: -scores[one.position])  # equal scores stay in the order of the search
     fixed = {pin.position for pin in pins.values() if not pin.is_soft}
     if match_only:
         order = [
