@@ -17,6 +17,7 @@ from tests.support.pages import (
     answers,
     assert_fits,
     assert_settled_and_fits,
+    expect_ids,
     expect_in_address,
     expect_pictures,
     ids,
@@ -126,6 +127,35 @@ def test_on_a_phone_two_cards_stand_side_by_side_and_the_menu_is_folded(phone, a
     menu = phone.get_by_role("link", name="Catalogue").bounding_box()
     assert menu is None or menu["x"] + menu["width"] <= 0
     assert_fits(phone)
+
+
+def test_a_result_is_pinned_previewed_published_and_the_undo_brings_the_answer_back(page, address):
+    page.goto(f"{address}/?product=b015&k=8")
+    plain = ids(answers(page))
+    pinned = [plain[7], *plain[:7]]
+    answers(page).nth(7).get_by_role("button", name="Add rule").click()
+    page.get_by_role("textbox", name="Your name").fill("Ada")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Add to my draft").click()
+    page.get_by_text("1 change in your draft").wait_for()
+    expect_ids(answers(page), plain)  # a draft changes nothing before its preview
+    page.get_by_text("Preview", exact=True).click()
+    expect(answers(page).first.locator(".moved")).to_have_text("Moved from 8 to 1: pinned")
+    expect_ids(answers(page), pinned)
+    page.get_by_text("8 of 8 results change").wait_for()
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish now").click()
+    page.get_by_text("Version 1 is published. Answers use it now.").wait_for()
+    expect(page.get_by_text("1 change in your draft")).to_have_count(0)
+    expect_ids(answers(page), pinned)
+    page.get_by_role("link", name="Rules", exact=True).click()
+    page.get_by_role("tab", name="History").click()
+    page.get_by_role("button", name="Undo version 1").click()
+    page.get_by_role("button", name="Undo now").click()
+    page.get_by_text("Version 2 is published. Answers use it now.").wait_for()
+    page.goto(f"{address}/?product=b015&k=8")
+    expect_ids(answers(page), plain)
+    expect(page.locator(".moved")).to_have_count(0)
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.name)

@@ -13,9 +13,11 @@ from app.components.search.answer_view import as_csv
 from app.navigation import PAGES
 from app.services import common
 from backend.catalogue.sources.mapping import FIELDS
+from backend.merchandising.rule_store import RuleStore
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import build_gallery
 from backend.retrieval.recommend import Recommender
+from backend.retrieval.rules.rule import Rule, Scope, conditions
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from tests.fixtures.endpoint import (
@@ -43,7 +45,12 @@ BANNED = (
 )
 WORD = re.compile(rf"\b(?:{'|'.join(BANNED)})\b|`(?:python|make|twinset|models)\b", re.IGNORECASE)
 # Where one of them has to stand: what a column of the user's own file must hold, and the two small figures of a card.
-EXEMPT = (FIELDS["split"], "train · tset", re.compile(r"similarity -?\d\.\d{3}\ndistance \d\.\d{3}"))
+EXEMPT = (
+    FIELDS["split"],
+    "columns seed, pinned",
+    "train · tset",
+    re.compile(r"similarity -?\d\.\d{3}\ndistance \d\.\d{3}"),
+)
 NOT_SHOWN = {
     "id",
     "form_id",
@@ -157,6 +164,24 @@ def test_every_view_of_the_catalogue(screen, shop_endpoint, shop_model, view):
     assert_plain(test)
     if view == "Quality":
         assert_plain(test.segmented_control(key="quality_view").set_value("Duplicates").run())
+
+
+@pytest.mark.parametrize("view", ["Rules", "History", "Import and export"])
+def test_every_view_of_the_rules_and_a_rule_being_made(screen, shop_endpoint, view):
+    store = RuleStore(screen.settings.rules_dir, "shop")
+    found = [
+        Rule("sold", "bury", where=conditions({"sold_out": True, "brand": ["Ada"]}), strength=1.0),
+        Rule("pin", "pin", Scope("picture", ("0" * 64,), 0.1), ("gone",), slot=1, ends="2020-01-01T00:00"),
+    ]
+    store.publish(found, base=0, by="Ada")
+    test = screen.open("rules")
+    test.session_state["note_person"] = "Ada"
+    test.session_state["rules_view"] = view
+    test.query_params["rule"] = "pin" if view == "History" else "sold"
+    assert_plain(test.run())
+    test = screen.open(product="b017")
+    test.session_state["note_rule_product"] = grid(test)[3]["id"]
+    assert_plain(test.run())
 
 
 @pytest.mark.parametrize("source", ["sample", "fashion-mnist", "upload"])

@@ -20,6 +20,8 @@ from backend.merchandising.wording import said
 from backend.retrieval.rules.rule import MAX_SLOT, MAX_STRENGTH, MAX_TEXT, PINS, SHIFTS, Rule
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from app.components.rules.state import Form
 
 _USUAL_STRENGTH = 1.0
@@ -29,21 +31,24 @@ def show(catalogue: str, person: str, form: Form) -> None:
     """Show the form, and what the rule in it would do."""
     with st.container(border=True, key="rule_form"):
         st.subheader("New rule" if form.was is None else "Edit rule")
+        rule = None
         try:
-            rule = _read(catalogue, person, form)
+            rule, spot = _read(catalogue, person, form)
+            _show_meaning(catalogue, person, rule, spot)
         except RetrievalError as error:
             st.info(notices.sentence(error.message, error.next_step), icon=":material/edit_note:")
-            rule = None
-        if rule is not None:
-            _show_meaning(catalogue, person, form, rule)
         with st.container(horizontal=True):
             if st.button("Save to draft", type="primary", key="rule_save", disabled=rule is None) and rule:
                 _save(catalogue, person, form, rule)
             st.button("Cancel", key="rule_cancel", on_click=state.close)
 
 
-def _read(catalogue: str, person: str, form: Form) -> Rule:
-    """Show the fields and return the rule that they make; raises RetrievalError where they make none yet."""
+def _read(catalogue: str, person: str, form: Form) -> tuple[Rule, DeltaGenerator]:
+    """Show the fields; returns the rule that they make, and where what it moves is shown: below the slider.
+
+    Raises:
+        RetrievalError: They make none yet.
+    """
     was, key = form.was, form.number
     actions = list(titles.ACTIONS)
     row = st.grid(2, min_column_width=260)
@@ -60,13 +65,14 @@ def _read(catalogue: str, person: str, form: Form) -> Rule:
         scope = scope_field.ask(catalogue, key, was.scope if was else None)
     products, where = target.ask(catalogue, key, action, was)
     amount = _amount(key, action, was)
+    spot = st.container()
     about = _about(person, key, was)
     times = _times(key, was)
     if scope is None:
         raise RetrievalError("Choose which answers the rule is for.")
     if not products and not where:
         raise RetrievalError("Choose products, or conditions on them.")
-    return Rule(form.id, action, scope, products, where, **amount, **about, **times)
+    return Rule(form.id, action, scope, products, where, **amount, **about, **times), spot
 
 
 def _amount(key: str, action: str, was: Rule | None) -> dict[str, Any]:
@@ -138,16 +144,17 @@ def _time(row: Any, key: str, name: str, was: str, usual: time) -> str:
     return f"{datetime.combine(day, hour or usual):%Y-%m-%dT%H:%M}" if day else ""
 
 
-def _show_meaning(catalogue: str, person: str, form: Form, rule: Rule) -> None:
+def _show_meaning(catalogue: str, person: str, rule: Rule, spot: DeltaGenerator) -> None:
     """Say what a rule does, what is wrong with it beside the others, and what it moves."""
     sentence = said(rule)
     st.markdown(f"{plain(sentence[:1].upper())}{plain(sentence[1:])}.")
     mine = rules.draft(catalogue, person)
     others = by_id(rules.rules_of(catalogue, mine))
-    others.pop(form.id, None)
+    others.pop(rule.id, None)
     after = [*others.values(), rule]
     draft_bar.show_problems([one for one in rules.problems(catalogue, after) if rule.id in one.rules])
-    effect.show(catalogue, list(others.values()), after, rule)
+    with spot:
+        effect.show(catalogue, list(others.values()), after, rule)
 
 
 def _save(catalogue: str, person: str, form: Form, rule: Rule) -> None:

@@ -119,8 +119,8 @@ def _left_out(rules: Sequence[Rule], held: Sequence[Rule]) -> list[str]:
     if left := [rule.id for rule in rules if rule not in held]:
         what = counted(len(left), "rule is", "rules are")
         notes.append(
-            f"{what} not in the CSV, which contains only pins and blocks of single seed products that are always in force: "
-            f"{listed(left)}."
+            f"{what} not in the CSV, which contains only pins and blocks in answers for single products that are always "
+            f"in force: {listed(left)}."
         )
     if said := [rule.id for rule in held if rule.reason or rule.owner]:
         what = counted(len(said), "rule has a reason or an owner", "rules have a reason or an owner")
