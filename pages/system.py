@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import words
 from app.components.shared import charts
-from app.components.system import facts
+from app.components.system import facts, questions
 from app.services import common
 
 st.title("System")
@@ -15,7 +15,8 @@ with st.container(horizontal=True):
         st.link_button(words.plain(title), url, icon=":material/open_in_new:")
 
 facts.show_troubles(common.server_troubles())
-ready, settings, versions, disk = st.tabs(["Ready?", "Settings", "Versions", "Disk"], key="view", bind="query-params")
+titles = ["Ready?", "Settings", "Versions", "Disk", questions.TITLE]
+ready, settings, versions, disk, asked = st.tabs(titles, key="view", bind="query-params")
 if ready.open:
     with ready:
         facts.show_checks(common.machine_checks())
@@ -31,3 +32,6 @@ if disk.open:
         st.metric("Disk use of the home folder", words.size(sum(use.values())))
         facts.show_cache()
         charts.table([{"Name": name, "Size": words.size(size)} for name, size in use.items()])
+if asked.open:
+    with asked:
+        questions.show()

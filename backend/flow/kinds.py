@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import JobError
 from backend.flow import catalogue, requests
 from backend.flow.active import no_jobs
+from backend.flow.asked import simulate_step
 from backend.flow.current.export import export_step
 from backend.flow.current.fetch import fetch_step
 from backend.flow.current.renew import renew_step
@@ -73,6 +74,7 @@ _ALL = (
     JobKind(requests.FidelityRequest, fidelity_step, "is being measured"),
     JobKind(requests.EvaluateRequest, evaluate_step, "is being evaluated"),
     JobKind(requests.ProjectRequest, project_step, "is being drawn as a map"),
+    JobKind(requests.SimulateRequest, simulate_step),
     JobKind(requests.DeployRequest, deploy_step, "is being deployed", waits_for="index"),
     JobKind(requests.PromoteRequest, promote_step),
     JobKind(requests.RollbackRequest, rollback_step),

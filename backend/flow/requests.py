@@ -79,6 +79,7 @@ __all__ = [
     "RestoreRequest",
     "RollbackRequest",
     "SimilarRequest",
+    "SimulateRequest",
     "SourceName",
     "SplitsRequest",
     "TidyRequest",
@@ -140,6 +141,20 @@ class ProjectRequest:
     def options(self) -> ProjectionOptions:
         """How the map is drawn."""
         return ProjectionOptions(**{item.name: getattr(self, item.name) for item in fields(ProjectionOptions)})
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateRequest:
+    """Try rules on questions: those of ``rules`` as plain values, else of a ``version``, else of somebody's ``draft``.
+
+    ``limit`` is how many logged questions they are tried on, besides all approved examples.
+    """
+
+    kind: ClassVar[str] = "simulate"
+    draft: str = ""
+    version: int | None = None
+    rules: list[dict[str, Any]] | None = None
+    limit: int = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +246,7 @@ Request = (
     | FidelityRequest
     | EvaluateRequest
     | ProjectRequest
+    | SimulateRequest
     | DeployRequest
     | PromoteRequest
     | RollbackRequest

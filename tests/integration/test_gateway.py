@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import gc
+import json
 import os
 import queue
 import re
@@ -21,9 +22,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.errors import EndpointRejected, EndpointUnreachable
+from backend.cli.main import main
+from backend.errors import EndpointRejected, EndpointUnreachable, RetrievalError
+from backend.flow.kinds import run_request
+from backend.flow.requests import SimulateRequest
 from backend.imaging import pixels
+from backend.progress import NullProgress
+from backend.registry.golden import GoldenQuery, approve
 from backend.registry.store import open_store
+from backend.retrieval.rules.rule import Rule
+from backend.retrieval.rules.rule_set import as_plain
 from backend.serving.client import EndpointClient, decode_response_image
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
@@ -64,6 +72,31 @@ def error_of(response):
     for leak in ("Traceback", "stack_trace", "site-packages", "mlflow.exceptions"):
         assert leak not in response.text
     return response.status_code, error["code"]
+
+
+def test_logged_questions_are_answered_again_and_rules_are_tried_on_them(
+    deployed, champion, photos, capsys, monkeypatch
+):
+    for name, value in deployed.environment().items():
+        monkeypatch.setenv(name, value)
+    headers = {"Authorization": f"Bearer {ensure_app_token(deployed).reveal()}"}
+    with http_to(build_app(deployed, load=lambda: champion), headers=headers) as client:
+        answers = [client.post("/v1/recommend?k=6", content=photo).json() for photo in photos[:8]]
+    approved = [one["product_id"] for one in answers[0]["neighbours"]]
+    approve(deployed.home, GoldenQuery("first", "sample", photos[0], tuple(approved[:2]), (), 6))
+    assert main(["questions", "verify", "--catalogue", "sample", "--json"]) == 0
+    verified = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert verified["asked"] == verified["equal"] == verified["identical"] == 8
+    last = approved[-1]
+    rules = [as_plain(Rule("pin", "pin", products=(last,), slot=1))]
+    tried = run_request(SimulateRequest(rules=rules), deployed, NullProgress())
+    assert (tried["approved"], tried["logged"], tried["version"]) == (1, 8, 0)
+    same = [one["neighbours"][0]["product_id"] for one in answers].count(last)
+    assert tried["answers_changed"] == 9 - same
+    example = next(one for one in tried["examples"] if one["question"] == "first")
+    assert (example["before"], example["after"]) == (approved, [last, *approved[:-1]])
+    with pytest.raises(RetrievalError, match="no draft of Ann"):
+        run_request(SimulateRequest("Ann"), deployed, NullProgress())
 
 
 @pytest.mark.parametrize("name", ["dataframe_split", "dataframe_records", "instances", "inputs"])

@@ -161,3 +161,8 @@ def _estimate(result: dict[str, Any]) -> str:
     if result["seconds"] is None:
         return f"{due}."
     return f"{due}: about {words.size(result['n_bytes'])}, {words.duration(result['seconds'])}."
+
+
+def simulated(result: dict[str, Any]) -> list[str]:
+    """Say what rules would change in the answers."""
+    return list(result["summary"])

@@ -100,6 +100,7 @@ KINDS = {
     ),
     "evaluate": JobWords("Evaluating", model_results.evaluated, "metrics", Next("deploy", "Next: deploy it", "model")),
     "project": JobWords("Drawing a map", model_results.drawn, "products", Next("explore", "See the map", "model")),
+    "simulate": JobWords("Trying rules on questions", results.simulated, "answers_changed", None),
     "deploy": JobWords("Deploying", model_results.moved, "alias", _FIND),
     "promote": JobWords("Moving an alias", model_results.moved, "alias", _FIND),
     "rollback": JobWords("Rolling back", model_results.moved, "alias", _FIND),

@@ -51,6 +51,12 @@ def add_rules(commands: Any, command: Callable[..., Any]) -> None:
     shown = _about(actions, command, "show", "Show the rules that are live at a time.", show)
     shown.add_argument("--at", default="", metavar="TIME", help="local time as 2026-12-24T10:00; default: now")
     shown.add_argument("--zone", default="UTC", help="time zone of --at, as Europe/Berlin; default UTC")
+    tried = command(actions, "simulate", "Try rules on approved examples and logged questions.", simulate)
+    wanted = tried.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--draft", default="", metavar="NAME", help="the draft of this person")
+    wanted.add_argument("--file", default="", help="rules in a YAML file, instead of all those published")
+    wanted.add_argument("--version", type=int, default=None, help="a published version")
+    tried.set_defaults(show=lambda result: "\n".join(result["summary"]))
     for one in (exported, shown):
         one.add_argument("--version", type=int, default=None, help="version of the rules; default: the newest")
     for one in (applied, undone):
@@ -125,6 +131,21 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
     return {"version": rules.version, "at": at, "of": len(rules.rules), "live": live}
 
 
+def simulate(options: argparse.Namespace, settings: Settings) -> Result:
+    """``rules simulate``."""
+    from backend.cli.running import carry_out
+    from backend.files.plain_files import read_plain
+    from backend.flow.requests import SimulateRequest
+    from backend.merchandising.rule_files.yaml_file import MOST_BYTES, from_yaml
+    from backend.retrieval.rules.rule_set import as_plain
+
+    rules = None
+    if options.file:
+        read, _ = from_yaml(read_plain(Path(options.file).expanduser().resolve(), MOST_BYTES))
+        rules = [as_plain(rule) for rule in read]
+    return carry_out(SimulateRequest(options.draft, options.version, rules), settings)
+
+
 # ------------------------------------------------------------------------------------------------ shown
 
 
@@ -167,14 +188,20 @@ def _planned(options: argparse.Namespace, settings: Settings) -> tuple[RuleStore
 
 
 def _store(options: argparse.Namespace, settings: Settings) -> RuleStore:
-    from backend.catalogue.snapshot import list_catalogues
     from backend.merchandising.rule_store import RuleStore
+
+    return RuleStore(settings.rules_dir, catalogue_named(options, settings))
+
+
+def catalogue_named(options: argparse.Namespace, settings: Settings) -> str:
+    """Return the catalogue that a command is about: the one it names, else the only one; raises UsageError."""
+    from backend.catalogue.snapshot import list_catalogues
 
     names = list_catalogues(settings.catalogues_dir)
     if not options.catalogue and len(names) != 1:
         which = f"There are {len(names)} catalogues." if names else "There is no catalogue yet."
         raise UsageError(which, next_step="Name one with --catalogue.")
-    return RuleStore(settings.rules_dir, options.catalogue or names[0])
+    return str(options.catalogue or names[0])
 
 
 def _known(settings: Settings, catalogue: str) -> KnownProducts | None:

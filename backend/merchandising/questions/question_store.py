@@ -79,12 +79,13 @@ class QuestionStore:
             CatalogueError: The table is damaged.
         """
         found: list[Question] = []
-        for name, _ in reversed(self._files()):
+        for name, _ in sorted(self._files(), key=lambda file: _last(file[0]), reverse=True):
+            if len(found) >= limit > 0 and found[-1].time >= _last(name):
+                break
             table = self._rows([name])
             found += from_table(table if only is None else table.filter(only))
-            if len(found) >= limit:
-                break
-        return sorted(found, key=lambda row: row.time, reverse=True)[:limit]
+            found = sorted(found, key=lambda row: row.time, reverse=True)[:limit]
+        return found
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Return columns of all rows."""

@@ -25,6 +25,7 @@ from backend.flow.requests import (
     RefreshRequest,
     RestoreRequest,
     RollbackRequest,
+    SimulateRequest,
     SplitsRequest,
     TidyRequest,
     TrainRequest,
@@ -56,6 +57,7 @@ from tests.support.sweeps import plan_for
         FidelityRequest("m", k=5),
         FetchRequest("csv", "/f.csv", {"image": "link"}, confirm=("a.test", "b.test"), only_failed=True),
         EvaluateRequest("m", k=5, robustness=True, against=("a", "b")),
+        SimulateRequest(rules=[{"id": "a", "action": "pin", "products": ["b"], "slot": 1}], limit=9),
         DeployRequest("m", "challenger", "We want it.", replace_catalogue=True),
         PromoteRequest(3, "champion", "We want it."),
         RollbackRequest("champion"),
@@ -74,7 +76,7 @@ def test_kinds_are_the_words_of_the_flow():
     keeping = {"export", "fetch", "renew", "commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
     tending = {"refresh", "fidelity", "similar"}  # an index
-    assert set(KINDS) == flow | keeping | standing | tending | {"delete"}
+    assert set(KINDS) == flow | keeping | standing | tending | {"simulate", "delete"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import errno
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
@@ -14,43 +13,13 @@ from deltalake import DeltaTable
 from backend.errors import CatalogueError
 from backend.merchandising.questions import question_log, question_store
 from backend.merchandising.questions.kept_photos import KeptPhotos
-from backend.merchandising.questions.question import COLUMNS, Question, wishes_as_json, wishes_from
+from backend.merchandising.questions.question import COLUMNS, wishes_as_json, wishes_from
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.merchandising.questions.question_store import QuestionStore
+from backend.merchandising.questions.report import report
 from backend.retrieval.wishes import Wishes
+from tests.support.logged_rows import NOON, row
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
-
-
-def row(number, time=NOON):
-    rng = np.random.default_rng(number)
-    return Question(
-        time=time + timedelta(microseconds=number),
-        question=f"{number:064x}",
-        pictures=(f"{number:064x}",),
-        embedding=rng.standard_normal(12).astype(np.float32),
-        liked=1,
-        unliked=0,
-        is_strange=(True, False, None)[number % 3],
-        k=8,
-        filters='{"brand": ["Ada"]}',
-        wishes=wishes_as_json(Wishes(like=("b001",))),
-        rules_version=number or None,
-        rules_digest="d" if number else None,
-        rules_at=NOON if number else None,
-        model="twinset",
-        model_version=1,
-        bundle="projection",
-        network="n",
-        generation=1,
-        catalogue_version=4,
-        product_ids=("b001", "c002"),
-        similarities=(float(rng.random()), 0.1),
-        has_match=None,
-        milliseconds=3.5,
-        caller="app",
-    )
 
 
 def plain(question):
@@ -71,6 +40,8 @@ def test_rows_come_back_as_they_were_newest_first(store):
     assert [plain(one) for one in store.newest(100)] == [plain(one) for one in reversed(rows)]
     assert [one.question for one in store.newest(2)] == [rows[6].question, rows[5].question]
     assert [one.question for one in store.newest(1, only=pc.field("time") < rows[2].time)] == [rows[1].question]
+    store.append([row(1, NOON - timedelta(days=1)), row(9)])  # of an endpoint that was slower
+    assert [one.question for one in store.newest(2)] == [row(9).question, rows[6].question]
     assert tuple(field.name for field in DeltaTable(store.table).schema().fields) == COLUMNS
     assert rows[0].embedded.liked.shape == (1, 12)
     assert (rows[0].asked_filters, rows[0].asked_wishes.like) == ({"brand": ("Ada",)}, ("b001",))
@@ -186,3 +157,12 @@ def test_a_damaged_log_is_told(store):
     with pytest.raises(CatalogueError):
         store.newest(1)
     assert replace(row(1), k=3).k == 3
+
+
+def test_the_report_counts_questions_and_what_nothing_was_close_to(settings, store):
+    assert report(settings.questions_dir, settings.catalogues_dir, "shop")["questions"] == 0
+    store.append([replace(row(number), has_match=(True, False, None, False)[number]) for number in range(4)])
+    told = report(settings.questions_dir, settings.catalogues_dir, "shop")
+    assert (told["questions"], told["pictures"], told["nothing_close"], told["nothing_close_share"]) == (4, 4, 2, 2 / 3)
+    assert told["most_shown"][0] == {"product_id": "b001", "answers": 4}
+    assert (told["callers"], told["median_ms"], told["never_shown"]) == ({"app": 4}, 3.5, [])
