@@ -6,6 +6,7 @@ import ipaddress
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,7 +14,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.01
+_STATE, _INODE, _LISTENS = 3, 9, "0A"  # of a line of /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +54,28 @@ def listening_now(root: int | None = None) -> set[Listening]:
     return seen
 
 
+def _sockets_that_wait() -> set[str]:
+    """Inodes of all sockets of this machine that wait for connections: one glance, however many processes there are."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return {columns[_INODE] for columns in lines if columns[_STATE] == _LISTENS}
+
+
 @contextmanager
 def listeners() -> Iterator[set[Listening]]:
     """Collect what begins to listen inside; complete at the end.
 
+    Whose a socket is takes long to find out on a busy machine, and ranks wait for each other only for a moment: that is
+    looked up when there is one that was not there before.
     What a training before left open in this process is none of it: Horovod stops its rendezvous without closing it.
     """
     seen: set[Listening] = set()
-    before, done = listening_now(), threading.Event()
+    before, known, done = listening_now(), _sockets_that_wait(), threading.Event()
 
     def look() -> None:
         while not done.wait(_LOOK_EVERY_S):
-            seen.update(listening_now() - before)
+            if new := _sockets_that_wait() - known:
+                known.update(new)
+                seen.update(listening_now() - before)
 
     thread = threading.Thread(target=look)
     thread.start()
