@@ -12,7 +12,6 @@ from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from backend.errors import WorkbenchError
 from backend.merchandising.questions.kept_photos import KeptPhotos
 from backend.merchandising.questions.question_store import QuestionStore
 
@@ -130,7 +129,7 @@ class QuestionLog:
             for photo in (photo for one in batch for photo in one.photos):
                 KeptPhotos(store.folder).keep(photo)
             store.append([one.row for one in batch])
-        except (WorkbenchError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - it is counted and said, and what comes later may be written
             with self._lock:
                 self._dropped += len(batch)
             self._complain(error)
@@ -144,7 +143,7 @@ class QuestionLog:
                 store = QuestionStore(self._folder, folder.name)
                 store.tidy(self._days)
                 KeptPhotos(store.folder).tidy(self._photo_days)
-            except (WorkbenchError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - as for writing
                 self._complain(error)
 
     def _complain(self, error: Exception) -> None:

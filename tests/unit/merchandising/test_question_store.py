@@ -126,10 +126,13 @@ def test_what_does_not_fit_or_cannot_be_written_is_dropped_and_counted(settings,
         full = OSError(errno.ENOSPC, "No space left on device")
         patch.setattr(question_store, "write_atomically", lambda *_: (_ for _ in ()).throw(full))
         log.flush()
-    assert log.counts == (0, 5)
+        log.add("shop", row(8))
+        patch.setattr(QuestionStore, "append", lambda *_: (_ for _ in ()).throw(RuntimeError("of a library")))
+        log.flush()
+    assert log.counts == (0, 6)
     log.add("shop", row(9))
     log.flush()
-    assert log.counts == (1, 5)
+    assert log.counts == (1, 6)
     store = QuestionStore(settings.questions_dir, "shop")
     assert [one.question for one in store.newest(9)] == [row(9).question]
     assert len(list((store.folder / "photos").iterdir())) == 1, "more photos than may wait are not kept"
