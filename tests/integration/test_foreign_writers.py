@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable
 
@@ -14,10 +15,12 @@ from backend.catalogue.sources.built_in import SampleSource
 from backend.catalogue.upkeep.changes import changes_between
 from backend.catalogue.upkeep.history import history
 from backend.catalogue.upkeep.maintenance import compact, restore
+from backend.merchandising.questions.question_store import QuestionStore
 from backend.merchandising.rule_store import RuleStore
 from backend.progress import NullProgress
 from backend.retrieval.rules.rule import Rule
 from tests.fixtures.base import settings_for
+from tests.support.logged_rows import row
 
 pytestmark = pytest.mark.spark
 
@@ -69,3 +72,14 @@ def test_spark_reads_every_version_of_the_rules_keeps_their_constraints_and_may_
     assert (store.newest(), store.read().rules, store.history()[0].added) == (3, tuple(rules[:1]), None)
     assert store.publish(rules[1:], base=3, by="Ann").rules == tuple(rules[1:])
     assert spark.read.format("delta").load(place).count() == 2
+
+
+def test_spark_reads_the_log_of_questions(spark, tmp_path):
+    store = QuestionStore(tmp_path / "questions", "shop")
+    rows = [row(number) for number in range(3)]
+    store.append(rows[:2])
+    store.append(rows[2:])
+    found = spark.read.format("delta").load(str(store.table)).orderBy("time").collect()
+    assert [list(one.product_ids) for one in found] == [list(one.product_ids) for one in rows]
+    assert [np.asarray(one.embedding, np.float32).tobytes() for one in found] == [r.embedding.tobytes() for r in rows]
+    assert [one.is_strange for one in found] == [one.is_strange for one in rows]
