@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import tempfile
 import time
+from bisect import bisect_right
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ def _set(catalogue: str, version: int) -> RuleSet:
     return store(catalogue).read(version)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner="Reading the products")
 def _known(catalogue: str, version: int) -> KnownProducts:
     return KnownProducts.of(common.snapshot(catalogue, version))
 
@@ -284,6 +285,22 @@ def as_files(rules: RuleSet) -> tuple[str, str, list[str]]:
 def keep_picture(catalogue: str, image: bytes) -> str:
     """Keep a picture that a rule is for; returns its SHA-256."""
     return store(catalogue).pictures.keep(image)
+
+
+def revision(catalogue: str, mine: Draft | None) -> str:
+    """Tell one state of the rules from another: what is published, what is live, and the draft of a preview."""
+    version = store(catalogue).newest()
+    passed = bisect_right(_moments(catalogue, version), datetime.now(UTC))
+    return f"{version} {passed} {mine.revision if mine else ''}"
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _moments(catalogue: str, version: int) -> list[datetime]:
+    """When rules of a version start and end, ascending; none where they cannot be read, which the endpoint tells."""
+    try:
+        return sorted(time for rule in published(catalogue, version).rules for time in rule.times if time)
+    except (CatalogueError, RetrievalError):
+        return []
 
 
 def sha256_of(image: bytes) -> str:

@@ -195,6 +195,33 @@ def test_damaged_rules_are_said_and_the_history_is_the_way_back(named, store):
     assert grid(named("recommend", product="b017"))
 
 
+def test_a_damaged_draft_is_said_and_can_be_dropped(named, store):
+    drafts = Drafts(store)
+    publish(store, Rule("sale", "pin", products=("b001",), slot=1))
+    drafts.save(drafts.open("Ada").of([], store.read()))
+    (file,) = (store.folder / "drafts").glob("*.json")
+    file.write_text("{broken", encoding="utf-8")
+    test = named()
+    assert "cannot be read" in test.error[0].value
+    assert shown_rules(test) == ["sale"]
+    press(test, "Discard the draft")
+    assert_calm(test)
+    assert "New rule" in [one.label for one in test.button]
+
+
+def test_a_rule_for_a_photo_is_edited_with_that_photo_as_the_example(named, store):
+    photo = encoded(picture("checks", 3))
+    rule = Rule("photo", "block", Scope("picture", (store.pictures.keep(photo),), 0.1), ("c017",))
+    publish(store, rule)
+    test = named(rule="photo")
+    assert_calm(test)
+    assert "20 of 20 results change" in texts(test)  # the first one is gone, and all others move up
+    key_of(test, "text_input", "_reason").set_value("recalled").run()
+    press(test, "Save to draft")
+    (saved,) = Drafts(store).open("Ada").put
+    assert (saved.scope, saved.reason) == (rule.scope, "recalled")
+
+
 def test_without_a_catalogue_a_name_or_an_endpoint_the_page_says_so(screen, shop_catalogue):
     assert "Enter your name" in texts(screen.open("rules"))
     test = screen.open("rules")

@@ -36,13 +36,18 @@ def show(catalogue: str, mine: Draft, *, effect: str = "", can_preview: bool = F
             if can_preview:
                 st.toggle("Preview", key="preview", help="Show answers as they would be. Shoppers see no difference.")
             _show_publish(catalogue, mine, is_torn=bool(both))
-            with st.popover("Discard", icon=":material/delete:"):
-                st.caption("All changes of this draft are removed. Published rules stay.")
-                st.button("Discard the draft", key="draft_discard", on_click=_discard, args=(catalogue, mine.person))
+            show_discard(catalogue, mine.person)
         with st.expander("Changes in this draft", key="draft_changes"):
             show_changes(catalogue, mine)
         if both:
             _show_torn(catalogue, mine, both)
+
+
+def show_discard(catalogue: str, person: str) -> None:
+    """Let a draft be dropped."""
+    with st.popover("Discard", icon=":material/delete:"):
+        st.caption("All changes of this draft are removed. Published rules stay.")
+        st.button("Discard the draft", key="draft_discard", on_click=_discard, args=(catalogue, person))
 
 
 def previews() -> bool:

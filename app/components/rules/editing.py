@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import notices
 from app.components.rules import draft_bar, form, state
 from app.services import rules
+from backend.errors import RetrievalError
 
 if TYPE_CHECKING:
     from backend.retrieval.rules.rule import Rule
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The rules on the page, and the ids of those that are new or different in the draft."""
+    """The rules on the page, None where they cannot be read, and the ids of those that are new or different in the draft."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] | None = None
     drafted: frozenset[str] = frozenset()
 
 
@@ -30,7 +32,12 @@ def show(catalogue: str, editor: str) -> Shown:
     """
     if not editor:
         return Shown(rules.published(catalogue).rules)
-    mine = rules.draft(catalogue, editor)
+    try:
+        mine = rules.draft(catalogue, editor)
+    except RetrievalError as error:
+        notices.show(error)
+        draft_bar.show_discard(catalogue, editor)
+        return Shown(rules.published(catalogue).rules)
     draft_bar.show(catalogue, mine)
     found = rules.rules_of(catalogue, mine)
     asked = state.asked_rule()

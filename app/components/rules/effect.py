@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, words
+from app.components.rules import titles
 from app.components.rules.scope import product_ids
 from app.services import common, rules
 from backend.errors import CatalogueError, EndpointError, EndpointUnreachable, RetrievalError
+from backend.retrieval.rules.rule import NAMED_BY, conditions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backend.catalogue.items import Product
     from backend.retrieval.rules.rule import Rule
 
 RESULTS = 20
@@ -22,12 +23,12 @@ _TRIED = 6
 
 
 def show(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Rule) -> None:
-    """Say at once how many results of an example change: of a product that the rule is for, or of any that is chosen."""
-    example = _example(catalogue, rule)
-    if example is None:
+    """Say at once how many results of an example change: of a product that is chosen, or of the photo the rule is for."""
+    image = _example(catalogue, rule)
+    if image is None:
         return
     try:
-        moved, of = rules.moves(catalogue, before, after, example.image, RESULTS)
+        moved, of = rules.moves(catalogue, before, after, image, RESULTS)
     except EndpointUnreachable:
         st.caption("What moves cannot be shown: the search service is not running.")
         return
@@ -36,21 +37,32 @@ def show(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Ru
         return
     text = f"**{moved} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}** in this example."
     st.markdown(f":material/swap_vert: {text}")
-    if not moved:
-        st.caption("The rule may be for other answers, or not live now.")
+    if not rule.holds_at(titles.now()):
+        st.caption("The rule is not live now, so nothing moves yet.")
 
 
-def _example(catalogue: str, rule: Rule) -> Product | None:
-    """Let a product be chosen whose answer is the example; the products that the rule is for come first."""
+def _example(catalogue: str, rule: Rule) -> bytes | None:
+    """Return the picture whose answer is the example: the rule's own photo, or that of a product that is chosen."""
+    if rule.scope.kind == "picture":
+        return rules.store(catalogue).pictures.read(rule.scope.values[0])
     try:
         version = common.snapshot(catalogue).version
-        usual = [one.product_id for one in common.examples(catalogue, version, _TRIED)]
-        known = rules.known(catalogue)
-        own = [*(rule.scope.values if rule.scope.kind in {"product", "nearest"} else ()), *rule.products]
-        options = [one for one in dict.fromkeys([*own, *usual, *product_ids(catalogue)]) if known and one in known.ids]
+        options = _offered(catalogue, version, rule)
         if not options:
             return None
         chosen = st.selectbox("Example product", options, key="rule_example", width=320)
-        return common.product(catalogue, version, chosen)
+        return common.product(catalogue, version, chosen).image
     except CatalogueError:
         return None
+
+
+def _offered(catalogue: str, version: int, rule: Rule) -> list[str]:
+    """Return products to choose from, first those that the rule is for."""
+    known, scope = rules.known(catalogue), rule.scope
+    if known is None:
+        return []
+    own = scope.values if scope.kind in {"product", "nearest"} else ()
+    if scope.kind in NAMED_BY:
+        own = tuple(sorted(known.matching(conditions({scope.kind: scope.values})))[:_TRIED])
+    usual = [one.product_id for one in common.examples(catalogue, version, _TRIED)] if scope.kind == "all" else []
+    return [one for one in dict.fromkeys([*own, *usual, *product_ids(catalogue)]) if one in known.ids]

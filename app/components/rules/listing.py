@@ -42,15 +42,18 @@ class Wanted:
         return is_kind and is_state and all(word in text for word in self.text.lower().split())
 
 
-def show(catalogue: str, person: str, found: Sequence[Rule], drafted: frozenset[str]) -> None:
+def show(catalogue: str, person: str, found: Sequence[Rule] | None, drafted: frozenset[str]) -> None:
     """Show rules with filters; a click on one lets it be edited, copied or removed.
 
     Args:
         catalogue: Whose rules.
         person: Who edits; empty where nobody may.
-        found: The rules.
+        found: The rules; None where they cannot be read, which the page says above.
         drafted: Ids of those that are new or different in the draft.
     """
+    if found is None:
+        st.caption("These rules cannot be shown. The history has the versions before.")
+        return
     if not found:
         st.info(
             "There are no rules yet. Make one here, or from a result on the Find similar page.", icon=":material/rule:"
@@ -114,12 +117,13 @@ def _ticked(chosen: Sequence[Rule], drafted: frozenset[str], at: datetime) -> Ru
 def _row(rule: Rule, at: datetime, *, is_drafted: bool) -> dict[str, Any]:
     amount = f"Place {rule.slot}" if rule.slot else f"{rule.strength:g}" if rule.strength else ""
     products = listed(rule.products) if rule.products else where_said(rule.where)
+    answers = scope_said(rule.scope)
     return {
         "Action": titles.ACTIONS[rule.action],
         "Products": products,
-        "Answers": scope_said(rule.scope).capitalize() if rule.scope.kind == "all" else scope_said(rule.scope),
-        "Place or strength": amount,
         "State": f"{titles.state_of(rule, at)}{' · draft' if is_drafted else ''}",
+        "Answers": f"{answers[:1].upper()}{answers[1:]}",
+        "Place or strength": amount,
         "From": rule.starts.replace("T", " "),
         "Until": rule.ends.replace("T", " "),
         "Time zone": rule.zone if rule.starts or rule.ends else "",

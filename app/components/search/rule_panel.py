@@ -68,8 +68,7 @@ def current(catalogue: str) -> Ruled:
         notices.show(error)
         return Ruled("", None, is_preview=False, revision="")
     is_preview = bool(mine) and draft_bar.previews()
-    revision = f"{rules.store(catalogue).newest()} {mine.revision if mine and is_preview else ''}"
-    return Ruled(catalogue, mine, is_preview, revision)
+    return Ruled(catalogue, mine, is_preview, rules.revision(catalogue, mine if is_preview else None))
 
 
 def show_draft(ruled: Ruled, answered: Answered, published: Callable[[], Answered]) -> None:
