@@ -175,8 +175,17 @@ def publish(catalogue: str, mine: Draft, note: str) -> tuple[RuleSet, bool]:
     return done, _is_taken_up(catalogue, done.version)
 
 
-def undo(catalogue: str, version: int, person: str, note: str) -> tuple[RuleSet, bool]:
-    """Publish the rules of an older version; returns them, and whether the endpoint answers by them already."""
+def undo(catalogue: str, version: int, person: str, note: str, *, newest: int) -> tuple[RuleSet, bool]:
+    """Publish the rules of an older version; returns them, and whether the endpoint answers by them already.
+
+    Raises:
+        RulesChanged: There is a newer version than ``newest``, the one that the person saw.
+    """
+    if store(catalogue).newest() != newest:
+        raise RulesChanged(
+            f"Another version was published after version {newest}.",
+            next_step="Nothing was undone. Look at the history again before you go back.",
+        )
     done = store(catalogue).restore(version, by=person, note=note)
     return done, _is_taken_up(catalogue, done.version)
 

@@ -165,6 +165,24 @@ def test_a_rule_that_changed_while_its_form_was_open_keeps_what_was_typed(named,
     assert store.read().rules[0].slot == 4
 
 
+def test_what_another_window_did_since_it_was_shown_is_neither_published_nor_undone(named, store):
+    first, second = (Rule(name, "pin", products=(name,), slot=1) for name in ("b001", "b002"))
+    drafts = Drafts(store)
+    drafts.save(drafts.open("Ada").of([first], store.read()))
+    test = named()
+    drafts.save(drafts.open("Ada").of([first, second], store.read()))
+    test.button(key="publish_now").click().run()
+    assert "The draft of Ada was changed in another window" in test.error[0].value
+    assert store.newest() == 0
+    test.button(key="publish_now").click().run()
+    assert len(store.read().rules) == 2
+    history = named(view="History")
+    publish(store, first)
+    history.button(key="undo_now").click().run()
+    assert "Another version was published after version 1" in history.error[0].value
+    assert store.read().rules == (first,)
+
+
 def test_a_file_comes_in_by_way_of_the_draft_and_says_what_it_passed_over(named, store):
     publish(store, Rule("sold", "bury", where=conditions({"sold_out": True}), strength=1.0))
     test = named(view="Import and export")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices, words
+from app import state as session
 from app.components.rules import state
 from app.services import rules
 from app.words import plain, prose
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from backend.merchandising.conflicts import Conflict
     from backend.merchandising.draft import Draft
 
-_KEY = "draft_bar"
+_KEY, _NOTE = "draft_bar", "publish_note"
 _SHOWN = 8  # problems, and changes, that are written out
 
 
@@ -88,14 +89,25 @@ def _show_publish(catalogue: str, mine: Draft, *, is_torn: bool) -> None:
         found = rules.problems(catalogue, rules.rules_of(catalogue, mine))
         about = {*(rule.id for rule in mine.put), *mine.removed}
         show_problems([one for one in found if one.severity == "refused" or about.intersection(one.rules)])
-        note = st.text_input("Note", key="publish_note", placeholder="Why, for the history", max_chars=300)
+        st.text_input("Note", key=_NOTE, placeholder="Why, for the history", max_chars=300)
         is_refused = any(one.severity == "refused" for one in found)
-        if st.button("Publish now", type="primary", key="publish_now", disabled=is_refused):
-            with st.spinner("Publishing"):
-                done, is_up = rules.publish(catalogue, mine, note.strip())
-            told(done.version, is_up=is_up)
-            st.session_state.pop("preview", None)
-            st.rerun()
+        st.button(
+            "Publish now",
+            type="primary",
+            key="publish_now",
+            disabled=is_refused,
+            on_click=_publish,
+            args=(catalogue, mine),
+        )
+
+
+def _publish(catalogue: str, mine: Draft) -> None:
+    """Publish the draft as it was shown; one that another window changed since then is refused."""
+    with notices.guarded(), st.spinner("Publishing"):
+        done, is_up = rules.publish(catalogue, mine, str(session.chosen(_NOTE) or "").strip())
+        told(done.version, is_up=is_up)
+        st.session_state.pop("preview", None)
+        st.session_state.pop(_NOTE, None)
 
 
 def told(version: int, *, is_up: bool) -> None:

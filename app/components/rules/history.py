@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backend.merchandising.rule_store import Published
 
 _PAGE = 200
+_NOTE = "undo_note"
 _SHOWN = 40
 
 
@@ -52,12 +53,8 @@ def show(catalogue: str, person: str) -> None:
     if row is not None:
         _one(catalogue, person, found[row], newest=found[0].version)
     elif person:
-        _before(catalogue, person, found[0])
-
-
-def _before(catalogue: str, person: str, newest: Published) -> None:
-    """Offer the way back from the newest version, which is what is wanted most often."""
-    _offer_undo(catalogue, person, newest.version - 1, f"Undo version {newest.version}")
+        newest = found[0].version  # the way back that is wanted most often
+        _offer_undo(catalogue, person, newest - 1, f"Undo version {newest}", newest=newest)
 
 
 def _one(catalogue: str, person: str, entry: Published, *, newest: int) -> None:
@@ -66,7 +63,7 @@ def _one(catalogue: str, person: str, entry: Published, *, newest: int) -> None:
         for line in _changes(catalogue, entry.version):
             st.markdown(line)
         if entry.version != newest and person:
-            _offer_undo(catalogue, person, entry.version, f"Undo to version {entry.version}")
+            _offer_undo(catalogue, person, entry.version, f"Undo to version {entry.version}", newest=newest)
 
 
 def _changes(catalogue: str, version: int) -> list[str]:
@@ -80,14 +77,19 @@ def _changes(catalogue: str, version: int) -> list[str]:
     return [*lines[:_SHOWN], *([f"And {words.count(more, 'more change')}."] if more > 0 else [])]
 
 
-def _offer_undo(catalogue: str, person: str, version: int, label: str) -> None:
+def _offer_undo(catalogue: str, person: str, version: int, label: str, *, newest: int) -> None:
     """Offer to publish an older version again, with a note; version 0 has no rules."""
-    with st.popover(plain(label), icon=":material/undo:"), notices.guarded():
+    with st.popover(plain(label), icon=":material/undo:"):
         what = f"the rules of version {version}" if version else "no rules"
         st.caption(f"Publishes {what} as a new version. The history stays.")
-        note = st.text_input("Note", key="undo_note", max_chars=300)
-        if st.button("Undo now", type="primary", key="undo_now"):
-            with st.spinner("Publishing"):
-                done, is_up = rules.undo(catalogue, version, person, note.strip())
-            draft_bar.told(done.version, is_up=is_up)
-            st.rerun()
+        st.text_input("Note", key=_NOTE, max_chars=300)
+        st.button("Undo now", type="primary", key="undo_now", on_click=_undo, args=(catalogue, person, version, newest))
+
+
+def _undo(catalogue: str, person: str, version: int, newest: int) -> None:
+    """Go back, unless another version was published since the history was shown."""
+    with notices.guarded(), st.spinner("Publishing"):
+        note = str(session.chosen(_NOTE) or "").strip()
+        done, is_up = rules.undo(catalogue, version, person, note, newest=newest)
+        draft_bar.told(done.version, is_up=is_up)
+        st.session_state.pop(_NOTE, None)
