@@ -1,4 +1,4 @@
-"""What screens do with rules: drafts and their publishing, what is wrong in them, files, and what a rule would change.
+"""What screens do with rules: drafts and their publishing, what is wrong in them, and files.
 
 Nothing is lost where two people, or two windows, change the same: the second is refused, and says so.
 """
@@ -6,7 +6,6 @@ Nothing is lost where two people, or two windows, change the same: the second is
 from __future__ import annotations
 
 import hashlib
-import secrets
 import tempfile
 import time
 from bisect import bisect_right
@@ -20,7 +19,7 @@ import streamlit as st
 from app.services import common
 from backend.errors import CatalogueError, EndpointError, RetrievalError, RulesChanged
 from backend.merchandising.conflicts import conflicts
-from backend.merchandising.draft import Draft, Drafts
+from backend.merchandising.draft import Drafts
 from backend.merchandising.known_products import KnownProducts
 from backend.merchandising.merging import by_id, merged
 from backend.merchandising.rule_files.csv_file import as_csv
@@ -28,12 +27,12 @@ from backend.merchandising.rule_files.plan import plan
 from backend.merchandising.rule_files.yaml_file import as_yaml
 from backend.merchandising.rule_store import RuleStore
 from backend.retrieval.rules.rule_set import RuleSet
-from backend.retrieval.wishes import DRAFT, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.merchandising.conflicts import Conflict
+    from backend.merchandising.draft import Draft
     from backend.merchandising.rule_files.plan import Plan
     from backend.retrieval.rules.rule import Rule
 
@@ -204,54 +203,6 @@ def _is_taken_up(catalogue: str, version: int) -> bool:
             return True
         time.sleep(_EVERY_S)
     return False
-
-
-# ------------------------------------------------------------------------------------------------ what a rule changes
-
-
-def moves(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], image: bytes, k: int) -> tuple[int, int]:
-    """Ask the endpoint about a picture by two sets of rules; returns how many places differ, and of how many.
-
-    Raises:
-        EndpointError: It does not answer, or refuses the picture.
-        RetrievalError: It cannot see the rules of this machine.
-    """
-    one, other = (_answered(catalogue, RuleSet.of(rules).digest, rules, image, k) for rules in (before, after))
-    return differing(one, other), max(len(one), len(other))
-
-
-def differing(before: Sequence[str], after: Sequence[str]) -> int:
-    """Return how many places of an answer have another product than before."""
-    places = max(len(before), len(after))
-    one, other = ([*ids, *[""] * (places - len(ids))] for ids in (before, after))
-    return sum(first != second for first, second in zip(one, other, strict=True))
-
-
-@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
-def _answered(catalogue: str, digest: str, _rules: Sequence[Rule], image: bytes, k: int) -> tuple[str, ...]:
-    """Answer by rules that are nobody's draft, which are kept for this one question only."""
-    drafts, base = Drafts(store(catalogue)), published(catalogue)
-    trial = f"trial {secrets.token_hex(8)}"
-    drafts.save(Draft(trial, base.version).of(_rules, base))
-    try:
-        answer = common.endpoint().recommend(image, k=k, wishes=Wishes(rules=f"{DRAFT}{trial}"))
-    finally:
-        drafts.discard(trial)
-    require_made_by(answer.rules.digest if answer.rules else "", digest)
-    return tuple(one.product_id for one in answer.neighbours)
-
-
-def require_made_by(found: str, wanted: str) -> None:
-    """Refuse an answer that was not made by these rules.
-
-    Raises:
-        RetrievalError: It was made by others: the endpoint has another home than this app.
-    """
-    if found != wanted:
-        raise RetrievalError(
-            "The preview is not possible: the search service does not see this draft.",
-            next_step="Try again in a moment. If it stays so, ask your Twinset administrator.",
-        )
 
 
 # ------------------------------------------------------------------------------------------------ files
