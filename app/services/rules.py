@@ -183,7 +183,7 @@ def undo(catalogue: str, version: int, person: str, note: str, *, newest: int) -
     if store(catalogue).newest() != newest:
         raise RulesChanged(
             f"Another version was published after version {newest}.",
-            next_step="Nothing was undone. Look at the history again before you go back.",
+            next_step="Nothing was undone. Check the history before you go back.",
         )
     done = store(catalogue).restore(version, by=person, note=note)
     return done, _is_taken_up(catalogue, done.version)
