@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from backend.merchandising.questions.question_store import QuestionStore
 from tests.support.logged_rows import row
 from tests.ui.conftest import assert_calm, texts
 
 
+@pytest.mark.slow
 def test_what_was_asked_is_shown_once_there_is_something(screen, shop_catalogue):
     test = screen.open("system", view="Questions")
     assert "No questions were logged. They appear here once the endpoint has answered some." in texts(test)
