@@ -44,6 +44,8 @@ def _figures(told: dict[str, Any]) -> None:
     with most:
         st.markdown("**Shown most**")
         charts.table([{"Product": one["product_id"], "Answers": one["answers"]} for one in told["most_shown"]])
+    if not told["never_shown"]:
+        return
     with never:
         st.markdown("**Never shown**")
         charts.table([{"Product": one} for one in told["never_shown"]])
