@@ -49,7 +49,7 @@ def shown_rules(test):
     return list(test.dataframe[0].value["Rule"])
 
 
-def test_a_rule_from_a_result_is_previewed_published_and_undone(named, store):
+def test_a_rule_from_a_result_is_previewed_published_and_undone(named, store, screen):
     test = named("recommend", product="b017")
     plain = ids(test)
     assert sent_to(test, "cards")["small"] == ["Less like this", "Add rule"]
@@ -64,6 +64,9 @@ def test_a_rule_from_a_result_is_previewed_published_and_undone(named, store):
     assert grid(test)[0]["moved"] == "Moved from 8 to 1: pinned"
     assert "8 of 12 results change" in texts(test)
     assert "Rules that touch this answer (1)" in [one.label for one in test.expander]
+    test.button(key="simulate").click().run()
+    (tried,) = screen.runner.list(kind="simulate")
+    assert tried.request["draft"] == "Ada"
     test.text_input(key="publish_note").set_value("spring").run()
     test.button(key="publish_now").click().run()
     assert_calm(test)

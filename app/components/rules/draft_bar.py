@@ -8,9 +8,11 @@ import streamlit as st
 
 from app import notices, words
 from app import state as session
+from app.components.jobs import panel
 from app.components.rules import state
 from app.services import rules
 from app.words import plain, prose
+from backend.flow.requests import SimulateRequest
 from backend.merchandising.merging import by_id
 from backend.merchandising.wording import said
 
@@ -36,12 +38,21 @@ def show(catalogue: str, mine: Draft, *, effect: str = "", can_preview: bool = F
             st.markdown(f"{text} · {plain(effect)}" if effect else text, width="content")
             if can_preview:
                 st.toggle("Preview", key="preview", help="Show answers as they would be. Shoppers see no difference.")
+            st.button(
+                "Simulate",
+                icon=":material/science:",
+                key="simulate",
+                help="Answers the approved examples and the last 2,000 questions with this draft, and says what would change.",
+                on_click=_simulate,
+                args=(mine.person,),
+            )
             _show_publish(catalogue, mine, is_torn=bool(both))
             show_discard(catalogue, mine.person)
         with st.expander("Changes in this draft", key="draft_changes"):
             show_changes(catalogue, mine)
         if both:
             _show_torn(catalogue, mine, both)
+        panel.show_latest("simulate", page="rules")
 
 
 def show_discard(catalogue: str, person: str) -> None:
@@ -99,6 +110,11 @@ def _show_publish(catalogue: str, mine: Draft, *, is_torn: bool) -> None:
             on_click=_publish,
             args=(catalogue, mine),
         )
+
+
+def _simulate(person: str) -> None:
+    with notices.guarded():
+        panel.submit(SimulateRequest(draft=person))
 
 
 def _publish(catalogue: str, mine: Draft) -> None:
