@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
+from backend.retrieval.rules.rule import SCOPES as SCOPE_KINDS
+
 if TYPE_CHECKING:
     from backend.retrieval.rules.rule import Rule
 
@@ -36,22 +38,20 @@ DONE = {
     "block": "blocked",
     "fall-back": "fall-back",
 }
-SCOPES = {
+_SCOPES = {
     "all": "All answers",
     "product": "Answers for a product",
     "nearest": "Answers whose nearest product is",
     "picture": "Answers for a photo and similar ones",
-    "label": "Answers about a label",
-    "category": "Answers about a category",
-    "brand": "Answers about a brand",
 }
+SCOPES = {kind: _SCOPES.get(kind, f"Answers about a {kind.replace('_', ' ')}") for kind in SCOPE_KINDS}
 STATES = ("Live", "Scheduled", "Ended")
 RADII = {0.02: "Only this photo", 0.05: "Almost the same", 0.1: "Very similar", 0.2: "Similar", 0.35: "Loosely similar"}
 
 
 def scope_title(kind: str) -> str:
     """Return the title of a kind of scope."""
-    return SCOPES.get(kind, f"Answers about the {kind.replace('_', ' ')}")
+    return SCOPES[kind]
 
 
 def state_of(rule: Rule, now: datetime) -> str:

@@ -40,6 +40,8 @@ def filled(parser: argparse.ArgumentParser) -> list[str]:
             continue
         value = next(iter(action.choices)) if action.choices else "1" if action.type in {int, float} else "nothing"
         words += [*action.option_strings[:1], value]
+    for one_of in parser._mutually_exclusive_groups:
+        words += [one_of._group_actions[0].option_strings[0], "nothing"] if one_of.required else []
     return words
 
 
