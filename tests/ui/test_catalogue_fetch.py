@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from app.components.search import photo_address
 from app.services import fetching
 from backend.catalogue.fetch.records import Fetched, records_of, store_of
 from backend.catalogue.fetch.shared import SharedPictures
+from backend.errors import IllegalTransition
 from backend.flow.requests import from_json
 from tests.support.picture_host import HOST, picture_host
 from tests.support.pictures import encoded
@@ -39,7 +41,8 @@ def opened(screen):
 def answered(screen, test, result):
     """What the page shows once the job that it started has ended with this result."""
     job = screen.runner.list()[0]
-    screen.runner.cancel(job.id)
+    with suppress(IllegalTransition):  # it has just ended by itself
+        screen.runner.cancel(job.id)
     finished(screen, from_json(job.kind, job.request), result)
     return test.run()
 

@@ -372,6 +372,7 @@ def test_the_options_reach_the_check(screen, uploaded):
         "validation_share": 0.15,
         "seed": 3,
         "columns": {},
+        "base": "",
         "label_from": "folder",
         "source_version": None,
         "table": "",
