@@ -28,7 +28,7 @@ from backend.serving import openapi
 from backend.serving.doors import endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
 from backend.serving.limits import Limits
-from backend.serving.live_rules import LiveRules
+from backend.serving.live_rules import RulesServed
 from backend.serving.metrics import Metrics, resident_bytes
 from backend.serving.payload import (
     check_answer_size,
@@ -119,7 +119,7 @@ class _Gateway:
         workers = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
         self._work = Turns(each=workers, at_once=workers, line=SEATS)
         self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
-        self._rules = LiveRules(settings.rules_dir)
+        self._rules = RulesServed(settings.rules_dir, lambda: showcase.loaded)
         days, photo_days = settings.keep_questions_days, settings.keep_questions_photos_days
         self._questions = QuestionLog(settings.questions_dir, days=days, photo_days=photo_days)
         self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
@@ -180,7 +180,7 @@ class _Gateway:
                 "model": bodies.model(served),
                 **bodies.searched(served),
                 "colour_weight": colour_share(served.recommender.manifest),
-                "rules": self._rules.told(served),
+                "rules": self._rules.of(served).told(),
                 "libraries": {"twinset": __version__, **{name: installed_version(name) for name in LIBRARIES}},
             }
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import threading
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -163,3 +166,23 @@ def test_by_price_no_rule_moves_anything_and_the_client_says_which_rules(setting
         assert (off.rules, [one.rank_before for one in off.neighbours]) == (None, list(range(1, 9)))
     finally:
         client.close()
+
+
+def test_a_model_that_is_swapped_out_takes_its_rules_along(settings, store, projection_recommender):
+    """Regression: the rules that were asked for kept every model that was ever served."""
+    swapped_in = []
+
+    def load():
+        loaded = served(copy.copy(projection_recommender))
+        swapped_in.append(weakref.ref(loaded.recommender))
+        return loaded
+
+    publish(store, [Rule("p", "pin", products=("c001",), slot=1)])
+    headers = {"Authorization": f"Bearer {ensure_app_token(settings).reveal()}"}
+    with http_to(build_app(settings, load=load), headers=headers) as client:
+        for wanted in ("on", "1", "off"):
+            first = ids(asked(client, f"rules={wanted}"))[0]
+            assert (first == "c001") == (wanted != "off")
+            assert client.post("/v1/reload").status_code == 200
+        gc.collect()
+        assert [one() is None for one in swapped_in] == [True, True, True, False]
