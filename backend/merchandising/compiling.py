@@ -27,9 +27,6 @@ def compiled(
         store: Where its pictures are.
         recommender: The model with its gallery.
         at: The time.
-
-    Raises:
-        RetrievalError: A picture of a rule is not there.
     """
 
     def embed(sha256: str) -> NDArray[np.float32]:

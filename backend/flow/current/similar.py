@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from backend.bundles import bundle
@@ -13,10 +13,14 @@ from backend.imaging import pixels
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from backend.bundles.manifest import Manifest
     from backend.flow.requests import SimilarRequest
     from backend.merchandising.similar.ruled import RulesAt
     from backend.progress import Progress
+    from backend.retrieval.embedder import QueryEmbedder
     from backend.settings import Settings
 
 
@@ -42,18 +46,24 @@ def rules_of(folder: Path, manifest: Manifest, settings: Settings) -> RulesAt:
     from backend.merchandising.rule_store import RuleStore
     from backend.merchandising.similar.ruled import RulesAt
     from backend.retrieval.query_pictures import QueryPictures, embed_queries
+    from backend.retrieval.rules.compiled import embedded_pictures
     from backend.training.embedder import load_query_embedder
 
     ref = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
     store = RuleStore(settings.rules_dir, ref.name)
     found = RulesAt(store.read())
-    wanted = sorted({rule.scope.values[0] for rule in found.live if rule.scope.kind == "picture"})
-    if not wanted:
-        return found  # and no network is needed
     reader = QueryPictures(manifest.pixels, pixels.MAX_PIXELS)
-    images = reader.decode([store.pictures.read(one) for one in wanted], None)[0]
-    vectors = embed_queries(load_query_embedder(folder, manifest, threads=settings.threads), images)[0]
-    return replace(found, pictures=dict(zip(wanted, vectors, strict=True)))
+
+    @cache
+    def network() -> QueryEmbedder:  # loaded only where a rule is for a picture
+        return load_query_embedder(folder, manifest, threads=settings.threads)
+
+    def embed(sha256: str) -> NDArray[np.float32]:
+        image = reader.decode([store.pictures.read(sha256)])[0]
+        vector: NDArray[np.float32] = embed_queries(network(), image)[0][0]
+        return vector
+
+    return replace(found, pictures=embedded_pictures(found.live, embed)[0])
 
 
 def model_of(request: SimilarRequest, settings: Settings) -> tuple[Path, int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.errors import RetrievalError
 from backend.retrieval.arrange import Asked
 from backend.retrieval.rules.compiled import CompiledRules, Conditions
 from backend.retrieval.rules.rule import NAMED_BY, PINS, SHIFTS
@@ -38,7 +39,7 @@ class RulesAt:
     Attributes:
         rules: The set.
         at: The time.
-        pictures: Embeddings of the pictures that rules are for, by SHA-256.
+        pictures: Embeddings of the pictures that rules are for, by SHA-256; without those that cannot be had.
     """
 
     rules: RuleSet = field(default_factory=RuleSet)
@@ -52,7 +53,12 @@ class RulesAt:
 
     def compiled(self, gallery: Gallery) -> CompiledRules:
         """Look them up in a gallery."""
-        return CompiledRules(self.rules, gallery, self.pictures.__getitem__, now=self.at)
+        return CompiledRules(self.rules, gallery, self._embedding, now=self.at)
+
+    def _embedding(self, sha256: str) -> NDArray[np.float32]:
+        if sha256 not in self.pictures:
+            raise RetrievalError(f"The picture {sha256[:12]} of a rule cannot be read.")
+        return self.pictures[sha256]
 
     def plain(self) -> list[dict[str, Any]]:
         """Return the rules in force as JSON values."""
@@ -141,7 +147,7 @@ class Scopes:
                 has_it = np.isin(codes, numbers)
                 self._seeds |= has_it
                 self._held |= has_it  # the nearest product may be what the answer is about
-        near = [rule.scope for rule in rules if rule.scope.kind == "picture"]
+        near = [rule.scope for rule in rules if rule.scope.kind == "picture" and rule.scope.values[0] in pictures]
         self._pictures = [(pictures[scope.values[0]], scope.radius) for scope in near]
 
     def lines(self, own: NDArray[np.int64], near: Near, looked: NDArray[np.float32]) -> NDArray[np.bool_]:

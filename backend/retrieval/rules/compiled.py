@@ -122,7 +122,7 @@ class CompiledRules:
         for rule in sorted(live, key=lambda one: one.rank):
             for key in self._keys(rule):
                 self._put(rule, self._buckets[key])
-        vectors, lost = _embedded(live, embed)
+        vectors, lost = embedded_pictures(live, embed)
         near = [rule for rule in live if rule.scope.kind == "picture" and rule.scope.values[0] in vectors]
         self._anchors = [(("picture", *rule.scope.values, rule.scope.radius), rule.scope.radius) for rule in near]
         self._vectors = np.stack([vectors[rule.scope.values[0]] for rule in near]) if near else None
@@ -247,7 +247,9 @@ class CompiledRules:
         return closed
 
 
-def _embedded(rules: Sequence[Rule], embed: Embed) -> tuple[dict[str, NDArray[np.float32]], list[tuple[str, str]]]:
+def embedded_pictures(
+    rules: Sequence[Rule], embed: Embed
+) -> tuple[dict[str, NDArray[np.float32]], list[tuple[str, str]]]:
     """Return the embeddings of the rules' pictures, and the rules whose picture cannot be had: those touch no answer."""
     vectors: dict[str, NDArray[np.float32]] = {}
     lost = []

@@ -163,6 +163,16 @@ def test_the_answers_are_the_nearest_others_each_group_once_and_none_of_the_own(
         assert mine["rank_before"].to_pylist() == mine["rank"].to_pylist()
 
 
+def test_a_rule_whose_picture_is_lost_changes_nothing_and_holds_nothing_up():
+    """Regression: the endpoint answered without such a rule, and the table could not be made."""
+    source = Shop(5, has_groups=True, has_further=False).source
+    lost = Rule("lost", "pin", Scope("picture", (PICTURE,), radius=1.0), products=(source.ids[3].as_py(),), slot=1)
+    rules = RulesAt(RuleSet.of([lost], version=1), NOW)
+    assert rules.compiled(source.gallery).unknown == (("lost", PICTURE),)
+    _, rows = whole(source, rules, 4, 12)
+    assert rows.equals(whole(source, RulesAt(at=NOW), 4, 12)[1])
+
+
 ROUND = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])  # angles of products on a circle
 
 
