@@ -7,22 +7,19 @@ Versions are never vacuumed: a thousand rules take some 40 kB. Whoever is killed
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from backend.catalogue.delta import delta_log
-from backend.catalogue.delta.commit_files import commit_files, create_table
+from backend.catalogue.delta.commit_files import checkpoint, commit_files, create_table, write_file
 from backend.catalogue.delta.log_replay import DataFile, states
 from backend.catalogue.delta.stored_rows import StoredRows
 from backend.errors import CatalogueError, CatalogueNotFound, RetrievalError, RulesChanged
 from backend.files.locking import lock_beside, locked
-from backend.files.storage import write_atomically
 from backend.merchandising.conflicts import check_publishable
 from backend.merchandising.merging import Difference, difference, merged
 from backend.merchandising.rule_pictures import RulePictures
@@ -50,7 +47,6 @@ _PROPERTIES = {
     _FORMAT: str(FORMAT),
 }
 _SHOWN = 3  # rules that a message names
-_CHECKPOINT_EVERY = 50  # commits, after which others read the log from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +181,7 @@ class RuleStore:
         }
         added = [self._written(version, wanted.rules)] if wanted.rules else []
         commit_files(self.table, added, self._files(newest.version), note=note, operation="WRITE")
-        if version % _CHECKPOINT_EVERY == 0:
-            delta_log.open_table(self.table).create_checkpoint()
+        checkpoint(self.table)
         return self.read(version)
 
     def _written(self, version: int, rules: tuple[Rule, ...]) -> dict[str, Any]:
@@ -196,13 +191,7 @@ class RuleStore:
             | {"scope": rule.scope.kind, "rule": json.dumps(as_plain(rule), ensure_ascii=False, allow_nan=False)}
             for rule in rules
         ]
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
-        file = self.table / f"rules-{version:020d}.parquet"
-        write_atomically(file, buffer.getvalue())
-        now = int(file.stat().st_mtime * 1000)
-        stats = json.dumps({"numRecords": len(rows), "minValues": {}, "maxValues": {}, "nullCount": {}})
-        return {"path": file.name, "size": buffer.tell(), "modificationTime": now, "stats": stats}
+        return write_file(self.table / f"rules-{version:020d}.parquet", pa.Table.from_pylist(rows, _SCHEMA))
 
     def _changed(self, both: list[str], base: int, newest: int) -> RulesChanged:
         """Say who changed rules since ``base``, and when."""

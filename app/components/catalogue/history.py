@@ -9,6 +9,7 @@ import streamlit as st
 from app import navigation, state, words
 from app.components.catalogue import changes
 from app.components.jobs import panel
+from app.components.shared import version_table
 from app.services import catalogue
 from app.words import plain
 from backend.flow.requests import RestoreRequest, TidyRequest
@@ -41,17 +42,7 @@ def _ticked(name: str, entries: Sequence[HistoryEntry]) -> HistoryEntry | None:
     rows = [_row(entry) for entry in entries]
     columns = {title: [row[title] for row in rows] for title in rows[0]}
     key = f"history-{name}-{entries[0].version}"  # rows are ticked by position: another newest makes another table
-    st.dataframe(
-        columns,
-        hide_index=True,
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
-        placeholder="",
-        alt="Versions of the catalogue, newest first",
-    )
-    row = state.selected_row(key)
+    row = version_table.chosen(columns, key=key, alt="Versions of the catalogue, newest first")
     return entries[row] if row is not None else None
 
 

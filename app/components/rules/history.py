@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import notices, words
 from app import state as session
 from app.components.rules import draft_bar
+from app.components.shared import version_table
 from app.services import rules
 from app.words import plain
 from backend.merchandising.merging import by_id
@@ -29,7 +30,7 @@ def show(catalogue: str, person: str) -> None:
         st.info("Nothing was published yet.", icon=":material/history:")
         return
     st.caption("Select a version to see what it changed, or to go back to it.")
-    rows = {
+    rows: dict[str, list[Any]] = {
         "Version": [one.version for one in found],
         "When": [words.local_iso(one.at) for one in found],
         "Who": [one.by for one in found],
@@ -39,17 +40,7 @@ def show(catalogue: str, person: str) -> None:
         "Removed": [one.removed for one in found],
     }
     key = f"rules-history-{catalogue}-{found[0].version}"
-    st.dataframe(
-        rows,
-        hide_index=True,
-        key=key,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={"When": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")},
-        placeholder="",
-        alt="Published versions of the rules, newest first",
-    )
-    row = session.selected_row(key)
+    row = version_table.chosen(rows, key=key, alt="Published versions of the rules, newest first")
     if row is not None:
         _one(catalogue, person, found[row], newest=found[0].version)
     elif person:

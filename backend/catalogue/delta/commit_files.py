@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pyarrow.parquet as pq
+
 from backend.catalogue.delta import delta_log
 from backend.catalogue.delta.log_replay import FEED_FOLDER
 from backend.errors import CatalogueBusy
+from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
     from backend.catalogue.delta.log_replay import DataFile
 
 
+_CHECKPOINT_EVERY = 50
 _FEATURES = ["deletionVectors"]
 _WRITER_FEATURES = ["checkConstraints", "invariants", "changeDataFeed", "appendOnly"]
 
@@ -60,6 +67,29 @@ def commit_files(
         entry = {"partitionValues": {}, **file, **({"dataChange": False} if is_feed else fixed)}
         actions.append({"cdc" if is_feed else "add": entry})
     _write(path, version + 1, actions)
+
+
+def write_file(file: Path, rows: pa.Table, *, compression: str = "snappy") -> dict[str, Any]:
+    """Write rows as a file in a table's folder, and return what the log says of it, for :func:`commit_files`.
+
+    Raises:
+        OSError: The disk refuses; there is no such file then.
+    """
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression=compression)
+    write_atomically(file, buffer.getvalue())
+    stats = json.dumps({"numRecords": len(rows), "minValues": {}, "maxValues": {}, "nullCount": {}})
+    modified = file.stat().st_mtime_ns // 1_000_000
+    return {"path": file.name, "size": buffer.tell(), "modificationTime": modified, "stats": stats}
+
+
+def checkpoint(path: Path, *, forgets: bool = False) -> None:
+    """Sum the log up after every fiftieth commit, from where others read it on; ``forgets`` drops what its retention ended for."""
+    if (delta_log.newest_version(path) or 0) % _CHECKPOINT_EVERY == 0:
+        table = delta_log.open_table(path)
+        table.create_checkpoint()
+        if forgets:
+            table.cleanup_metadata()
 
 
 def create_table(path: Path, fields: Sequence[Mapping[str, Any]], configuration: Mapping[str, str]) -> None:

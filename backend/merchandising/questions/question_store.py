@@ -6,8 +6,6 @@ removes. Old files go by a commit first; the disk is told an hour later, so that
 
 from __future__ import annotations
 
-import io
-import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,14 +13,13 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from backend.catalogue.delta import delta_log
-from backend.catalogue.delta.commit_files import commit_files, create_table
+from backend.catalogue.delta.commit_files import checkpoint, commit_files, create_table, write_file
 from backend.catalogue.delta.log_replay import DataFile
 from backend.catalogue.delta.stored_rows import StoredRows
 from backend.files.locking import lock_beside, locked
-from backend.files.storage import disk_watched, write_atomically
+from backend.files.storage import disk_watched
 from backend.merchandising.questions.question import DELTA_FIELDS, SCHEMA, Question, as_table, from_table
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _PROPERTIES = {"delta.logRetentionDuration": "interval 1 days", "twinset.questions.format": str(FORMAT)}
-_CHECKPOINT_EVERY = 50  # commits
 _SMALL_ROWS = 5_000  # files with fewer are brought together
 _SMALL_FILES = 40  # as soon as there are so many
 _GRACE_S = 3_600.0  # a file that no commit names may be one that is about to be named, or still read
@@ -140,13 +136,8 @@ class QuestionStore:
 
     def _written(self, rows: pa.Table) -> dict[str, Any]:
         first, last = (pc.min_max(rows["time"])[end].as_py() for end in ("min", "max"))
-        buffer = io.BytesIO()
-        pq.write_table(rows, buffer, compression="zstd")
-        file = self.table / f"{first:%Y%m%dT%H%M%S%f}-{last:%Y%m%dT%H%M%S%f}-{uuid4().hex[:12]}.parquet"
-        write_atomically(file, buffer.getvalue())
-        stats = json.dumps({"numRecords": len(rows), "minValues": {}, "maxValues": {}, "nullCount": {}})
-        modified = int(file.stat().st_mtime * 1000)
-        return {"path": file.name, "size": buffer.tell(), "modificationTime": modified, "stats": stats}
+        name = f"{first:%Y%m%dT%H%M%S%f}-{last:%Y%m%dT%H%M%S%f}-{uuid4().hex[:12]}.parquet"
+        return write_file(self.table / name, rows, compression="zstd")
 
     def _commit(
         self, added: list[dict[str, Any]], removed: Sequence[DataFile] = (), *, moves_only: bool = False
@@ -154,10 +145,7 @@ class QuestionStore:
         operation = "OPTIMIZE" if moves_only else "WRITE" if added else "DELETE"
         note = {"questions": FORMAT}
         commit_files(self.table, added, removed, note=note, operation=operation, moves_only=moves_only)
-        if (delta_log.newest_version(self.table) or 0) % _CHECKPOINT_EVERY == 0:
-            table = delta_log.open_table(self.table)
-            table.create_checkpoint()
-            table.cleanup_metadata()
+        checkpoint(self.table, forgets=True)
 
     def _expire(self, oldest: datetime) -> int:
         old = [file for file in self._state() if _last(file.path) < oldest]

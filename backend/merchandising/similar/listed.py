@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.retrieval.indexes.index import Neighbours
+from backend.retrieval.indexes.index import Neighbours, OverIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backend.retrieval.indexes.index import Index
 
 
-class ListedIndex:
+class ListedIndex(OverIndex):
     """An :class:`backend.retrieval.indexes.index.Index` for questions about products whose lists are known.
 
     The product that is asked about must not be allowed: no list holds its own.
@@ -30,7 +30,8 @@ class ListedIndex:
     """
 
     def __init__(self, index: Index, near: Near) -> None:
-        self._index, self._near = index, near
+        super().__init__(index)
+        self._near = near
         self.line, self.looked = 0, np.float32(-1.0)
 
     def choose(self, line: int) -> None:
@@ -38,28 +39,13 @@ class ListedIndex:
         self.line, self.looked = line, np.float32(-1.0)
 
     @property
-    def size(self) -> int:
-        """Number N of embeddings."""
-        return self._index.size
-
-    @property
-    def dimensions(self) -> int:
-        """Dimensions D of an embedding."""
-        return self._index.dimensions
-
-    @property
     def exact(self) -> ListedIndex:
         """Itself: a list misses none."""
         return self
 
-    @property
-    def inner(self) -> Index:
-        """What is searched where a list ends too soon."""
-        return self._index
-
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of the items at these positions."""
-        return self._index.embeddings(positions)
+        return self.inner.embeddings(positions)
 
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
         """Find the k nearest others of the product whose list was chosen; ``queries`` is its embedding, (1, D)."""
@@ -69,7 +55,7 @@ class ListedIndex:
         if len(places) == k or not np.isfinite(self._near.horizon[self.line]):
             found = Neighbours(positions[places][None].astype(np.int64), distances[places][None])
         else:
-            found = self._index.search(queries, k=k, allowed=allowed)
+            found = self.inner.search(queries, k=k, allowed=allowed)
         is_full = found.distances.shape[1] == k
         self.looked = max(self.looked, found.distances[0, -1] if is_full else np.float32(np.inf))
         return found

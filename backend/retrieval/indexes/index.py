@@ -66,6 +66,27 @@ class Index(Protocol):
         """Return the embeddings of the items at these positions, float32 (P, D)."""
 
 
+class OverIndex:
+    """An index of the same embeddings as another one, which it asks.
+
+    Args:
+        inner: The other one.
+    """
+
+    def __init__(self, inner: Index) -> None:
+        self.inner = inner
+
+    @property
+    def size(self) -> int:
+        """Number N of embeddings."""
+        return self.inner.size
+
+    @property
+    def dimensions(self) -> int:
+        """Dimensions D of an embedding."""
+        return self.inner.dimensions
+
+
 def check_search(index: Index, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None) -> None:
     """Check the arguments of a search; every kind of index calls it first.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.bundles.colours import COLOURS, colour_share
 from backend.errors import RetrievalError
-from backend.retrieval.indexes.index import MAX_DISTANCE, Neighbours, check_search
+from backend.retrieval.indexes.index import MAX_DISTANCE, Neighbours, OverIndex, check_search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backend.retrieval.indexes.index import Index
 
 
-class WeighedIndex:
+class WeighedIndex(OverIndex):
     """Ranks by ``(1 - w) a.a' + w c.c'``; an :class:`backend.retrieval.indexes.index.Index` of embeddings of that weight.
 
     Every item is compared: cells and their number of probes were chosen for the model's own share.
@@ -34,24 +34,9 @@ class WeighedIndex:
     """
 
     def __init__(self, index: Index, *, share: float, weight: float) -> None:
-        self._index = index.exact
+        super().__init__(index.exact)
         self._factors = np.full(index.dimensions, np.sqrt((1.0 - weight) / (1.0 - share)))
         self._factors[-COLOURS:] = np.sqrt(weight / share)
-
-    @property
-    def size(self) -> int:
-        """Number N of embeddings."""
-        return self._index.size
-
-    @property
-    def dimensions(self) -> int:
-        """Dimensions D of an embedding."""
-        return self._index.dimensions
-
-    @property
-    def inner(self) -> Index:
-        """What is searched, as the model has it."""
-        return self._index
 
     @property
     def exact(self) -> Index:
@@ -65,14 +50,14 @@ class WeighedIndex:
 
     def embeddings(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the embeddings of the items at these positions with this weight."""
-        return self.weigh(self._index.embeddings(positions))
+        return self.weigh(self.inner.embeddings(positions))
 
     def search(self, queries: NDArray[np.float32], *, k: int, allowed: NDArray[np.bool_] | None = None) -> Neighbours:
         """Find the k nearest items of every query of this weight; see :class:`backend.retrieval.indexes.index.Index`."""
         check_search(self, queries, k=k, allowed=allowed)
         scaled = queries * self._factors
         lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-        found = self._index.search((scaled / lengths).astype(np.float32), k=k, allowed=allowed)
+        found = self.inner.search((scaled / lengths).astype(np.float32), k=k, allowed=allowed)
         distances = 1.0 - (1.0 - found.distances.astype(np.float64)) * lengths
         return Neighbours(found.positions, distances.clip(0.0, MAX_DISTANCE).astype(np.float32))
 

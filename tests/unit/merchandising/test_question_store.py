@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from backend.catalogue.delta import commit_files
 from backend.errors import CatalogueError
 from backend.merchandising.questions import question_log, question_store
 from backend.merchandising.questions.kept_photos import KeptPhotos
@@ -95,7 +96,7 @@ def test_what_a_killed_writer_left_is_no_part_of_the_log_and_goes(store, monkeyp
 
 
 def test_the_log_stays_readable_over_checkpoints(store, monkeypatch):
-    monkeypatch.setattr(question_store, "_CHECKPOINT_EVERY", 3)
+    monkeypatch.setattr(commit_files, "_CHECKPOINT_EVERY", 3)
     for number in range(7):
         store.append([row(number)])
     assert list((store.table / "_delta_log").glob("*.checkpoint.parquet"))
@@ -124,7 +125,7 @@ def test_what_does_not_fit_or_cannot_be_written_is_dropped_and_counted(settings,
     assert log.counts == (0, 2)
     with monkeypatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
-        patch.setattr(question_store, "write_atomically", lambda *_: (_ for _ in ()).throw(full))
+        patch.setattr(commit_files, "write_atomically", lambda *_: (_ for _ in ()).throw(full))
         log.flush()
         log.add("shop", row(8))
         patch.setattr(QuestionStore, "append", lambda *_: (_ for _ in ()).throw(RuntimeError("of a library")))

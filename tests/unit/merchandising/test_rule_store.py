@@ -147,7 +147,7 @@ def watched(what):
             os.kill(os.getpid(), signal.SIGKILL)
         return what(*words, **more)
     return step
-rule_store.write_atomically = watched(rule_store.write_atomically)
+commit_files.write_atomically = watched(commit_files.write_atomically)
 rule_store.create_table = watched(rule_store.create_table)
 rule_store.commit_files = watched(rule_store.commit_files)
 for name in ("replace", "link", "fsync", "unlink"):
