@@ -10,6 +10,7 @@ import streamlit as st
 from app.services import common, rules
 from backend.errors import RetrievalError
 from backend.merchandising.draft import Draft, Drafts
+from backend.merchandising.merging import places_changed
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import DRAFT, Wishes
 
@@ -27,14 +28,7 @@ def moves(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], image: 
         RetrievalError: It cannot see the rules of this machine.
     """
     one, other = (_answered(catalogue, RuleSet.of(each).digest, each, image, k) for each in (before, after))
-    return differing(one, other), max(len(one), len(other))
-
-
-def differing(before: Sequence[str], after: Sequence[str]) -> int:
-    """Return how many places of an answer have another product than before."""
-    places = max(len(before), len(after))
-    one, other = ([*ids, *[""] * (places - len(ids))] for ids in (before, after))
-    return sum(first != second for first, second in zip(one, other, strict=True))
+    return places_changed(one, other), max(len(one), len(other))
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)

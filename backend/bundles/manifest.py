@@ -98,6 +98,11 @@ class Manifest:
     notes: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
+    @property
+    def searched(self) -> CatalogueRef:
+        """The catalogue that is searched: that of the index, which may be newer than the one trained on; that one without an index."""
+        return self.catalogue if self.index is None else self.index.catalogue
+
     def with_index(self, info: IndexInfo) -> Manifest:
         """Return it with another index; what was measured of the one before is not said of this one."""
         kept = {name: value for name, value in self.metrics.items() if not name.startswith(INDEX_METRICS)}

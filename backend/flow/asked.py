@@ -27,14 +27,14 @@ _GOLDEN_AT_ONCE = 16
 
 def simulate_step(request: SimulateRequest, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Try rules on the approved examples and the last logged questions, with the model that the endpoint answers with."""
-    from backend.merchandising.compiling import catalogue_of, compiled
+    from backend.merchandising.compiling import compiled
     from backend.merchandising.questions.simulation import simulate
     from backend.merchandising.rule_store import RuleStore
     from backend.registry.fetching import fetch_champion
 
     progress.report(0, 100, unit="%", note="Loading the model")
     recommender = _loaded(fetch_champion(settings)[1], settings)
-    store = RuleStore(settings.rules_dir, catalogue_of(recommender))
+    store = RuleStore(settings.rules_dir, recommender.manifest.searched.name)
     now, then = store.read(), _wanted(request, store)
     reading, trying = Span.split(progress, [("", 1), ("", 9)])
     trials = [*_approved(recommender, settings, store.catalogue, reading)]

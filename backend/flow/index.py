@@ -130,5 +130,4 @@ def _same(manifest: Manifest, settings: Settings) -> Snapshot:
 def _newest(manifest: Manifest, settings: Settings) -> Snapshot:
     from backend.catalogue.snapshot import open_snapshot
 
-    ref = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
-    return open_snapshot(settings.catalogues_dir, ref.name)
+    return open_snapshot(settings.catalogues_dir, manifest.searched.name)

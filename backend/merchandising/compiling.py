@@ -33,9 +33,3 @@ def compiled(
         return recommender.embedding(store.pictures.read(sha256))
 
     return CompiledRules(rules, recommender.gallery, embed, now=at)
-
-
-def catalogue_of(recommender: Recommender) -> str:
-    """Return the name of the catalogue that is searched."""
-    manifest = recommender.manifest
-    return (manifest.index.catalogue if manifest.index is not None else manifest.catalogue).name

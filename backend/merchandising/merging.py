@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from backend.retrieval.rules.rule import Rule
+
+
+def places_changed(before: Sequence[str], after: Sequence[str]) -> int:
+    """Return how many places of an answer have another product than before: of the longer one, where one is longer."""
+    return sum(one != other for one, other in zip_longest(before, after))
 
 
 @dataclass(frozen=True, slots=True)

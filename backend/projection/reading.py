@@ -54,8 +54,7 @@ class Reading:
     @property
     def catalogue(self) -> tuple[str, int]:
         """Name and version of the catalogue that was indexed."""
-        index = self.manifest.index
-        ref = index.catalogue if index is not None else self.manifest.catalogue
+        ref = self.manifest.searched
         return ref.name, ref.version
 
     @property

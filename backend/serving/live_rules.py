@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from backend.errors import CatalogueError, CatalogueNotFound, EndpointRejected, WorkbenchError
-from backend.merchandising.compiling import catalogue_of, compiled
+from backend.merchandising.compiling import compiled
 from backend.merchandising.draft import Drafts
 from backend.merchandising.rule_store import RuleStore
 from backend.retrieval.rules.rule_set import RuleSet
@@ -43,7 +43,7 @@ class LiveRules:
     """
 
     def __init__(self, rules_dir: Path, recommender: Recommender) -> None:
-        store = RuleStore(rules_dir, catalogue_of(recommender))
+        store = RuleStore(rules_dir, recommender.manifest.searched.name)
         self._store, self._recommender = store, recommender
         self._current: CompiledRules | None = None
         self._renewing = Lock()

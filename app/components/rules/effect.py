@@ -35,7 +35,7 @@ def show(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Ru
     except (EndpointError, RetrievalError) as error:
         notices.show(error)
         return
-    text = f"**{moved} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}** in this example."
+    text = f"**{moved:d} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}** in this example."
     st.markdown(f":material/swap_vert: {text}")
     if not rule.holds_at(titles.now()):
         st.caption("The rule is not live now, so nothing moves yet.")

@@ -12,7 +12,7 @@ from app.components.rules import draft_bar, state, titles
 from app.components.search.rule_menu import nearest_of
 from app.services import common, rule_trials, rules
 from backend.errors import WorkbenchError
-from backend.merchandising.merging import by_id
+from backend.merchandising.merging import by_id, places_changed
 from backend.merchandising.wording import said
 from backend.retrieval.rules.rule import NAMED_BY
 from backend.retrieval.rules.rule_set import RuleSet
@@ -87,7 +87,7 @@ def show_draft(ruled: Ruled, answered: Answered, published: Callable[[], Answere
         wanted = RuleSet.of(rules.rules_of(ruled.catalogue, ruled.mine)).digest
         rule_trials.require_made_by(answered.answer.rules.digest if answered.answer.rules else "", wanted)
         before, after = ([one.product_id for one in each.answer.neighbours] for each in (published(), answered))
-        moved, of = rule_trials.differing(before, after), max(len(before), len(after))
+        moved, of = places_changed(before, after), max(len(before), len(after))
         effect = f"{moved} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}"
     draft_bar.show(ruled.catalogue, ruled.mine, effect=effect, can_preview=True)
 

@@ -49,8 +49,7 @@ def rules_of(folder: Path, manifest: Manifest, settings: Settings) -> RulesAt:
     from backend.retrieval.rules.compiled import embedded_pictures
     from backend.training.embedder import load_query_embedder
 
-    ref = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
-    store = RuleStore(settings.rules_dir, ref.name)
+    store = RuleStore(settings.rules_dir, manifest.searched.name)
     found = RulesAt(store.read())
     reader = QueryPictures(manifest.pixels, pixels.MAX_PIXELS)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import RetrievalError
-from backend.merchandising.merging import difference
+from backend.merchandising.merging import difference, places_changed
 from backend.merchandising.wording import said
 from backend.retrieval.asked_again import answer_again
 from backend.retrieval.rules.rule import PINS
@@ -215,9 +215,8 @@ def _count(found: Simulated, trial: Trial, before: tuple[Neighbour, ...], after:
     found.questions[trial.kind] += 1
     found.before.update(was)
     found.after.update(will)
-    places = max(len(was), len(will))
-    moved = sum(one != other for one, other in zip(was, will, strict=False)) + places - min(len(was), len(will))
-    found.places += places
+    moved = places_changed(was, will)
+    found.places += max(len(was), len(will))
     found.places_changed += moved
     _count_rules(found, before, after)
     if not moved:

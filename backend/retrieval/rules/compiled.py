@@ -16,7 +16,6 @@ import numpy as np
 from backend.errors import ImageRejected, RetrievalError
 from backend.retrieval.rules.order import Effects, Pin, Shift
 from backend.retrieval.rules.rule import NAMED_BY, SOLD_OUT, next_change
-from backend.retrieval.rules.rule_set import EMPTY, RuleSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from backend.retrieval.gallery.gallery import Gallery
     from backend.retrieval.rules.rule import Rule
+    from backend.retrieval.rules.rule_set import RuleSet
 
     Embed = Callable[[str], NDArray[np.float32]]  # the embedding (D,) of a rule's picture, by the picture's SHA-256
 
@@ -131,11 +131,6 @@ class CompiledRules:
         everywhere = self._buckets[_ALL]
         self.closed = self._closed([everywhere])
         self._needs_nearest = any(key[0] in {"nearest", *NAMED_BY} for key in self._buckets if isinstance(key, tuple))
-
-    @classmethod
-    def none(cls, gallery: Gallery) -> CompiledRules:
-        """Return no rules."""
-        return cls(RuleSet(EMPTY), gallery, _no_picture)
 
     # --------------------------------------------------------------------------------------- asked by an answer
 
@@ -269,7 +264,3 @@ def _named(rule: Rule) -> tuple[str, ...]:
 def _places(rules: Sequence[Rule], gallery: Gallery) -> dict[str, int]:
     names = list(dict.fromkeys(name for rule in rules for name in _named(rule)))
     return dict(zip(names, gallery.places(names).tolist(), strict=True))
-
-
-def _no_picture(_sha256: str) -> NDArray[np.float32]:
-    raise LookupError("No rule is for a picture.")

@@ -73,7 +73,7 @@ def logged(
         bundle=served.version.model,
         network=manifest.weights_hash,
         generation=manifest.index.generation if manifest.index is not None else 0,
-        catalogue_version=searched(served)["catalogue"]["version"],
+        catalogue_version=manifest.searched.version,
         milliseconds=0.0,
         caller="",
     )
@@ -102,7 +102,7 @@ def model(served: Served) -> dict[str, Any]:
 def searched(served: Served) -> dict[str, Any]:
     """Return what is searched."""
     manifest = served.recommender.manifest
-    catalogue = manifest.index.catalogue if manifest.index is not None else manifest.catalogue
+    catalogue = manifest.searched
     return {
         "catalogue": {"name": catalogue.name, "version": catalogue.version},
         "splits": list(manifest.index.splits if manifest.index is not None else ()),

@@ -154,7 +154,7 @@ def near(shop, at, k=6, **more):
 
 def test_without_a_rule_that_touches_it_nothing_is_changed(ruled_shop):
     question = near(ruled_shop, 5)
-    assert answered(ruled_shop, question, CompiledRules.none(ruled_shop.recommender.gallery)) is None
+    assert answered(ruled_shop, question, ruled_shop.compiled([])) is None
     elsewhere = Rule("a", "block", Scope("label", ("none such",)), products=("b002",))
     late = Rule("b", "pin", products=("b002",), slot=1, starts="2027-01-01T00:00")
     assert answered(ruled_shop, question, ruled_shop.compiled([elsewhere, late])) is None
