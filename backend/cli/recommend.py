@@ -9,7 +9,7 @@ from backend.errors import ImageRejected, RetrievalError, UsageError
 from backend.imaging.refusals import FORMATS_READ
 from backend.imaging.region import Region
 from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
-from backend.retrieval.wishes import COLLAPSES, Wishes
+from backend.retrieval.wishes import COLLAPSES, RULES_ON, SORTS, Wishes
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +32,18 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         help="the part of the first photo to use, as fractions of its width and height, for example 0.1,0.2,0.9,0.8",
     )
     found.add_argument("-k", type=int, default=10, help="number of products, default 10")
+    _add_wishes(found)
+    found.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"only products with this value; NAME is one of {', '.join(FILTERS)}; repeatable",
+    )
+
+
+def _add_wishes(found: argparse.ArgumentParser) -> None:
+    """Add how the answer is to be; :func:`_wishes` reads it."""
     found.add_argument(
         "--weight", type=float, action="append", default=[], help="weight of each photo, in their order; repeatable"
     )
@@ -50,17 +62,18 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
     found.add_argument(
         "--collapse", choices=COLLAPSES, default="auto", help="what to collapse into one result, default product groups"
     )
+    found.add_argument("--sort", choices=SORTS, default=SORTS[0], help="order of the products, default by similarity")
+    found.add_argument("--match-only", action="store_true", help="leave out products that are no match")
+    found.add_argument(
+        "--rules",
+        default=RULES_ON,
+        metavar="WHICH",
+        help="rules that are applied: on (those published last, the default), off, or the number of a version",
+    )
     found.add_argument(
         "--colour-weight",
         type=float,
         help="how much colour counts, from 0 (shape only) to 1 (colour only), default as the model has it",
-    )
-    found.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"only products with this value; NAME is one of {', '.join(FILTERS)}; repeatable",
     )
 
 
@@ -74,15 +87,7 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
 
     first, *others = (_read(path) for path in options.photo)
     further = Further(tuple(others), tuple(_read(path) for path in options.unlike_photo))
-    wishes = Wishes(
-        weights=tuple(options.weight),
-        like=tuple(options.like),
-        unlike=tuple(options.unlike),
-        diversity=options.diversity,
-        collapse=options.collapse,
-        colour_weight=options.colour_weight,
-    )
-    filters, region = filters_of(options.filter), region_of(options.region)
+    filters, wishes, region = filters_of(options.filter), _wishes(options), region_of(options.region)
     with endpoint_running(settings):
         answer = local_client(settings).recommend(
             first,
@@ -101,9 +106,24 @@ def recommend(options: argparse.Namespace, settings: Settings) -> Result:
         "model_version": answer.model_version,
         "catalogue": answer.catalogue,
         "catalogue_version": answer.catalogue_version,
+        "rules_version": answer.rules.version if answer.rules else None,
         "behind": _behind(answer, settings),
         "timings_ms": answer.timings_ms,
     }
+
+
+def _wishes(options: argparse.Namespace) -> Wishes:
+    return Wishes(
+        weights=tuple(options.weight),
+        like=tuple(options.like),
+        unlike=tuple(options.unlike),
+        diversity=options.diversity,
+        collapse=options.collapse,
+        colour_weight=options.colour_weight,
+        sort=options.sort,
+        match_only=options.match_only,
+        rules=options.rules,
+    )
 
 
 def _behind(answer: Answer, settings: Settings) -> str:

@@ -105,6 +105,8 @@ def neighbours_as_json(answer: Answer) -> list[dict[str, Any]]:
             "closeness": neighbour.closeness,
             "similarity": round(neighbour.similarity, 6),
             "distance": round(neighbour.distance, 6),
+            "rank_before": neighbour.rank_before,
+            "rules": list(neighbour.rules),
         }
         for neighbour in answer.neighbours
     ]

@@ -54,7 +54,7 @@ class ScoringClient(EndpointClient):
         is_plain = wishes in (None, Wishes(), Wishes(rules=RULES_OFF))
         if filters or not is_plain or further is not None or isinstance(region, Region):
             raise EndpointRejected(
-                "The connected search service supports neither filters, Refine nor rules, and takes only whole photos.",
+                "The connected search service supports neither filters nor Refine nor rules, and takes only whole photos.",
                 code="no_filters",
                 status=422,
                 next_step="Remove the filters, clear Refine and use the whole photo, or set TWINSET_ENDPOINT_URL to "
