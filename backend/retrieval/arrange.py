@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ _ALIKE = 0.9  # cosine similarity below which two pictures need not be compared
 _SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "xxxl"})
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """One product of an answer, and those that are the same and are not shown: positions in the gallery.
 
     ``picture`` is which of its pictures was found; see :func:`backend.retrieval.indexes.further.shown_picture`.
@@ -178,7 +177,7 @@ def fetched(asked: Asked, index: Index, collapser: Collapser, wanted: int) -> tu
     count = wanted
     while True:
         positions = index.search(asked.towards[None], k=count, allowed=asked.allowed).positions[0]
-        shown = collapser.distinct(positions, index.embeddings(positions))[:wanted]
+        shown = collapser.distinct(positions, index)[:wanted]
         if len(shown) >= wanted or len(positions) < count or count >= _MOST_CANDIDATES:
             return positions, shown
         count *= 2
@@ -242,13 +241,14 @@ class Collapser:
         self._gallery, self._spec, self._collapse = gallery, spec, collapse
         self._looks: dict[int, NDArray[np.float32]] = {}
 
-    def distinct(self, positions: NDArray[np.int64], vectors: NDArray[np.float32], *, kept: int = 0) -> list[Shown]:
-        """Return products (P,) with embeddings (P, D) in their order, each with those that are the same.
+    def distinct(self, positions: NDArray[np.int64], index: Index, *, kept: int = 0) -> list[Shown]:
+        """Return products (P,) of an index in their order, each with those that are the same.
 
         The first ``kept`` are all shown, be they the same or not.
         """
         if self._collapse == "none":
-            return [Shown(int(position)) for position in positions]
+            return [Shown(position) for position in positions.tolist()]
+        vectors = index.embeddings(positions)
         alike = None if self._collapse == "groups" else vectors @ vectors.T >= _ALIKE
         leaders: list[int] = []  # places among the P
         hidden: dict[int, list[int]] = {}

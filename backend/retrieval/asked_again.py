@@ -5,7 +5,7 @@ What is kept of a question is enough to answer it again: from the same bundle, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,9 +95,8 @@ def nearest(asked: Sequence[Asked], ground: Ground) -> list[Located]:
     own, index, by_rules = ground.own, ground.index, ground.by_rules()
     ruled = [by_rules.shown(one, ground.rules) for one in asked]
     plain = [one.towards for one, shown in zip(asked, ruled, strict=True) if shown is None]
-    towards = np.stack(plain) if plain else np.empty((0, index.dimensions), dtype=np.float32)
-    found = index.search(towards, k=asked[0].k, allowed=asked[0].allowed)
-    near = iter(zip(found.positions, found.distances, strict=True))
+    found = index.search(np.stack(plain), k=asked[0].k, allowed=asked[0].allowed) if plain else None
+    near = iter(zip(found.positions, found.distances, strict=True) if found else ())
     answers = []
     for one, by in zip(asked, ruled, strict=True):
         if by is None:
@@ -170,4 +169,4 @@ def plain_question(embedded: Embedded, k: int, allowed: NDArray[np.bool_] | None
 
 def _pictured(shown: Sequence[Shown], own: Index, vectors: NDArray[np.float32]) -> list[Shown]:
     """Say of each product which of its pictures is the nearest."""
-    return [replace(one, picture=shown_picture(own, one.position, vectors)) for one in shown]
+    return [one._replace(picture=shown_picture(own, one.position, vectors)) for one in shown]

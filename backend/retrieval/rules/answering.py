@@ -5,6 +5,7 @@ Where no rule touches a question, nothing here changes it: the caller answers as
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class RuledAnswers:
         positions = found if allowed is None else found[allowed[found]]
         is_whole = len(positions) == len(found)
         if not is_whole and len(distinct) == asked.reserve:
-            left = collapser.distinct(positions, self._index.embeddings(positions))
+            left = collapser.distinct(positions, self._index)
             if 2 * len(left) < asked.reserve:  # blocks took too much of the reserve
                 positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
         effects = rules.effects(buckets, positions, allowed)
@@ -106,7 +107,7 @@ class RuledAnswers:
         vary = partial(self._varied, asked) if asked.wishes.diversity and not is_sorted else None
         placed = ordered(candidates, effects, k=asked.k, line=line, match_only=asked.wishes.match_only, vary=vary)
         return [
-            replace(shown[one.position], is_ruled=True, before=before.get(one.position), rules=one.rules)
+            shown[one.position]._replace(is_ruled=True, before=before.get(one.position), rules=one.rules)
             for one in placed
         ]
 
@@ -115,15 +116,15 @@ class RuledAnswers:
     ) -> list[Shown]:
         """Bring together what is the same; what is pinned stands for its group, whatever else is nearer."""
         order = np.fromiter(dict.fromkeys([*first, *positions.tolist(), *last]), dtype=np.int64)
-        return self._collapser(asked.wishes.collapse).distinct(order, self._index.embeddings(order), kept=len(first))
+        return self._collapser(asked.wishes.collapse).distinct(order, self._index, kept=len(first))
 
     def _candidates(self, asked: Asked, positions: Sequence[int], effects: Effects) -> list[Candidate]:
         """Return candidates in the order of the search; whether each is a match where somebody needs to know."""
         places = np.asarray(positions, dtype=np.int64)
         # A search rescores, so that its order is the same for all sizes; here the last bit may say otherwise.
         alike = np.minimum.accumulate(likeness(self._index, places, asked.towards[None])[:, 0]).tolist()
-        is_judged = bool(effects.shifts) or asked.wishes.match_only
-        matches = self._matches(alike, asked) if is_judged else [None] * len(alike)
+        is_judged = bool(effects.shifts.of) or asked.wishes.match_only
+        matches = self._matches_down(alike, asked) if is_judged else [None] * len(alike)
         return [Candidate(*one) for one in zip(positions, alike, matches, strict=True)]
 
     def _matches(self, alike: Sequence[float], asked: Asked) -> list[bool | None]:
@@ -131,6 +132,15 @@ class RuledAnswers:
             return [None] * len(alike)
         judged = partial(self._judge.verdict, nearest=max(alike, default=-1.0), is_strange=asked.is_strange)
         return [judged(one).is_match for one in alike]
+
+    def _matches_down(self, alike: Sequence[float], asked: Asked) -> list[bool | None]:
+        """Return the same for similarities that never rise: matches come first, and what follows them is of one kind."""
+        ends = [*alike[:1], *alike[-1:]]
+        if self._judge is None or len(set(self._matches(ends, asked))) < 2:
+            return [*self._matches(ends, asked)[-1:]] * len(alike)
+        judged = partial(self._judge.verdict, nearest=alike[0], is_strange=asked.is_strange)
+        matches = bisect_left(alike, True, key=lambda one: judged(one).is_match is not True)
+        return [True] * matches + [judged(alike[-1]).is_match] * (len(alike) - matches)
 
     def _varied(self, asked: Asked, order: Sequence[int], scores: Mapping[int, float]) -> list[int]:
         vectors = self._index.embeddings(np.asarray(order, dtype=np.int64))

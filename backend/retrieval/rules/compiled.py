@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ImageRejected, RetrievalError
-from backend.retrieval.rules.order import Effects, Pin, Shift
+from backend.retrieval.rules.order import NO_SHIFTS, Effects, Pin, Shift, Shifts
 from backend.retrieval.rules.rule import NAMED_BY, SOLD_OUT, next_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,11 +48,14 @@ class Context:
 
 @dataclass(slots=True)
 class Bucket:
-    """What rules of one scope do: by position, and by number of a condition."""
+    """What rules of one scope do: by position, and by number of a condition.
+
+    ``shifts_by`` has each condition's number and the shift of what fulfils it.
+    """
 
     pins: list[Pin] = field(default_factory=list)
     shifts: dict[int, list[Shift]] = field(default_factory=lambda: defaultdict(list))
-    shifts_by: dict[int, list[Shift]] = field(default_factory=lambda: defaultdict(list))
+    shifts_by: list[tuple[int, Shift]] = field(default_factory=list)
     blocked: list[int] = field(default_factory=list)
     blocked_by: list[int] = field(default_factory=list)
     fall_backs: list[tuple[tuple[int, str], list[int]]] = field(default_factory=list)
@@ -72,11 +75,11 @@ class Conditions:
         for one, number in self.numbers.items():
             self._bits[:, number // 8] |= fulfilled(one, gallery).astype(np.uint8) << np.uint8(number % 8)
 
-    def fulfilled(self, positions: NDArray[np.int64], numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
-        """Return which of these products fulfil which of these conditions: pairs of a place among each."""
-        bits = (self._bits[positions][:, numbers // 8] >> (numbers % 8).astype(np.uint8)) & np.uint8(1)
-        places, which = np.nonzero(bits)
-        return list(zip(places.tolist(), which.tolist(), strict=True))
+    def fulfilled(self, positions: NDArray[np.int64], numbers: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which of these products (P,) fulfil which of these C conditions, bool (P, C)."""
+        bytes_, bits = np.divmod(np.asarray(numbers, dtype=np.int64), 8)
+        found: NDArray[np.bool_] = (self._bits[positions][:, bytes_] & (1 << bits).astype(np.uint8)) > 0
+        return found
 
     def mask(self, number: int) -> NDArray[np.bool_]:
         """Return which products fulfil a condition, bool (N,)."""
@@ -124,13 +127,15 @@ class CompiledRules:
                 self._put(rule, self._buckets[key])
         vectors, lost = embedded_pictures(live, embed)
         near = [rule for rule in live if rule.scope.kind == "picture" and rule.scope.values[0] in vectors]
-        self._anchors = [(("picture", *rule.scope.values, rule.scope.radius), rule.scope.radius) for rule in near]
+        self._anchors = [("picture", *rule.scope.values, rule.scope.radius) for rule in near]
+        self._radii = np.array([rule.scope.radius for rule in near])
         self._vectors = np.stack([vectors[rule.scope.values[0]] for rule in near]) if near else None
         gone = [(rule.id, name) for rule in live for name in _named(rule) if self._places.get(name, -1) < 0]
         self.unknown = (*gone, *lost)
         everywhere = self._buckets[_ALL]
         self.closed = self._closed([everywhere])
-        self._needs_nearest = any(key[0] in {"nearest", *NAMED_BY} for key in self._buckets if isinstance(key, tuple))
+        kinds = {key[0] for key in self._buckets if isinstance(key, tuple)}
+        self._names = {name: gallery.codes(name) for name in NAMED_BY if name in kinds}
 
     # --------------------------------------------------------------------------------------- asked by an answer
 
@@ -141,11 +146,11 @@ class CompiledRules:
         if context.nearest is not None:
             keys.append(("nearest", context.nearest))
         about = dict.fromkeys([*context.products, *([] if context.nearest is None else [context.nearest])])
-        items = self._gallery.items(list(about)) if self._needs_nearest else []
-        keys += [(name, text) for item in items for name in NAMED_BY if (text := getattr(item, name))]
+        named = [(name, texts, int(codes[one])) for one in about for name, (texts, codes) in self._names.items()]
+        keys += [(name, texts[code]) for name, texts, code in named if code >= 0]
         if self._vectors is not None:
             alike = (self._vectors @ context.vectors.T).max(axis=1)
-            keys += [key for (key, radius), one in zip(self._anchors, alike, strict=True) if 1.0 - one <= radius]
+            keys += [self._anchors[number] for number in np.flatnonzero(1.0 - alike <= self._radii).tolist()]
         return [self._buckets[key] for key in dict.fromkeys(keys) if key in self._buckets]
 
     def allowed(self, buckets: Sequence[Bucket], allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -171,17 +176,20 @@ class CompiledRules:
 
     # --------------------------------------------------------------------------------------- inside
 
-    def _shifts(self, buckets: Sequence[Bucket], candidates: NDArray[np.int64]) -> Mapping[int, list[Shift]]:
-        found: dict[int, list[Shift]] = defaultdict(list)
-        there = candidates.tolist()
-        for shifts in [bucket.shifts for bucket in buckets if bucket.shifts]:
-            for position in shifts.keys() & set(there):
-                found[position] += shifts[position]
-        for shifts in [bucket.shifts_by for bucket in buckets if bucket.shifts_by]:
-            numbers = list(shifts)
-            for place, which in self._conditions.fulfilled(candidates, np.asarray(numbers, dtype=np.int64)):
-                found[there[place]] += shifts[numbers[which]]
-        return found
+    def _shifts(self, buckets: Sequence[Bucket], candidates: NDArray[np.int64]) -> Shifts:
+        rows = {position: row for row, position in enumerate(candidates.tolist())}
+        by_id = [bucket.shifts for bucket in buckets if bucket.shifts]
+        named = [(row, shift) for own in by_id for place, row in rows.items() if place in own for shift in own[place]]
+        ruled = {shift: number for bucket in buckets for number, shift in bucket.shifts_by}
+        if not named and not ruled:
+            return NO_SHIFTS
+        of = list(dict.fromkeys([*(shift for _, shift in named), *ruled]))  # what two scopes have in common acts once
+        columns = {shift: column for column, shift in enumerate(of)}
+        acts = np.zeros((len(rows), len(of)), dtype=np.bool_)
+        acts[:, [columns[shift] for shift in ruled]] = self._conditions.fulfilled(candidates, list(ruled.values()))
+        for row, shift in named:
+            acts[row, columns[shift]] = True
+        return Shifts(rows, of, acts)
 
     def _ends(self, position: int, may: Callable[[int], bool]) -> list[int]:
         """Return a fall-back, or where it may not be shown what that product itself falls back to, over any length."""
@@ -223,8 +231,7 @@ class CompiledRules:
             shift = Shift(rule.id, rule.strength if rule.action == "boost" else -rule.strength, rule.crosses)
             for place in places:
                 bucket.shifts[place].append(shift)
-            if number is not None:
-                bucket.shifts_by[number].append(shift)
+            bucket.shifts_by += [] if number is None else [(number, shift)]
         elif rule.action == "block":
             bucket.blocked += places
             bucket.blocked_by += [] if number is None else [number]

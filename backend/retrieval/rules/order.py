@@ -7,8 +7,8 @@ here works on positions of a gallery and is the same whatever order the rules ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,17 +17,53 @@ from backend.retrieval.rules.rule import MAX_STRENGTH
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     # Candidates in their order and their scores, to those shown, in the order shown.
     Vary = Callable[[Sequence[int], Mapping[int, float]], Sequence[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """Moves one product; ``amount`` in units of the spread, below 0 for bury."""
+class Shift(NamedTuple):
+    """Moves products; ``amount`` in units of the spread, below 0 for bury."""
 
     rule: str
     amount: float
     crosses: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifts:
+    """Which of S shifts act on which of P products.
+
+    Attributes:
+        rows: Of all candidates, by their position in the gallery.
+        of: The shifts.
+        acts: Whether a shift acts on a product, bool (P, S).
+    """
+
+    rows: Mapping[int, int]
+    of: Sequence[Shift]
+    acts: NDArray[np.bool_]
+
+    def amounts(self) -> NDArray[np.float64]:
+        """Return how far each product is moved in all, in units, cut at ``MAX_STRENGTH``; (P,)."""
+        each = np.array([shift.amount for shift in self.of], dtype=np.float64)
+        # Row by row in one order, so that what the same rules move is moved as far to the last bit.
+        total: NDArray[np.float64] = np.where(self.acts, each, 0.0).sum(axis=1)
+        return total.clip(-MAX_STRENGTH, MAX_STRENGTH)
+
+    def crossing(self) -> NDArray[np.bool_]:
+        """Return whether a rule lets each product cross the line between matches and others, bool (P,)."""
+        found: NDArray[np.bool_] = self.acts[:, [shift.crosses for shift in self.of]].any(axis=1)
+        return found
+
+    def moving(self, position: int) -> set[str]:
+        """Return the ids of the rules that act on a product."""
+        row = self.rows.get(position)
+        return set() if row is None else {self.of[number].rule for number in np.flatnonzero(self.acts[row]).tolist()}
+
+
+NO_SHIFTS = Shifts({}, (), np.zeros((0, 0), dtype=np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +82,20 @@ class Effects:
     """What rules do to one answer, eligible products only.
 
     Attributes:
-        shifts: Of products, by position.
+        shifts: Of the candidates.
         pins: Of any order.
         fall_backs: Position and rule, in the order in which they fill.
     """
 
-    shifts: Mapping[int, Sequence[Shift]] = field(default_factory=dict)
+    shifts: Shifts = NO_SHIFTS
     pins: Sequence[Pin] = ()
     fall_backs: Sequence[tuple[int, str]] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.shifts or self.pins or self.fall_backs)
+        return bool(self.shifts.of or self.pins or self.fall_backs)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One product that was found: its similarity, and whether that is a match; None where that is not known."""
 
     position: int
@@ -68,8 +103,7 @@ class Candidate:
     is_match: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """One place of an answer: a product, and the rules that moved it there."""
 
     position: int
@@ -106,10 +140,11 @@ def ordered(
     free = [one.position for one in order if one.position not in fixed]
     shown = list(free if vary is None else vary(free, scores))
     placed, used = pinned(shown, pins, k)
-    moved = {position: {shift.rule for shift in mine} for position, mine in effects.shifts.items()}
-    for pin in used:
-        moved.setdefault(pin.position, set()).add(pin.rule)
-    answer = [Placed(position, tuple(sorted(moved.get(position, ())))) for position in placed]
+    at_place = {pin.position: pin.rule for pin in used}
+    answer = []
+    for position in placed:
+        moving = effects.shifts.moving(position) | ({at_place[position]} if position in at_place else set())
+        answer.append(Placed(position, tuple(sorted(moving))))
     return answer + filling(effects.fall_backs, placed, k)
 
 
@@ -138,33 +173,31 @@ def settled(pins: Sequence[Pin]) -> dict[int, Pin]:
     return found
 
 
-def shifted(
-    candidates: Sequence[Candidate], shifts: Mapping[int, Sequence[Shift]], line: float | None
-) -> dict[int, float]:
+def shifted(candidates: Sequence[Candidate], shifts: Shifts, line: float | None) -> dict[int, float]:
     """Return the score of each candidate: its similarity, moved by its shifts.
 
     The unit is the standard deviation of the candidates' similarities, so that a rule means the same in a dense and in a
     sparse part of a catalogue. The sum is cut at ``MAX_STRENGTH`` units. No product leaves its side of the line between
     matches and others unless one of its rules says so.
     """
-    similarities = np.asarray([one.similarity for one in candidates], dtype=np.float64)
-    unit = float(similarities.std()) if len(similarities) > 1 else 0.0
-    scores = {one.position: one.similarity for one in candidates}
-    for one in [one for one in candidates if one.position in shifts]:
-        mine = sorted(shifts[one.position], key=lambda shift: (shift.amount, shift.rule))
-        amount = min(max(sum(shift.amount for shift in mine), -MAX_STRENGTH), MAX_STRENGTH)
-        score = one.similarity + amount * unit
-        scores[one.position] = score if any(shift.crosses for shift in mine) else _held(score, one, line)
-    return scores
+    positions, similarities, matches = zip(*candidates, strict=True) if candidates else ((), (), ())
+    if not shifts.of or not candidates:
+        return dict(zip(positions, similarities, strict=True))
+    alike = np.array(similarities, dtype=np.float64)
+    rows = [shifts.rows[position] for position in positions]
+    scores = alike + shifts.amounts()[rows] * alike.std()
+    held = scores if line is None else _held(scores, alike, matches, line)
+    return dict(zip(positions, np.where(shifts.crossing()[rows], scores, held).tolist(), strict=True))
 
 
-def _held(score: float, one: Candidate, line: float | None) -> float:
-    """Keep a score on its candidate's side of the line, and never take it the other way for that."""
-    if line is None or one.is_match is None:
-        return score
-    if one.is_match:
-        return max(score, min(line, one.similarity))
-    return min(score, max(float(np.nextafter(line, -np.inf)), one.similarity))
+def _held(
+    scores: NDArray[np.float64], alike: NDArray[np.float64], matches: Sequence[bool | None], line: float
+) -> NDArray[np.float64]:
+    """Keep scores (P,) on their candidates' side of the line, and never take them the other way for that."""
+    above = np.maximum(scores, np.minimum(line, alike))
+    below = np.minimum(scores, np.maximum(np.nextafter(line, -np.inf), alike))
+    is_match, is_other = ([one is wanted for one in matches] for wanted in (True, False))
+    return np.select([is_match, is_other], [above, below], scores)
 
 
 def pinned(shown: Sequence[int], pins: Mapping[int, Pin], k: int) -> tuple[list[int], list[Pin]]:

@@ -94,7 +94,7 @@ original_ordered = order.ordered
 PLANTED = {
     "a pin slides when another is gone": (order, "_filled", _sliding),
     "the last of the file wins": (order, "settled", _by_file),
-    "a boost crosses the match line": (order, "_held", lambda score, one, line: score),
+    "a boost crosses the match line": (order, "_held", lambda scores, alike, matches, line: scores),
     "fall-backs come first": (answering, "ordered", _fall_backs_first),
     "pins leak past filters and blocks": (
         CompiledRules,
@@ -162,12 +162,15 @@ def test_without_a_rule_that_touches_it_nothing_is_changed(ruled_shop):
 
 def test_shifts_are_cut_and_mean_the_same_at_every_scale():
     near_ones = [order.Candidate(at, 0.9 - at / 50) for at in range(12)]
-    moved = {11: [order.Shift("a", 2.5), order.Shift("b", 2.5)], 10: [order.Shift("c", MAX_STRENGTH)]}
+    of = [order.Shift("a", 2.5), order.Shift("b", 2.5), order.Shift("c", MAX_STRENGTH)]
+    acts = np.zeros((12, 3), dtype=bool)
+    acts[11, :2] = acts[10, 2] = True
+    moved = order.Shifts({at: at for at in range(12)}, of, acts)
     scores = order.shifted(near_ones, moved, None)
     unit = np.std([one.similarity for one in near_ones])
     assert scores[11] - near_ones[11].similarity == pytest.approx(MAX_STRENGTH * unit)
     placed = [one.position for one in order.ordered(near_ones, order.Effects(moved), k=12)]
-    tight = [replace(one, similarity=0.5 + one.similarity / 100) for one in near_ones]
+    tight = [one._replace(similarity=0.5 + one.similarity / 100) for one in near_ones]
     assert [one.position for one in order.ordered(tight, order.Effects(moved), k=12)] == placed
     assert placed.index(10) < 10
 
