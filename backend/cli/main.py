@@ -24,6 +24,7 @@ from backend.cli.evaluate import add_evaluation
 from backend.cli.explore import add_explore
 from backend.cli.index import add_index
 from backend.cli.jobs import add_jobs
+from backend.cli.merchandising.collections import add_collections
 from backend.cli.merchandising.questions import add_questions
 from backend.cli.merchandising.rules import add_rules
 from backend.cli.merchandising.similar import add_similar
@@ -119,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_recommend(commands)
     add_rules(commands, _command)
+    add_collections(commands, _command)
     add_questions(commands, _command)
     add_jobs(commands, _command)
     _add_servers(commands)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import ImageRejected, RetrievalError, UsageError
 from backend.imaging.refusals import FORMATS_READ
 from backend.imaging.region import Region
-from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.filters import COLLECTION, FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.wishes import COLLAPSES, RULES_ON, SORTS, Wishes
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_recommend(commands: Any, command: Callable[..., Any]) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"only products with this value; NAME is one of {', '.join(FILTERS)}; repeatable",
+        help=f"only products with this value; NAME is one of {', '.join((*FILTERS, COLLECTION))}; repeatable",
     )
 
 
@@ -147,12 +147,13 @@ def filters_of(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--filter {pair} has no value.", next_step="Write it as --filter colour=red.")
-        if name in TEXT_FILTERS:
+        if name in {*TEXT_FILTERS, COLLECTION}:
             found.setdefault(name, []).append(value)
         else:
             found[name] = value
+    collections = found.pop(COLLECTION, None)
     try:
-        return check_filters(found)
+        return check_filters(found) | ({COLLECTION: tuple(collections)} if collections else {})
     except RetrievalError as error:
         raise UsageError(error.message, next_step=error.next_step) from error
 

@@ -22,6 +22,7 @@ WorkbenchError
 ├── ProjectionError           a map that cannot be drawn or read
 ├── RetrievalError            a question the index or gallery cannot answer
 ├── RulesChanged              somebody else changed the same rules meanwhile
+├── CollectionsChanged        somebody else changed the same in a collection meanwhile
 ├── BundleError               a model folder that is incomplete, damaged or not ours
 ├── RegistryError             MLflow refused, or has no such model
 │   └── PromotionRefused      a model that the gate in front of an alias does not let through
@@ -218,6 +219,13 @@ class RulesChanged(WorkbenchError):
     """Somebody else changed the same rules, or the same draft, meanwhile; the message says who and when."""
 
     code = "rules_changed"
+    status = 409
+
+
+class CollectionsChanged(WorkbenchError):
+    """Somebody else changed the same in a collection meanwhile; the message says who and when."""
+
+    code = "collections_changed"
     status = 409
 
 

@@ -90,6 +90,11 @@ class HomeFolders:
         return self.home / "rules"
 
     @property
+    def collections_dir(self) -> Path:
+        """Folder of the collections of products, one folder a catalogue."""
+        return self.home / "collections"
+
+    @property
     def questions_dir(self) -> Path:
         """Folder of the logs of questions, one folder a catalogue."""
         return self.home / "questions"

@@ -201,8 +201,8 @@ def _read_plain(
 
 
 @budgeted(as_it_is, as_it_is)
-def thumbnail(data: bytes, *, side: int = 160, keeps_png: bool = True) -> bytes:
-    """Return a picture of at most ``side`` pixels a side as WEBP; a small PNG comes back as it is, where ``keeps_png``.
+def thumbnail(data: bytes, *, side: int = 160, keeps_png: bool = True, kind: str = "WEBP") -> bytes:
+    """Return a picture of at most ``side`` pixels a side as WEBP, or JPEG; a small PNG comes back as it is, where ``keeps_png``.
 
     Raises:
         ImageRejected: As :func:`decode`.
@@ -212,7 +212,7 @@ def thumbnail(data: bytes, *, side: int = 160, keeps_png: bool = True) -> bytes:
             return data
         small = presentable(picture, lambda flat: _within(flat, side))
     buffer = io.BytesIO()
-    small.save(buffer, format="WEBP", quality=85, method=2)
+    small.save(buffer, format=kind, quality=85, method=2)
     return buffer.getvalue()
 
 

@@ -149,7 +149,7 @@ def _places(settings: Settings) -> Iterator[Path]:
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from settings.content_cache_dir.glob("*")
     yield from settings.fetched_dir.glob("??")
-    for kept in (settings.rules_dir, settings.questions_dir):
+    for kept in (settings.rules_dir, settings.collections_dir, settings.questions_dir):
         yield from (path for path in kept.glob("*/*") if path.is_dir())
     yield from (*settings.sweeps_dir.glob("*"), *settings.sweeps_dir.glob("*/trials"))
 

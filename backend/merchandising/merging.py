@@ -1,15 +1,24 @@
-"""What two people made of the same rules, brought together: what only one of both touched is merged, the rest is named."""
+"""What two people made of the same things, brought together: what only one of both touched is merged, the rest is named."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from backend.retrieval.rules.rule import Rule
+
+class HasId(Protocol):
+    """A rule, a collection: what has a name for machines and is compared as a whole."""
+
+    @property
+    def id(self) -> str:
+        """Its name for machines."""
+
+
+T = TypeVar("T", bound=HasId)
 
 
 def places_changed(before: Sequence[str], after: Sequence[str]) -> int:
@@ -19,7 +28,7 @@ def places_changed(before: Sequence[str], after: Sequence[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is different from one set of rules to another: ids, ascending."""
+    """What is different from one set to another: ids, ascending."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -39,13 +48,13 @@ class Difference:
         return {name: len(ids) for name, ids in asdict(self).items()}
 
 
-def by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Return rules by their ids."""
-    return {rule.id: rule for rule in rules}
+def by_id(items: Iterable[T]) -> dict[str, T]:
+    """Return items by their ids."""
+    return {item.id: item for item in items}
 
 
-def difference(before: Iterable[Rule], after: Iterable[Rule]) -> Difference:
-    """Return what became of rules."""
+def difference(before: Iterable[T], after: Iterable[T]) -> Difference:
+    """Return what became of items."""
     old, new = by_id(before), by_id(after)
     return Difference(
         added=tuple(sorted(new.keys() - old.keys())),
@@ -54,24 +63,39 @@ def difference(before: Iterable[Rule], after: Iterable[Rule]) -> Difference:
     )
 
 
-def merged(base: Iterable[Rule], mine: Iterable[Rule], theirs: Iterable[Rule]) -> tuple[list[Rule], list[str]]:
-    """Bring together what two made of the same rules.
+def merged(
+    base: Iterable[T],
+    mine: Iterable[T],
+    theirs: Iterable[T],
+    together: Callable[[T, T, T], T | None] = lambda *_: None,
+) -> tuple[list[T], list[str]]:
+    """Bring together what two made of the same items.
+
+    Args:
+        base: What both began with.
+        mine: What one made of it.
+        theirs: What the other made of it.
+        together: Brings together what two made of one item; None where that cannot be done.
 
     Returns:
-        The rules, ascending by id, and the ids of those that both changed, and not in the same way: of these the rules
+        The items, ascending by id, and the ids of those that both changed, and not in the same way: of these the items
         have what the others made.
     """
     was, my, their = by_id(base), by_id(mine), by_id(theirs)
-    rules, both = [], []
+    items, both = [], []
     for name in sorted(was.keys() | my.keys() | their.keys()):
-        chosen, is_torn = _chosen(name, was, my, their)
+        chosen, is_torn = _chosen(was.get(name), my.get(name), their.get(name), together)
         both += [name] if is_torn else []
-        rules += [chosen] if chosen is not None else []
-    return rules, both
+        items += [chosen] if chosen is not None else []
+    return items, both
 
 
-def _chosen(name: str, *sets: Mapping[str, Any]) -> tuple[Rule | None, bool]:
-    was, my, their = (rules.get(name) for rules in sets)
+def _chosen(
+    was: T | None, my: T | None, their: T | None, together: Callable[[T, T, T], T | None]
+) -> tuple[T | None, bool]:
     if my in (was, their):
         return their, False
-    return (my, False) if their == was else (their, True)
+    if their == was:
+        return my, False
+    found = None if was is None or my is None or their is None else together(was, my, their)
+    return (their, True) if found is None else (found, False)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     Filters = Mapping[str, FilterValue]
 
 # Exact match on the column of that name; several values mean any of them.
-TEXT_FILTERS = (*filters_of("values"), "label")
+TEXT_FILTERS = (*filters_of("values"), "label", "product_id")
 NUMBER_FILTERS = filters_of("range")
 FLAG_FILTERS = filters_of("presence")
 FILTERS = (*TEXT_FILTERS, *NUMBER_FILTERS, *FLAG_FILTERS)
+COLLECTION = "collection"  # what the endpoint takes instead of product ids, and looks up
 
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _SHOWN = 40  # characters of a foreign text that a message quotes

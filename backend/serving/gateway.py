@@ -22,6 +22,7 @@ from starlette.routing import Route
 from backend import __version__
 from backend.bundles.colours import colour_share
 from backend.errors import EndpointRejected, WorkbenchError
+from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.retrieval.wishes import RULES_OFF
 from backend.serving import openapi
@@ -120,6 +121,7 @@ class _Gateway:
         self._work = Turns(each=workers, at_once=workers, line=SEATS)
         self._threads = anyio.CapacityLimiter(workers)  # whoever has a turn has a thread, whatever others wait for
         self._rules = RulesServed(settings.rules_dir, lambda: showcase.loaded)
+        self._collections = AskedCollections(settings.collections_dir)
         days, photo_days = settings.keep_questions_days, settings.keep_questions_photos_days
         self._questions = QuestionLog(settings.questions_dir, days=days, photo_days=photo_days)
         self._reloading, self._maker = anyio.Lock(), anyio.CapacityLimiter(1)
@@ -249,6 +251,10 @@ class _Gateway:
     def _answered(self, served: Served, pictures: Pictures, question: Question) -> tuple[dict[str, Any], Logged | None]:
         """Answer by one set of rules from beginning to end, and say what is to be logged; run in a worker thread."""
         rules = self._rules.asked(served, question.wishes.rules, question.wishes.rules_at)
+        if question.collections:
+            name = served.recommender.manifest.searched.name
+            filters = self._collections.as_filters(name, question.collections, question.filters)
+            question = replace(question, filters=filters)
         answer = bodies.found(served, pictures, question, rules)
         row = bodies.logged(served, pictures, question, answer, rules) if self._questions.is_on else None
         return bodies.recommended(served, question, answer, rules), row

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from backend.errors import EndpointRejected
 from backend.imaging.region import Region
-from backend.retrieval.filters import TEXT_FILTERS, check_filters
+from backend.retrieval.filters import COLLECTION, TEXT_FILTERS, check_filters
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, InvocationParams, read_k
 from backend.retrieval.wishes import SEVERAL_WISHES, SINGLE_WISHES, Wishes, read_wishes
 from backend.serving.wire.routes import FORM, FORMATS, INPUT, MAX_PICTURES, QUESTION, SEVERAL, UNLIKE
@@ -33,7 +33,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What ``/v1/recommend`` is asked besides the picture."""
+    """What ``/v1/recommend`` is asked besides the picture; ``collections`` are to become a filter of product ids."""
 
     k: int
     filters: dict[str, Any]
@@ -41,6 +41,7 @@ class Question:
     wishes: Wishes = field(default_factory=Wishes)
     region: Region | None = None
     suggest_region: bool = False
+    collections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ def read_question(query: Iterable[tuple[str, str]]) -> Question:
     include, suggest = _flag(values, "include_images", usual="true"), _flag(values, "suggest_region", usual="false")
     region = Region.read(values.pop("region", [""])[0])
     wishes = {name: values.pop(name) for name in (*SEVERAL_WISHES, *SINGLE_WISHES) if name in values}
+    collections = tuple(values.pop(COLLECTION, ()))
     filters = {name: several if name in TEXT_FILTERS else several[0] for name, several in values.items()}
-    return Question(k, check_filters(filters), include, read_wishes(wishes), region, suggest)
+    return Question(k, check_filters(filters), include, read_wishes(wishes), region, suggest, collections)
 
 
 def _flag(values: dict[str, list[str]], name: str, *, usual: str) -> bool:

@@ -13,6 +13,7 @@ from app.components.shared.product_grid import Card
 from app.services import catalogue
 from backend.catalogue.fields import RANGES
 from backend.catalogue.items import USES
+from backend.catalogue.prices import amount
 
 if TYPE_CHECKING:
     from app.services.catalogue import Since
@@ -147,7 +148,7 @@ def _differences(change: Change) -> list[str]:
 def _value(product: Product, name: str) -> str:
     value = getattr(product, name)
     if name in RANGES:
-        return product_grid.amount(product, name) or "none"
+        return amount(product, name) or "none"
     if name == "split":
         return USES.get(product.split, product.split)
     return words.label(value) if name == "label" else "none" if value is None else str(value)

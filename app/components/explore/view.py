@@ -14,8 +14,9 @@ from app import notices, state, words
 from app.components.explore import form, payload, place, point, selection
 from app.components.explore import map as explore_map
 from app.components.explore import state as explore_state
-from app.components.shared.product_grid import data_uri, price_text
+from app.components.shared.product_grid import data_uri
 from app.services import evaluation, explore
+from backend.catalogue.prices import price_text
 
 if TYPE_CHECKING:
     from app.services.explore import Drawn

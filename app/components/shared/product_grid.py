@@ -15,6 +15,7 @@ import streamlit as st
 from app import state, words
 from app.components.shared.scripted import scripted
 from backend.catalogue.fields import PRODUCT_FIELDS
+from backend.catalogue.prices import price_text
 from backend.errors import ImageRejected
 from backend.imaging import pixels
 from backend.serving.answers import NOT_CLOSE
@@ -165,18 +166,6 @@ def product_card(product: Product) -> Card:
 
 def _title(item: Product | AnswerNeighbour) -> str:
     return item.title or item.label or words.from_id(item.product_id)
-
-
-def price_text(item: Product | AnswerNeighbour) -> str:
-    """Return what a product costs; on sale, the price before it in brackets."""
-    price, reduced = amount(item, "price"), amount(item, "sale_price")
-    return f"{reduced} (was {price})" if reduced and price else reduced or price
-
-
-def amount(item: Product | AnswerNeighbour, name: str) -> str:
-    """Return one of a product's prices with two decimals and its currency; where none is stated, none is invented."""
-    value = getattr(item, name)
-    return "" if value is None else f"{value:,.2f} {item.currency or ''}".rstrip()
 
 
 def shown(image: bytes | None) -> bytes | None:

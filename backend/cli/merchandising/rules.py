@@ -84,7 +84,7 @@ def apply(options: argparse.Namespace, settings: Settings) -> Result:
         return {"catalogue": store.catalogue, "version": planned.now.version, "published": False}
     if not options.yes and not planned.is_refused:
         _ask(plan_as_lines(planned.as_dict()))
-    done = publish(planned, store, by=options.by or _user(), note=options.note)
+    done = publish(planned, store, by=options.by or user(), note=options.note)
     counts = planned.difference.counts
     return {"catalogue": store.catalogue, "version": done.version, "published": True, **counts}
 
@@ -114,7 +114,7 @@ def undo(options: argparse.Namespace, settings: Settings) -> Result:
     """``rules undo``."""
     store = _store(options, settings)
     before = store.newest()
-    done = store.restore(options.version, by=options.by or _user(), note=options.note)
+    done = store.restore(options.version, by=options.by or user(), note=options.note)
     return {"catalogue": store.catalogue, "version": done.version, "published": done.version != before}
 
 
@@ -225,7 +225,8 @@ def _moment(at: str, zone: str) -> datetime:
         ) from error
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who works at this computer."""
     try:
         return getpass.getuser()
     except (OSError, LookupError):  # a container may run a user without a name

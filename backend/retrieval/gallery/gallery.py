@@ -199,6 +199,9 @@ class Gallery:
         if name in FLAG_FILTERS:
             has_any = self._numbers(name.removeprefix("in_")) > 0
             return has_any if value else ~has_any
+        if name == "product_id":  # a million ids need no dictionary: those that are wanted are fewer
+            found: NDArray[np.bool_] = np.asarray(pc.is_in(self._table.column(name), pa.array(value, pa.string())))
+            return found
         known, codes = self._encoded(name)
         wanted = [known[text] for text in value if text in known]
         return np.isin(codes, wanted)

@@ -64,6 +64,7 @@ REFUSALS = (
     Refusal("bad_parameter", 422, "A parameter is given twice or has an invalid value.", "question"),
     Refusal("no_such_rules", 404, "There are no rules of that version.", "body"),
     Refusal("bad_rule", 422, "A rule of that version or draft cannot be used.", "body"),
+    Refusal("no_such_collection", 404, "There is no collection of that name or version.", "question"),
     Refusal("unknown_parameter", 422, "There is no parameter of that name.", "question"),
     Refusal("", 409, "The version could not be loaded, and the previous one is still served.", "reload"),
 )

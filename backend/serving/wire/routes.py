@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
+from backend.retrieval.filters import COLLECTION, FLAG_FILTERS, NUMBER_FILTERS, TEXT_FILTERS
 from backend.retrieval.invocation import DEFAULT_K, MAX_K, ImageFormat, Layout, OnError
 from backend.retrieval.wishes import COLLAPSES, MAX_PRODUCTS, MAX_WEIGHT, RULES_ON, SORTS
 from backend.serving.wire.shapes import FLAG, NUMBER, TEXT, WHOLE, Field
@@ -107,6 +107,12 @@ QUESTION = (
         "suggest_region", {**FLAG, "default": False}, "Whether to guess which part of the picture shows the product."
     ),
     *(Field(name, TEXT, f"Only products with this {name}, or any of several.", several=True) for name in TEXT_FILTERS),
+    Field(
+        COLLECTION,
+        TEXT,
+        "Only products of this collection, by `ID` or `ID@VERSION`, or of any of several.",
+        several=True,
+    ),
     *(
         Field(f"{column}_{end}", NUMBER, f"Only products whose {column} is {_ENDS[end]}.")
         for column, _, end in (name.rpartition("_") for name in NUMBER_FILTERS)

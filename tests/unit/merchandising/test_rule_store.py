@@ -136,7 +136,7 @@ import os, signal, sys
 from pathlib import Path
 from backend.catalogue.delta import commit_files
 from backend.files import storage
-from backend.merchandising import rule_store
+from backend.merchandising import kept_sets, rule_store
 from backend.retrieval.rules.rule import Rule
 left = int(sys.argv[2])
 def watched(what):
@@ -148,8 +148,8 @@ def watched(what):
         return what(*words, **more)
     return step
 commit_files.write_atomically = watched(commit_files.write_atomically)
-rule_store.create_table = watched(rule_store.create_table)
-rule_store.commit_files = watched(rule_store.commit_files)
+kept_sets.create_table = watched(kept_sets.create_table)
+kept_sets.commit_files = watched(kept_sets.commit_files)
 for name in ("replace", "link", "fsync", "unlink"):
     setattr(os, name, watched(getattr(os, name)))
 store = rule_store.RuleStore(Path(sys.argv[1]), "shop")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from backend.errors import Cancelled
+from backend.merchandising.collections.collection import Collection
+from backend.merchandising.collections.store import CollectionStore
 from backend.merchandising.questions.question_store import QuestionStore
 from backend.merchandising.questions.verifying import DRAFT_RULES, OTHER_GALLERY, RULES_GONE, verify
 from backend.merchandising.rule_store import RuleStore
@@ -29,7 +31,9 @@ QUERIES = (
     "k=8&sort=price&match_only=true",
     "k=8&collapse=duplicates",
     "k=4&rules=1",
+    "k=6&rules=off&collection=picks&collection=picks@1",
 )
+PICKS = (("b003", "c004"), ("s001", "b003"), ("b003", "b004", "b005"))
 SETS = (
     [Rule("pin", "pin", products=("b003",), slot=2)],
     [Rule("up", "boost", where=conditions({"brand": ["Bo"]}), strength=2.0), Rule("out", "block", products=("c004",))],
@@ -48,14 +52,19 @@ def asked(tmp_path_factory, projection_recommender):
     )
     headers = {"Authorization": f"Bearer {ensure_app_token(settings).reveal()}"}
     rules, rng, answers = RuleStore(settings.rules_dir, "shop"), np.random.default_rng(11), []
+    collections = CollectionStore(settings.collections_dir, "shop")
     with http_to(build_app(settings, load=lambda: served(projection_recommender)), headers=headers) as http:
         for version, some in enumerate(SETS, 1):
             rules.publish(some, base=version - 1, by="Ada")
+            picks = PICKS[version - 1] + tuple(f"gone-{number}" for number in range(4_000))
+            collections.put(Collection("picks", "Picks", picks), base=version - 1, by="Ada")
             until(lambda: http.get("/version").json()["rules"]["version"] == version, IN_TIME)  # noqa: B023
             for number in range(72):
                 photo = encoded(picture(("stripes", "checks", "blob")[number % 3], int(rng.integers(0, 40))))
                 query = f"/v1/recommend?include_images=false&{QUERIES[number % len(QUERIES)]}"
                 answers.append(http.post(query, content=photo).json())
+        unknown = http.post("/v1/recommend?k=3&collection=nobody", content=photo)
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "no_such_collection")
         refused = http.post("/v1/recommend?k=0", content=b"no picture")
         assert refused.status_code == 422
     return settings, answers
@@ -69,6 +78,11 @@ def test_every_answer_is_logged_and_reproduced(asked, projection_recommender):
     assert [list(one.product_ids) for one in reversed(rows)] == [
         [each["product_id"] for each in body["neighbours"]] for body in answers
     ]
+    in_picks = [
+        {*PICKS[0], *PICKS[at // 72]} for at in range(len(answers)) if at % 72 % len(QUERIES) == len(QUERIES) - 1
+    ]
+    of_picks = [one for at, one in enumerate(reversed(rows)) if at % 72 % len(QUERIES) == len(QUERIES) - 1]
+    assert [set(one.product_ids) for one in of_picks] == in_picks, "all of a collection, and no other product"
     first = rows[-1]
     assert (first.caller, first.model_version, first.generation, first.rules_version) == ("app", 1, 1, 1)
     assert first.milliseconds == answers[0]["timings_ms"]["total"]

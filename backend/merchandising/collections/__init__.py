@@ -1,0 +1,1 @@
+"""Collections: products that somebody put together, in order and with comments."""
