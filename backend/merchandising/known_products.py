@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
 
-_LEFT_OUT = ("thumbnail",)
+COLUMNS = [name for name in SCHEMA.names if name != "thumbnail"]  # of a gallery without its pictures
 
 
 class _Listed(GalleryFile):
@@ -36,6 +36,11 @@ class _Listed(GalleryFile):
         return self._listed.select(list(names))
 
 
+def listed_gallery(rows: pa.Table) -> Gallery:
+    """Return rows of a catalogue, with the columns ``COLUMNS``, as a gallery without pictures."""
+    return Gallery(_Listed(rows))
+
+
 class KnownProducts:
     """The products that can be answered; what is withdrawn is none of them.
 
@@ -47,14 +52,13 @@ class KnownProducts:
     def __init__(self, catalogue: str, rows: pa.Table) -> None:
         self.catalogue = catalogue
         self._rows = rows.combine_chunks()
-        self._gallery = Gallery(_Listed(self._rows))
+        self._gallery = listed_gallery(self._rows)
         self._matching: dict[tuple[tuple[str, Any], ...], frozenset[str]] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> KnownProducts:
         """Read the products of a catalogue at one version."""
-        names = [name for name in SCHEMA.names if name not in _LEFT_OUT]
-        return cls(snapshot.name, snapshot.columns(names, on_sale_only=True))
+        return cls(snapshot.name, snapshot.columns(COLUMNS, on_sale_only=True))
 
     @cached_property
     def ids(self) -> frozenset[str]:

@@ -148,7 +148,7 @@ def arrivals(index: Index, rows: NDArray[np.int64], fresh: NDArray[np.int64], wi
         fresh: Positions of those that may have come near, (F,).
         within: How far each list counts, (P,).
     """
-    owners, pictures = _pictures(index, fresh)
+    owners, pictures = pictures_of(index, fresh)
     step = max(1, _CELLS // max(1, len(owners)))
     parts = []
     for start in range(0, len(rows) if len(fresh) else 0, step):
@@ -213,8 +213,8 @@ def distances_between(index: Index, rows: NDArray[np.int64], positions: NDArray[
     return np.concatenate(parts)
 
 
-def _pictures(index: Index, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the embeddings of all pictures of some products, and whose each is."""
+def pictures_of(index: Index, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return whose each picture of some products is, (P,), and the embeddings of these pictures, (P, D)."""
     owners, vectors = positions, index.embeddings(positions)
     if isinstance(index, PicturesIndex):
         is_theirs = np.isin(index.further.owners, positions)
