@@ -87,6 +87,28 @@ interface PhotoWaysRoot extends HTMLElement {
     ways?: PhotoWays;
 }
 
+// ------------------------------------------------------------------------------------------------------- story.js
+
+interface StoryData {
+    act: number; // from 1
+    titles: string[];
+    notes: string[][]; // paragraphs of each act; none in the window that shows the acts
+}
+
+interface Story {
+    root: HTMLElement;
+    data: StoryData;
+    act: number;
+    begun: number; // when the act began, in milliseconds
+    send: Given<StoryData>["setTriggerValue"];
+    channel: BroadcastChannel;
+    stop: AbortController;
+}
+
+interface StoryRoot extends HTMLElement {
+    story?: Story;
+}
+
 // ------------------------------------------------------------------------------------------------ explore_card.js
 
 interface PointCard {

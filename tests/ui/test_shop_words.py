@@ -119,7 +119,7 @@ def assert_plain(test):
 
 
 def test_the_pages_for_merchandisers_are_known():
-    assert [page.name for page in PAGES if page.is_for_shop] == ["recommend", "rules", "catalogue"]
+    assert [page.name for page in PAGES if page.is_for_shop] == ["recommend", "rules", "story", "catalogue"]
 
 
 def test_the_menu_beside_them_says_in_plain_words_what_every_page_is_for():
@@ -135,7 +135,7 @@ def test_what_is_looked_through_is_found(screen, shop_endpoint, shop_model):
     assert {"Version", "Loaded"} <= said(screen.open("catalogue", view="History"))  # a table's heading and a cell
 
 
-@pytest.mark.parametrize("name", ["recommend", "rules", "catalogue"])
+@pytest.mark.parametrize("name", ["recommend", "rules", "story", "catalogue"])
 def test_an_empty_home(screen, name):
     assert_plain(screen.open(name))
 

@@ -1,0 +1,88 @@
+"""Act one: a photo of the visitor's, or one of six examples, and the products that look like it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import notices, words
+from app.components.search import answer_view, photo_ways
+from app.components.search.query_panel import TYPES
+from app.components.shared import product_grid
+from app.components.story import state
+from app.services import common, story
+from backend.errors import CatalogueError
+from backend.imaging.pixels import FORMATS_READ
+
+if TYPE_CHECKING:
+    from app.components.story.state import Visit
+    from app.services.common import Serving
+    from backend.catalogue.items import Product
+    from backend.serving.client import Answer
+
+_EXAMPLES = 6
+
+
+def show(visit: Visit, served: Serving) -> None:
+    """Show the ways to a photo; once there is one, its answer."""
+    st.header("Find it by its photo")
+    if visit.asked is None:
+        _choose(served)
+        return
+    side, main = st.columns([3, 8], gap="medium")
+    with side:
+        show_photo(visit)
+        st.button("Another photo", icon=":material/restart_alt:", on_click=state.ask, args=(None,))
+    with main, notices.guarded():
+        found = answered(visit)
+        st.markdown(f"The most similar of {words.count(found.gallery_size, 'product')}")
+        answer_view.show_verdict(found)
+        product_grid.show(map(product_grid.neighbour_card, found.neighbours), key="story_found")
+
+
+def answered(visit: Visit) -> Answer:
+    """Return the answer of act one, which is asked for once in a visit; errors are those of a question."""
+    if visit.found is None:
+        assert visit.asked is not None  # noqa: S101 - the page asks for a photo first
+        with st.spinner("Looking for similar products"):
+            visit.found = story.answer(visit.asked.image, without=visit.asked.product_id)
+    return visit.found
+
+
+def show_photo(visit: Visit) -> None:
+    """Show the photo of act one."""
+    if visit.asked is not None and (picture := product_grid.shown(visit.asked.image)):
+        st.image(picture, caption="The photo", width="stretch")
+
+
+def _choose(served: Serving) -> None:
+    st.markdown("Use a photo of your own, or click one of the examples.")
+    with st.container(key="story_upload"):
+        st.file_uploader(
+            "Your photo",
+            type=TYPES,
+            key=state.UPLOADER,
+            on_change=state.ask_about_upload,
+            max_upload_size=common.settings().max_upload_mb,
+            help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
+        )
+    photo_ways.show("story_upload", TYPES)
+    products = {one.product_id: one for one in _examples(served)}
+    if not products:
+        st.caption("There are no examples here; use a photo of your own.")
+        return
+    product_grid.show(
+        map(product_grid.product_card, products.values()),
+        key="story_examples",
+        action="Find similar",
+        on_pick=lambda name: state.ask(state.Asked(products[name].image, name)),
+    )
+
+
+def _examples(served: Serving) -> list[Product]:
+    """Six products spread over the catalogue; none where it is on another machine than this."""
+    try:
+        return common.examples(served.catalogue.name, served.catalogue.version, _EXAMPLES)
+    except CatalogueError:
+        return []

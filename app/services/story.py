@@ -1,0 +1,121 @@
+"""What the Story page asks. Nothing that is asked here changes anything: a pin is tried on an answer that is here already."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.services import common, evaluation, rules
+from backend.catalogue.snapshot import open_snapshot
+from backend.merchandising.merging import by_id
+from backend.retrieval.rules.order import Candidate, Effects, Pin, ordered
+from backend.retrieval.rules.rule import PINS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.services.common import Serving
+    from backend.evaluation.report import ScoreRow
+    from backend.serving.client import Answer, AnswerNeighbour
+    from backend.settings import Settings
+
+SHOWN = 8  # products of an answer: two rows on a projector
+_STRANGE_SHOWN = 4
+_VISITOR = (-1_000_000, "")  # rank of the visitor's pin: above every published one
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How many of some products are as it says, and the version of the catalogue in which they were counted."""
+
+    number: int
+    of: int
+    says: str
+    version: int
+
+
+def answer(image: bytes, *, without: str = "") -> Answer:
+    """Ask for the products that look like a picture; the product that it shows is left out.
+
+    Raises:
+        EndpointError: It could not answer, or refused the picture.
+    """
+    found = common.endpoint().recommend(image, k=SHOWN + bool(without))
+    others = [one for one in found.neighbours if one.product_id != without][:SHOWN]
+    return replace(found, neighbours=_ranked(others))
+
+
+@st.cache_data(ttl=600, max_entries=16, show_spinner=False)
+def answer_to_strange(image: bytes, served: Serving) -> Answer:  # noqa: ARG001 - a part of the cache's key
+    """Ask about a picture of something that is not sold; once only, so that the log of questions does not fill with it.
+
+    Raises:
+        EndpointError: It could not answer.
+    """
+    return common.endpoint().recommend(image, k=_STRANGE_SHOWN)
+
+
+def pinned(found: Answer, product_id: str) -> tuple[AnswerNeighbour, ...]:
+    """Return the products of an answer as they would be with one of them pinned to the first place."""
+    before = found.neighbours
+    candidates = [Candidate(place, -float(place)) for place in range(len(before))]  # in the order that they have
+    mine = next(place for place, one in enumerate(before) if one.product_id == product_id)
+    pins = [*_published_pins(found), Pin("story", mine, 1, rank=_VISITOR)]
+    after = ordered(candidates, Effects(pins=pins), k=len(before))
+    return _ranked([before[one.position] for one in after])
+
+
+def _published_pins(found: Answer) -> list[Pin]:
+    """Return the pins that the answer has already: what they hold stays where it is."""
+    if found.rules is None or found.catalogue not in common.catalogues():
+        return []
+    used = by_id(rules.published(found.catalogue, found.rules.version).rules)
+    return [
+        Pin(name, place, place + 1, rank=used[name].rank)
+        for place, one in enumerate(found.neighbours)
+        for name in one.rules
+        if name in used and used[name].action in PINS
+    ]
+
+
+def _ranked(found: Sequence[AnswerNeighbour]) -> tuple[AnswerNeighbour, ...]:
+    return tuple(replace(one, rank=rank) for rank, one in enumerate(found, 1))
+
+
+def measured(served: Serving) -> ScoreRow | None:
+    """Return how often answers were right when that was measured; None where it was not, or not of what is searched now.
+
+    Raises:
+        EvaluationError: The report is damaged.
+    """
+    model = next((one for one in common.models() if one.name == served.model), None)
+    report = evaluation.report(model) if model is not None else None
+    if model is None or report is None or evaluation.is_of_another_model(model, report):
+        return None
+    return report.model_row
+
+
+def counting(served: Serving) -> Future[Figure]:
+    """Return the figure of the end, which is counted in the background once for a version of the catalogue."""
+    return _counting(served.catalogue.name, served.catalogue.version)
+
+
+@st.cache_resource(ttl=600, max_entries=4, show_spinner=False)
+def _counting(catalogue: str, version: int) -> Future[Figure]:  # noqa: ARG001 - a part of the cache's key
+    with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="story")
+    found = with_one_thread.submit(_counted, common.settings(), catalogue)
+    with_one_thread.shutdown(wait=False)
+    return found
+
+
+def _counted(settings: Settings, catalogue: str) -> Figure:
+    """Count products whose picture shows the same as another one's."""
+    from backend.catalogue.upkeep.resplit import duplicate_groups
+
+    snapshot = open_snapshot(settings.catalogues_dir, catalogue)
+    groups = [group for kind in duplicate_groups(settings.catalogues_dir, catalogue) for group in kind]
+    number = len({name for group in groups for name in group})
+    return Figure(number, snapshot.summary().rows, "products look the same as another one", snapshot.version)
