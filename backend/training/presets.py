@@ -57,16 +57,6 @@ PRESETS: dict[str, TrainConfig] = {
         dropout=0.3,
         epochs=5,
     ),
-    "resnet-colour": TrainConfig(
-        preset="resnet-colour",
-        height=48,
-        width=48,
-        channels=3,
-        background="light",
-        epochs=14,
-        classes_per_batch=18,
-        examples_per_class=6,
-    ),
     "photos": _PHOTOS,
     "photos-tuned": replace(
         _PHOTOS,
@@ -75,19 +65,6 @@ PRESETS: dict[str, TrainConfig] = {
         learning_rate=0.0005,
         schedule="cosine",
         epochs=8,
-        augmentation="flip-crop",
-    ),
-    # A few hundred photos make few steps an epoch, and must be seen from many sides.
-    "resnet-photos": TrainConfig(
-        preset="resnet-photos",
-        height=48,
-        width=48,
-        channels=3,
-        background="light",
-        detail_share=0.5,
-        epochs=40,
-        classes_per_batch=10,
-        examples_per_class=10,
         augmentation="flip-crop",
     ),
 }

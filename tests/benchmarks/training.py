@@ -5,7 +5,6 @@
    the same wall-clock as ours, and its best epoch by validation counts. Beside them raw pixels and PCA 128.
 2. Unseen: four splits that leave every class out once. Test pictures of the classes that were kept out are looked for
    among themselves and among those of all ten: what no choice has looked at, neither a training nor ``detail_share``.
-3. Photos, where ``--photos`` names a folder with one subfolder per label: five folds of the preset ``resnet-photos``.
 
 ``ratio`` is the error (1 - precision@1) of the original's network over ours, of part 1. Correct means that every training
 gave the embeddings that its bundle gives again when it is loaded anew.
@@ -56,7 +55,6 @@ UNSEEN = (
     ("Dress", "Ankle boot"),
 )
 MOST_QUERIES = 3_000
-FOLDS = 5
 RESAMPLES = 1_000
 QUIET = NullProgress()
 
@@ -222,38 +220,6 @@ def unseen(whole: Pictures, test: Pictures, tf: Any, splits: int, config: TrainC
     return {"splits": [list(names) for names in UNSEEN[:splits]], "mean": means, "by_split": table}
 
 
-# ------------------------------------------------------------------------------------------------- photos
-
-
-def photos(folder: Path, tf: Any, config: TrainConfig) -> dict[str, Any]:
-    """Part 3."""
-    paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
-    every = Pictures(
-        all_decoded([path.read_bytes() for path in paths], config.pixels),
-        np.asarray([path.parent.name for path in paths]),
-    )
-    fold = np.random.default_rng(7).permutation(len(paths)) % FOLDS
-    rates: dict[str, list[dict[str, NDArray[np.float64]]]] = {OURS: [], "Raw pixels": [], "PCA 128": []}
-    seconds = 0.0
-    for number in range(FOLDS):
-        queries, gallery = every.at(fold == number), every.at(fold != number)
-        ours = fit(config, gallery, tf)
-        seconds += ours.seconds
-        principal = Principal.fit(config.pixels, gallery.pixels, np.arange(len(gallery.labels)), progress=QUIET)
-        for name, embedder in ((OURS, ours.embedder), ("Raw pixels", RawPixels(config.pixels)), ("PCA 128", principal)):
-            rates[name].append(retrieved(embedder, queries, gallery).rates)
-        print(
-            {name: round(float(found[-1]["precision_at_1"].mean()), 3) for name, found in rates.items()},
-            file=sys.stderr,
-        )
-    told: dict[str, Any] = {"photos": len(paths), "training_s": round(seconds, 1)}
-    for name, found in rates.items():
-        joined = {rate: np.concatenate([part[rate] for part in found]) for rate in found[0]}
-        interval = estimates(joined, resamples=RESAMPLES, seed=7)["precision_at_1"]
-        told[name] = [round(value, 4) for value in (interval.value, interval.low, interval.high)]
-    return told
-
-
 def run(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     """Answer all that was asked for."""
     from backend.training.runtime import prepare_similarity, prepare_tensorflow
@@ -269,8 +235,6 @@ def run(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
         found["seen"] = seen(whole, test, tf, options.seeds, options.epochs)
     if "unseen" in options.parts:
         found["unseen"] = unseen(whole, test, tf, options.splits, preset("resnet", epochs=options.epochs))
-    if "photos" in options.parts and options.photos:
-        found["photos"] = photos(Path(options.photos), tf, preset("resnet-photos"))
     same = gives_the_same_again(whole, tf)
     first = found.get("seen", {})
     return {
@@ -313,13 +277,12 @@ def main() -> int:
     """Run from the command line; the last line is the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
-    parser.add_argument("--parts", nargs="+", default=["seen", "unseen", "photos"], help="which to answer")
+    parser.add_argument("--parts", nargs="+", default=["seen", "unseen"], help="which to answer")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--epochs", type=int, default=preset("resnet").epochs, help="of ours; the original has the time"
     )
     parser.add_argument("--splits", type=int, default=4, help="how many of the four splits by class")
-    parser.add_argument("--photos", default="", help="folder of photos, one subfolder per label")
     options = parser.parse_args()
     print(told(run(load_settings(), options), as_json=options.json))
     return 0

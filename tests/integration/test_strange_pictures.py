@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backend.flow.ready_made import make_ready_made
@@ -14,6 +16,7 @@ from backend.training.embedder import load_query_embedder
 from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import encoded
 from tests.fixtures.models import StoredProduct, store_catalogue
+from tests.support.colour_config import COLOUR
 from tests.support.strange_pictures import strange_pictures
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
@@ -43,10 +46,9 @@ def learnt(snapshot, settings):
     from backend.bundles import bundle
     from backend.training.fit import train
     from backend.training.preparation import ModelPlace
-    from backend.training.presets import preset
     from backend.training.tracking import NullTracker
 
-    config = preset("resnet-colour", epochs=1, examples_per_class=4, classes_per_batch=8, steps_per_epoch=60)
+    config = replace(COLOUR, epochs=1, examples_per_class=4, classes_per_batch=8, steps_per_epoch=60)
     place = ModelPlace(settings.models_dir, "clothes")
     train(snapshot, config, place=place, tracker=NullTracker(), progress=NullProgress())
     folder = place.models_dir / place.name

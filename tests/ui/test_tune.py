@@ -20,6 +20,7 @@ from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState
 from backend.tuning.space import FIELDS, Space
+from tests.support.colour_config import COLOUR
 from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep
 from tests.ui import conftest
@@ -135,7 +136,7 @@ def test_impossible_combinations_are_said(screen, shop):
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_has_a_row_of_the_editor_that_makes_a_dimension_for_it(name):
-    dimension = space.usual(name, PRESETS["resnet-colour"])
+    dimension = space.usual(name, COLOUR)
     Space({name: dimension}).check()
     assert dimension.kind in words.KINDS
 

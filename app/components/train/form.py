@@ -23,8 +23,6 @@ _PRESET_WORDS = {
     "resnet": "Small grey pictures, as in Fashion-MNIST: a small residual network.",
     "photos": "Colour photos: a head on a network that was trained on a million photos; takes seconds.",
     "photos-tuned": "Colour photos: the same, with the last blocks tuned; takes minutes and is the most accurate.",
-    "resnet-colour": "Drawings in colour: the same network on larger pictures.",
-    "resnet-photos": "A few hundred photos, from random weights: more epochs, with pictures cropped and flipped.",
     "seed-cnn": "The original design: a network with one convolution.",
 }
 

@@ -10,6 +10,7 @@ import pytest
 from backend.errors import ConfigurationError
 from backend.training.config import APPLICATIONS, CHOICES, LOSS_DISTANCES, RANGES, SWITCHES, TrainConfig, validate
 from backend.training.presets import PRESETS, preset
+from tests.support.colour_config import COLOUR
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -83,10 +84,10 @@ def test_a_truth_value_is_no_number_of_channels():
 
 
 def test_a_manifest_from_before_a_field_existed_reads_with_its_default():
-    old = preset("resnet-colour").as_dict()
+    old = COLOUR.as_dict() | {"preset": "resnet-colour"}  # a name that presets no longer have
     for name in ("distance", "optimizer", "pretrained", "mixed_precision", "reader", "deterministic"):
         del old[name]
-    assert TrainConfig.from_dict(old) == preset("resnet-colour")
+    assert TrainConfig.from_dict(old) == replace(COLOUR, preset="resnet-colour")
 
 
 def test_every_loss_says_which_distances_it_takes():
@@ -102,12 +103,12 @@ def test_a_network_of_keras_needs_colour_and_a_least_size(name):
     with pytest.raises(ConfigurationError, match="only colour pictures"):
         preset("resnet", backbone=name, height=96, width=96, detail_share=0.0)
     with pytest.raises(ConfigurationError, match="at least 32 x 32"):
-        preset("resnet-colour", backbone=name, height=31)
-    assert preset("resnet-colour", backbone=name, pretrained="imagenet").pretrained == "imagenet"
+        validate(replace(COLOUR, backbone=name, height=31))
+    validate(replace(COLOUR, backbone=name, pretrained="imagenet"))
 
 
 @pytest.mark.parametrize("name", ["resnet", "seed-cnn", "seed-cnn-as-published"])
 def test_a_network_of_ours_has_no_weights_of_imagenet(name):
     with pytest.raises(ConfigurationError, match="no imagenet weights") as caught:
-        preset("resnet-colour", backbone=name, pretrained="imagenet")
+        validate(replace(COLOUR, backbone=name, pretrained="imagenet"))
     assert "none" in caught.value.next_step

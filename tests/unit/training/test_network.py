@@ -13,6 +13,7 @@ from backend.training.config import APPLICATIONS, CHOICES, TrainConfig
 from backend.training.network.lite import LITE
 from backend.training.network.network import build_network, can_synchronise, has_batch_statistics
 from backend.training.presets import PRESETS
+from tests.support.colour_config import COLOUR
 
 pytestmark = pytest.mark.tf
 
@@ -78,7 +79,7 @@ def test_the_published_network_divides_by_255_again_and_is_the_seed_network_othe
 
 
 def of_backbone(name, **changes):
-    return replace(PRESETS["resnet-colour"], backbone=name, **changes)
+    return replace(COLOUR, backbone=name, **changes)
 
 
 def test_ready_made_networks_have_layers_that_normalise_and_none_that_looks_at_the_batch(tf):

@@ -12,6 +12,7 @@ from backend.training.config import CHOICES, TrainConfig
 from backend.training.costs import COSTS, PROCESS_BYTES, estimate
 from backend.training.presets import preset
 from backend.training.ranks.preflight import Machine, preflight, this_machine
+from tests.support.colour_config import COLOUR
 
 MACHINE = Machine(cores=2, gpus=0, memory_bytes=16_000_000_000, disk_free_bytes=50_000_000_000)
 FASHION = {f"kind {number}": {"train": 5_400, "validation": 600, "test": 1_000} for number in range(10)}
@@ -96,7 +97,7 @@ def test_mixed_precision_without_a_gpu_is_refused():
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_refused_and_a_tight_one_noted():
-    wide = preset("resnet-colour", height=256, width=256, classes_per_batch=10, examples_per_class=24)
+    wide = replace(COLOUR, height=256, width=256, classes_per_batch=10, examples_per_class=24)
     needs = preflight(wide, FASHION, MACHINE).estimate.memory_bytes
     (message,) = problems(wide, FASHION, replace(MACHINE, memory_bytes=needs - 1))
     assert "GB of memory" in message
@@ -132,7 +133,7 @@ def test_every_backbone_has_its_costs():
 
 def test_an_estimate_grows_with_what_makes_it_grow():
     def needs(cores=2, gpus=0, **changes):
-        config = preset("resnet-colour", **changes)
+        config = replace(COLOUR, **changes)
         return estimate(config, train=10_000, validation=1_000, cores=cores, gpus=gpus)
 
     base = needs()

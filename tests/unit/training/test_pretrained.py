@@ -13,10 +13,11 @@ from backend.training.network.applications import make_application
 from backend.training.network.network import build_network
 from backend.training.network.pretrained import check_pretrained, load_pretrained
 from backend.training.presets import PRESETS
+from tests.support.colour_config import COLOUR
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
-COLOUR = replace(PRESETS["resnet-colour"], height=32, width=32)
+SMALL = replace(COLOUR, height=32, width=32)
 STORED = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"  # the name that Keras gives it
 
 
@@ -33,7 +34,7 @@ def tf():
 def test_pixels_reach_a_network_as_it_was_trained_with_them(tf, name):
     """Keras's own preprocessing of 0 to 255 is the judge; ours starts from the pixel contract, 0 to 1."""
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.float32)
-    network = build_network(replace(COLOUR, backbone=name))
+    network = build_network(replace(SMALL, backbone=name))
     seen = tf.keras.Model(network.input, network.get_layer("preprocessing").output)(pixels / 255.0).numpy()
     np.testing.assert_allclose(seen, _expected(tf, name, pixels), atol=1e-4)
 
@@ -52,7 +53,7 @@ def _expected(tf, name, pixels):
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_learns_and_gives_unit_vectors(tf, name):
     tf.keras.utils.set_random_seed(1)
-    network = build_network(replace(COLOUR, backbone=name))
+    network = build_network(replace(SMALL, backbone=name))
     pixels = np.random.default_rng(0).random((8, 32, 32, 3), dtype=np.float32)
     with tf.GradientTape() as tape:
         vectors = network(pixels, training=True)
@@ -77,7 +78,7 @@ def no_cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_weights_that_cannot_be_had_are_a_sentence_and_never_a_random_start(tf, no_cache, name):
-    config = replace(COLOUR, backbone=name, pretrained="imagenet")
+    config = replace(SMALL, backbone=name, pretrained="imagenet")
     network = build_network(config)
     for ask in (lambda: check_pretrained(config), lambda: load_pretrained(network, config)):
         with pytest.raises(ConfigurationError, match=f"ImageNet weights of {name} are not on this machine") as caught:
@@ -87,7 +88,7 @@ def test_weights_that_cannot_be_had_are_a_sentence_and_never_a_random_start(tf, 
 
 def test_weights_that_are_there_are_the_ones_the_network_starts_from(tf, no_cache):
     """A stand-in file under Keras's name: drawn weights of the same network, saved by Keras itself."""
-    config = replace(COLOUR, backbone="mobilenet-v2", pretrained="imagenet")
+    config = replace(SMALL, backbone="mobilenet-v2", pretrained="imagenet")
     donor = make_application("mobilenet-v2", input_shape=(96, 96, 3))
     models = no_cache / ".keras" / "models"
     models.mkdir(parents=True)
