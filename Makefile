@@ -48,6 +48,7 @@ check: setup ## format, lint, types, imports and the fast tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "$(FAST)" $(UNREAD:%=--ignore=tests/%) $(MEASURED)
 
 # To measure costs time: `make check` alone does not, nor do the engines, nor does `make test MEASURED=`.
+test: export TESTS_THOROUGH := 1
 test: MEASURED := --cov --cov-report= --cov-fail-under=0
 test: check ## everything: also all pages, Spark, TensorFlow, MLflow and a real browser
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "$(PAGES)" $(MEASURED) --cov-append

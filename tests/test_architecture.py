@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def _trees_go():
     nodes_of.cache_clear()  # half a million objects
 
 
+@pytest.mark.slow  # `make check` runs it as a step of its own
 def test_the_arrows_between_the_parts_hold(repository):
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     done = subprocess.run(
@@ -234,7 +236,7 @@ def imported(repository, *folders):
     ("folders", "files"),
     [
         (("app", "backend", "pages"), ["requirements.in"]),
-        (("tests",), ["requirements-dev.in", "requirements.in"]),
+        pytest.param(("tests",), ["requirements-dev.in", "requirements.in"], marks=pytest.mark.slow),
     ],
 )
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported_or_says_why_not(repository, folders, files):
@@ -295,44 +297,39 @@ LIGHT = [
 
 
 @pytest.fixture(scope="module")
-def loaded_by(repository):
-    """Modules in memory after importing each of LIGHT in a fresh process, one process for all of them in turn."""
-    code = (
-        "import importlib, json, sys\nfound = {}\n"
-        f"for name in {LIGHT!r}:\n"
-        "    importlib.import_module(name)\n"
-        f"    found[name] = [h for h in {HEAVY!r} if h in sys.modules]\n"
-        "print(json.dumps(found))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
-    import json
-
-    return json.loads(done.stdout)
-
-
-@pytest.mark.parametrize("module", LIGHT)
-def test_importing_loads_no_heavy_library(loaded_by, module):
-    assert loaded_by[module] == []
-
-
-def test_importing_everything_writes_nothing(repository, tmp_path):
-    """No work at import: no folder, file, client or session, wherever the process stands."""
-    names = [
+def importing(repository, tmp_path_factory):
+    """A fresh process far from here: what is in memory after each of LIGHT in turn, threads and files after everything."""
+    everything = [
         ".".join(path.relative_to(repository).with_suffix("").parts)
         for path in sources(repository, "backend")
         # The last three are loaded by MLflow itself, whose import makes a folder for its own settings.
         if path.name not in {"__main__.py", "__init__.py", "pyfunc_model.py", "predictor.py", "scoring.py"}
     ]
     code = (
-        f"import importlib, threading\nfor n in {names!r}: importlib.import_module(n)\nprint(threading.active_count())"
+        "import importlib, json, sys, threading\nfound = {}\n"
+        f"for name in {LIGHT!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"    found[name] = [h for h in {HEAVY!r} if h in sys.modules]\n"
+        f"for name in {everything!r}: importlib.import_module(name)\n"
+        "print(json.dumps([found, threading.active_count()]))"
     )
-    environ = {"PYTHONPATH": str(repository), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    home = tmp_path_factory.mktemp("importing")
+    environ = {"PYTHONPATH": str(repository), "HOME": str(home), "PATH": "/usr/bin:/bin"}
     environ["PYTHONDONTWRITEBYTECODE"] = "1"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=home, env=environ, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "1"
-    assert list(tmp_path.iterdir()) == []
+    return *json.loads(done.stdout), list(home.iterdir())
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_importing_loads_no_heavy_library(importing, module):
+    assert importing[0][module] == []
+
+
+def test_importing_everything_writes_nothing(importing):
+    """No work at import: no folder, file, client or session, wherever the process stands."""
+    assert importing[1:] == (1, [])
 
 
 def test_only_the_settings_read_the_environment(repository):

@@ -278,7 +278,7 @@ def test_ties_are_in_the_same_order_whatever_else_is_asked(copied, large, batch,
 
 
 def test_heads_cut_nothing_short_where_embeddings_lie_in_all_directions():
-    vectors, queries = random_units(5_021, 24, seed=31), random_units(40, 24, seed=32)
+    vectors, queries = random_units(5_021, 24, seed=31), random_units(12, 24, seed=32)
     index = ExactIndex(vectors)
     alone = np.concatenate([index.search(query[None], k=7).positions for query in queries])
     assert alone.tolist() == BruteForceIndex(vectors).search(queries, k=7).positions.tolist()

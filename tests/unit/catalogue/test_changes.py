@@ -273,12 +273,13 @@ def test_compaction_changes_nothing_and_does_not_hide_what_does(shop, between):
     assert told(changes) == {"a": ("changed", ("price",)), "c": ("new", ())}
 
 
-def test_random_histories_net_to_the_difference_of_their_ends(shop, between):
+@pytest.mark.parametrize("steps", [10, pytest.param(25, marks=pytest.mark.slow)])
+def test_random_histories_net_to_the_difference_of_their_ends(shop, between, steps):
     rng = np.random.default_rng(5)
     names = [f"p{i}" for i in range(12)]
     first = shop.insert(names[:8])
     here = set(names[:8])
-    for _ in range(25):
+    for _ in range(steps):
         name = str(rng.choice(names))
         if name not in here:
             shop.insert([name], price=float(rng.integers(3)))

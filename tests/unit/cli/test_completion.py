@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import argcomplete
 import pytest
+from argcomplete.lexers import split_line
 
 from backend.cli import main, running
-from backend.cli.completion import NAMES
+from backend.cli.completion import NAMES, add_completers
 from backend.jobs.store import JobStore
 from backend.machine.launcher import write_launcher
 from backend.settings import ROOT
@@ -71,25 +73,27 @@ def run(command, *words, folder, **environ):
 
 
 @pytest.fixture
-def completed(twinset, home, tmp_path):
-    """Ask as bash does: what stands on the line before the cursor; returns the words that it offers."""
+def completed(home, monkeypatch):
+    """Ask for what stands on the line before the cursor; returns the words that are offered."""
+    monkeypatch.setenv("TWINSET_HOME", str(home))
 
     def ask(line: str) -> set[str]:
-        out = tmp_path / "out"
-        done = run(
-            twinset,
-            folder=tmp_path,
-            TWINSET_HOME=str(home),
-            _ARGCOMPLETE="1",
-            _ARGCOMPLETE_STDOUT_FILENAME=str(out),
-            _ARGCOMPLETE_IFS="\n",
-            COMP_LINE=line,
-            COMP_POINT=str(len(line)),
-        )
-        assert done.stderr == ""
-        return {word.strip() for word in out.read_text().splitlines() if word.strip()}
+        parser = main.parser()
+        add_completers(parser)
+        finder = argcomplete.CompletionFinder(parser, always_complete_options=False)
+        quote, prefix, _, words, colon = split_line(line)
+        return {word.strip() for word in finder._get_completions(words, prefix, quote, colon)}
 
     return ask
+
+
+def test_the_installed_command_answers_the_shell(twinset, home, tmp_path):
+    """As bash asks."""
+    out, line = tmp_path / "out", "twinset index --model shop-"
+    asked = {"_ARGCOMPLETE_STDOUT_FILENAME": str(out), "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    done = run(twinset, folder=tmp_path, TWINSET_HOME=str(home), _ARGCOMPLETE="1", _ARGCOMPLETE_IFS="\n", **asked)
+    assert done.stderr == ""
+    assert {word.strip() for word in out.read_text().splitlines()} == {"shop-resnet", "shop-small"}
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,8 @@ def ending(error):
 def test_whatever_ends_a_command_is_one_object_and_a_status(error, status, code, capfd, monkeypatch):
     made = ending(error)
     monkeypatch.setattr(main, "parser", lambda: made)
-    for path, parser in leaves(made):
+    commands = list(leaves(made))
+    for path, parser in commands if isinstance(error, RegistryError) else commands[:: len(commands) // 3]:
         assert main.main([*path, *filled(parser), "--json"]) == status, path
         captured = capfd.readouterr()
         assert json.loads(captured.out)["error"]["code"] == code

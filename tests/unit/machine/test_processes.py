@@ -46,7 +46,7 @@ def test_a_worker_is_known_by_the_job_in_its_command_line(start):
 
 def test_a_worker_is_known_from_its_first_moment_on(start):
     """While the system replaces the program of a new process, its command line and environment read as empty."""
-    for _ in range(30):
+    for _ in range(8):
         worker = start(JOB_ID)
         assert is_worker(worker.pid, JOB_ID)
         marked = start(mark=JOB_ID)

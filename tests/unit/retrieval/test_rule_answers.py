@@ -31,7 +31,7 @@ def hold(shop, seed, *, sets, questions):
 
 
 def test_every_promise_holds(ruled_shop):
-    hold(ruled_shop, 1, sets=60, questions=10)
+    hold(ruled_shop, 1, sets=20, questions=10)
 
 
 def test_every_promise_holds_where_the_reserve_is_smaller_than_the_shop(ruled_shop, monkeypatch):
@@ -47,9 +47,10 @@ def test_every_promise_holds_over_many_sets_of_rules(ruled_shop):
     hold(ruled_shop, 2, sets=200, questions=20)
 
 
-def test_the_order_of_the_rules_and_the_other_pins_do_not_matter(ruled_shop):
+@pytest.mark.parametrize("sets", [25, pytest.param(80, marks=pytest.mark.slow)])
+def test_the_order_of_the_rules_and_the_other_pins_do_not_matter(ruled_shop, sets):
     rng = np.random.default_rng(3)
-    for rules, ready, question in cases(ruled_shop, 3, sets=80, questions=4):
+    for rules, ready, question in cases(ruled_shop, 3, sets=sets, questions=4):
         shown = answered(ruled_shop, question, ready)
         shuffled = [rules[at] for at in rng.permutation(len(rules))]
         assert answered(ruled_shop, question, ruled_shop.compiled(shuffled)) == shown

@@ -34,8 +34,8 @@ def _pixels(data: bytes) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def pictures() -> dict[str, list[np.ndarray]]:
-    """Four pictures of every kind, uint8 (H, W, 3)."""
-    return {label: [_pixels(draw(product)) for product in products[:4]] for label, products in BY_LABEL.items()}
+    """Two pictures of every kind, uint8 (H, W, 3)."""
+    return {label: [_pixels(draw(product)) for product in products[:2]] for label, products in BY_LABEL.items()}
 
 
 # ------------------------------------------------------------------------------------------------------- the list
@@ -136,13 +136,14 @@ def test_every_style_and_every_print_is_drawn_as_an_accepted_picture():
 
 
 def test_pictures_are_small_files():
-    sizes = [len(draw(product)) for product in PRODUCTS[:: len(PRODUCTS) // 60]]
+    sizes = [len(draw(product)) for product in PRODUCTS[:: len(PRODUCTS) // 20]]
     assert np.mean(sizes) < 14_000
     assert max(sizes) < 40_000
 
 
-def test_the_background_is_light_all_around_and_nothing_is_cut_off():
-    for product in PRODUCTS[::13]:
+@pytest.mark.parametrize("step", [61, pytest.param(13, marks=pytest.mark.slow)])
+def test_the_background_is_light_all_around_and_nothing_is_cut_off(step):
+    for product in PRODUCTS[::step]:
         pixels = _pixels(draw(product))
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         assert border.min() > 190, product.product_id

@@ -240,6 +240,7 @@ def test_validation_scores_queries_against_the_train_split():
     assert (scores.precision_at_1, scores.map_at_r) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_large_split_is_sampled_with_its_shares_and_the_same_every_time():
     rng = np.random.default_rng(0)
     train, validation = (numbered(rng.choice(4, size, p=[0.5, 0.3, 0.15, 0.05])) for size in (30_000, 9_000))
