@@ -139,7 +139,7 @@ def _torn(timed: Sequence[Timed], known: KnownProducts | None) -> Iterator[Confl
             claims += [(one, thing, one.rule.action) for thing in things]
     for first, second in contradictions(claims, known, clash=lambda one, other: one != other):
         common = sorted(set(first.products) & set(second.products))
-        what = listed(common) if common else f"products with {where_said(first.where)}"
+        what = listed(common) if common else where_said(first.where)
         yield _pair("boost_and_bury", first, second, f"boost and bury {what} in the same answers; the two are added up")
 
 
@@ -226,7 +226,7 @@ def _unknown(rule: Rule, known: KnownProducts) -> Iterator[Conflict]:
         what = f"is for the {rule.scope.kind} {listed(rule.scope.values)}, which no product of {known.catalogue} has"
         yield _warned("empty_scope", rule, what)
     if rule.where and not known.matching(rule.where):
-        what = f"is about products with {where_said(rule.where)}, and {known.catalogue} has none"
+        what = f"is about {where_said(rule.where)}, and {known.catalogue} has none"
         yield _warned("empty_condition", rule, what)
 
 

@@ -47,7 +47,7 @@ class Published:
         at: ISO time in UTC.
         by: Who published it.
         note: Why.
-        restored: The version that it undoes others in favour of; 0 where it does not.
+        restored: The version that it undoes others in favour of, 0 for the empty set before the first; None where it does not.
         added, changed, removed: How many items; None where somebody else wrote the commit and did not say.
     """
 
@@ -55,7 +55,7 @@ class Published:
     at: str
     by: str = ""
     note: str = ""
-    restored: int = 0
+    restored: int | None = None
     added: int | None = None
     changed: int | None = None
     removed: int | None = None
@@ -158,7 +158,7 @@ class KeptSets(ABC, Generic[T]):
         at = datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, UTC).isoformat(timespec="seconds")
         counts = {name: _count(note.get(name)) for name in ("added", "changed", "removed")}
         by, why = str(note.get("by") or ""), str(note.get("note") or "")
-        return Published(version, at, by, why, _count(note.get("restored")) or 0, **counts)
+        return Published(version, at, by, why, _count(note.get("restored")), **counts)
 
     # ------------------------------------------------------------------------------------------- writing
 

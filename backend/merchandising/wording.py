@@ -38,7 +38,7 @@ def scope_said(scope: Scope) -> str:
 
 def said(rule: Rule) -> str:
     """Say what a rule does, where, and when: ``pin B2 at place 1 in answers for A1, from 2026-12-01 09:00 UTC``."""
-    what = listed(rule.products) if rule.products else f"products with {where_said(rule.where)}"
+    what = listed(rule.products) if rule.products else where_said(rule.where)
     how = f" at{' or above' if rule.action == 'soft pin' else ''} place {rule.slot}" if rule.slot else ""
     how += f" by {rule.strength:g}" if rule.strength else ""
     verb = "pin" if rule.slot else "fall back to" if rule.action == "fall-back" else rule.action
@@ -46,9 +46,22 @@ def said(rule: Rule) -> str:
 
 
 def where_said(where: Sequence[tuple[str, Any]]) -> str:
-    """Say conditions."""
-    texts = (listed(value) if isinstance(value, tuple) else str(value).lower() for _, value in where)
-    return " and ".join(f"{name.replace('_', ' ')} {text}" for (name, _), text in zip(where, texts, strict=True))
+    """Say which products fulfil conditions: ``products with brand Acme and price up to 20 that are sold out``."""
+    having = [_having(name, value) for name, value in where if not isinstance(value, bool)]
+    being = [f"are {'' if value else 'not '}{_words(name)}" for name, value in where if isinstance(value, bool)]
+    parts = (("with", having), ("that", being))
+    return " ".join(["products", *(f"{word} {' and '.join(texts)}" for word, texts in parts if texts)])
+
+
+def _having(name: str, value: tuple[str, ...] | float) -> str:
+    if isinstance(value, tuple):
+        return f"{_words(name)} {listed(value)}"
+    what, _, end = name.rpartition("_")
+    return f"{_words(what)} {'from' if end == 'min' else 'up to'} {value:g}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _when(rule: Rule) -> str:

@@ -61,12 +61,14 @@ class Located:
         distances: Of each, as it was asked for, (S,).
         alike: How similar each is as the model has it, (S,); None where that is 1 - distance.
         is_weighed: Whether colour counted otherwise than the model has it.
+        touching: Ids of the rules that are for this answer.
     """
 
     shown: Sequence[Shown]
     distances: NDArray[np.float32]
     alike: NDArray[np.float32] | None
     is_weighed: bool
+    touching: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +95,12 @@ def nearest(asked: Sequence[Asked], ground: Ground) -> list[Located]:
     if not asked:
         return []
     own, index, by_rules = ground.own, ground.index, ground.by_rules()
-    ruled = [by_rules.shown(one, ground.rules) for one in asked]
-    plain = [one.towards for one, shown in zip(asked, ruled, strict=True) if shown is None]
+    ruled = [by_rules.answered(one, ground.rules) for one in asked]
+    plain = [one.towards for one, by in zip(asked, ruled, strict=True) if by.shown is None]
     found = index.search(np.stack(plain), k=asked[0].k, allowed=asked[0].allowed) if plain else None
     near = iter(zip(found.positions, found.distances, strict=True) if found else ())
     answers = []
-    for one, by in zip(asked, ruled, strict=True):
+    for one, (by, touching) in zip(asked, ruled, strict=True):
         if by is None:
             places, distances = next(near)
         else:
@@ -106,7 +108,7 @@ def nearest(asked: Sequence[Asked], ground: Ground) -> list[Located]:
             distances = (1.0 - likeness(index, places, one.towards[None])[:, 0]).clip(0.0, 2.0)
         shown = [Shown(place) for place in places.tolist()] if by is None else by
         alike = None if index is own else likeness(own, places, one.vectors)[:, 0]
-        answers.append(Located(_pictured(shown, own, one.vectors), distances, alike, index is not own))
+        answers.append(Located(_pictured(shown, own, one.vectors), distances, alike, index is not own, touching))
     return answers
 
 
@@ -129,10 +131,10 @@ def together(
     strange = None if wishes.like else embedded.is_strange
     asked = Asked(sought.towards, sought.parts, k, wishes, tuple(liked.tolist()), allowed, strange)
     by_rules = ground.by_rules()
-    ruled = by_rules.shown(asked, ground.rules)
+    ruled, touching = by_rules.answered(asked, ground.rules)
     shown = by_price(by_rules.unruled(asked) if ruled is None else ruled, gallery, wishes.sort)
     distances, alike = sought.measured(shown, ground.index, own)
-    return Located(_pictured(shown, own, sought.parts), distances, alike, ground.index is not own)
+    return Located(_pictured(shown, own, sought.parts), distances, alike, ground.index is not own, touching)
 
 
 def answer_again(

@@ -265,7 +265,8 @@ class Recommender:
     ) -> Recommendation:
         is_empty = bool(embedded.is_strange) and all(map(shows_nothing, images))
         neighbours = self.neighbours(located, is_strange=embedded.is_strange)
-        return recommendation_of(neighbours, images, timings_ms, embedded, is_empty=is_empty)
+        answer = recommendation_of(neighbours, images, timings_ms, embedded, is_empty=is_empty)
+        return replace(answer, touching=located.touching)
 
     def neighbours(self, located: Located, *, is_strange: bool | None) -> tuple[Neighbour, ...]:
         """Say of located products what they are and what they are worth."""

@@ -99,6 +99,7 @@ class Recommendation:
         has_match: Whether any neighbour is a match, which none is to a picture that shows nothing; None where that is not
             known of any.
         embedded: What the network made of the pictures, so that the question can be answered again without them.
+        touching: Ids of the rules that are for this answer, also those that moved nothing in it.
     """
 
     neighbours: tuple[Neighbour, ...]
@@ -109,6 +110,7 @@ class Recommendation:
     seen_others: tuple[bytes, ...] = ()
     size: tuple[int, int] = (0, 0)
     embedded: Embedded | None = field(default=None, repr=False, compare=False)
+    touching: tuple[str, ...] = ()
 
 
 def recommendation_of(

@@ -60,11 +60,15 @@ class AnswerNeighbour(Details):
 
 @dataclass(frozen=True, slots=True)
 class RulesUsed:
-    """The rules that an answer was made by: their version and SHA-256, and the time they were in force for (ISO)."""
+    """The rules that an answer was made by: their version and SHA-256, and the time they were in force for (ISO).
+
+    ``touching`` are the ids of those that are for the answer; None from an endpoint of an earlier version.
+    """
 
     version: int
     digest: str
     at: str
+    touching: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

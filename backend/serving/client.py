@@ -236,5 +236,10 @@ def _answer(body: dict[str, Any]) -> Answer:
         seen_others=tuple(decoded(png) for png in body.get("seen_others", ())),
         splits=tuple(body.get("splits", GALLERY_SPLITS)),
         suggested_region=Region.of(body["suggested_region"]) if body.get("suggested_region") else None,
-        rules=RulesUsed(**body["rules"]) if body.get("rules") else None,
+        rules=_rules(body["rules"]) if body.get("rules") else None,
     )
+
+
+def _rules(raw: dict[str, Any]) -> RulesUsed:
+    """Read the rules of an answer; an endpoint of an earlier version does not name those that moved nothing."""
+    return RulesUsed(**{**raw, **({"touching": tuple(raw["touching"])} if "touching" in raw else {})})

@@ -146,12 +146,13 @@ def random_question(rng, shop):
     return Question(vector, filters, int(rng.integers(1, 13)), wishes, (at,) if is_product else ())
 
 
+def asked_of(shop, question):
+    allowed = shop.recommender.gallery.allowed(question.filters)
+    return Asked(question.vector, question.vector[None], question.k, question.wishes, question.products, allowed)
+
+
 def answered(shop, question, compiled):
-    gallery = shop.recommender.gallery
-    allowed = gallery.allowed(question.filters)
-    vectors = question.vector[None]
-    asked = Asked(question.vector, vectors, question.k, question.wishes, question.products, allowed)
-    return shop.answers.shown(asked, compiled)
+    return shop.answers.shown(asked_of(shop, question), compiled)
 
 
 # ------------------------------------------------------------------------------------------ worked out by hand

@@ -97,6 +97,8 @@ def test_a_photo_is_kept_for_its_rule_and_a_block_says_that_it_touches_the_answe
     (rule,) = Drafts(store).open("Ada").put
     assert (rule.action, rule.scope.kind) == ("block", "picture")
     assert store.pictures.read(rule.scope.values[0]) == photo
+    test.file_uploader[0].upload("alike.png", encoded(picture("checks", 4)), "image/png").run()
+    assert "Rules that touch this answer (1)" in [one.label for one in test.expander]
 
 
 def test_the_form_makes_a_boost_and_says_at_once_what_moves_and_what_is_wrong(named, store):

@@ -34,7 +34,7 @@ def show(catalogue: str, person: str) -> None:
         "Version": [one.version for one in found],
         "When": [words.local_iso(one.at) for one in found],
         "Who": [one.by for one in found],
-        "Note": [one.note or (f"Back to version {one.restored}" if one.restored else "") for one in found],
+        "Note": [one.note or _restored(one) for one in found],
         "Added": [one.added for one in found],
         "Changed": [one.changed for one in found],
         "Removed": [one.removed for one in found],
@@ -46,6 +46,13 @@ def show(catalogue: str, person: str) -> None:
     elif person:
         newest = found[0].version  # the way back that is wanted most often
         _offer_undo(catalogue, person, newest - 1, f"Undo version {newest}", newest=newest)
+
+
+def _restored(entry: Published) -> str:
+    """Say what a version without a note goes back to; before version 1 there are no rules."""
+    if entry.restored is None:
+        return ""
+    return f"Back to version {entry.restored}" if entry.restored else "Back to no rules"
 
 
 def _one(catalogue: str, person: str, entry: Published, *, newest: int) -> None:

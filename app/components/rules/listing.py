@@ -116,7 +116,7 @@ def _ticked(chosen: Sequence[Rule], drafted: frozenset[str], at: datetime) -> Ru
 
 def _row(rule: Rule, at: datetime, *, is_drafted: bool) -> dict[str, Any]:
     amount = f"Place {rule.slot}" if rule.slot else f"{rule.strength:g}" if rule.strength else ""
-    products = listed(rule.products) if rule.products else where_said(rule.where)
+    products = listed(rule.products) if rule.products else where_said(rule.where).capitalize()
     answers = scope_said(rule.scope)
     return {
         "Action": titles.ACTIONS[rule.action],

@@ -109,7 +109,12 @@ def show_touching(ruled: Ruled, query: Query, answer: Answer) -> None:
     """Show every rule for this answer, those that moved a result first, each with a link to edit it."""
     used = ruled.used(answer)
     effective = {name for one in answer.neighbours for name in one.rules}
-    found = [rule for rule in used.values() if rule.id in effective or _is_for(rule, query, answer)]
+    named = answer.rules.touching if answer.rules else None
+    found = [
+        rule
+        for rule in used.values()
+        if rule.id in effective or (_is_for(rule, query, answer) if named is None else rule.id in named)
+    ]
     if not found:
         return
     with st.expander(f"Rules that touch this answer ({len(found)})", icon=":material/rule:", key="touching"):
@@ -123,7 +128,10 @@ def show_touching(ruled: Ruled, query: Query, answer: Answer) -> None:
 
 
 def _is_for(rule: Rule, query: Query, answer: Answer) -> bool:
-    """Tell whether a rule is live and for this answer, also where it moved nothing that is shown, as a block."""
+    """Tell whether a rule is live and for this answer, for an endpoint of an earlier version, which does not say.
+
+    Whether a rule for another photo that looks alike is for it, only the endpoint knows.
+    """
     if not answer.neighbours or not rule.holds_at(titles.now()):
         return False
     nearest, scope = nearest_of(answer), rule.scope

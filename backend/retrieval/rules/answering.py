@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from backend.retrieval.rules.compiled import CompiledRules
 
 
+class Ruled(NamedTuple):
+    """The products of an answer in their order, None where no rule changes it, and the ids of all rules for it."""
+
+    shown: list[Shown] | None = None
+    touching: tuple[str, ...] = ()
+
+
 class RuledAnswers:
     """Answers questions by rules, over one index and its gallery; threads may share it.
 
@@ -45,12 +52,17 @@ class RuledAnswers:
         self._collapser = partial(Collapser, gallery, spec)
 
     def shown(self, asked: Asked, rules: CompiledRules | None) -> list[Shown] | None:
-        """Return the products of an answer in their order; None where no rule touches it."""
+        """Return the products of an answer in their order; None where no rule changes it."""
+        return self.answered(asked, rules).shown
+
+    def answered(self, asked: Asked, rules: CompiledRules | None) -> Ruled:
+        """Return the products of an answer, and which rules are for it, also those that change nothing."""
         if rules is None or rules.is_empty:
-            return None
+            return Ruled()
         collapser = self._collapser(asked.wishes.collapse)
         found, distinct = fetched(asked, self._index, collapser, asked.reserve)
         buckets = rules.touching(self._context(asked, self._open(asked, found, rules)))
+        touching = tuple(dict.fromkeys(name for bucket in buckets for name in bucket.rules))
         allowed = rules.allowed(buckets, asked.allowed)
         positions = found if allowed is None else found[allowed[found]]
         is_whole = len(positions) == len(found)
@@ -60,8 +72,8 @@ class RuledAnswers:
                 positions, _ = fetched(replace(asked, allowed=allowed), self._index, collapser, asked.reserve)
         effects = rules.effects(buckets, positions, allowed)
         if not effects and is_whole:
-            return None
-        return self._arranged(asked, distinct, positions, effects)
+            return Ruled(None, touching)
+        return Ruled(self._arranged(asked, distinct, positions, effects), touching)
 
     def _open(self, asked: Asked, found: NDArray[np.int64], rules: CompiledRules) -> NDArray[np.int64]:
         """Return what was found without what no answer may show; the nearest at least, however far that is."""

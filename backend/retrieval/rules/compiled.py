@@ -48,11 +48,12 @@ class Context:
 
 @dataclass(slots=True)
 class Bucket:
-    """What rules of one scope do: by position, and by number of a condition.
+    """What rules of one scope do: by position, and by number of a condition; ``rules`` are their ids, by rank.
 
     ``shifts_by`` has each condition's number and the shift of what fulfils it.
     """
 
+    rules: list[str] = field(default_factory=list)
     pins: list[Pin] = field(default_factory=list)
     shifts: dict[int, list[Shift]] = field(default_factory=lambda: defaultdict(list))
     shifts_by: list[tuple[int, Shift]] = field(default_factory=list)
@@ -224,6 +225,7 @@ class CompiledRules:
     def _put(self, rule: Rule, bucket: Bucket) -> None:
         places = [place for name in rule.products if (place := self._places[name]) >= 0]
         number = self._conditions.numbers.get(rule.where)
+        bucket.rules.append(rule.id)
         if rule.slot is not None:
             is_soft = rule.action == "soft pin"
             bucket.pins += [Pin(rule.id, place, rule.slot, is_soft, rule.rank) for place in places]

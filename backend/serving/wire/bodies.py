@@ -50,9 +50,14 @@ def recommended(
         "match": answer.has_match,
         "model": model(served),
         **searched(served),
-        "rules": rules and {"version": rules.version, "digest": rules.digest, "at": rules.at.isoformat()},
+        "rules": rules and _rules(rules, answer),
         "timings_ms": dict(answer.timings_ms),
     }
+
+
+def _rules(rules: CompiledRules, answer: Recommendation) -> dict[str, Any]:
+    used = {"version": rules.version, "digest": rules.digest, "at": rules.at.isoformat()}
+    return {**used, "touching": list(answer.touching)}
 
 
 def logged(

@@ -114,7 +114,13 @@ RECORDS = (
     Record(
         "RulesUsed",
         "The rules that an answer was made by.",
-        (*_RULES, Field("at", TEXT, "The time for which they were in force.")),
+        (
+            *_RULES,
+            Field("at", TEXT, "The time for which they were in force."),
+            Field(
+                "touching", listed(TEXT), "Ids of those that apply to this query, whether or not they moved anything."
+            ),
+        ),
     ),
     Record(
         "RulesInForce",

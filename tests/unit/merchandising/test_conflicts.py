@@ -112,7 +112,7 @@ def test_what_is_gone_is_said_and_counted(known):
     assert sorted(said) == [
         "a names 4 products that shop does not have: Z1, Z2, Z3 and 1 more.",
         "b is for the brand Nobody, which no product of shop has.",
-        "c is about products with price min 5.0, and shop has none.",
+        "c is about products with price from 5, and shop has none.",
     ]
 
 

@@ -62,6 +62,8 @@ def test_undo_publishes_an_older_version_again_and_can_be_undone(store):
     assert undone.digest == store.read(1).digest
     assert store.history()[0].restored == 1
     assert store.restore(2, by="Bob").rules == (B,)
+    assert store.restore(EMPTY, by="Bob").rules == ()
+    assert [one.restored for one in store.history()] == [0, 2, 1, None, None]
 
 
 def test_what_only_one_of_two_people_touched_is_merged(store):

@@ -16,7 +16,7 @@ from backend.retrieval.rules.rule import MAX_STRENGTH, Rule, Scope
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import Wishes
 from tests.support import rule_checks
-from tests.support.rule_checks import Question, answered, broken, cases, small_shop
+from tests.support.rule_checks import Question, answered, asked_of, broken, cases, small_shop
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,21 @@ def test_without_a_rule_that_touches_it_nothing_is_changed(ruled_shop):
     elsewhere = Rule("a", "block", Scope("label", ("none such",)), products=("b002",))
     late = Rule("b", "pin", products=("b002",), slot=1, starts="2027-01-01T00:00")
     assert answered(ruled_shop, question, ruled_shop.compiled([elsewhere, late])) is None
+
+
+def test_rules_for_an_answer_are_named_also_where_they_move_nothing(ruled_shop):
+    own = ruled_shop.rows[5]
+    rules = [
+        Rule("label", "block", Scope("label", (own["label"],)), products=("gone",)),
+        Rule("other", "block", Scope("label", ("none such",)), products=("gone",)),
+        Rule("photo", "block", Scope("picture", (f"{5:04x}" + "0" * 60,), 0.05), products=("gone",)),
+        Rule("all", "bury", products=("gone",), strength=1.0),
+        Rule("late", "block", products=("gone",), starts="2027-01-01T00:00"),
+    ]
+    asked = asked_of(ruled_shop, near(ruled_shop, 5))
+    found = ruled_shop.answers.answered(asked, ruled_shop.compiled(rules))
+    assert (found.shown, sorted(found.touching)) == (None, ["all", "label", "photo"])
+    assert ruled_shop.answers.answered(asked, None) == (None, ())
 
 
 def test_shifts_are_cut_and_mean_the_same_at_every_scale():
