@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import SettingsError
 from backend.errors.addresses import connectable
-from backend.files.home import HomeFolders
+from backend.files.home import HomeFolders, require_known_format
 from backend.files.secret import SecretStr
 from backend.files.storage import check_folders, without_dots
 
@@ -192,6 +192,7 @@ def _checked(settings: Settings) -> Settings:
                 next_step="Choose a free port, for example between 1024 and 65535.",
             )
     check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
+    require_known_format(settings.home)
     _check_least(settings)
     if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")

@@ -278,6 +278,13 @@ class EndpointRejected(EndpointError):
         self.status = status
 
 
+class BackupError(WorkbenchError):
+    """A file is no backup of a home, or is damaged."""
+
+    code = "bad_backup"
+    status = 422
+
+
 class JobError(WorkbenchError):
     """A job could not be started, found or changed."""
 

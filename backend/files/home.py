@@ -2,10 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+
+from backend.errors import SettingsError
+from backend.files.plain_files import read_plain
+from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+HOME_FORMAT = 1
+_MARK = "home.json"
+_LONGEST_MARK = 10_000
+
+
+def format_of(home: Path) -> int:
+    """Return the format of a home: that of the first homes where nothing says, and of a home that is not there yet.
+
+    Raises:
+        SettingsError: What says it is damaged.
+    """
+    try:
+        return int(json.loads(read_plain(home / _MARK, _LONGEST_MARK))["format"])
+    except FileNotFoundError:
+        return 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{home / _MARK} is damaged.", next_step="Restore the home from a backup, or remove this file."
+        ) from error
+
+
+def require_known_format(home: Path) -> None:
+    """Refuse a home of a later version: what is in it would be misread, or lost.
+
+    Raises:
+        SettingsError: It is one, or what says so is damaged.
+    """
+    found = format_of(home)
+    if found > HOME_FORMAT:
+        raise SettingsError(
+            f"The home {home} was made by a newer Twinset (format {found}; this version supports up to {HOME_FORMAT}).",
+            next_step="Update this Twinset, choose another TWINSET_HOME, or restore a backup made before the update.",
+        )
+
+
+def mark_format(home: Path, version: str) -> None:
+    """Note that a home has the format of this version of Twinset."""
+    write_atomically(home / _MARK, json.dumps({"format": HOME_FORMAT, "twinset": version}).encode())
 
 
 class HomeFolders:

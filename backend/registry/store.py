@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -124,3 +126,20 @@ def _translated(uri: str, home: Path) -> Iterator[None]:
             f"The MLflow operation failed: {said}",
             next_step=f"Check that the store at {uri} is reachable and intact.",
         ) from error
+
+
+def upgrade_store(settings: Settings) -> None:
+    """Bring the database of runs that is below the home to the schema of this MLflow; that of a server is the server's.
+
+    Raises:
+        RegistryError: MLflow refuses; its last line says why.
+    """
+    if settings.tracking_uri or not (settings.home / "mlflow.db").is_file():
+        return
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", settings.effective_tracking_uri]
+    done = subprocess.run(command, env={**os.environ, **_MANNERS}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        raise RegistryError(
+            f"MLflow could not upgrade its database: {said}", next_step="Restore the backup made before the upgrade."
+        )
