@@ -101,7 +101,7 @@ def _write(frozen: Path, output: Path, progress: Progress) -> About:
                 member, hashed = tar.gettarinfo(arcname=name, fileobj=content), _Hashed(content)
                 member.type, member.linkname = tarfile.REGTYPE, ""  # a second name of a file is a file here, too
                 member.size = os.fstat(content.fileno()).st_size
-                tar.addfile(member, hashed)  # type: ignore[arg-type]
+                tar.addfile(member, hashed)
             total += member.size
             lines.append([name, member.size, hashed.hash.hexdigest()])
         about = About(HOME_FORMAT, __version__, datetime.now(UTC).isoformat(timespec="seconds"), len(lines), total)
@@ -174,9 +174,7 @@ def _taken(content: IO[bytes], target: Path | None) -> str:
     return hashed.hash.hexdigest()
 
 
-def _as_listed(
-    backup: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, tuple[int, str]]
-) -> About:
+def _as_listed(backup: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, tuple[int, str]]) -> About:
     content = tar.extractfile(member)
     if content is None:
         raise _damaged(backup, "its list is no file")

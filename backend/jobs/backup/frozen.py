@@ -51,11 +51,14 @@ def freeze(home: Path, place: Path, progress: Progress) -> None:
     for number, group in enumerate(groups):
         progress.check_cancelled()
         progress.report(number, len(groups), note=f"Reading {group.relative_to(home)}")
-        with suppress(FileNotFoundError):  # it was removed meanwhile
+        try:
             _take(group, place / group.relative_to(home))
+        except FileNotFoundError:  # it was removed meanwhile
+            shutil.rmtree(place / group.relative_to(home), ignore_errors=True)
 
 
 def folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, in order; hidden ones, and those of a table's own, are passed over."""
     found = [one for one in os.scandir(folder) if one.is_dir(follow_symlinks=False)]
     return [folder / one.name for one in sorted(found, key=_name) if not one.name.startswith((".", "_"))]
 
@@ -159,7 +162,7 @@ def _take_table(source: Path, target: Path) -> bool:
     log = target / _LOG
     shutil.rmtree(log, ignore_errors=True)
     log.mkdir(parents=True)
-    names = sorted(name for name in os.listdir(source / _LOG) if not name.startswith("."))
+    names = sorted(path.name for path in (source / _LOG).iterdir() if not path.name.startswith("."))
     last = max((name for name in names if name.endswith(".json")), default="")
     for name in names:
         # A pointer to a checkpoint may be newer than the list of names; without it, readers look for themselves.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from backend.bundles import bundle
 from backend.catalogue.delta.log_replay import states
+from backend.catalogue.sources.parquet.files import UNREADABLE, read_footer
 from backend.errors import WorkbenchError
 from backend.jobs.backup.frozen import LEFT_OUT, folders, tables_in
 
@@ -66,8 +67,10 @@ def _of_table(path: Path) -> str:
         for name in file.paths:
             if not (path / name).is_file():
                 return f"{name} is missing."
-        if (path / file.path).stat().st_size != file.size:
-            return f"{file.path} has not the size that the log states."
+        try:
+            read_footer(path / file.path)
+        except UNREADABLE:
+            return f"{file.path} is damaged."
     return ""
 
 
@@ -86,5 +89,3 @@ def _of_database(path: Path) -> str:
     except sqlite3.Error as error:
         said = str(error)
     return "" if said == "ok" else f"SQLite reports: {said}."
-
-

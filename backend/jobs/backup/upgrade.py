@@ -48,7 +48,9 @@ def upgrade(settings: Settings, output: Path | None, progress: Progress) -> Upgr
     if not home.is_dir():
         raise BackupError(f"There is no home at {home}.", next_step="Set TWINSET_HOME to the folder of the home.")
     before = format_of(home)
-    backup = output or home.with_name(f"{home.name.lstrip('.')}-before-{__version__}-{datetime.now(UTC):%Y%m%dT%H%M%S}.tar")
+    backup = output or home.with_name(
+        f"{home.name.lstrip('.')}-before-{__version__}-{datetime.now(UTC):%Y%m%dT%H%M%S}.tar"
+    )
     back_up(home, backup, progress)
     JobStore(settings.jobs_db).list(limit=1)
     if store_of(settings).folder.is_dir():
