@@ -122,7 +122,7 @@ def test_a_backup_during_two_hundred_writes_is_one_moment_of_each_part(tmp_path)
 @tried(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 1, exclude_max=True), cut=st.booleans(), value=st.integers(1, 255))
 def test_a_damaged_backup_is_refused_or_the_damage_is_in_no_file(kept, tmp_path_factory, at, cut, value):
-    home, backup, _ = kept
+    _, backup, _ = kept
     data = bytearray(backup.read_bytes())
     place = int(at * len(data))
     if cut:
