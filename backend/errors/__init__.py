@@ -86,7 +86,7 @@ class UsageError(WorkbenchError):
 
 
 class FileUnusable(WorkbenchError):
-    """A file or folder that is not there, or may not be read or written."""
+    """A file or folder that is not there, may not be read or written, or is not what it should be."""
 
     code = "file_unusable"
 
@@ -276,13 +276,6 @@ class EndpointRejected(EndpointError):
         super().__init__(message, next_step=next_step)
         self.code = code
         self.status = status
-
-
-class BackupError(WorkbenchError):
-    """A file is no backup of a home, or is damaged."""
-
-    code = "bad_backup"
-    status = 422
 
 
 class JobError(WorkbenchError):

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from backend import __version__
-from backend.errors import BackupError
+from backend.errors import FileUnusable
 from backend.files import scratch
 from backend.files.home import HOME_FORMAT
 from backend.jobs.backup.frozen import freeze
@@ -68,14 +68,14 @@ def back_up(home: Path, output: Path, progress: Progress) -> About:
     """Write a backup of a home, also while everything runs; only its owner may read it, for it holds the home's keys.
 
     Raises:
-        BackupError: There is no home, or the file is there already.
+        FileUnusable: There is no home, or the file is there already.
         InUse: A part of the home is changed all the time.
         Cancelled: The user asked to stop; no file is left.
     """
     if not home.is_dir():
-        raise BackupError(f"There is no home at {home}.", next_step="Set TWINSET_HOME to the folder of the home.")
+        raise FileUnusable(f"There is no home at {home}.", next_step="Set TWINSET_HOME to the folder of the home.")
     if output.exists():
-        raise BackupError(f"{output} exists already.", next_step="Choose another name, or remove it first.")
+        raise FileUnusable(f"{output} exists already.", next_step="Choose another name, or remove it first.")
     output.parent.mkdir(parents=True, exist_ok=True)
     with scratch.held_folder(home, ".backup.work-") as place:
         freeze(home, place / "home", progress)
@@ -118,7 +118,7 @@ def check(backup: Path, progress: Progress) -> About:
     """Read all of a backup and compare it with its list.
 
     Raises:
-        BackupError: It is none, was cut short, or a file in it is damaged; the message names the first.
+        FileUnusable: It is none, was cut short, or a file in it is damaged; the message names the first.
     """
     return _read(backup, None, progress)
 
@@ -127,11 +127,11 @@ def restore(backup: Path, home: Path, progress: Progress) -> About:
     """Put a backup back as a home, byte for byte; the home appears as a whole, or not at all.
 
     Raises:
-        BackupError: There is something at ``home`` already, or the backup is damaged or of a newer version.
+        FileUnusable: There is something at ``home`` already, or the backup is damaged or of a newer version.
         Cancelled: The user asked to stop; nothing is left.
     """
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
-        raise BackupError(
+        raise FileUnusable(
             f"{home} is not empty.", next_step="Move it away first, or set TWINSET_HOME to another folder."
         )
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def _as_listed(backup: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, foun
     lines: Iterator[bytes] = iter(content)
     raw = json.loads(next(lines, b"{}"))
     if raw.get("format", 0) > FORMAT or raw.get("home", 0) > HOME_FORMAT:
-        raise BackupError(f"{backup} was made by a newer Twinset.", next_step="Update this Twinset, then restore it.")
+        raise FileUnusable(f"{backup} was made by a newer Twinset.", next_step="Update this Twinset, then restore it.")
     about = About(**raw)
     listed = {name: (size, digest) for name, size, digest in map(json.loads, lines)}
     for name in sorted(listed.keys() | found.keys()):
@@ -195,5 +195,5 @@ def _is_inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and bool(path.parts)
 
 
-def _damaged(backup: Path, why: str) -> BackupError:
-    return BackupError(f"{backup} is not an intact backup: {why}.", next_step="Use another backup.")
+def _damaged(backup: Path, why: str) -> FileUnusable:
+    return FileUnusable(f"{backup} is not an intact backup: {why}.", next_step="Use another backup.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend import __version__
 from backend.catalogue.fetch.records import records_of, store_of
-from backend.errors import BackupError
+from backend.errors import FileUnusable
 from backend.files.home import HOME_FORMAT, format_of, mark_format, require_known_format
 from backend.jobs.backup.archive import back_up
 from backend.jobs.store import JobStore
@@ -40,13 +40,13 @@ def upgrade(settings: Settings, output: Path | None, progress: Progress) -> Upgr
 
     Raises:
         SettingsError: The home is a newer version's.
-        BackupError: There is no home, or the backup's name is taken.
+        FileUnusable: There is no home, or the backup's name is taken.
         RegistryError: MLflow cannot bring its database up to date; the backup has the home as it was.
     """
     home = settings.home
     require_known_format(home)
     if not home.is_dir():
-        raise BackupError(f"There is no home at {home}.", next_step="Set TWINSET_HOME to the folder of the home.")
+        raise FileUnusable(f"There is no home at {home}.", next_step="Set TWINSET_HOME to the folder of the home.")
     before = format_of(home)
     backup = output or home.with_name(
         f"{home.name.lstrip('.')}-before-{__version__}-{datetime.now(UTC):%Y%m%dT%H%M%S}.tar"

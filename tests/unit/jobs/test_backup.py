@@ -16,7 +16,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from backend.cli.main import main
-from backend.errors import BackupError, Cancelled, SettingsError
+from backend.errors import Cancelled, FileUnusable, SettingsError
 from backend.files.home import HOME_FORMAT, mark_format
 from backend.files.storage import write_atomically
 from backend.jobs.backup import archive
@@ -71,9 +71,9 @@ def test_what_is_restored_is_what_was_there(kept, tmp_path):
     assert {name for name in found if found[name] != before[name]} <= {"jobs.db"}
     assert [job.kind for job in JobStore(restored / "jobs.db").list()] == ["tidy"]
     assert backup.stat().st_mode & 0o077 == 0
-    with pytest.raises(BackupError, match="not empty"):
+    with pytest.raises(FileUnusable, match="not empty"):
         archive.restore(backup, restored, NullProgress())
-    with pytest.raises(BackupError, match="exists already"):
+    with pytest.raises(FileUnusable, match="exists already"):
         archive.back_up(home, backup, NullProgress())
     assert not [path for path in home.iterdir() if path.name.startswith(".backup")]
 
@@ -133,7 +133,7 @@ def test_a_damaged_backup_is_refused_or_the_damage_is_in_no_file(kept, tmp_path_
     (folder / "b.tar").write_bytes(data)
     try:
         archive.restore(folder / "b.tar", folder / "home", NullProgress())
-    except BackupError:
+    except FileUnusable:
         assert [path.name for path in folder.iterdir()] == ["b.tar"]
     else:
         archive.restore(backup, folder / "whole", NullProgress())
@@ -171,7 +171,7 @@ def tar_of(path, members, listed=None, **about):
 )
 def test_a_foreign_or_newer_file_is_refused(tmp_path, members, listed, about):
     file = tar_of(tmp_path / "b.tar", members, listed, **about)
-    with pytest.raises(BackupError):
+    with pytest.raises(FileUnusable):
         archive.restore(file, tmp_path / "home", NullProgress())
     assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
 
