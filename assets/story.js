@@ -57,6 +57,8 @@ function draw(story) {
 /** @type {(is_full: boolean) => void} */
 function fill(is_full) {
     html.classList.toggle(FULL, is_full);
+    const button = document.querySelector(".story .full");
+    if (button) button.textContent = is_full ? "Exit full screen" : "Full screen";
     if (is_full) html.requestFullscreen?.().catch(() => {}); // refused, as in a frame: the page fills its window still
     else if (document.fullscreenElement) document.exitFullscreen();
 }

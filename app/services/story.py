@@ -6,11 +6,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from app.services import common, evaluation, rules
-from backend.catalogue.snapshot import open_snapshot
 from backend.merchandising.merging import by_id
+from backend.merchandising.similar.source import Source
+from backend.merchandising.substitutes.readiness import sold_out_readiness
+from backend.merchandising.substitutes.shelf import shelf_at
+from backend.merchandising.substitutes.twins import Comparing, Limits, Seeds
+from backend.progress import NullProgress
 from backend.retrieval.rules.order import Candidate, Effects, Pin, ordered
 from backend.retrieval.rules.rule import PINS
 
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # products of an answer: two rows on a projector
 _STRANGE_SHOWN = 4
+_PRICE = 15.0  # percent that the price of a twin may differ by
+_DRAWN, _SEED = 5_000, 7  # products at most that a twin is looked for of, so that acts stay quick meanwhile
 _VISITOR = (-1_000_000, "")  # rank of the visitor's pin: above every published one
 
 
@@ -98,24 +105,35 @@ def measured(served: Serving) -> ScoreRow | None:
     return report.model_row
 
 
-def counting(served: Serving) -> Future[Figure]:
-    """Return the figure of the end, which is counted in the background once for a version of the catalogue."""
-    return _counting(served.catalogue.name, served.catalogue.version)
+def counting(served: Serving) -> Future[Figure] | None:
+    """Return the figure of the end, which is counted in the background; None where the products are on another machine."""
+    if served.model not in {one.name for one in common.models()} or served.catalogue.name not in common.catalogues():
+        return None
+    newest = common.snapshot(served.catalogue.name).version
+    return _counting(served.model, served.catalogue.version, newest)
 
 
 @st.cache_resource(ttl=600, max_entries=4, show_spinner=False)
-def _counting(catalogue: str, version: int) -> Future[Figure]:  # noqa: ARG001 - a part of the cache's key
+def _counting(model: str, searched: int, newest: int) -> Future[Figure]:  # noqa: ARG001 - parts of the cache's key
     with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="story")
-    found = with_one_thread.submit(_counted, common.settings(), catalogue)
+    found = with_one_thread.submit(_counted, common.settings(), model)
     with_one_thread.shutdown(wait=False)
     return found
 
 
-def _counted(settings: Settings, catalogue: str) -> Figure:
-    """Count products whose picture shows the same as another one's."""
-    from backend.catalogue.upkeep.resplit import duplicate_groups
-
-    snapshot = open_snapshot(settings.catalogues_dir, catalogue)
-    groups = [group for kind in duplicate_groups(settings.catalogues_dir, catalogue) for group in kind]
-    number = len({name for group in groups for name in group})
-    return Figure(number, snapshot.summary().rows, "products look the same as another one", snapshot.version)
+def _counted(settings: Settings, model: str) -> Figure:
+    """Count sold-out products with a twin in stock; where none is sold out, all products with a twin."""
+    source = Source.open(settings.models_dir / model)
+    shelf = shelf_at(source, settings.catalogues_dir)
+    if shelf.is_sold_out.any():
+        limits = Limits(price=_PRICE if not np.isnan(shelf.prices).all() else None)
+        ready = sold_out_readiness(source, shelf, NullProgress(), limits=limits)
+        number, of = ready.sold_out.with_twin, ready.sold_out.products
+        return Figure(number, of, ready.sentence.removeprefix(f"{number:,} of {of:,} "), shelf.version)
+    offered = np.flatnonzero(shelf.is_offered)
+    drawn = np.sort(np.random.default_rng(_SEED).permutation(offered)[:_DRAWN])
+    found = Comparing(source, shelf, Limits(price=None)).twins(Seeds.at(source, drawn), 1, NullProgress())
+    says = "products, drawn at random, have a twin" if len(drawn) < len(offered) else "products have a twin"
+    return Figure(
+        int(found.has_twin.sum()), len(drawn), f"{says}: a close match that could take their place", shelf.version
+    )

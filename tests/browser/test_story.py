@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -20,10 +21,11 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, projection_recommender):
+def address(tmp_path_factory, projection_bundle, projection_recommender):
     """The story over the shop of the endpoint fixtures."""
     settings = settings_for(tmp_path_factory.mktemp("told") / "home")
     write_catalogue(settings, "shop")
+    shutil.copytree(projection_bundle, settings.models_dir / projection_bundle.name)
     ensure_app_token(settings)
     with http_to(build_app(settings, load=lambda: served(projection_recommender))) as client:
         settings = replace(settings, endpoint_url=str(client.base_url).rstrip("/"))

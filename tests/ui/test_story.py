@@ -17,8 +17,8 @@ from backend.retrieval.recommend import Recommender
 from backend.retrieval.rules.rule import Rule
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
-from tests.fixtures.endpoint import encoded, http_to, load_projection, picture, served
-from tests.ui.conftest import assert_calm, grid, press, sent_to, texts
+from tests.fixtures.endpoint import encoded, http_to, load_projection, picture, served, shop_rows
+from tests.ui.conftest import assert_calm, grid, press, sent_to, texts, write_catalogue
 from tests.ui.test_shop_words import assert_plain
 
 PHOTO = encoded(picture("checks", 3))
@@ -74,9 +74,10 @@ def test_three_acts_and_an_end_change_nothing_of_the_shops(screen, shop_endpoint
     assert ids(test, 1) == [found[5], "b003", found[0], *found[2:5], *found[6:]]
     assert grid(test, 1)[0]["moved"] == "Pinned"
     assert [card["id"] for card in grid(test) if card["moved"]] == [found[5]]
-    story.counting(common.serving()).result(60)
-    turned(test, state.END)
-    assert " of 60" in texts(test)
+    figure = story.counting(common.serving()).result(60)
+    said = texts(turned(test, state.END)).replace("\\", "")
+    assert f"# {figure.number} of {figure.of}" in said
+    assert "sold-out products have an in-stock twin within 15 % of the price" in said
     assert "Counted in the catalogue shop, version 4" in texts(test)
     assert contents(screen.settings.home) == before
 
@@ -162,3 +163,16 @@ def test_what_was_measured_is_said_with_its_interval(screen, evaluated_home):
     rate = load_report(evaluated_home.models_dir / "large").model_row.rates["precision_at_1"]
     assert f"{rate.value * 100:.0f} of 100" in texts(test)
     assert f"between {rate.low * 100:.0f} and {rate.high * 100:.0f}" in texts(test)
+
+
+def test_without_anything_sold_out_all_products_are_counted(screen, shop_endpoint, shop_model):
+    in_stock = [{**row, "stock": 3} for row in shop_rows()]
+    shutil.rmtree(screen.settings.catalogues_dir / "shop")
+    write_catalogue(screen.settings, "shop", in_stock)
+    figure = story.counting(common.serving()).result(60)
+    assert (figure.of, figure.says) == (60, "products have a twin: a close match that could take their place")
+    assert 0 < figure.number <= 60
+
+
+def test_products_on_another_machine_are_not_counted(screen, shop_endpoint, shop_catalogue):
+    assert "on another machine" in texts(turned(screen.open("story"), state.END))

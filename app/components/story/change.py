@@ -8,15 +8,13 @@ import streamlit as st
 
 from app import navigation, words
 from app.components.shared import product_grid
-from app.components.story import state
+from app.components.story import cards, state
 from app.services import story
 from backend.merchandising.merging import places_changed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.components.story.state import Visit
-    from backend.serving.client import Answer, AnswerNeighbour
+    from backend.serving.client import Answer
 
 _NARROW = 150  # pixels: on a phone, too, both are beside each other
 
@@ -34,8 +32,8 @@ def show(visit: Visit, found: Answer) -> None:
 
 def _choose(found: Answer) -> None:
     st.markdown("Which product should customers see first? Click it.")
-    first, *others = map(product_grid.neighbour_card, found.neighbours)
-    side, main = st.columns([1, 3], gap="medium")
+    first, *others = cards.of_answer(found.neighbours)
+    side, main = st.columns([1, 4], gap="medium")
     with side:
         st.markdown("**First now**")
         product_grid.show([first], key="story_first")
@@ -47,19 +45,17 @@ def _choose(found: Answer) -> None:
 def _show_difference(pinned: str, found: Answer) -> None:
     after = story.pinned(found, pinned)
     moved = places_changed([one.product_id for one in found.neighbours], [one.product_id for one in after])
-    st.markdown(f"{moved:d} of {words.count(len(after), 'result')} change.")
-    both = st.grid(2, min_column_width=_NARROW, gap="medium")
-    for title, neighbours in (("Before", found.neighbours), ("After", after)):
+    st.markdown(
+        f"{moved:d} of {words.count(len(after), 'result')} change, on this screen only: nothing was saved, and shoppers see no "
+        "difference."
+    )
+    both = st.grid(2, min_column_width=_NARROW, gap="small")
+    sides = (("Before", found.neighbours, "Moves to place 1"), ("After", after, "Pinned"))
+    for title, neighbours, mark in sides:
         with both.container():
             st.markdown(f"**{title}**")
-            _show_side(title, neighbours, pinned)
-    st.caption("On this screen only: nothing was saved, and shoppers see no difference.")
+            shown = cards.of_answer(neighbours, marked=pinned, mark=mark)
+            product_grid.show(shown, key=f"story_{title.lower()}")
     with st.container(horizontal=True):
         st.button("Another product", icon=":material/restart_alt:", on_click=state.pin, args=("",))
         navigation.link("rules", "Pin it for shoppers in Rules")
-
-
-def _show_side(title: str, neighbours: Sequence[AnswerNeighbour], pinned: str) -> None:
-    mark = "Moves to place 1" if title == "Before" else "Pinned"
-    cards = [product_grid.neighbour_card(one, moved=mark if one.product_id == pinned else "") for one in neighbours]
-    product_grid.show(cards, key=f"story_{title.lower()}")

@@ -21,13 +21,17 @@ _POLL_S = 0.5
 
 def show(served: Serving) -> None:
     """Show the figure once it is counted, and the way to one's own."""
-    st.header("What it means for these products")
-    counting = story.counting(served)
-    was_done = counting.done()
-    st.fragment(_show, run_every=None if was_done else _POLL_S)(counting, served.catalogue.name, was_done=was_done)
-    with st.container(horizontal=True):
-        navigation.link("catalogue", "Try with your own products")
-        st.button("Start again", icon=":material/restart_alt:", on_click=state.ask, args=(None,))
+    with st.container(key="story_end", horizontal_alignment="center"):
+        st.header("What it means for these products")
+        counting = story.counting(served)
+        if counting is None:
+            st.markdown("These products are on another machine, where this page cannot count them.")
+        else:
+            done, name = counting.done(), served.catalogue.name
+            st.fragment(_show, run_every=None if done else _POLL_S)(counting, name, was_done=done)
+        with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+            navigation.link("catalogue", "Try with your own products")
+            st.button("Start again", icon=":material/restart_alt:", on_click=state.ask, args=(None,))
 
 
 def _show(counting: Future[Figure], catalogue: str, *, was_done: bool) -> None:

@@ -10,7 +10,7 @@ from app import notices, words
 from app.components.search import answer_view, photo_ways
 from app.components.search.query_panel import TYPES
 from app.components.shared import product_grid
-from app.components.story import state
+from app.components.story import cards, state
 from app.services import common, story
 from backend.errors import CatalogueError
 from backend.imaging.pixels import FORMATS_READ
@@ -38,7 +38,7 @@ def show(visit: Visit, served: Serving) -> None:
         found = answered(visit)
         st.markdown(f"The most similar of {words.count(found.gallery_size, 'product')}")
         answer_view.show_verdict(found)
-        product_grid.show(map(product_grid.neighbour_card, found.neighbours), key="story_found")
+        product_grid.show(cards.of_answer(found.neighbours), key="story_found")
 
 
 def answered(visit: Visit) -> Answer:
@@ -53,7 +53,7 @@ def answered(visit: Visit) -> Answer:
 def show_photo(visit: Visit) -> None:
     """Show the photo of act one."""
     if visit.asked is not None and (picture := product_grid.shown(visit.asked.image)):
-        st.image(picture, caption="The photo", width="stretch")
+        st.container(key="story_photo").image(picture, caption="The photo", width="stretch")
 
 
 def _choose(served: Serving) -> None:
@@ -73,7 +73,7 @@ def _choose(served: Serving) -> None:
         st.caption("There are no examples here; use a photo of your own.")
         return
     product_grid.show(
-        map(product_grid.product_card, products.values()),
+        cards.of_products(products.values()),
         key="story_examples",
         action="Find similar",
         on_pick=lambda name: state.ask(state.Asked(products[name].image, name)),

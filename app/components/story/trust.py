@@ -11,7 +11,7 @@ from app import navigation, notices, words
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
 from app.components.shared.scripted import ASSETS
-from app.components.story import state
+from app.components.story import cards, state
 from app.services import story
 from backend.serving.answers import NOT_CLOSE
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.services.common import Serving
     from backend.serving.client import Answer
 
+_SEEN = 240  # pixels
 _STRANGE = {"car": "A car", "landscape": "A mountain lake", "house": "A house"}  # pictures in assets/story
 
 
@@ -33,15 +34,15 @@ def show(visit: Visit, found: Answer, served: Serving) -> None:
     with saw:
         st.markdown("**What it saw**")
         if found.seen:  # a plain MLflow server does not say
-            st.image(found.seen, width="stretch")
+            st.image(found.seen, width=_SEEN)
         st.caption("Only the picture counts, not the name or the price.")
     with sure:
         _show_sureness(found)
     with right, notices.guarded():
         _show_measured(served)
     st.subheader("Now show it something that is not for sale here")
-    cards = [Card(name, _picture(name), title) for name, title in _STRANGE.items()]
-    product_grid.show(cards, key="story_strange", action="Find similar", on_pick=state.show_strange)
+    pictures = [Card(name, _picture(name), title) for name, title in _STRANGE.items()]
+    product_grid.show(pictures, key="story_strange", action="Find similar", on_pick=state.show_strange)
 
 
 def _show_sureness(found: Answer) -> None:
@@ -54,7 +55,7 @@ def _show_sureness(found: Answer) -> None:
     with st.container(key="story_sure"):
         st.markdown(f"### {words.plain(best.capitalize())}")
     told = ", ".join(f"{number:d} {words.plain(name)}" for name, number in counts.items())
-    st.caption(f"The first result. All {len(found.neighbours):d}: {told}.")
+    st.caption(f"That is the first result. In all, {told}.")
 
 
 def _show_measured(served: Serving) -> None:
@@ -76,7 +77,9 @@ def _show_measured(served: Serving) -> None:
 
 def _show_refusal(name: str, served: Serving) -> None:
     side, main = st.columns([3, 8], gap="medium")
-    side.image(_picture(name), caption=_STRANGE[name], width="stretch")
+    with side:
+        st.container(key="story_photo").image(_picture(name), caption=_STRANGE[name], width="stretch")
+        st.button("Another picture", icon=":material/restart_alt:", on_click=state.show_strange, args=("",))
     with main, notices.guarded(), st.spinner("Looking for similar products"):
         found = story.answer_to_strange(_picture(name), served)
         if found.has_nothing_close:
@@ -84,8 +87,7 @@ def _show_refusal(name: str, served: Serving) -> None:
             st.markdown("It says so, instead of passing off the nearest products as similar:")
         else:
             _show_not_refused(found)
-        product_grid.show(map(product_grid.neighbour_card, found.neighbours), key="story_refused")
-    st.button("Another picture", icon=":material/restart_alt:", on_click=state.show_strange, args=("",))
+        product_grid.show(cards.of_answer(found.neighbours), key="story_refused")
 
 
 def _show_not_refused(found: Answer) -> None:
