@@ -20,6 +20,7 @@ from app.components.jobs import kinds
 from backend.flow import requests
 from backend.flow.kinds import JOB_KINDS
 from tests.support.page_text import Pages
+from tests.support.trees import nodes_of
 
 HEAVY = ("tensorflow", "tf_keras", "tensorflow_similarity", "pyspark", "mlflow", "horovod", "hyperopt", "umap")
 MAX_FUNCTION, MAX_MODULE, MAX_PAGE = 40, 300, 80
@@ -56,18 +57,6 @@ DOORS = {
 
 def sources(repository, *folders):
     return [path for folder in folders for path in sorted((repository / folder).rglob("*.py"))]
-
-
-@cache
-def nodes_of(path):
-    """All nodes of a module: to walk a tree costs more than whatever is asked of it."""
-    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _trees_go():
-    yield
-    nodes_of.cache_clear()  # half a million objects
 
 
 @pytest.mark.slow  # `make check` runs it as a step of its own

@@ -21,6 +21,7 @@ from backend.flow.requests import KINDS
 from backend.serving.wire.routes import ROUTES
 from backend.settings import PREFIX, Settings
 from tests.support import reference
+from tests.support.trees import nodes_of
 
 AT_THE_ROOT = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "tests/benchmarks/README.md")
 LONGEST_README = 150  # lines
@@ -253,7 +254,7 @@ def test_what_users_read_is_in_plain_english(repository):
     """Words of pages, messages, help texts; docstrings and comments are for those who change the code."""
     found = []
     for path in sorted(path for top in ("app", "backend", "pages") for path in (repository / top).rglob("*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        nodes = nodes_of(path)
         notes = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
         texts = [
             node.value.lower()

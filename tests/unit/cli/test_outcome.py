@@ -45,7 +45,8 @@ def filled(parser: argparse.ArgumentParser) -> list[str]:
     return words
 
 
-COMMANDS = {" ".join(path): parser for path, parser in leaves(main.parser())}
+WHOLE = main.parser()
+COMMANDS = {" ".join(path): parser for path, parser in leaves(WHOLE)}
 
 
 def groups():
@@ -57,7 +58,13 @@ def groups():
                 for name, child in action.choices.items():
                     yield from walk(child, (*path, name))
 
-    return [" ".join(path) for path in walk(main.parser(), ())]
+    return [" ".join(path) for path in walk(WHOLE, ())]
+
+
+@pytest.fixture
+def made_once(monkeypatch):
+    """To make all parsers takes longer than to find one wrong argument."""
+    monkeypatch.setattr(main, "parser", lambda: WHOLE)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +86,7 @@ def test_the_tree_is_walked():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_wrong_arguments_are_one_object(command, capfd):
+def test_wrong_arguments_are_one_object(command, made_once, capfd):
     parser = COMMANDS[command]
     wrong = [["--no-such-option"], ["--json=yes"], *([[]] if filled(parser) else [])]
     for words in wrong:
@@ -112,7 +119,7 @@ def test_an_argument_that_lacks_or_cannot_be_read_is_wrong_usage_whoever_finds_i
 
 
 @pytest.mark.parametrize("command", groups())
-def test_a_group_without_an_action_is_wrong_usage(command, capfd):
+def test_a_group_without_an_action_is_wrong_usage(command, made_once, capfd):
     assert main.main([*command.split(), "--json"]) == 2
     assert only_object(capfd)["error"]["code"] == "usage"
     assert main.main(command.split()) == 2
@@ -122,7 +129,7 @@ def test_a_group_without_an_action_is_wrong_usage(command, capfd):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_one_object_too(command, capfd):
+def test_help_is_one_object_too(command, made_once, capfd):
     assert main.main([*command.split(), "--help", "--json"]) == 0
     assert "usage: " in only_object(capfd)["help"]
 
