@@ -14,6 +14,6 @@ from app import navigation, notices, state  # noqa: E402
 st.set_page_config(page_title="Twinset", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
 page = st.navigation(navigation.menu())
-state.turn_to(is_for_shop=navigation.is_for_shop(page))
+state.turn_to(page.url_path, is_for_shop=navigation.is_for_shop(page))
 with notices.guarded():
     page.run()

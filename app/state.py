@@ -1,7 +1,8 @@
 """Every key of the session state and of the address line, as a typed accessor; nobody else touches them.
 
 Widgets that are bound to the address line own their key: ``k``, ``compare``, ``catalogue``, ``version``, ``model``, ``view``,
-and on the Explore page ``colour``, ``shape``, ``size``, ``other``.
+and on the Explore page ``colour``, ``shape``, ``size``, ``other``. What else a question of the page Find similar consists of
+is in the address line alone, so that a link, a reload and the browser's Back have it, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backend.catalogue.sources.locations import Kind
     from backend.serving.client import Answer
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 NEWEST = 0  # as a version: whichever is the newest
 PRODUCT = "product"
 JOB = "job"
-REGION = "region"
-_LESS = "less"
+PHOTO, REGION, MORE, UNWANTED = "photo", "region", "more", "unwanted"
+RULES, MADE_BY = "rules", "model"  # the versions that a link was made with
+FILTER = "filter_"  # and the name of the filter
+LESS = "less"
+OF_QUESTION = (PRODUCT, PHOTO, REGION, LESS, MORE, UNWANTED, MADE_BY)  # which the next question drops
 _UPLOADS = "uploads_so_far"
 _TURNS = "questions_so_far"
-_PHOTO = "photo"
+_PHOTOS, _REMEMBERED = "photos_of_session", 8  # as many as one question may have
+ASKED, _PAGE, _CAME_FROM = "last_question", "page_shown", "page_before"
 _ANSWERS, _KEPT = "last_answers", 2  # of a whole photo, and of a part of it
 _SOURCE = "source"
 _SOURCES = "sources_so_far"
@@ -40,7 +45,7 @@ _FOR_SHOP = "page_is_for_shop"
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An uploaded file."""
+    """An uploaded file; of one that is kept on the server, a session remembers the name alone."""
 
     name: str
     image: bytes
@@ -69,70 +74,61 @@ def product() -> str:
     return st.query_params.get(PRODUCT, "")
 
 
-def photo() -> Photo | None:
-    """The uploaded photo asked about; None when there is none."""
-    found: Photo | None = st.session_state.get(_PHOTO)
-    return found
+def photo() -> str:
+    """The photo asked about, as the address line names it: its SHA-256, if it is one; empty when there is none."""
+    return st.query_params.get(PHOTO, "")
 
 
 def ask_about_product(product_id: str) -> None:
     """Make a catalogue item the question; an uploaded photo is dropped, and so is what the last answer was to be."""
-    _turn()
-    st.query_params[PRODUCT] = product_id
-    st.session_state.pop(_PHOTO, None)
+    _turn({PRODUCT: product_id})
 
 
-def ask_about_upload() -> None:
-    """Make what was just uploaded the question, and empty the uploader; the catalogue item is dropped.
+def ask_about_photo(sha256: str) -> None:
+    """Make a photo the question, and empty what it came by.
 
     A filled uploader would report a second photo as two changes, a removal and an upload: two answers for one question.
     """
-    uploaded = st.session_state.get(uploader_key())
-    if uploaded is not None:
-        ask_about_photo(Photo(uploaded.name, uploaded.getvalue()))
-
-
-def ask_about_photo(found: Photo) -> None:
-    """Make a photo the question, and empty what it came by."""
-    st.session_state[_PHOTO] = found
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
-    _turn()
-    st.query_params.pop(PRODUCT, None)
+    _turn({PHOTO: sha256})
 
 
 def start_again() -> None:
     """Ask about nothing."""
-    _turn()
-    st.query_params.pop(PRODUCT, None)
+    _turn({})
     st.session_state.pop(_ANSWERS, None)
-    st.session_state.pop(_PHOTO, None)
+    st.session_state.pop(_PHOTOS, None)
+    forget(ASKED)
 
 
-def _turn() -> None:
+def _turn(question: dict[str, str]) -> None:
     """Begin another question: the part, further photos and what not to be like belonged to the last one."""
     st.session_state[_TURNS] = st.session_state.get(_TURNS, 0) + 1
-    st.query_params.pop(_LESS, None)
-    st.query_params.pop(REGION, None)
+    put(dict.fromkeys(OF_QUESTION, "") | question)
+
+
+def put(changes: Mapping[str, str | Sequence[str]]) -> None:
+    """Change values of the address line, in one step of the browser's history; what is empty goes."""
+    st.query_params.update({name: value or [] for name, value in changes.items()})
+    for name in (name for name, value in changes.items() if not value):
+        st.query_params.pop(name, None)
+
+
+def remember(sha256: str, found: Photo) -> None:
+    """Remember a photo of this session; the first of too many goes."""
+    photos = {**st.session_state.get(_PHOTOS, {}), sha256: found}
+    st.session_state[_PHOTOS] = dict(list(photos.items())[-_REMEMBERED:])
+
+
+def remembered(sha256: str) -> Photo | None:
+    """A photo of this session; None where it is none."""
+    found: Photo | None = st.session_state.get(_PHOTOS, {}).get(sha256)
+    return found
 
 
 def further_key(name: str) -> str:
     """The key of a widget that belongs to one question; the next question brings a new one."""
     return f"{name}_{st.session_state.get(_TURNS, 0)}"
-
-
-def less_like() -> list[str]:
-    """Ids of the products that the answer is to be less like, in the order in which they were named."""
-    return list(dict.fromkeys(st.query_params.get_all(_LESS)))
-
-
-def ask_less_like(product_id: str) -> None:
-    """Have the answer be less like a product."""
-    st.query_params[_LESS] = [*less_like(), product_id]
-
-
-def forgive(product_id: str) -> None:
-    """Take back that the answer is to be less like a product."""
-    st.query_params[_LESS] = [name for name in less_like() if name != product_id]
 
 
 def uploader_key() -> str:
@@ -203,9 +199,15 @@ def start_with(key: str, value: Any, options: Sequence[Any]) -> None:
         st.session_state[key] = value
 
 
-def turn_to(*, is_for_shop: bool) -> None:
-    """Remember for whom the page is that is shown, also while only a part of it is redrawn."""
+def turn_to(page: str, *, is_for_shop: bool) -> None:
+    """Remember which page is shown, which was before, and for whom it is, also while only a part of it is redrawn."""
+    st.session_state[_CAME_FROM], st.session_state[_PAGE] = st.session_state.get(_PAGE), page
     st.session_state[_FOR_SHOP] = is_for_shop
+
+
+def has_come_from_another() -> bool:
+    """Whether another page was shown before the one that is shown."""
+    return st.session_state.get(_CAME_FROM) not in {None, st.session_state.get(_PAGE)}
 
 
 def is_for_shop() -> bool:

@@ -2,6 +2,10 @@
 // A click or Enter on a card sends its product_id to Python as the trigger "picked", one on a small button below it
 // as "pressed", with the title of the button.
 
+/** @type {Record<string, number | undefined>} */
+const THUMBS = { Similar: 0, "Not similar": 180 }; // small buttons that are drawn, by how far the thumb is turned
+const THUMB = "M2 21h4V10H2zm20-10c0-1.1-.9-2-2-2h-6.3l1-4.6V4c0-.4-.2-.8-.5-1L13.2 2 6.6 8.6C6.2 9 6 9.5 6 10v9c0 1.1.9 2 2 2h9c.8 0 1.5-.5 1.8-1.2l3-7.1c.1-.2.2-.5.2-.7z";
+
 /**
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
@@ -81,11 +85,27 @@ function body(card) {
     return block;
 }
 
+/** @type {(turn: number) => SVGElement} */
+function thumb(turn) {
+    const [picture, line] = ["svg", "path"].map((name) => document.createElementNS("http://www.w3.org/2000/svg", name));
+    picture.setAttribute("viewBox", "0 0 24 24");
+    line.setAttribute("d", THUMB);
+    line.setAttribute("transform", `rotate(${turn} 12 12)`);
+    picture.append(line);
+    return /** @type {SVGElement} */ (picture);
+}
+
 /** @type {(card: GridCard, title: string, grid: Grid) => HTMLElement} */
 function smallButton(card, title, grid) {
-    const button = element("button", "second", title);
+    const turn = THUMBS[title];
+    const button = element("button", "second", turn === undefined ? title : "");
     button.type = "button";
     button.setAttribute("aria-label", `${title}: ${card.title}`);
+    if (turn !== undefined) {
+        button.append(thumb(turn));
+        button.title = title;
+        button.setAttribute("aria-pressed", String(card.pressed.includes(title)));
+    }
     button.onclick = () => grid.press([title, card.id]);
     return button;
 }

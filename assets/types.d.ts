@@ -19,6 +19,7 @@ interface GridCard {
     rank: string;
     closeness: string; // empty but on the card of an answer
     moved: string; // how rules changed its place, if they did
+    pressed: string[]; // titles of its small buttons that are on
     percent?: number; // these three where a similarity is shown
     percent_text?: string;
     detail?: string;
@@ -66,6 +67,12 @@ interface QueryPhoto {
 
 interface QueryPhotoRoot extends HTMLElement {
     photo: QueryPhoto;
+}
+
+// --------------------------------------------------------------------------------------------------- copy_link.js
+
+interface CopyLinkData {
+    query: string; // of the link, with its question mark
 }
 
 // -------------------------------------------------------------------------------------------------- photo_ways.js

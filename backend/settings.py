@@ -94,6 +94,10 @@ class Settings(HomeFolders):
     keep_questions_photos_days: int = _setting(
         0, "Days that photos of logged questions are kept, never longer than the questions; 0 keeps none."
     )
+    keep_photos_days: int = _setting(
+        30, "Days that photos uploaded to the Find similar page are kept for links to their answers; 0 keeps none."
+    )
+    keep_photos_mb: int = _setting(2000, "Megabytes of such photos that are kept; the oldest are removed first.")
     log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
 
     @property
@@ -208,7 +212,7 @@ def _check_least(settings: Settings) -> None:
     ones = (*pictures, "max_rows")
     zeros = (
         *("endpoint_rate", "endpoint_retries", "content_cache_mb"),
-        *("keep_questions_days", "keep_questions_photos_days"),
+        *("keep_questions_days", "keep_questions_photos_days", "keep_photos_days", "keep_photos_mb"),
     )
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():
         if not getattr(settings, name) >= least:

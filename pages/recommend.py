@@ -10,10 +10,12 @@ from app.components.search import (
     answer_view,
     compare_view,
     filters_panel,
+    link_panel,
     query_panel,
     refine_panel,
     rule_menu,
     rule_panel,
+    thumbs,
 )
 from app.components.shared import endpoint_card, examples, freshness
 from app.services import common
@@ -46,8 +48,10 @@ with main:
         refined = refine_panel.show(served.colour_weight)
         st.button("Start again", icon=":material/restart_alt:", on_click=state.start_again)
 
+    filters_panel.show_chips()
     refine_panel.show_less_like()
     ruled = rule_panel.current(served.catalogue.name)
+    link_panel.show_notes(ruled, served.model_version)
     draft = st.container()
     with notices.guarded(), st.spinner("Looking for similar products"):
         plainly = partial(
@@ -59,15 +63,18 @@ with main:
             rule_panel.show_draft(ruled, answered, partial(plainly, wishes=refined.wishes, region=query.region))
         with toolbar:
             answer_view.show_download(query, answered.answer)
-            if query.region is None:  # what is approved is asked as a whole photo later
+            # What is approved is asked as a whole photo later, without filters and wishes.
+            is_plain = query.region is None and not filters and refined == refine_panel.Refinement()
+            if is_plain:
                 golden.show_approval(query.name, query.image, answered.answer)
         answer_view.show_facts(answered)
         if is_compared:
             compare_view.show(answered.answer, ask().answer)
         else:
-            answer_view.show_neighbours(answered.answer, ruled)
+            answer_view.show_neighbours(answered.answer, ruled, thumbs.of(query, answered.answer, is_plain=is_plain))
             rule_panel.show_touching(ruled, query, answered.answer)
             rule_menu.show(rule_menu.Asked(served.catalogue.name, query, answered.answer))
         with picture:
             query_panel.offer_part(query, answered.answer)
             answer_view.show_picture(answered.answer)
+            link_panel.show(query, answered.answer, ruled)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import navigation, notices
 from app.components.catalogue import picker
-from app.components.rules import editing, files, history, listing, person, state
+from app.components.rules import editing, files, history, listing, person, side_by_side, state
 from app.services import common
 
 st.title("Rules")
@@ -34,6 +34,7 @@ with notices.guarded():
 # 3. What there is.
 views = {
     "Rules": partial(listing.show, catalogue, editor, shown.rules, shown.drafted),
+    "Side by side": partial(side_by_side.show, catalogue, editor),
     "History": partial(history.show, catalogue, editor),
     "Import and export": partial(files.show, catalogue, editor),
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.services import common
-from backend.errors import SettingsError
+from backend.errors import RegistryError, SettingsError
 from backend.registry import golden
 from backend.registry.ledger import CHAMPION, Ledger, read_ledger
 from backend.serving.scoring_client import is_scoring_url
@@ -115,6 +115,7 @@ def approve(name: str, image: bytes, answer: Answer, products: list[str], labels
     Raises:
         RegistryError: Nothing is expected of it, or more than it can hold.
     """
+    known = golden_query_of(image)
     query = golden.GoldenQuery(
         name=name,
         catalogue=answer.catalogue,
@@ -122,9 +123,30 @@ def approve(name: str, image: bytes, answer: Answer, products: list[str], labels
         products=tuple(products),
         labels=tuple(labels),
         k=k,
-        approved_with=f"{answer.model_name} version {answer.model_version}",
+        approved_with=_answered_by(answer),
+        forbidden=tuple(one for one in known.forbidden if one not in products) if known else (),
     )
     return golden.approve(common.settings().home, query)
+
+
+def mark(name: str, image: bytes, answer: Answer, product_id: str, *, is_similar: bool) -> GoldenQuery | None:
+    """Mark a result as similar to a picture, or as not similar; a second time takes it back. Returns what is marked now.
+
+    Raises:
+        RegistryError: A rule added the product, or the picture is an example of another catalogue.
+    """
+    found = next(one for one in answer.neighbours if one.product_id == product_id)
+    if is_similar and found.rules and found.rank_before is None:
+        raise RegistryError(
+            "A rule added this product to the answer.", next_step="Mark products that the search found."
+        )
+    k = max(found.rank, found.rank_before or 0) if is_similar else len(answer.neighbours)
+    asked = golden.GoldenQuery(name, answer.catalogue, image, (), (), k, approved_with=_answered_by(answer))
+    return golden.mark(common.settings().home, asked, product_id, is_similar=is_similar)
+
+
+def _answered_by(answer: Answer) -> str:
+    return f"{answer.model_name} version {answer.model_version}"
 
 
 def give_up(query_id: str) -> None:

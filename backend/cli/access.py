@@ -152,4 +152,5 @@ def golden_replay(options: argparse.Namespace, settings: Settings) -> Result:
 def _as_result(query: GoldenQuery) -> Result:
     shown = ("id", "name", "catalogue", "k", "approved_at", "approved_with")
     listed = {"products": ", ".join(query.products), "labels": ", ".join(query.labels)}
+    listed["forbidden"] = ", ".join(query.forbidden)
     return {name: getattr(query, name) for name in shown} | listed

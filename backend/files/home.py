@@ -144,6 +144,11 @@ class HomeFolders:
         return self.home / "questions"
 
     @property
+    def photos_dir(self) -> Path:
+        """Folder of the photos that were searched with, for links to their answers."""
+        return self.home / "photos"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

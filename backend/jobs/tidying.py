@@ -23,6 +23,7 @@ from backend.files import scratch
 from backend.files.holding import held, holder_of, lock_of
 from backend.files.storage import private
 from backend.jobs.runner import JobRunner, dead_jobs
+from backend.merchandising.kept_pictures import KeptPictures
 from backend.progress import NullProgress
 from backend.registry.runs.left_open import close_left
 from backend.training.preparation import useless_checkpoints
@@ -102,6 +103,7 @@ def clear_left(settings: Settings) -> None:
     for path, lock in _begun(settings):
         if holder_of(lock) is None:
             _remove_held(path, lock)
+    KeptPictures(settings.photos_dir).tidy(settings.keep_photos_days, most_bytes=settings.keep_photos_mb * 1_000_000)
     with _put_off("Runs of killed processes stay open for now"):
         close_left(settings)
 
@@ -145,6 +147,7 @@ def _places(settings: Settings) -> Iterator[Path]:
         settings.lists_dir,
         settings.mappings_dir,
         settings.exports_dir,
+        settings.photos_dir,
     )
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from settings.content_cache_dir.glob("*")

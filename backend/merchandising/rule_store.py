@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend.errors import RulesChanged
 from backend.merchandising.conflicts import check_publishable
+from backend.merchandising.kept_pictures import KeptPictures
 from backend.merchandising.kept_sets import KeptSets, Published
-from backend.merchandising.rule_pictures import RulePictures
 from backend.retrieval.rules.rule import ACTIONS, SCOPES, Rule
 from backend.retrieval.rules.rule_set import EMPTY, RuleSet, as_plain, from_plain
 
@@ -44,7 +44,7 @@ class RuleStore(KeptSets[Rule]):
 
     def __init__(self, rules_dir: Path, catalogue: str) -> None:
         super().__init__(rules_dir, catalogue)
-        self.pictures = RulePictures(self.folder / "pictures")
+        self.pictures = KeptPictures(self.folder / "pictures", lasting=True)  # never tidied: old versions need them
 
     def read(self, version: int | None = None) -> RuleSet:
         """Return the rules of a version, or the newest ones; none at ``EMPTY``; raises as :meth:`items`."""

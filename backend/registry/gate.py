@@ -15,7 +15,7 @@ from backend.registry.golden import golden_queries, replay
 from backend.registry.ledger import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from backend.bundles.bundle import Manifest
@@ -37,11 +37,10 @@ def judge(settings: Settings, candidate: Path, champion: Path | None) -> tuple[C
         BundleError: The candidate cannot answer.
     """
     manifest = bundle.read_manifest(candidate)
-    return (
-        _metrics(settings, candidate, champion),
-        _fidelity(manifest),
-        _golden(replay_on(settings, candidate)),
-    )
+    replayed = replay_on(settings, candidate)
+    shown = {one.id for one in replayed if one.unwanted}
+    theirs = replay_on(settings, champion, shown) if champion and shown else []
+    return _metrics(settings, candidate, champion), _fidelity(manifest), _golden(replayed, theirs)
 
 
 def _metrics(settings: Settings, candidate: Path, champion: Path | None) -> Check:
@@ -122,14 +121,15 @@ def _fidelity(manifest: Manifest) -> Check:
     return Check(FIDELITY, passed=least >= LEAST_FIDELITY, says=says)
 
 
-def replay_on(settings: Settings, folder: Path) -> list[Replayed]:
-    """Ask a bundle all golden queries of its catalogue; it is loaded for that only where there are any.
+def replay_on(settings: Settings, folder: Path, only: Collection[str] | None = None) -> list[Replayed]:
+    """Ask a bundle all golden queries of its catalogue, or some by id; it is loaded for that only where there are any.
 
     Raises:
         RegistryError: A golden query is damaged.
         BundleError: The bundle cannot answer.
     """
     queries = golden_queries(settings.home, bundle.read_manifest(folder).catalogue.name)
+    queries = [one for one in queries if only is None or one.id in only]
     if not queries:
         return []
     from backend.retrieval.recommend import Recommender
@@ -138,12 +138,16 @@ def replay_on(settings: Settings, folder: Path) -> list[Replayed]:
     return replay(Recommender.load(folder, embedder_loader=load_query_embedder, threads=settings.threads), queries)
 
 
-def _golden(replayed: Sequence[Replayed]) -> Check:
-    failures, asked = [one.says for one in replayed if not one.passed], len(replayed)
+def _golden(replayed: Sequence[Replayed], of_champion: Sequence[Replayed] = ()) -> Check:
+    """Every approved answer must be given; what is marked as not similar may be shown where the champion shows it, too."""
+    excused = {one.id: set(one.unwanted) for one in of_champion}
+    failures = [one.says for one in replayed if one.misses or set(one.unwanted) - excused.get(one.id, set())]
+    asked, kept = len(replayed), sum(not one.passed for one in replayed) - len(failures)
     if not asked:
         return Check(GOLDEN, passed=True, says="There are no golden queries for its catalogue.")
+    known = f" {kept} of them still show what is marked as not similar, as the champion does." if kept else ""
     if not failures:
-        return Check(GOLDEN, passed=True, says=f"All {asked} give the approved answer.")
+        return Check(GOLDEN, passed=True, says=f"All {asked} give the approved answer.{known}")
     rest = f" And {len(failures) - _SHOWN} more." if len(failures) > _SHOWN else ""
     says = f"{len(failures)} of {asked} do not give the approved answer: {' '.join(failures[:_SHOWN])}{rest}"
     return Check(GOLDEN, passed=False, says=says)

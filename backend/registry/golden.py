@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import RegistryError
+from backend.files.locking import lock_beside, locked
 from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "golden"
 MAX_K = 100
-_FORMAT = 1
+_FORMAT = 2  # 1 had nothing forbidden
 _ID_LENGTH = 16
 
 
@@ -38,6 +39,7 @@ class GoldenQuery:
         products: Ids that must all be among the first ``k`` answers, as far as the gallery still has them.
         labels: The nearest product must have one of these; empty means any.
         k: How many answers are looked at.
+        forbidden: Ids that must not be among them.
         approved_at: ISO time.
         approved_with: The version that gave the answer when it was approved, for people.
     """
@@ -50,6 +52,7 @@ class GoldenQuery:
     k: int
     approved_at: str = ""
     approved_with: str = ""
+    forbidden: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -59,12 +62,17 @@ class GoldenQuery:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a model answered to a golden query; ``says`` is a sentence."""
+    """What a model answered to a golden query; ``says`` is a sentence, ``unwanted`` what it shows that it must not.
+
+    ``misses`` says whether it lacks anything that it must show.
+    """
 
     id: str
     name: str
     passed: bool
     says: str
+    misses: bool = False
+    unwanted: tuple[str, ...] = ()
 
 
 def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
@@ -73,7 +81,7 @@ def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
     Raises:
         RegistryError: Nothing is expected of its answer, or more than it can hold.
     """
-    if not query.products and not query.labels:
+    if not query.products and not query.labels and not query.forbidden:
         raise RegistryError("A golden query needs an expected product or label.", next_step="Choose at least one.")
     if not 1 <= query.k <= MAX_K or len(query.products) > query.k:
         raise RegistryError(
@@ -88,6 +96,40 @@ def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
     raw["image_sha256"] = hashlib.sha256(query.image).hexdigest()
     write_atomically(folder / f"{found.id}.json", json.dumps(raw, indent=1, ensure_ascii=False).encode())
     return found
+
+
+def mark(home: Path, asked: GoldenQuery, product_id: str, *, is_similar: bool) -> GoldenQuery | None:
+    """Mark a product as one that a picture must find, or must not; where it is marked so already, it is so no more.
+
+    Args:
+        home: Where golden queries are kept.
+        asked: The picture, for which nothing need be known yet; ``k`` is as many answers as the product is among.
+        product_id: The product.
+        is_similar: Which of the two marks.
+
+    Returns:
+        What is known of the picture now; None where that is nothing.
+
+    Raises:
+        RegistryError: The picture belongs to another catalogue, or its file is damaged.
+    """
+    (home / FOLDER).mkdir(parents=True, exist_ok=True)
+    with locked(lock_beside(home / FOLDER / f"{asked.id}.json")):
+        known = golden_query_of(home, asked.image) or replace(asked, products=(), labels=(), forbidden=())
+        if known.catalogue != asked.catalogue:
+            raise RegistryError(
+                f"This picture is an approved example of the catalogue {known.catalogue}.",
+                next_step="Remove that example on the Deploy page first.",
+            )
+        here, there = (known.products, known.forbidden) if is_similar else (known.forbidden, known.products)
+        here = tuple(one for one in here if one != product_id) if product_id in here else (*here, product_id)
+        there = tuple(one for one in there if one != product_id)
+        products, forbidden = (here, there) if is_similar else (there, here)
+        if not products and not forbidden and not known.labels:
+            (home / FOLDER / f"{asked.id}.json").unlink(missing_ok=True)
+            return None
+        k = min(max(known.k, asked.k, len(products)), MAX_K)
+        return approve(home, replace(known, products=products, forbidden=forbidden, k=k))
 
 
 def golden_queries(home: Path, catalogue: str | None = None) -> list[GoldenQuery]:
@@ -146,15 +188,19 @@ def _judged(query: GoldenQuery, answer: Recommendation, held: set[str]) -> Repla
     there = [product for product in query.products if product in held]
     missing = [product for product in there if product not in {one.product_id for one in shown}]
     label = shown[0].label if shown else ""
+    unwanted = tuple(one.product_id for one in shown if one.product_id in query.forbidden)
     said = []
+    if unwanted:
+        said.append(f"{', '.join(unwanted)} among the first {query.k}, but marked as not similar")
     if missing:
         said.append(f"{', '.join(missing)} not among the first {query.k}")
-    if query.labels and label not in query.labels:
+    is_other = bool(query.labels) and label not in query.labels
+    if is_other:
         said.append(f"the nearest product is {label or 'nothing'} instead of {' or '.join(query.labels)}")
     gone = len(query.products) - len(there)
     note = f" {gone} of its products are no longer in the gallery." if gone else ""
     says = f"{query.name}: {' and '.join(said)}." if said else f"{query.name}: as approved."
-    return Replayed(query.id, query.name, not said, says + note)
+    return Replayed(query.id, query.name, not said, says + note, bool(missing) or is_other, unwanted)
 
 
 def _read(path: Path) -> GoldenQuery:
@@ -165,10 +211,15 @@ def _read(path: Path) -> GoldenQuery:
             image=image,
             products=tuple(raw["products"]),
             labels=tuple(raw["labels"]),
+            forbidden=tuple(raw.get("forbidden", ())),
             **{name: raw[name] for name in ("name", "catalogue", "k", "approved_at", "approved_with")},
         )
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
+    if raw.get("format", _FORMAT) > _FORMAT:
+        raise RegistryError(
+            f"The golden query {path.name} was written by a newer version of Twinset.", next_step="Update Twinset."
+        )
     if hashlib.sha256(image).hexdigest() != raw.get("image_sha256"):
         raise _damaged(path)
     return query

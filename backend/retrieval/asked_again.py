@@ -123,8 +123,9 @@ def together(
     gallery, own = ground.gallery, ground.own
     liked, unliked = gallery.positions(wishes.like), gallery.positions(wishes.unlike)
     weights = (*wishes.weights, *(1.0 for _ in liked)) if wishes.weights else ()
-    pictured = np.concatenate([embedded.liked, own.embeddings(liked)])
-    avoided = np.concatenate([embedded.unliked, own.embeddings(unliked)])
+    size = own.dimensions  # of what the log kept of no picture, nothing tells it
+    pictured = np.concatenate([embedded.liked.reshape(-1, size), own.embeddings(liked)])
+    avoided = np.concatenate([embedded.unliked.reshape(-1, size), own.embeddings(unliked)])
     sought = Sought.of(pictured, avoided, weights, ground.index)
     named = unliked if len(embedded.liked) else np.concatenate([unliked, liked])
     allowed = without(allowed, named, gallery.size)

@@ -44,7 +44,8 @@ def _card(query: GoldenQuery) -> Card:
     expected = f"Among the first {query.k}: {', '.join(query.products)}" if query.products else ""
     nearest = f"Nearest product: {' or '.join(query.labels)}" if query.labels else ""
     approved = f"{query.catalogue} · approved {words.moment(query.approved_at)}"
-    return Card(query.id, query.image, query.name, tuple(line for line in (expected, nearest, approved) if line))
+    never = f"Not similar: {', '.join(query.forbidden)}" if query.forbidden else ""
+    return Card(query.id, query.image, query.name, tuple(line for line in (expected, nearest, never, approved) if line))
 
 
 def show_approval(name: str, image: bytes, answer: Answer) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from app import state, words
 from app.components.rules import state as rule_state
 from app.components.search import rule_panel
+from app.components.search import state as question
 from app.components.shared import product_grid
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.files.sheet_text import guarded
@@ -20,6 +21,7 @@ from backend.serving.answers import NOTHING_CLOSE
 if TYPE_CHECKING:
     from app.components.search.query_panel import Query
     from app.components.search.rule_panel import Ruled
+    from app.components.search.thumbs import Thumbs
     from app.state import Answered
     from backend.serving.client import Answer
 
@@ -53,8 +55,8 @@ def show_facts(answered: Answered) -> None:
     )
 
 
-def show_neighbours(answer: Answer, ruled: Ruled) -> None:
-    """Show the neighbours as cards; a click asks about that item, the buttons below it for others, or for a rule."""
+def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs) -> None:
+    """Show the neighbours as cards; a click asks about that item, the buttons below it for others, a rule, or a thumb."""
     show_verdict(answer)
     figures = st.toggle(
         "Show figures",
@@ -64,7 +66,9 @@ def show_neighbours(answer: Answer, ruled: Ruled) -> None:
     )
     used = ruled.used(answer)
     cards = [
-        product_grid.neighbour_card(neighbour, figures=figures, moved=rule_panel.moved(neighbour, used))
+        product_grid.neighbour_card(
+            neighbour, figures=figures, moved=rule_panel.moved(neighbour, used), pressed=thumbs.of(neighbour.product_id)
+        )
         for neighbour in answer.neighbours
     ]
     product_grid.show(
@@ -72,7 +76,11 @@ def show_neighbours(answer: Answer, ruled: Ruled) -> None:
         key="neighbours",
         action="Find similar",
         on_pick=state.ask_about_product,
-        small={"Less like this": state.ask_less_like, **({"Add rule": rule_state.rule_for} if ruled.catalogue else {})},
+        small={
+            **thumbs.buttons,
+            "Less like this": question.ask_less_like,
+            **({"Add rule": rule_state.rule_for} if ruled.catalogue else {}),
+        },
     )
 
 

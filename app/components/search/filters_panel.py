@@ -1,12 +1,14 @@
-"""Which products may be answered: only what the catalogue has columns for is offered."""
+"""Which products may be answered: only what the catalogue has columns for is offered. What is set is in the address line."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import words
+from app import state, words
+from app.components.search import state as question
 from app.services import common
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import CatalogueError
@@ -17,44 +19,93 @@ if TYPE_CHECKING:
 READ_THROUGH = 50  # values; of more, one is searched for
 LONGEST = 80  # letters of a value that are shown
 TITLES = {"label": "Kind", **{one.name: one.title for one in PRODUCT_FIELDS}}
+_IN_STOCK = "in_stock"
 
 
 def show(catalogue: CatalogueRef) -> dict[str, Any]:
     """Show the filters behind a button, and return those that are set, as the endpoint takes them."""
+    chosen, _ = question.filters()
     try:
         facets = common.facets(catalogue.name, catalogue.version)
     except CatalogueError:  # the endpoint's catalogue need not be on this machine; then there is nothing to offer
-        return {}
-    filters: dict[str, Any] = {}
+        return chosen
     with st.popover("Filters", icon=":material/tune:"):
         for name, values in facets.values.items():
-            chosen = _values(name, values, more=facets.more.get(name, 0))
-            if chosen:
-                filters[name] = chosen
+            _values(name, values, chosen.get(name, ()), more=facets.more.get(name, 0))
         for name, limits in facets.ranges.items():
-            filters |= _range(name, limits)
-        if facets.has_stock and st.toggle("Only in stock", key="filter_in_stock"):
-            filters["in_stock"] = True
-    return filters
+            _range(name, limits, chosen)
+        if facets.has_stock:
+            state.choose("filter_in_stock", chosen.get(_IN_STOCK, False))
+            st.toggle("Only in stock", key="filter_in_stock", on_change=_set_stock)
+    return chosen
 
 
-def _values(name: str, values: list[str], *, more: int) -> list[str]:
+def show_chips() -> None:
+    """Show every filter that is set, each with a click to remove it; and those of the link that cannot be used."""
+    chosen, wrong = question.filters()
+    if chosen:
+        with st.container(horizontal=True, vertical_alignment="center", key="filter_chips"):
+            for name, value in chosen.items():
+                for one in value if isinstance(value, tuple) else (value,):
+                    rest = [other for other in value if other != one] if isinstance(value, tuple) else None
+                    st.button(
+                        _said(name, one),
+                        icon=":material/close:",
+                        key=f"unfilter-{name}-{one}",
+                        help="Remove this filter",
+                        on_click=partial(question.filter_by, **{name: rest}),
+                    )
+    if wrong:
+        st.caption(f":material/info: Left out, because they cannot be used: {words.plain(', '.join(wrong))}.")
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "In stock" if value else "Not in stock"
+    column, _, end = name.rpartition("_")
+    if isinstance(value, float):
+        return f"{TITLES[column]} {'from' if end == 'min' else 'up to'} {value:,.2f}"
+    return f"{TITLES[name]}: {words.plain(_short(value))}"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
+
+
+def _values(name: str, values: list[str], chosen: tuple[str, ...], *, more: int) -> None:
     """Let the user choose from a column's values; of very many, the rare ones are typed in full."""
-    is_long = len(values) > READ_THROUGH
-    return st.multiselect(
+    key, is_long = f"filter_{name}", len(values) > READ_THROUGH
+    state.choose(key, list(chosen))
+    st.multiselect(
         TITLES[name],
-        values,
-        key=f"filter_{name}",
-        format_func=lambda value: value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…",
+        list(dict.fromkeys([*values, *chosen])),
+        key=key,
+        format_func=_short,
         placeholder=f"Type to search {words.count(len(values) + more)}" if is_long else "Any",
         accept_new_options=more > 0,
         help=f"{words.count(more)} rarer values are not listed; type the full name." if more else None,
+        on_change=_set_values,
+        args=(name,),
     )
 
 
-def _range(name: str, limits: tuple[float, float]) -> dict[str, float]:
-    if limits[0] >= limits[1]:
-        return {}
-    low, high = st.slider(TITLES[name], *limits, value=limits, key=f"filter_{name}")
-    chosen = ((f"{name}_min", low, limits[0]), (f"{name}_max", high, limits[1]))
-    return {name: value for name, value, limit in chosen if value != limit}
+def _range(name: str, limits: tuple[float, float], chosen: dict[str, Any]) -> None:
+    low, high = limits
+    if low >= high:
+        return
+    least, most = (min(max(chosen.get(f"{name}_{end}", at), low), high) for end, at in (("min", low), ("max", high)))
+    state.choose(f"filter_{name}", (min(least, most), most))
+    st.slider(TITLES[name], low, high, key=f"filter_{name}", on_change=_set_range, args=(name, limits))
+
+
+def _set_values(name: str) -> None:
+    question.filter_by(**{name: state.chosen(f"filter_{name}")})
+
+
+def _set_range(name: str, limits: tuple[float, float]) -> None:
+    chosen = zip(("min", "max"), state.chosen(f"filter_{name}"), limits, strict=True)
+    question.filter_by(**{f"{name}_{end}": None if value == limit else value for end, value, limit in chosen})
+
+
+def _set_stock() -> None:
+    question.filter_by(in_stock=state.chosen("filter_in_stock") or None)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, state
+from app import notices, state, words
 from app.components.search import photo_address, photo_ways, query_photo
 from app.components.search import state as question
 from app.components.shared.product_grid import product_card
-from app.services import common
+from app.services import common, photos
+from app.state import Photo
 from app.words import plain
 from backend.imaging.pixels import FORMATS_READ
 
@@ -27,24 +28,29 @@ TYPES = ["png", "jpg", "jpeg", "webp", "heic", "heif", "avif", "gif", "tif", "ti
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The picture asked about; ``name`` is the file's or the product's, ``region`` the part that counts."""
+    """The picture asked about; ``name`` is the file's or the product's, ``region`` the part that counts.
+
+    ``sha256`` is that of an uploaded photo.
+    """
 
     image: bytes
     name: str
     product_id: str = ""
     region: Region | None = None
+    sha256: str = ""
 
 
 def show(catalogue: CatalogueRef) -> Query | None:
     """Show the uploader and return what is asked about, if anything; the newest choice wins."""
+    question.resume()
     with st.container(key=_UPLOADER):
         st.file_uploader(
             "Product photo",
             type=TYPES,
             key=state.uploader_key(),
-            on_change=state.ask_about_upload,
+            on_change=_uploaded,
             max_upload_size=common.settings().max_upload_mb,
-            help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
+            help=f"{FORMATS_READ}. {_kept()}",
         )
     photo_ways.show(_UPLOADER, TYPES)
     photo_address.show()
@@ -86,5 +92,29 @@ def _current(catalogue: CatalogueRef) -> Query | None:
         with notices.guarded():  # an old link may name a product that is gone; the page goes on without a question
             product = common.product(catalogue.name, catalogue.version, state.product())
             return Query(product.image, product_card(product).title, product.product_id, question.region())
-    photo = state.photo()
-    return Query(photo.image, photo.name, region=question.region()) if photo is not None else None
+    if not state.photo():
+        return None
+    found = photos.find(state.photo())
+    if found is None:
+        st.info(
+            f"The photo of this link is no longer kept. {_kept()} Upload it to search again.",
+            icon=":material/hide_image:",
+        )
+        return None
+    return Query(found.image, found.name, region=question.region(), sha256=state.photo())
+
+
+def _uploaded() -> None:
+    """Make what was just uploaded the question."""
+    uploaded = state.chosen(state.uploader_key())
+    if uploaded is not None:
+        state.ask_about_photo(photos.keep(Photo(uploaded.name, uploaded.getvalue())))
+
+
+def _kept() -> str:
+    days = photos.days()
+    return (
+        f"Photos are kept for {words.count(days, 'day')}, so that links to their answers work, or until they are removed."
+        if days
+        else "Photos are not stored on the server."
+    )

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import navigation, notices, words
 from app.components.rules import draft_bar, state, titles
+from app.components.search import state as question
 from app.components.search.rule_menu import nearest_of
 from app.services import common, rule_trials, rules
 from backend.errors import WorkbenchError
@@ -38,15 +39,19 @@ class Ruled:
         mine: The draft of whoever edits; None without one.
         is_preview: Whether answers are made by the draft.
         revision: Tells one state of the rules from another.
+        pinned: What the address asks for instead of the newest: ``off``, or the number of a version.
     """
 
     catalogue: str
     mine: Draft | None
     is_preview: bool
     revision: str
+    pinned: str = ""
 
     def wishes(self, wishes: Wishes) -> Wishes:
         """Return the wishes with the rules that are to be used."""
+        if self.pinned:
+            return replace(wishes, rules=self.pinned)
         return replace(wishes, rules=f"{DRAFT}{self.mine.person}") if self.is_preview and self.mine else wishes
 
     def used(self, answer: Answer) -> dict[str, Rule]:
@@ -60,15 +65,16 @@ class Ruled:
 
 def current(catalogue: str) -> Ruled:
     """Return how rules are used now; damaged ones are said, and the page goes on without."""
+    pinned = question.rules()
     if catalogue not in common.catalogues():
-        return Ruled("", None, is_preview=False, revision="")
+        return Ruled("", None, is_preview=False, revision="", pinned=pinned)
     try:
         mine = rules.draft(catalogue, state.person()) if state.person() else None
     except WorkbenchError as error:
         notices.show(error)
-        return Ruled("", None, is_preview=False, revision="")
-    is_preview = bool(mine) and draft_bar.previews()
-    return Ruled(catalogue, mine, is_preview, rules.revision(catalogue, mine if is_preview else None))
+        return Ruled("", None, is_preview=False, revision="", pinned=pinned)
+    is_preview = bool(mine) and draft_bar.previews() and not pinned
+    return Ruled(catalogue, mine, is_preview, rules.revision(catalogue, mine if is_preview else None), pinned)
 
 
 def show_draft(ruled: Ruled, answered: Answered, published: Callable[[], Answered]) -> None:
@@ -89,7 +95,7 @@ def show_draft(ruled: Ruled, answered: Answered, published: Callable[[], Answere
         before, after = ([one.product_id for one in each.answer.neighbours] for each in (published(), answered))
         moved, of = places_changed(before, after), max(len(before), len(after))
         effect = f"{moved} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}"
-    draft_bar.show(ruled.catalogue, ruled.mine, effect=effect, can_preview=True)
+    draft_bar.show(ruled.catalogue, ruled.mine, effect=effect, can_preview=not ruled.pinned)
 
 
 def moved(neighbour: AnswerNeighbour, used: dict[str, Rule]) -> str:

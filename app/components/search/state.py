@@ -1,17 +1,38 @@
-"""The part of the photo that counts, in the address line; nobody else touches it but a new question, which drops it."""
+"""What a question consists of besides its photo or product, in the address line: the part that counts, filters, further
+photos, and the versions that a link was made with. Nobody else reads or writes these.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.state import REGION
-from backend.errors import ImageRejected
+from app.state import (
+    ASKED,
+    FILTER,
+    LESS,
+    MADE_BY,
+    OF_QUESTION,
+    REGION,
+    RULES,
+    has_come_from_another,
+    note,
+    noted,
+    photo,
+    product,
+    put,
+)
+from backend.errors import ImageRejected, RetrievalError
 from backend.imaging.region import Region
+from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.wishes import DRAFT, RULES_ON, check_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_PHOTO = re.compile(r"([0-9a-f]{64})(?::(0\.5|2\.0))?")
 
 
 def region() -> Region | None:
@@ -24,13 +45,105 @@ def region() -> Region | None:
 
 def choose(edges: Sequence[float]) -> None:
     """Have a part count, by its edges: left, top, right, bottom; without any, all of the photo."""
-    if edges:
-        st.query_params[REGION] = str(Region.of(edges))
-    else:
-        st.query_params.pop(REGION, None)
+    put({REGION: str(Region.of(edges)) if edges else ""})
 
 
 def sent(photo: str) -> Sequence[float] | None:
     """The edges that were just chosen on a photo, none for all of it; None where nothing was."""
     value = st.session_state.get(photo)
     return value.get("region") if value is not None else None
+
+
+# ------------------------------------------------------------------------------------------------- filters
+
+
+def filters() -> tuple[dict[str, Any], list[str]]:
+    """The filters as they are carried out, and the names of those in the address that cannot be."""
+    found: dict[str, Any] = {}
+    wrong = []
+    for key in (key for key in st.query_params if key.startswith(FILTER)):
+        name, texts = key.removeprefix(FILTER), list(dict.fromkeys(st.query_params.get_all(key)))
+        try:
+            found |= {} if not texts else check_filters({name: texts if name in TEXT_FILTERS else texts[-1]})
+        except RetrievalError:
+            wrong.append(name)
+    return {name: found[name] for name in FILTERS if name in found}, wrong
+
+
+def filter_by(**changes: Any) -> None:
+    """Set filters, or take them back where the value is None."""
+    put({f"{FILTER}{name}": _as_text(value) for name, value in changes.items()})
+
+
+def _as_text(value: Any) -> str | list[str]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    return "" if value is None else str(value).lower()
+
+
+# ------------------------------------------------------------------------------------------------- further photos and products
+
+
+def less_like() -> list[str]:
+    """Ids of the products that the answer is to be less like, in the order in which they were named."""
+    return list(dict.fromkeys(st.query_params.get_all(LESS)))
+
+
+def ask_less_like(product_id: str) -> None:
+    """Have the answer be less like a product."""
+    put({LESS: [*less_like(), product_id]})
+
+
+def forgive(product_id: str) -> None:
+    """Take back that the answer is to be less like a product."""
+    put({LESS: [name for name in less_like() if name != product_id]})
+
+
+def photos(name: str) -> dict[str, float]:
+    """Further photos of the question, by SHA-256, and how much each counts; a text that is no hash is passed over."""
+    read = map(_PHOTO.fullmatch, st.query_params.get_all(name))
+    return {one[1]: float(one[2] or 1) for one in read if one is not None}
+
+
+def set_photos(name: str, found: dict[str, float]) -> None:
+    """Have these further photos."""
+    put({name: [sha256 if weight == 1 else f"{sha256}:{weight}" for sha256, weight in found.items()]})
+
+
+# ------------------------------------------------------------------------------------------------- versions
+
+
+def rules() -> str:
+    """The rules that the address asks for: ``off`` or the number of a version; empty for the newest."""
+    text = st.query_params.get(RULES, "")
+    try:
+        check_rules(text)
+    except RetrievalError:
+        return ""
+    return "" if text == RULES_ON or text.startswith(DRAFT) else text
+
+
+def made_by() -> int | None:
+    """The version of the model that a link was made with; None where none is named."""
+    text = st.query_params.get(MADE_BY, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def show_newest(name: str) -> None:
+    """Ask for the newest version again, of the rules or of the model."""
+    put({name: ""})
+
+
+def address(**pins: str) -> dict[str, list[str]]:
+    """The whole question as values of the address line, with these instead of their own."""
+    named = {name: st.query_params.get_all(name) for name in st.query_params}
+    return named | {name: [text] for name, text in pins.items()}
+
+
+def resume() -> None:
+    """Ask again what was asked before another page was looked at; and remember what is asked now."""
+    if product() or photo():
+        named = [name for name in st.query_params if name in {*OF_QUESTION, RULES} or name.startswith(FILTER)]
+        note(ASKED, {name: st.query_params.get_all(name) for name in named})
+    elif (asked := noted(ASKED)) and has_come_from_another():
+        put(asked)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backend.serving.client import AnswerNeighbour
 
 _BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
+THUMBS = ("Similar", "Not similar")  # small buttons that the script draws as thumbs, up and down
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
@@ -42,6 +43,7 @@ class Card:
         pair: For a card with two pictures side by side, what each is and the picture; ``image`` is not shown then.
         closeness: How like what was asked about it is, in words; only on the card of a neighbour.
         moved: How rules changed its place; empty where they did not.
+        pressed: Titles of its small buttons that are on.
         similarity, distance: The same in figures, where they are wanted.
     """
 
@@ -53,6 +55,7 @@ class Card:
     rank: int | None = None
     closeness: str = ""
     moved: str = ""
+    pressed: tuple[str, ...] = ()
     similarity: float | None = None
     distance: float | None = None
     badges: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class Card:
             "rank": "" if self.rank is None else str(self.rank),
             "closeness": self.closeness,
             "moved": self.moved,
+            "pressed": list(self.pressed),
         }
         if self.similarity is not None and self.distance is not None:
             data |= {
@@ -119,7 +123,9 @@ def show(
     return result
 
 
-def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False, moved: str = "") -> Card:
+def neighbour_card(
+    neighbour: AnswerNeighbour, *, figures: bool = False, moved: str = "", pressed: tuple[str, ...] = ()
+) -> Card:
     """Return the card of one answered neighbour: how close it is in words, and in figures where these are wanted."""
     return Card(
         id=neighbour.product_id,
@@ -130,6 +136,7 @@ def neighbour_card(neighbour: AnswerNeighbour, *, figures: bool = False, moved: 
         rank=neighbour.rank,
         closeness=(neighbour.closeness or "").capitalize(),
         moved=moved,
+        pressed=pressed,
         similarity=neighbour.similarity if figures else None,
         distance=neighbour.distance if figures else None,
         badges=(

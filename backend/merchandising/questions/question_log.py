@@ -12,7 +12,7 @@ from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from backend.merchandising.questions.kept_photos import KeptPhotos
+from backend.merchandising.kept_pictures import KeptPictures
 from backend.merchandising.questions.question_store import QuestionStore
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from backend.merchandising.questions.question import Question
 
+PHOTOS = "photos"  # folder in the log's
 MOST_WAITING, MOST_IN_A_BATCH = 2_000, 500
 MOST_PHOTO_BYTES = 64_000_000  # of photos that wait to be kept
 _BATCH_S = 5.0
@@ -127,7 +128,7 @@ class QuestionLog:
         try:
             store = QuestionStore(self._folder, catalogue)
             for photo in (photo for one in batch for photo in one.photos):
-                KeptPhotos(store.folder).keep(photo)
+                KeptPictures(store.folder / PHOTOS).keep(photo)
             store.append([one.row for one in batch])
         except Exception as error:  # noqa: BLE001 - it is counted and said, and what comes later may be written
             with self._lock:
@@ -142,7 +143,7 @@ class QuestionLog:
             try:
                 store = QuestionStore(self._folder, folder.name)
                 store.tidy(self._days)
-                KeptPhotos(store.folder).tidy(self._photo_days)
+                KeptPictures(store.folder / PHOTOS).tidy(self._photo_days)
             except Exception as error:  # noqa: BLE001 - as for writing
                 self._complain(error)
 

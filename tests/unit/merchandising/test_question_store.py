@@ -12,8 +12,8 @@ from deltalake import DeltaTable
 
 from backend.catalogue.delta import commit_files
 from backend.errors import CatalogueError
+from backend.merchandising.kept_pictures import KeptPictures
 from backend.merchandising.questions import question_log, question_store
-from backend.merchandising.questions.kept_photos import KeptPhotos
 from backend.merchandising.questions.question import COLUMNS, wishes_as_json, wishes_from
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.merchandising.questions.question_store import QuestionStore
@@ -148,7 +148,7 @@ def test_no_days_log_nothing_and_remove_what_there_is(settings, store):
 
 
 def test_photos_go_after_their_days(tmp_path):
-    photos = KeptPhotos(tmp_path)
+    photos = KeptPictures(tmp_path)
     photos.keep(b"one")
     photos.keep(b"one")
     now = datetime.now(UTC).timestamp()

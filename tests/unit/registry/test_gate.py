@@ -173,3 +173,15 @@ def test_golden_queries_of_its_catalogue_are_asked_of_the_candidate(home):
     found = checks(home, "large", None)["golden queries"]
     assert not found.passed
     assert found.says.startswith("1 of 1 do not give the approved answer: itself:")
+
+
+def test_what_is_marked_as_not_similar_stops_only_what_begins_to_show_it(home):
+    import pyarrow.parquet as pq
+
+    row = pq.read_table(folder(home, "large") / bundle.GALLERY, columns=["product_id", "thumbnail"]).slice(0, 1)
+    image, shown = row["thumbnail"][0].as_py(), row["product_id"][0].as_py()
+    approve(home.home, GoldenQuery("itself", "wardrobe", image, (), (), 3, forbidden=(shown,)))
+    found = checks(home, "large", None)["golden queries"]
+    assert (found.passed, "marked as not similar" in found.says) == (False, True)
+    found = checks(home, "large", "large")["golden queries"]
+    assert (found.passed, "as the champion does" in found.says) == (True, True)

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backend.errors import RegistryError
-from backend.registry.golden import FOLDER, GoldenQuery, approve, golden_queries, golden_query_of, remove, replay
+from backend.registry.golden import FOLDER, GoldenQuery, approve, golden_queries, golden_query_of, mark, remove, replay
 from tests.fixtures.endpoint import encoded, picture
 
 PHOTO = encoded(picture("checks", 3))
@@ -80,3 +82,44 @@ def test_every_query_is_looked_at_to_its_own_depth(projection_recommender):
     deep = replace(QUERY, products=(seventh,), k=9)
     assert [one.passed for one in replay(projection_recommender, [shallow, deep])] == [False, True]
     assert replay(projection_recommender, []) == []
+
+
+MARKS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=6)
+
+
+@settings(max_examples=12, deadline=None)
+@given(MARKS)
+def test_a_mark_is_taken_back_by_a_second_and_replaced_by_the_other(tmp_path_factory, marks):
+    home, known = tmp_path_factory.mktemp("marked"), {}
+    for product, is_similar in marks:
+        mark(home, QUERY, product, is_similar=is_similar)
+        known = {**known, product: None if known.get(product) is is_similar else is_similar}
+    found = golden_query_of(home, PHOTO)
+    wanted = [{name for name, one in known.items() if one is is_similar} for is_similar in (True, False)]
+    assert [set(found.products), set(found.forbidden)] == wanted if found else wanted == [set(), set()]
+
+
+def test_a_mark_is_added_to_what_was_approved_and_belongs_to_its_catalogue(tmp_path):
+    approve(tmp_path, QUERY)
+    found = mark(tmp_path, replace(QUERY, k=9), "c016", is_similar=True)
+    assert (found.products, found.labels, found.k) == (("c017", "c016"), ("checks",), 9)
+    with pytest.raises(RegistryError, match="catalogue shop"):
+        mark(tmp_path, replace(QUERY, catalogue="another"), "c016", is_similar=True)
+
+
+def test_what_is_marked_as_not_similar_must_not_be_shown(projection_recommender):
+    (found,) = replay(projection_recommender, [replace(QUERY, forbidden=("c017", "b005"), products=())])
+    assert (found.passed, found.misses, found.unwanted) == (False, False, ("c017",))
+    assert "c017 among the first 5, but marked as not similar" in found.says
+
+
+def test_an_example_of_an_earlier_version_opens_and_one_of_a_later_version_is_refused(tmp_path):
+    kept = approve(tmp_path, QUERY)
+    path = tmp_path / FOLDER / f"{kept.id}.json"
+    raw = json.loads(path.read_text())
+    earlier = {name: value for name, value in raw.items() if name != "forbidden"} | {"format": 1}
+    path.write_text(json.dumps(earlier))
+    assert golden_queries(tmp_path) == [kept]
+    path.write_text(json.dumps(raw | {"format": 3}))
+    with pytest.raises(RegistryError, match="newer version"):
+        golden_queries(tmp_path)

@@ -63,6 +63,7 @@ def asked(tmp_path_factory, projection_recommender):
                 photo = encoded(picture(("stripes", "checks", "blob")[number % 3], int(rng.integers(0, 40))))
                 query = f"/v1/recommend?include_images=false&{QUERIES[number % len(QUERIES)]}"
                 answers.append(http.post(query, content=photo).json())
+            answers.append(http.post("/v1/recommend?include_images=false&k=5&like=b004").json())  # no picture at all
         unknown = http.post("/v1/recommend?k=3&collection=nobody", content=photo)
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "no_such_collection")
         refused = http.post("/v1/recommend?k=0", content=b"no picture")
@@ -86,7 +87,9 @@ def test_every_answer_is_logged_and_reproduced(asked, projection_recommender):
     first = rows[-1]
     assert (first.caller, first.model_version, first.generation, first.rules_version) == ("app", 1, 1, 1)
     assert first.milliseconds == answers[0]["timings_ms"]["total"]
-    assert {path.name for path in (store.folder / "photos").iterdir()} == {one.pictures[0] for one in rows}
+    assert {path.name for path in (store.folder / "photos").iterdir()} == {
+        one.pictures[0] for one in rows if one.pictures
+    }
     found = verify(rows, projection_recommender, rules, NullProgress())
     assert (found.asked, found.equal, found.identical, found.different) == (len(answers),) * 3 + ([],)
     assert len({one.product_ids for one in rows}) > 50, "the questions are not all the same"
