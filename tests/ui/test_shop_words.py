@@ -95,7 +95,7 @@ def _collect(proto, found):
 def _strings(value, found):
     if isinstance(value, dict):
         for name, one in value.items():
-            _strings(one, found) if name not in {"src", "id"} else None
+            _strings(one, found) if name not in {"src", "id", "query"} else None
     elif isinstance(value, list):
         for one in value:
             _strings(one, found)
