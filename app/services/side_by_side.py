@@ -40,9 +40,12 @@ class Example:
 
 
 def rule_sets(catalogue: str, person: str) -> dict[str, str]:
-    """What may be compared, as the endpoint takes it, and what it is called; the two that are compared first in front."""
+    """What may be compared, as the endpoint takes it, and what it is called; the two that are compared first in front.
+
+    The published rules are named by their version: by that, the log tells comparisons from what visitors asked.
+    """
     newest = rules.store(catalogue).newest()
-    named = {RULES_ON: f"Published rules (version {newest})"}
+    named = {str(newest): f"Published rules (version {newest})"}
     if person and rules.draft(catalogue, person):
         named[f"{DRAFT}{person}"] = "My draft"
     named[RULES_OFF] = "No rules"
@@ -145,11 +148,11 @@ def last_asked(catalogue: str, most: int) -> tuple[list[Example], int]:
     passed: set[str] = set()
     for row in questions.newest(catalogue, ASKED) if catalogue in questions.logged() else []:
         key = f"{row.question} {row.filters} {row.wishes}"
-        wishes = replace(row.asked_wishes, rules=RULES_ON, rules_at=None)
+        wishes = replace(row.asked_wishes, rules_at=None)
         image, product_id = b"", known.get(row.question, "")
         if not product_id and len(row.pictures) == 1:
             image = _photo(catalogue, row.question) or b""
-        if row.is_of_a_draft or key in found:
+        if row.asked_wishes.rules != RULES_ON or key in found:
             continue
         if len(row.pictures) > 1 or not (product_id or image or wishes.like):
             passed.add(key)

@@ -43,7 +43,7 @@ def sides(test, number=0):
 def test_published_rules_and_a_draft_are_compared_for_chosen_products(compared):
     test = compared()
     assert_calm(test)
-    assert [one.value for one in test.selectbox if one.key.startswith("side_")] == ["on", "draft:Ada"]
+    assert [one.value for one in test.selectbox if one.key.startswith("side_")] == ["1", "draft:Ada"]
     test.multiselect(key="side_products").set_value(["c017", "b001"]).run()
     assert_calm(test)
     left, right = sides(test)
@@ -51,7 +51,7 @@ def test_published_rules_and_a_draft_are_compared_for_chosen_products(compared):
     assert right[2][1] == "Moved from 1 to 3"
     assert left[0][1] == "Moves to 3"
     assert "**2 of 2 answers differ, in " in texts(test)
-    test.selectbox(key="side_1_0").set_value("on").run()
+    test.selectbox(key="side_1_0").set_value("1").run()
     assert "**0 of 2 answers differ, in 0 of 16 places.**" in texts(test)
     assert {moved for side in sides(test) for _, moved in side} == {""}
 

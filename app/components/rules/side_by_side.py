@@ -128,7 +128,7 @@ def _show_all(answers: Sequence[tuple[Example, Found, Found]], titles: tuple[str
                 with columns.container():
                     st.caption(plain(title))
                     cards = [_card(one, rank, both[1 - at], is_right=bool(at)) for rank, one in enumerate(found, 1)]
-                    product_grid.show(cards, key=f"side_{number}_{at}")
+                    product_grid.show(cards, key=f"side_grid_{number}_{at}")
 
 
 def _card(one: AnswerNeighbour | Product, rank: int, other: list[str], *, is_right: bool) -> Card:

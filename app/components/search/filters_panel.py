@@ -65,7 +65,7 @@ def _said(name: str, value: Any) -> str:
     column, _, end = name.rpartition("_")
     if isinstance(value, float):
         return f"{TITLES[column]} {'from' if end == 'min' else 'up to'} {value:,.2f}"
-    return f"{TITLES[name]}: {words.plain(_short(value))}"
+    return f"{TITLES.get(name, 'Product')}: {words.plain(_short(value))}"
 
 
 def _short(value: str) -> str:
