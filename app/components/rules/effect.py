@@ -9,7 +9,7 @@ import streamlit as st
 from app import notices, words
 from app.components.rules import titles
 from app.components.rules.scope import product_ids
-from app.services import common, rule_trials, rules
+from app.services import common, rules, trials
 from backend.errors import CatalogueError, EndpointError, EndpointUnreachable, RetrievalError
 from backend.retrieval.rules.rule import NAMED_BY, conditions
 
@@ -28,7 +28,7 @@ def show(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Ru
     if image is None:
         return
     try:
-        moved, of = rule_trials.moves(catalogue, before, after, image, RESULTS)
+        moved, of = trials.moves(catalogue, before, after, image, RESULTS)
     except EndpointUnreachable:
         st.caption("What moves cannot be shown: the search service is not running.")
         return

@@ -11,8 +11,8 @@ import streamlit as st
 from app import navigation, words
 from app.components.rules.scope import product_ids, several
 from app.components.shared import product_grid
-from app.services import common, rules, side_by_side
-from app.services.side_by_side import Example
+from app.services import common, rules, trials
+from app.services.trials import Example
 from app.words import plain
 from backend.errors import CatalogueError
 from backend.merchandising.merging import places_changed
@@ -37,7 +37,7 @@ def show(catalogue: str, person: str) -> None:
     """Let two sides and some questions be chosen, and show both answers to each."""
     what = st.segmented_control("Compare", [_RULES, _SEARCH], default=_RULES, required=True, key="side_what")
     is_search = what == _SEARCH
-    sides = side_by_side.searches(catalogue) if is_search else side_by_side.rule_sets(catalogue, person)
+    sides = trials.searches(catalogue) if is_search else trials.rule_sets(catalogue, person)
     if len(sides) < 2:
         st.info("There is only one version of the search for this catalogue.", icon=":material/compare_arrows:")
         navigation.link("deploy", "Make another on Deploy")
@@ -67,11 +67,11 @@ def show(catalogue: str, person: str) -> None:
 
 
 def _by_rules(catalogue: str, person: str, example: Example, side: str, k: int) -> Found:
-    return side_by_side.by_rules(catalogue, example, side, k, person)
+    return trials.by_rules(catalogue, example, side, k, person)
 
 
 def _by_search(example: Example, side: str, k: int) -> Found:
-    return side_by_side.by_search(side, example.product_id, k)
+    return trials.by_search(side, example.product_id, k)
 
 
 def _examples(catalogue: str, *, is_search: bool) -> list[Example]:
@@ -83,11 +83,11 @@ def _examples(catalogue: str, *, is_search: bool) -> list[Example]:
         found = _products(catalogue)
     elif way == _KIND:
         kind = st.selectbox("Kind", kinds, format_func=plain, key="side_kind", width=260)
-        found = side_by_side.of_kind(catalogue, kind, MOST)
+        found = trials.of_kind(catalogue, kind, MOST)
     elif way == _APPROVED:
-        found = side_by_side.approved(catalogue)
+        found = trials.approved(catalogue)
     else:
-        found, passed = side_by_side.last_asked(catalogue, MOST)
+        found, passed = trials.last_asked(catalogue, MOST)
         if passed:
             st.caption(
                 f"{words.count(passed, 'search', 'searches')} left out: of several photos, or of one that is not kept."

@@ -64,8 +64,8 @@ def _said(name: str, value: Any) -> str:
         return "In stock" if value else "Not in stock"
     column, _, end = name.rpartition("_")
     if isinstance(value, float):
-        return f"{TITLES[column]} {'from' if end == 'min' else 'up to'} {value:,.2f}"
-    return f"{TITLES.get(name, 'Product')}: {words.plain(_short(value))}"
+        return f"{words.plain(TITLES[column])} {'from' if end == 'min' else 'up to'} {value:,.2f}"
+    return f"{words.plain(TITLES.get(name, 'Product'))}: {words.plain(_short(value))}"
 
 
 def _short(value: str) -> str:

@@ -11,7 +11,7 @@ from app import navigation, notices, words
 from app.components.rules import draft_bar, state, titles
 from app.components.search import state as question
 from app.components.search.rule_menu import nearest_of
-from app.services import common, rule_trials, rules
+from app.services import common, rules, trials
 from backend.errors import WorkbenchError
 from backend.merchandising.merging import by_id, places_changed
 from backend.merchandising.wording import said
@@ -91,7 +91,7 @@ def show_draft(ruled: Ruled, answered: Answered, published: Callable[[], Answere
     effect = ""
     if ruled.is_preview:
         wanted = RuleSet.of(rules.rules_of(ruled.catalogue, ruled.mine)).digest
-        rule_trials.require_made_by(answered.answer.rules.digest if answered.answer.rules else "", wanted)
+        trials.require_made_by(answered.answer.rules.digest if answered.answer.rules else "", wanted)
         before, after = ([one.product_id for one in each.answer.neighbours] for each in (published(), answered))
         moved, of = places_changed(before, after), max(len(before), len(after))
         effect = f"{moved} of {words.count(of, 'result')} {'changes' if moved == 1 else 'change'}"

@@ -1,7 +1,8 @@
-"""Answers to the same questions by two sets of rules, or by two versions of the search, before either is published."""
+"""What answers would be before anything is published: by a draft, by two sets of rules, or by two versions of the search."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,24 @@ import streamlit as st
 from app.services import common, deploy, evaluation, photos, questions, rules
 from backend.bundles import bundle
 from backend.errors import CatalogueError, RetrievalError
+from backend.merchandising.draft import Draft, Drafts
 from backend.merchandising.kept_pictures import KeptPictures
+from backend.merchandising.merging import places_changed
 from backend.merchandising.questions.question_log import PHOTOS
 from backend.retrieval.asked_again import Embedded, Ground, together
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.indexes.further import with_further
 from backend.retrieval.indexes.kinds import open_index
 from backend.retrieval.rules.answering import RuledAnswers
+from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import DRAFT, RULES_OFF, RULES_ON, Wishes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backend.bundles.bundle import Manifest
     from backend.catalogue.items import Product
+    from backend.retrieval.rules.rule import Rule
     from backend.serving.client import AnswerNeighbour
 
 VERSIONS, ASKED = 50, 200  # versions of rules to choose from, and logged questions that are looked through
@@ -176,3 +183,44 @@ def _pictured(catalogue: str, version: int) -> dict[str, str]:
     except CatalogueError:
         return {}
     return dict(zip(*(rows[name].to_pylist() for name in ("image_sha256", "product_id")), strict=True))
+
+
+# ------------------------------------------------------------------------------------------------- rules that are not saved
+
+
+def moves(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], image: bytes, k: int) -> tuple[int, int]:
+    """Ask the endpoint about a picture by two sets of rules; returns how many places differ, and of how many.
+
+    Raises:
+        EndpointError: It does not answer, or refuses the picture.
+        RetrievalError: It cannot see the rules of this machine.
+    """
+    one, other = (_tried(catalogue, RuleSet.of(each).digest, each, image, k) for each in (before, after))
+    return places_changed(one, other), max(len(one), len(other))
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def _tried(catalogue: str, digest: str, _rules: Sequence[Rule], image: bytes, k: int) -> tuple[str, ...]:
+    """Answer by rules that are nobody's draft, which are kept for this one question only."""
+    drafts, base = Drafts(rules.store(catalogue)), rules.published(catalogue)
+    trial = f"trial {secrets.token_hex(8)}"
+    drafts.save(Draft(trial, base.version).of(_rules, base))
+    try:
+        answer = common.endpoint().recommend(image, k=k, wishes=Wishes(rules=f"{DRAFT}{trial}"))
+    finally:
+        drafts.discard(trial)
+    require_made_by(answer.rules.digest if answer.rules else "", digest)
+    return tuple(one.product_id for one in answer.neighbours)
+
+
+def require_made_by(found: str, wanted: str) -> None:
+    """Refuse an answer that was not made by these rules.
+
+    Raises:
+        RetrievalError: It was made by others: the endpoint has another home than this app.
+    """
+    if found != wanted:
+        raise RetrievalError(
+            "The preview is not possible: the search service does not see this draft.",
+            next_step="Try again in a moment. If it stays so, ask your Twinset administrator.",
+        )
