@@ -10,12 +10,14 @@ import numpy as np
 import streamlit as st
 
 from app.services import common, evaluation, rules
+from backend.errors import CatalogueError
 from backend.merchandising.merging import by_id
 from backend.merchandising.similar.source import Source
 from backend.merchandising.substitutes.readiness import sold_out_readiness
 from backend.merchandising.substitutes.shelf import shelf_at
 from backend.merchandising.substitutes.twins import Comparing, Limits, Seeds
 from backend.progress import NullProgress
+from backend.retrieval.closeness import SAME_PICTURE
 from backend.retrieval.rules.order import Candidate, Effects, Pin, ordered
 from backend.retrieval.rules.rule import PINS
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.services.common import Serving
+    from backend.catalogue.items import Product
     from backend.evaluation.report import ScoreRow
     from backend.serving.client import Answer, AnswerNeighbour
     from backend.settings import Settings
 
 SHOWN = 8  # products of an answer: two rows on a projector
+EXAMPLES, _LOOKED_AT = 6, 300
 _STRANGE_SHOWN = 4
 _PRICE = 15.0  # percent that the price of a twin may differ by
 _DRAWN, _SEED = 5_000, 7  # products at most that a twin is looked for of, so that acts stay quick meanwhile
@@ -42,6 +46,32 @@ class Figure:
     of: int
     says: str
     version: int
+
+
+@st.cache_data(ttl=600, max_entries=4, show_spinner=False)
+def examples(served: Serving) -> list[Product]:
+    """Return products with a close match, of different labels, that were not learnt from; none from another machine."""
+    try:
+        if not _is_here(served):
+            return common.examples(served.catalogue.name, served.catalogue.version, EXAMPLES)
+        source = Source.open(common.settings().models_dir / served.model)
+        chosen = source.ids.take(_showable(source)).to_pylist()
+        return common.snapshot(served.catalogue.name, served.catalogue.version).products(chosen)
+    except CatalogueError:
+        return []
+
+
+def _showable(source: Source) -> list[int]:
+    unlearnt = np.flatnonzero(source.gallery.splits == "test")
+    rows = unlearnt if len(unlearnt) >= EXAMPLES else np.arange(source.gallery.size)
+    rows = np.random.default_rng(_SEED).permutation(rows)[:_LOOKED_AT]
+    found = source.index.search(source.index.embeddings(rows), k=2)
+    order = np.lexsort((found.distances[:, -1], found.distances[:, -1] < 1.0 - SAME_PICTURE))
+    nearest_first = rows[order].tolist()
+    labels = source.gallery.codes("label")[1]
+    by_label = {int(labels[row]): row for row in reversed(nearest_first)}
+    spread = [row for row in nearest_first if row in by_label.values()]
+    return [*spread, *(row for row in nearest_first if row not in spread)][:EXAMPLES]
 
 
 def answer(image: bytes, *, without: str = "") -> Answer:
@@ -107,10 +137,14 @@ def measured(served: Serving) -> ScoreRow | None:
 
 def counting(served: Serving) -> Future[Figure] | None:
     """Return the figure of the end, which is counted in the background; None where the products are on another machine."""
-    if served.model not in {one.name for one in common.models()} or served.catalogue.name not in common.catalogues():
+    if not _is_here(served):
         return None
     newest = common.snapshot(served.catalogue.name).version
     return _counting(served.model, served.catalogue.version, newest)
+
+
+def _is_here(served: Serving) -> bool:
+    return served.model in {one.name for one in common.models()} and served.catalogue.name in common.catalogues()
 
 
 @st.cache_resource(ttl=600, max_entries=4, show_spinner=False)

@@ -86,6 +86,7 @@ def test_the_product_of_an_example_is_not_among_its_own_answer(screen, shop_endp
     test = screen.open("story")
     examples = grid(test)
     assert len(examples) == 6
+    assert {card["id"][0] for card in examples[:3]} == {"b", "c", "s"}, "all labels first"
     product = common.product("shop", 4, examples[0]["id"])
     turned(test, state.FIND, asked=state.Asked(product.image, product.product_id))
     assert len(ids(test)) == story.SHOWN
@@ -176,3 +177,16 @@ def test_without_anything_sold_out_all_products_are_counted(screen, shop_endpoin
 
 def test_products_on_another_machine_are_not_counted(screen, shop_endpoint, shop_catalogue):
     assert "on another machine" in texts(turned(screen.open("story"), state.END))
+
+
+def test_a_pin_moves_one_product_and_beats_a_published_one_only_at_its_place(screen, shop_endpoint, shop_model):
+    RuleStore(screen.settings.rules_dir, "shop").publish(
+        [Rule("top", "pin", products=("b003",), slot=1)], base=0, by="Ada"
+    )
+    found = story.answer(PHOTO)
+    before = [one.product_id for one in found.neighbours]
+    assert before[0] == "b003"
+    for name in before:
+        after = story.pinned(found, name)
+        assert [one.product_id for one in after] == [name, *(one for one in before if one != name)]
+        assert [one.rank for one in after] == [*range(1, story.SHOWN + 1)]

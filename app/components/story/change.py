@@ -49,7 +49,7 @@ def _show_difference(pinned: str, found: Answer) -> None:
         f"{moved:d} of {words.count(len(after), 'result')} change, on this screen only: nothing was saved, and shoppers see no "
         "difference."
     )
-    both = st.grid(2, min_column_width=_NARROW, gap="small")
+    both = st.grid(2, min_column_width=_NARROW, gap="medium")
     sides = (("Before", found.neighbours, "Moves to place 1"), ("After", after, "Pinned"))
     for title, neighbours, mark in sides:
         with both.container():

@@ -12,16 +12,12 @@ from app.components.search.query_panel import TYPES
 from app.components.shared import product_grid
 from app.components.story import cards, state
 from app.services import common, story
-from backend.errors import CatalogueError
 from backend.imaging.pixels import FORMATS_READ
 
 if TYPE_CHECKING:
     from app.components.story.state import Visit
     from app.services.common import Serving
-    from backend.catalogue.items import Product
     from backend.serving.client import Answer
-
-_EXAMPLES = 6
 
 
 def show(visit: Visit, served: Serving) -> None:
@@ -68,7 +64,7 @@ def _choose(served: Serving) -> None:
             help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
         )
     photo_ways.show("story_upload", TYPES)
-    products = {one.product_id: one for one in _examples(served)}
+    products = {one.product_id: one for one in story.examples(served)}
     if not products:
         st.caption("There are no examples here; use a photo of your own.")
         return
@@ -78,11 +74,3 @@ def _choose(served: Serving) -> None:
         action="Find similar",
         on_pick=lambda name: state.ask(state.Asked(products[name].image, name)),
     )
-
-
-def _examples(served: Serving) -> list[Product]:
-    """Six products spread over the catalogue; none where it is on another machine than this."""
-    try:
-        return common.examples(served.catalogue.name, served.catalogue.version, _EXAMPLES)
-    except CatalogueError:
-        return []
