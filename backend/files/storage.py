@@ -87,9 +87,9 @@ def disk_error(error: BaseException, then: str, *, so: str = "", place: Path | N
     return None
 
 
-def system_error(error: BaseException, then: str, *, so: str = "") -> WorkbenchError | None:
+def system_error(error: BaseException, then: str) -> WorkbenchError | None:
     """Return what a disk or the system refused as a sentence; None where neither is to blame."""
-    return disk_error(error, then, so=so) or (FileUnusable.of(error) if isinstance(error, OSError) else None)
+    return disk_error(error, then) or (FileUnusable.of(error) if isinstance(error, OSError) else None)
 
 
 @contextmanager

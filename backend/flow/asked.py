@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from backend.retrieval.rules.rule_set import RuleSet
     from backend.settings import Settings
 
-MOST_QUESTIONS = 2_000  # logged ones that rules are tried on
 _GOLDEN_AT_ONCE = 16
 
 

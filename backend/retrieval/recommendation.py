@@ -23,8 +23,8 @@ NOTHING_SHOWN = "The picture is a uniform surface, so there is nothing to compar
 NOTHING_FITS = "No product in the gallery fits the filters."
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour(Details):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundProduct(Details):
     """One similar product; ``rank`` starts at 1, ``similarity`` is cosine similarity, 1 - ``distance``.
 
     ``closeness`` is what that similarity is worth in words: ``very close``, ``close``, ``related`` or ``not close``; None
@@ -42,7 +42,6 @@ class Neighbour(Details):
     label: str
     distance: float
     similarity: float
-    position: int
     probability: float | None = None
     is_match: bool | None = None
     closeness: Closeness | None = None
@@ -52,6 +51,13 @@ class Neighbour(Details):
     pictures: int = 1
     rank_before: int | None = None
     rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour(FoundProduct):
+    """One similar product, by its position in the gallery."""
+
+    position: int
 
 
 def neighbours_of(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from backend.catalogue.fields import Details
 from backend.catalogue.items import GALLERY_SPLITS
 from backend.errors import EndpointRejected
+from backend.retrieval.recommendation import FoundProduct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,34 +28,14 @@ _FLOAT_HEX = 8  # hex digits of a float32
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerNeighbour(Details):
-    """One similar product; ``image`` is PNG or WEBP, ``similarity`` is cosine similarity.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerNeighbour(FoundProduct):
+    """One similar product with the picture that was found, PNG or WEBP.
 
-    ``closeness`` is what it is worth in words, ``probability`` how likely the product is of the same kind, and ``is_match``
-    whether it is close or very close; each None while that is not known.
-    ``hidden`` are the ids of products that are the same and are not shown, where that was asked for. ``picture`` is which
-    of the ``pictures`` of the product was found, 0 for the first; ``picture_sha256`` is the hash of a further one. ``image``
-    is that picture, or the first one from a model whose index an earlier version made.
-    ``rank_before`` is its rank without rules, None where it was not among the candidates; ``rules`` are the ids of those that
-    moved it.
+    It is the first picture where a model's index was made by an earlier version.
     """
 
-    rank: int
-    product_id: str
-    label: str
-    distance: float
-    similarity: float
     image: bytes
-    probability: float | None = None
-    is_match: bool | None = None
-    closeness: Closeness | None = None
-    hidden: tuple[str, ...] = ()
-    picture: int = 0
-    picture_sha256: str | None = None
-    pictures: int = 1
-    rank_before: int | None = None
-    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from backend.tuning.plan import SweepPlan
 
     Keep = Callable[[EpochFigures], None]
-
-logger = logging.getLogger(__name__)
 
 
 class Halted(Exception):

@@ -212,9 +212,8 @@ def test_csv_holds_every_neighbour_and_no_formula(projection_recommender):
     from app.components.search.answer_view import as_csv
     from backend.serving.answers import Answer, AnswerNeighbour
 
-    one = AnswerNeighbour(
-        1, "a1", "blob", 0.25, 0.75, b"", title="=1+1", brand='B "o", Ltd', colour="grey", price=9.5, stock=3
-    )
+    found = {"rank": 1, "product_id": "a1", "label": "blob", "distance": 0.25, "similarity": 0.75, "image": b""}
+    one = AnswerNeighbour(**found, title="=1+1", brand='B "o", Ltd', colour="grey", price=9.5, stock=3)
     answer = Answer((one, replace(one, rank=2, title="Plain")), b"", (), "m", 1, "b", "shop", 4, 60, {})
     rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
     assert [row["title"] for row in rows] == ["'=1+1", "Plain"]

@@ -37,7 +37,6 @@ HEADERS = {
     "Accept": "image/jpeg, image/png, */*;q=0.5",
     "Accept-Encoding": "identity",
 }
-_OK = 200
 _READ_BYTES = 1 << 16
 _ASIDE_BYTES = 1 << 14  # of an answer that is no picture: read to its end, the connection can be used again
 _KEPT_OPEN = 2  # connections of a thread; redirects lead to a second host

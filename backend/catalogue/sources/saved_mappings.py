@@ -52,12 +52,6 @@ def mappings_for(folder: Path, header: Iterable[str]) -> list[SavedMapping]:
     return [saved for saved in found if sorted(saved.header) == wanted]
 
 
-def delete_mapping(folder: Path, name: str) -> None:
-    """Forget a mapping; one that is not there is no error."""
-    if _NAME.fullmatch(name):
-        (folder / f"{name}.json").unlink(missing_ok=True)
-
-
 def _read(path: Path) -> SavedMapping | None:
     try:
         raw = json.loads(path.read_text("utf-8"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from backend.files.sheet_text import guarded
 
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LayoutName = Literal["wide", "long", "jsonl", "shopify", "woocommerce"]
-LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 RELATED = "Related products (product.metafields.shopify--discovery--product_recommendation.related_products)"
 UPSELLS = "Upsells"
 DETAILS = ("group_id", "title", "label", "category", "brand", "price", "stock")  # of a product, from its catalogue
 _LONG = ("rank", "similar_id", "similarity", "rank_before", "rules")
-
-Details = "Mapping[str, Any]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,12 @@ def test_no_answer_contradicts_itself(judge, similarities, is_strange):
 def answered(similarities, verdicts):
     neighbours = tuple(
         AnswerNeighbour(
-            *(rank, f"p{rank}", "", 1 - one, one, b""),
+            rank=rank,
+            product_id=f"p{rank}",
+            label="",
+            distance=1 - one,
+            similarity=one,
+            image=b"",
             probability=verdict.probability,
             is_match=verdict.is_match,
             closeness=verdict.closeness,
