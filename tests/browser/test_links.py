@@ -64,6 +64,20 @@ def test_a_link_holds_the_question_through_reload_back_and_another_browser(page,
     page.get_by_text("no longer kept").wait_for()
 
 
+def test_a_filter_whose_chip_was_removed_does_not_come_back_with_the_next_click(page, address):  # noqa: F811
+    page.goto(f"{address}/?product=c017&k=4&{BRAND}")
+    answers(page)
+    chip = page.get_by_role("button", name="Brand: Ada")
+    chip.click()
+    expect(chip).to_be_hidden()
+    page.get_by_text("Show figures").click()
+    expect_in_address(page, "figures=true")
+    answers(page)
+    expect(chip).to_be_hidden()
+    page.go_back()
+    chip.wait_for()
+
+
 def test_a_thumb_is_kept_shown_again_and_taken_back(page, address):  # noqa: F811
     page.goto(f"{address}/?product=c017&k=4")
     answers(page)

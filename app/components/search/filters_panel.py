@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state, words
+from app import words
 from app.components.search import state as question
 from app.services import common
 from backend.catalogue.fields import PRODUCT_FIELDS
@@ -35,8 +35,8 @@ def show(catalogue: CatalogueRef) -> dict[str, Any]:
         for name, limits in facets.ranges.items():
             _range(name, limits, chosen)
         if facets.has_stock:
-            state.choose("filter_in_stock", chosen.get(_IN_STOCK, False))
-            st.toggle("Only in stock", key="filter_in_stock", on_change=_set_stock)
+            key = question.shown("filter_in_stock", chosen.get(_IN_STOCK, False))
+            st.toggle("Only in stock", key=key, on_change=_set_stock)
     return chosen
 
 
@@ -74,12 +74,11 @@ def _short(value: str) -> str:
 
 def _values(name: str, values: list[str], chosen: tuple[str, ...], *, more: int) -> None:
     """Let the user choose from a column's values; of very many, the rare ones are typed in full."""
-    key, is_long = f"filter_{name}", len(values) > READ_THROUGH
-    state.choose(key, list(chosen))
+    is_long = len(values) > READ_THROUGH
     st.multiselect(
         TITLES[name],
         list(dict.fromkeys([*values, *chosen])),
-        key=key,
+        key=question.shown(f"filter_{name}", list(chosen)),
         format_func=_short,
         placeholder=f"Type to search {words.count(len(values) + more)}" if is_long else "Any",
         accept_new_options=more > 0,
@@ -94,18 +93,18 @@ def _range(name: str, limits: tuple[float, float], chosen: dict[str, Any]) -> No
     if low >= high:
         return
     least, most = (min(max(chosen.get(f"{name}_{end}", at), low), high) for end, at in (("min", low), ("max", high)))
-    state.choose(f"filter_{name}", (min(least, most), most))
-    st.slider(TITLES[name], low, high, key=f"filter_{name}", on_change=_set_range, args=(name, limits))
+    key = question.shown(f"filter_{name}", (min(least, most), most))
+    st.slider(TITLES[name], low, high, key=key, on_change=_set_range, args=(name, limits))
 
 
 def _set_values(name: str) -> None:
-    question.filter_by(**{name: state.chosen(f"filter_{name}")})
+    question.filter_by(**{name: question.has_changed(f"filter_{name}")})
 
 
 def _set_range(name: str, limits: tuple[float, float]) -> None:
-    chosen = zip(("min", "max"), state.chosen(f"filter_{name}"), limits, strict=True)
+    chosen = zip(("min", "max"), question.has_changed(f"filter_{name}"), limits, strict=True)
     question.filter_by(**{f"{name}_{end}": None if value == limit else value for end, value, limit in chosen})
 
 
 def _set_stock() -> None:
-    question.filter_by(in_stock=state.chosen("filter_in_stock") or None)
+    question.filter_by(in_stock=question.has_changed("filter_in_stock") or None)

@@ -155,10 +155,13 @@ def _photo(name: str, sha256: str, number: int) -> tuple[bytes, float] | None:
     if photo is None:
         return None
     if name == state.MORE:
-        key = f"count-{sha256}"
-        state.choose(key, next(text for text, count in COUNTS.items() if count == weight))
+        key = question.shown(f"count-{sha256}", next(text for text, count in COUNTS.items() if count == weight))
         st.select_slider(
-            f"Importance of photo {number}", list(COUNTS), key=key, on_change=_weigh, args=(name, sha256, key)
+            f"Importance of photo {number}",
+            list(COUNTS),
+            key=key,
+            on_change=_weigh,
+            args=(name, sha256, f"count-{sha256}"),
         )
     return photo.image, weight
 
@@ -172,4 +175,4 @@ def _add(name: str, key: str, most: int) -> None:
 def _weigh(name: str, sha256: str, key: str | None) -> None:
     """Have a photo count as much as was chosen, or, without a widget, no more."""
     others = {other: weight for other, weight in question.photos(name).items() if other != sha256 or key}
-    question.set_photos(name, others | ({sha256: COUNTS[state.chosen(key)]} if key else {}))
+    question.set_photos(name, others | ({sha256: COUNTS[question.has_changed(key)]} if key else {}))

@@ -75,6 +75,28 @@ def filter_by(**changes: Any) -> None:
     put({f"{FILTER}{name}": _as_text(value) for name, value in changes.items()})
 
 
+def shown(name: str, value: Any) -> str:
+    """Return the key of a widget that shows a value of the address line, and have it show that.
+
+    A browser keeps the state of a widget that is out of sight, and would bring it back with the next click on the page: where
+    the value was changed by something else, a chip or Back, the widget is a new one.
+    """
+    number, last = noted(f"shown_{name}") or (0, value)
+    number += last != value
+    note(f"shown_{name}", (number, value))
+    key = f"{name}_{number}" if number else name
+    st.session_state[key] = value
+    return key
+
+
+def has_changed(name: str) -> Any:
+    """Return what the user chose in a widget of :func:`shown`, which shows it from now on; for callbacks only."""
+    number, _ = noted(f"shown_{name}")
+    value = st.session_state[f"{name}_{number}" if number else name]
+    note(f"shown_{name}", (number, value))
+    return value
+
+
 def _as_text(value: Any) -> str | list[str]:
     if isinstance(value, list | tuple):
         return list(value)
