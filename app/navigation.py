@@ -31,6 +31,14 @@ class PageEntry:
 PAGES: tuple[PageEntry, ...] = (
     PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo", True),
     PageEntry("rules", "Rules", ":material/rule:", "Shop", "Pins, boosts and blocks on answers", True),
+    PageEntry(
+        "collections",
+        "Collections",
+        ":material/collections_bookmark:",
+        "Shop",
+        "Products put together, in order and with comments",
+        True,
+    ),
     PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
     PageEntry(
         "catalogue",

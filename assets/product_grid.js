@@ -160,5 +160,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     grid.press = (what) => setTriggerValue("pressed", what);
     if (grid.shown === shown) return; // Streamlit calls again without news; what stands there stays
     grid.shown = shown;
+    const root = /** @type {ShadowRoot | Document} */ (grid.getRootNode());
+    const focused = root.activeElement?.getAttribute("aria-label"); // who works by keyboard goes on where they were
     grid.replaceChildren(...tiles(data, grid));
+    if (focused) /** @type {HTMLElement | null} */ (grid.querySelector(`[aria-label="${CSS.escape(focused)}"]`))?.focus();
 }

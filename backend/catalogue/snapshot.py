@@ -164,6 +164,12 @@ class Snapshot:
             products, total = self._pages[key]
         return list(products), total
 
+    def ids(self, split: str | None = None, label: str | None = None, search: str = "") -> list[str]:
+        """Return the ids of all products that match, as :meth:`page` finds them."""
+        matching = self._matching(split, label, search.strip(), None)
+        found: list[str] = self._keys["product_id"].take(pa.array(matching)).to_pylist()
+        return found
+
     def product(self, product_id: str) -> Product:
         """Return one product.
 

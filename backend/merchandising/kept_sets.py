@@ -84,6 +84,7 @@ class KeptSets(ABC, Generic[T]):
     columns: ClassVar[tuple[str, ...]]
     constraints: ClassVar[Mapping[str, str]]
     changed: ClassVar[type[WorkbenchError]]  # what says that somebody else changed the same
+    same: ClassVar[str]  # what that is
     changed_step: ClassVar[str]
 
     def __init__(self, folder: Path, catalogue: str) -> None:
@@ -220,7 +221,7 @@ class KeptSets(ABC, Generic[T]):
         ]
         more = f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else ""
         return self.changed(
-            f"Another person changed the same {self.noun} since version {base}: {', '.join(said)}{more}.",
+            f"Another person changed {self.same} since version {base}: {', '.join(said)}{more}.",
             next_step=self.changed_step,
         )
 

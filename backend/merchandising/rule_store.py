@@ -37,7 +37,7 @@ class RuleStore(KeptSets[Rule]):
         "action_known": f"action IN ({', '.join(map(repr, ACTIONS))})",
         "scope_known": f"scope IN ({', '.join(map(repr, SCOPES))})",
     }
-    changed = RulesChanged
+    changed, same = RulesChanged, "the same rules"
     changed_step = (
         "Your draft is kept. Compare it with the new version, then edit these rules again or drop your change."
     )

@@ -16,6 +16,7 @@ NAMES = [page.name for page in PAGES]
 DOOR = {
     "recommend": "serving",
     "rules": "catalogues",
+    "collections": "catalogues",
     "story": "serving",
     "catalogue": "catalogues",
     "train": "catalogues",
@@ -29,6 +30,7 @@ DOOR = {
 EMPTY = {
     "recommend": "Welcome to Twinset",
     "rules": "There is no catalogue yet",
+    "collections": "There is no catalogue yet",
     "story": "Welcome to Twinset",
     "catalogue": "There is no catalogue yet",
     "train": "There is no catalogue to train on yet",
@@ -42,6 +44,7 @@ EMPTY = {
 TYPICAL = {
     "recommend": "Or start from the catalogue",
     "rules": "There are no rules yet",
+    "collections": "There is no collection yet",
     "story": "Use a photo of your own, or click one of the examples",
     "catalogue": "60 products; click one",
     "train": "Version 4 of shop",
@@ -56,7 +59,7 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    shop, operations = ["recommend", "rules", "story"], ["jobs", "system"]
+    shop, operations = ["recommend", "rules", "collections", "story"], ["jobs", "system"]
     assert [*shop, "catalogue", "train", "tune", "evaluate", "explore", "deploy", *operations] == NAMES
 
 

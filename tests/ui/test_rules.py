@@ -52,7 +52,13 @@ def shown_rules(test):
 def test_a_rule_from_a_result_is_previewed_published_and_undone(named, store, screen):
     test = named("recommend", product="b017")
     plain = ids(test)
-    assert sent_to(test, "cards")["small"] == ["Similar", "Not similar", "Less like this", "Add rule"]
+    assert sent_to(test, "cards")["small"] == [
+        "Similar",
+        "Not similar",
+        "Less like this",
+        "Add rule",
+        "Add to collection",
+    ]
     test.session_state["note_rule_product"] = plain[7]
     test.run()
     test.button(key="menu_save").click().run()

@@ -13,6 +13,8 @@ from app.components.search.answer_view import as_csv
 from app.navigation import PAGES
 from app.services import common
 from backend.catalogue.sources.mapping import FIELDS
+from backend.merchandising.collections.collection import Collection
+from backend.merchandising.collections.store import CollectionStore
 from backend.merchandising.rule_store import RuleStore
 from backend.progress import NullProgress
 from backend.retrieval.gallery.gallery import build_gallery
@@ -119,7 +121,13 @@ def assert_plain(test):
 
 
 def test_the_pages_for_merchandisers_are_known():
-    assert [page.name for page in PAGES if page.is_for_shop] == ["recommend", "rules", "story", "catalogue"]
+    assert [page.name for page in PAGES if page.is_for_shop] == [
+        "recommend",
+        "rules",
+        "collections",
+        "story",
+        "catalogue",
+    ]
 
 
 def test_the_menu_beside_them_says_in_plain_words_what_every_page_is_for():
@@ -135,7 +143,7 @@ def test_what_is_looked_through_is_found(screen, shop_endpoint, shop_model):
     assert {"Version", "Loaded"} <= said(screen.open("catalogue", view="History"))  # a table's heading and a cell
 
 
-@pytest.mark.parametrize("name", ["recommend", "rules", "story", "catalogue"])
+@pytest.mark.parametrize("name", ["recommend", "rules", "collections", "story", "catalogue"])
 def test_an_empty_home(screen, name):
     assert_plain(screen.open(name))
 
@@ -181,6 +189,18 @@ def test_every_view_of_the_rules_and_a_rule_being_made(screen, shop_endpoint, vi
     assert_plain(test.run())
     test = screen.open(product="b017")
     test.session_state["note_rule_product"] = grid(test)[3]["id"]
+    assert_plain(test.run())
+
+
+def test_collections_and_products_being_added(screen, shop_endpoint):
+    store = CollectionStore(screen.settings.collections_dir, "shop")
+    store.put(Collection("picks", "Picks", ("b003", "gone")), base=0, by="Ada")
+    test = screen.open("collections", collection="picks")
+    test.session_state["note_person"] = "Ada"
+    test.session_state["note_collection_edited"] = (1, "b003")
+    assert_plain(open_popover(test, "collection_history"))
+    test = screen.open(product="b017")
+    test.session_state["note_collect"] = ("b003",)
     assert_plain(test.run())
 
 

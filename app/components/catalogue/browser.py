@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from app import navigation, state, words
+from app.components.collections import adding
 from app.components.jobs import panel
 from app.components.loading import options
 from app.components.shared import charts, product_grid
 from app.services import catalogue, common
 from backend.catalogue.items import USES
 from backend.flow.requests import SplitsRequest
+from backend.merchandising.collections.collection import MAX_PRODUCTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from app.components.shared.product_grid import Card
     from backend.catalogue.items import CatalogueSummary, Product
@@ -42,14 +44,19 @@ def show_products(summary: CatalogueSummary) -> None:
     if not found:
         st.info("No matching products. Try a shorter search or another choice.", icon=":material/search_off:")
         return
-    st.caption(f"{words.count(total, 'product')}; click one to find similar products")
-    find_similar(map(product_grid.product_card, found), key="catalogue_grid")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{words.count(total, 'product')}; click one to find similar products", width="content")
+        if not wanted.is_withdrawn and total <= MAX_PRODUCTS:
+            ids = common.snapshot(summary.name, summary.version).ids(wanted.split, wanted.label, wanted.search)
+            adding.offer(ids, f"Add {words.count(total, 'product')} to a collection", key="catalogue_collect")
+    find_similar(map(product_grid.product_card, found), key="catalogue_grid", small=adding.SMALL)
+    adding.show(summary.name)
     st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
 
 
-def find_similar(cards: Iterable[Card], *, key: str) -> None:
+def find_similar(cards: Iterable[Card], *, key: str, small: Mapping[str, Callable[[str], None]] | None = None) -> None:
     """Show products as a grid; a click looks for similar ones."""
-    picked = product_grid.show(cards, key=key, action="Find similar")
+    picked = product_grid.show(cards, key=key, action="Find similar", small=small)
     if picked:
         st.switch_page(navigation.page("recommend"), query_params={state.PRODUCT: picked})
 

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from app import navigation, notices, state, words
+from app.components.collections import adding
 from app.components.explore import state as explore_state
 from app.components.jobs import panel
 from app.components.shared import product_grid
@@ -82,9 +83,11 @@ def show(found: Drawn) -> None:
             _save(found, places)
             _export(found, places)
             _ask(found, places)
+            adding.offer([str(found.points.ids[at]) for at in places], adding.ADD, key="explore_collect")
             st.button("Clear", icon=":material/close:", key="explore_clear", on_click=explore_state.select, args=("",))
         st.caption(counts_sentence(labels))
         _grid(found, places)
+    adding.show(explore.catalogue_of(found.reading).name)
 
 
 def counts_sentence(labels: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state, words
+from app.components.collections import adding
 from app.components.rules import state as rule_state
 from app.components.search import rule_panel
 from app.components.search import state as question
@@ -79,7 +80,7 @@ def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs) -> None:
         small={
             **thumbs.buttons,
             "Less like this": question.ask_less_like,
-            **({"Add rule": rule_state.rule_for} if ruled.catalogue else {}),
+            **({"Add rule": rule_state.rule_for, **adding.SMALL} if ruled.catalogue else {}),
         },
     )
 
@@ -91,7 +92,7 @@ def show_verdict(answer: Answer) -> None:
 
 
 def show_download(query: Query, answer: Answer) -> None:
-    """Offer the list as a CSV file."""
+    """Offer the list as a CSV file, and all of it for a collection."""
     st.download_button(
         "CSV",
         data=as_csv(answer),
@@ -101,6 +102,9 @@ def show_download(query: Query, answer: Answer) -> None:
         on_click="ignore",
         help="The list as a table for a spreadsheet",
     )
+    if answer.catalogue:
+        adding.offer([one.product_id for one in answer.neighbours], "Add all results", key="collect_all")
+        adding.show(answer.catalogue)
 
 
 def as_csv(answer: Answer) -> str:

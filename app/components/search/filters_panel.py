@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import words
+from app import notices, words
 from app.components.search import state as question
-from app.services import common
+from app.services import collections, common
 from backend.catalogue.fields import PRODUCT_FIELDS
-from backend.errors import CatalogueError
+from backend.errors import CatalogueError, CatalogueNotFound
+from backend.retrieval.filters import COLLECTION
 
 if TYPE_CHECKING:
     from backend.bundles.bundle import CatalogueRef
 
 READ_THROUGH = 50  # values; of more, one is searched for
 LONGEST = 80  # letters of a value that are shown
-TITLES = {"label": "Kind", **{one.name: one.title for one in PRODUCT_FIELDS}}
+TITLES = {"label": "Kind", COLLECTION: "Collection", **{one.name: one.title for one in PRODUCT_FIELDS}}
 _IN_STOCK = "in_stock"
 
 
@@ -37,7 +38,25 @@ def show(catalogue: CatalogueRef) -> dict[str, Any]:
         if facets.has_stock:
             key = question.shown("filter_in_stock", chosen.get(_IN_STOCK, False))
             st.toggle("Only in stock", key=key, on_change=_set_stock)
-    return chosen
+        with notices.guarded():
+            names = sorted(one.name for one in collections.found(catalogue.name).collections)
+            if names or COLLECTION in chosen:
+                _values(COLLECTION, names, chosen.get(COLLECTION, ()), more=0)
+    return _at_version(catalogue.name, chosen) if COLLECTION in chosen else chosen
+
+
+def _at_version(catalogue: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters with each collection at its version: a question that was answered before one changed is another one."""
+    named = []
+    with notices.guarded():
+        seen = collections.found(catalogue)
+        for name in chosen[COLLECTION]:
+            try:
+                named.append(f"{seen.get(name).id}@{seen.version}")
+            except CatalogueNotFound as error:
+                st.caption(f":material/info: {words.prose(error.message)} It is left out.")
+    rest = {name: value for name, value in chosen.items() if name != COLLECTION}
+    return {**rest, COLLECTION: tuple(named)} if named else rest
 
 
 def show_chips() -> None:

@@ -26,7 +26,7 @@ from app.state import (
 )
 from backend.errors import ImageRejected, RetrievalError
 from backend.imaging.region import Region
-from backend.retrieval.filters import FILTERS, TEXT_FILTERS, check_filters
+from backend.retrieval.filters import COLLECTION, FILTERS, TEXT_FILTERS, check_filters
 from backend.retrieval.wishes import DRAFT, RULES_ON, check_rules
 
 if TYPE_CHECKING:
@@ -63,11 +63,14 @@ def filters() -> tuple[dict[str, Any], list[str]]:
     wrong = []
     for key in (key for key in st.query_params if key.startswith(FILTER)):
         name, texts = key.removeprefix(FILTER), list(dict.fromkeys(st.query_params.get_all(key)))
+        if name == COLLECTION and texts:
+            found[name] = tuple(texts)
+            continue
         try:
             found |= {} if not texts else check_filters({name: texts if name in TEXT_FILTERS else texts[-1]})
         except RetrievalError:
             wrong.append(name)
-    return {name: found[name] for name in FILTERS if name in found}, wrong
+    return {name: found[name] for name in (*FILTERS, COLLECTION) if name in found}, wrong
 
 
 def filter_by(**changes: Any) -> None:

@@ -46,8 +46,8 @@ li { border: 1px solid #d0d7de; border-radius: 8px; overflow: hidden; break-insi
 @media print {
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
-  ol { grid-template-columns: repeat(3, 1fr); gap: 5mm; }
-  .picture { aspect-ratio: auto; height: 52mm; }
+  ol { grid-template-columns: repeat(4, 1fr); gap: 4mm; }
+  .picture { aspect-ratio: auto; height: 42mm; }
   header { break-after: avoid; }
 }
 """

@@ -55,7 +55,7 @@ class CollectionStore(KeptSets[Collection]):
     noun, format = "collections", 1
     columns = ("id", "name", "owner", "approved_by", "collection")
     constraints: ClassVar[Mapping[str, str]] = {"id_not_empty": "length(id) > 0", "name_not_empty": "length(name) > 0"}
-    changed = CollectionsChanged
+    changed, same = CollectionsChanged, "the same part of a collection"
     changed_step = "What you entered is still here. Compare it with the current version, then choose which to keep."
 
     def read(self, version: int | None = None) -> CollectionSet:

@@ -1,0 +1,1 @@
+"""Collections on screens."""
