@@ -150,8 +150,7 @@ class Snapshot:
             search: Only products with this text in id, label or any field of text; case does not matter.
             only: Only products with these ids.
 
-        Returns:
-            The products, and how many match in all.
+        Returns: The products, and how many match in all.
         """
         key = (offset, limit, split, label, search, only)
         with self._lock:
@@ -166,9 +165,8 @@ class Snapshot:
 
     def ids(self, split: str | None = None, label: str | None = None, search: str = "") -> list[str]:
         """Return the ids of all products that match, as :meth:`page` finds them."""
-        matching = self._matching(split, label, search.strip(), None)
-        found: list[str] = self._keys["product_id"].take(pa.array(matching)).to_pylist()
-        return found
+        ids = self._keys["product_id"].take(pa.array(self._matching(split, label, search.strip(), None)))
+        return list(ids.to_pylist())
 
     def product(self, product_id: str) -> Product:
         """Return one product.

@@ -60,7 +60,7 @@ def _head(one: Collection, gone: list[str]) -> None:
         facts.append(f"made by {one.owner}")
     if one.is_approved:
         facts.append(f"approved by {one.approved_by} {words.moment(one.approved_at)}")
-    st.caption(" · ".join(map(plain, facts)))
+    st.caption(" · ".join(plain(fact) for fact in facts))
     if one.note:
         st.markdown(plain(one.note))
 
