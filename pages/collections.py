@@ -7,7 +7,8 @@ from app.components.catalogue import picker
 from app.components.collections import listing, one, state
 from app.components.rules import person
 from app.components.rules import state as rule_state
-from app.services import collections, common
+from app.services import common
+from app.services.shop import collections
 from backend.errors import CatalogueNotFound
 
 st.title("Collections")

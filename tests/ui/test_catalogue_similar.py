@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from app.components.catalogue import similar
-from app.services import similar as service
+from app.services.shop import similar as service
 from backend.merchandising.similar.making import table_of
 from backend.merchandising.similar.table import SAYS, replace_rows
 from tests.ui.conftest import assert_calm, press, texts

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import notices, words
 from app.components.jobs import panel
-from app.services import deploy, similar
+from app.services import deploy
+from app.services.shop import similar
 from backend.flow.requests import SimilarRequest
 
 if TYPE_CHECKING:

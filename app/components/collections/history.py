@@ -9,7 +9,7 @@ import streamlit as st
 from app import words
 from app.components.collections import listing
 from app.components.shared import version_table
-from app.services import collections
+from app.services.shop import collections
 from app.words import plain
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from app import state as session
 from app.components.collections import state
 from app.components.rules import state as rule_state
 from app.components.shared import product_grid
-from app.services import collections
+from app.services.shop import collections
 from app.words import plain
 from backend.merchandising.collections.collection import MAX_NAME, begun
 

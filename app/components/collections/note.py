@@ -13,7 +13,7 @@ from app import navigation, notices
 from app import state as session
 from app.components.collections import state
 from app.components.rules import state as rule_state
-from app.services import collections
+from app.services.shop import collections
 from app.words import plain
 from backend.errors import CollectionsChanged
 from backend.merchandising.collections.collection import MAX_NAME, MAX_TEXT

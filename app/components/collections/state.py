@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import notices, state
 from app.components.rules import state as rule_state
-from app.services import collections
+from app.services.shop import collections
 from backend.errors import WorkbenchError
 
 if TYPE_CHECKING:

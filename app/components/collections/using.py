@@ -12,7 +12,7 @@ from app.components.collections import state
 from app.components.rules import scope as scope_field
 from app.components.rules import state as rule_state
 from app.components.shared import product_grid
-from app.services import collections
+from app.services.shop import collections
 from app.state import FILTER
 from app.words import plain
 from backend.retrieval.filters import COLLECTION

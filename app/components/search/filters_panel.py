@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import notices, words
 from app.components.search import state as question
-from app.services import collections, common
+from app.services import common
+from app.services.shop import collections
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.errors import CatalogueError, CatalogueNotFound
 from backend.retrieval.filters import COLLECTION

@@ -1,0 +1,1 @@
+"""What only pages for the shop ask: collections, and the tables that a shop reads."""
