@@ -15,10 +15,12 @@ visit = state.begin()
 with st.container(key="story_title"):
     st.title("Story")
     st.caption("Three acts of a minute each: find, trust, change. Use the arrow keys, and full screen on a projector.")
-served = endpoint_card.current()
+with st.spinner("One moment"):
+    served = endpoint_card.current()
 if served is not None or visit.asked is not None:  # a visit outlives a moment without answers
     bar.show()
 if served is None:
+    st.button("Try again", icon=":material/refresh:")
     st.stop()
 story.counting(served)  # in the background, so that the figure is there at the end
 
