@@ -41,6 +41,14 @@ PAGES: tuple[PageEntry, ...] = (
     ),
     PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
     PageEntry(
+        "substitutes",
+        "Substitutes",
+        ":material/swap_horiz:",
+        "Shop",
+        "Products in stock for those that are sold out",
+        True,
+    ),
+    PageEntry(
         "catalogue",
         "Catalogue",
         ":material/inventory_2:",

@@ -160,6 +160,12 @@ def pressed(grid: str) -> tuple[str, str]:
     return str(title), str(product_id)
 
 
+def sent(component: str, name: str) -> Any:
+    """What a component just sent under a name; None when it sent nothing; for callbacks only."""
+    value = st.session_state.get(component)
+    return value.get(name) if value is not None else None
+
+
 def page(pager: str) -> int:
     """The page on which a pager is, starting at 1; pagers are below what they turn over."""
     return int(st.session_state.get(pager, 1))

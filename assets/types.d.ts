@@ -40,6 +40,49 @@ interface Grid extends HTMLElement {
     press(what: [title: string, id: string]): void;
 }
 
+// ------------------------------------------------------------------------------------------------- check_table.js
+
+interface CheckSide {
+    title: string;
+    lines: string[];
+    src: string;
+}
+
+interface CheckRow {
+    id: string;
+    product: CheckSide;
+    twins: (CheckSide & { id: string })[];
+    twin: string; // the one that is shown
+    decided: string; // "keep", "reject", or nothing yet
+}
+
+interface CheckData {
+    rows: CheckRow[]; // of this page
+    page: number; // from 1
+    pages: number;
+    total: number; // rows of all pages
+    elsewhere: number; // checked on other pages
+    heard: number; // number of the last decision that Python knows
+}
+
+interface CheckTable {
+    root: CheckTableRoot;
+    list: HTMLElement;
+    data: CheckData;
+    at: number;
+    last: number; // number of the last decision, ever higher
+    unheard: [number: number, id: string, decided: string, twin: string][];
+    done: [id: string, decided: string, twin: string][]; // what each undo brings back
+    turning: string; // the row to begin with on a page that is awaited
+    shown?: number; // the page
+    send: Given<CheckData>["setTriggerValue"];
+}
+
+interface CheckTableRoot extends HTMLElement {
+    table?: CheckTable;
+    text?: string;
+}
+
 // ------------------------------------------------------------------------------------------------- query_photo.js
 
 type Edges = [number, number, number, number]; // left, top, right, bottom, as fractions

@@ -28,6 +28,7 @@ from backend.cli.merchandising.collections import add_collections
 from backend.cli.merchandising.questions import add_questions
 from backend.cli.merchandising.rules import add_rules
 from backend.cli.merchandising.similar import add_similar
+from backend.cli.merchandising.substitutes import add_substitutes
 from backend.cli.models import add_registry
 from backend.cli.options import describe
 from backend.cli.recommend import add_recommend
@@ -148,6 +149,7 @@ def _add_models(commands: Any) -> None:
     add_explore(commands, _command)
     add_registry(commands, _command)
     add_similar(commands, _command)
+    add_substitutes(commands, _command)
     add_access(commands, _command)
 
 

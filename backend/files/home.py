@@ -119,6 +119,11 @@ class HomeFolders:
         return self.home / "similar"
 
     @property
+    def substitutes_dir(self) -> Path:
+        """Folder of the substitutes that were found, with what was decided, one folder a catalogue."""
+        return self.home / "substitutes"
+
+    @property
     def maps_dir(self) -> Path:
         """Folder of the maps of galleries, one folder a model."""
         return self.home / "maps"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
+
+Selection = Literal["sold out", "new", "list", "filter", "photos"]
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,48 @@ class SimilarRequest:
     alias: str = "champion"
     k: int = 12
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubstitutesRequest:
+    """Find substitutes in stock of the products of a selection.
+
+    Attributes:
+        model: Name of a bundle; empty means the one at the alias.
+        selection: ``sold out``; ``new`` since ``since``; ``list``, those of ``ids``; ``filter``, those that pass ``filters``;
+            ``photos``, pictures in the folder, zip file or table at ``path``.
+        since: ISO date or time.
+        price, at_least, same, unknown: Limits of a substitute; see :class:`backend.merchandising.substitutes.twins.Limits`.
+        k: Candidates for each.
+    """
+
+    kind: ClassVar[str] = "substitutes"
+    model: str = ""
+    alias: str = "champion"
+    selection: Selection = "sold out"
+    since: str = ""
+    ids: list[str] = field(default_factory=list)
+    filters: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    price: float | None = 15.0
+    at_least: float = 0.0
+    same: list[str] = field(default_factory=list)
+    unknown: bool = False
+    k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessRequest:
+    """Tell how much of the range has a twin in stock, and whose last one sold out ``since``; limits as for substitutes."""
+
+    kind: ClassVar[str] = "readiness"
+    model: str = ""
+    alias: str = "champion"
+    since: str = ""
+    price: float | None = 15.0
+    at_least: float = 0.0
+    same: list[str] = field(default_factory=list)
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from backend.flow.current.export import export_step
 from backend.flow.current.fetch import fetch_step
 from backend.flow.current.renew import renew_step
 from backend.flow.current.similar import similar_step
+from backend.flow.current.substitutes import readiness_step, substitutes_step
 from backend.flow.demo import run_demo
 from backend.flow.deploy import deploy_step, promote_step, refresh_step, rollback_step
 from backend.flow.evaluate import evaluate_step
@@ -71,6 +72,8 @@ _ALL = (
     JobKind(requests.ReadyMadeRequest, ready_made_step),
     JobKind(requests.RefreshRequest, refresh_step, "is being brought up to date"),
     JobKind(requests.SimilarRequest, similar_step),
+    JobKind(requests.SubstitutesRequest, substitutes_step),
+    JobKind(requests.ReadinessRequest, readiness_step),
     JobKind(requests.FidelityRequest, fidelity_step, "is being measured"),
     JobKind(requests.EvaluateRequest, evaluate_step, "is being evaluated"),
     JobKind(requests.ProjectRequest, project_step, "is being drawn as a map"),

@@ -24,7 +24,15 @@ from backend.flow.catalogue_requests import (
     SplitsRequest,
     TidyRequest,
 )
-from backend.flow.index_requests import FidelityRequest, IndexRequest, ReadyMadeRequest, RefreshRequest, SimilarRequest
+from backend.flow.index_requests import (
+    FidelityRequest,
+    IndexRequest,
+    ReadinessRequest,
+    ReadyMadeRequest,
+    RefreshRequest,
+    SimilarRequest,
+    SubstitutesRequest,
+)
 from backend.projection.options import ENGINES, USUAL_NEIGHBOURS, Engine, ProjectionOptions
 from backend.training.config import TrainConfig
 from backend.tuning.plan import SweepPlan
@@ -71,6 +79,7 @@ __all__ = [
     "ProjectRequest",
     "PromoteRequest",
     "QualityRequest",
+    "ReadinessRequest",
     "ReadyMadeRequest",
     "RebuildRequest",
     "RefreshRequest",
@@ -82,6 +91,7 @@ __all__ = [
     "SimulateRequest",
     "SourceName",
     "SplitsRequest",
+    "SubstitutesRequest",
     "TidyRequest",
     "TrainRequest",
     "TuneRequest",
@@ -243,6 +253,8 @@ Request = (
     | ReadyMadeRequest
     | RefreshRequest
     | SimilarRequest
+    | SubstitutesRequest
+    | ReadinessRequest
     | FidelityRequest
     | EvaluateRequest
     | ProjectRequest

@@ -150,7 +150,7 @@ def _places(settings: Settings) -> Iterator[Path]:
         settings.photos_dir,
     )
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
-    yield from settings.content_cache_dir.glob("*")
+    yield from (*settings.content_cache_dir.glob("*"), *settings.substitutes_dir.glob("*"))
     yield from settings.fetched_dir.glob("??")
     for kept in (settings.rules_dir, settings.collections_dir, settings.questions_dir):
         yield from (path for path in kept.glob("*/*") if path.is_dir())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.components.catalogue import results
 from app.components.jobs import model_results
+from app.components.substitutes import wording
 from app.components.tune import words as tune_words
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ KINDS = {
         "searched",
         Next("catalogue", "Download the list", "catalogue"),
     ),
+    "substitutes": JobWords(
+        "Finding substitutes", wording.found, "with_twin", Next("substitutes", "Check the substitutes")
+    ),
+    "readiness": JobWords("Measuring readiness", wording.ready, "sold_out", Next("substitutes", "See the readiness")),
     "fidelity": JobWords(
         "Measuring the search", model_results.measured, "fidelity", Next("deploy", "See the figures", "model")
     ),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backend.bundles.manifest import Manifest
-    from backend.flow.requests import SimilarRequest
+    from backend.flow.requests import ReadinessRequest, SimilarRequest, SubstitutesRequest
     from backend.merchandising.similar.ruled import RulesAt
     from backend.progress import Progress
     from backend.retrieval.embedder import QueryEmbedder
@@ -65,7 +65,7 @@ def rules_of(folder: Path, manifest: Manifest, settings: Settings) -> RulesAt:
     return replace(found, pictures=embedded_pictures(found.live, embed)[0])
 
 
-def model_of(request: SimilarRequest, settings: Settings) -> tuple[Path, int]:
+def model_of(request: SimilarRequest | SubstitutesRequest | ReadinessRequest, settings: Settings) -> tuple[Path, int]:
     """Return the bundle that answers, verified, and its number in the registry: 0 for one that is named.
 
     Raises:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.snapshot import Snapshot
     from backend.merchandising.similar.source import Source
+    from backend.retrieval.filters import Filters
     from backend.retrieval.gallery.gallery import Gallery
 
 SAME = ("label", "category", "brand")  # what a twin may have to share
@@ -95,6 +96,10 @@ class Shelf:
         paid = pc.coalesce(self.rows["sale_price"], self.rows["price"]).cast(pa.float64())
         found: NDArray[np.float64] = np.asarray(paid, dtype=np.float64)
         return found
+
+    def allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
+        """Return which products pass filters, bool (N,); see :meth:`backend.retrieval.gallery.gallery.Gallery.allowed`."""
+        return self._gallery.allowed(filters)
 
     def codes(self, name: str) -> NDArray[np.int32]:
         """Return a number for each product's text in a column, (N,); -1 where it has none."""

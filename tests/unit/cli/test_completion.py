@@ -30,6 +30,8 @@ WITH_MODEL = {
         "explore save",
         "similar build",
         "similar refresh",
+        "substitutes find",
+        "substitutes readiness",
     ),
     *(f"explore {name}" for name in ("maps", "outliers", "overlap", "hubs", "duplicates", "neighbours", "place")),
 }

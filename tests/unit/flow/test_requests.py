@@ -75,7 +75,7 @@ def test_kinds_are_the_words_of_the_flow():
     flow = {"catalogue", "train", "tune", "index", "ready_made", "evaluate", "project", "deploy", "demo"}
     keeping = {"export", "fetch", "renew", "commit", "quality", "splits", "restore", "tidy"}  # a catalogue
     standing = {"promote", "rollback", "rebuild"}  # registered models
-    tending = {"refresh", "fidelity", "similar"}  # an index
+    tending = {"refresh", "fidelity", "similar", "substitutes", "readiness"}  # an index
     assert set(KINDS) == flow | keeping | standing | tending | {"simulate", "delete"}
 
 
