@@ -149,14 +149,12 @@ def keep(answer: Answered) -> None:
 
 def picked(grid: str) -> str:
     """The product_id just clicked in a product grid; empty when none was."""
-    value = st.session_state.get(grid)
-    return (value.get("picked") or "") if value is not None else ""
+    return sent(grid, "picked") or ""
 
 
 def pressed(grid: str) -> tuple[str, str]:
     """Which small button was just clicked in a product grid, and the product_id of its card; empty when none was."""
-    value = st.session_state.get(grid)
-    title, product_id = (value.get("pressed") or ("", "")) if value is not None else ("", "")
+    title, product_id = sent(grid, "pressed") or ("", "")
     return str(title), str(product_id)
 
 

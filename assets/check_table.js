@@ -114,8 +114,9 @@ function decide(table, id, decided, twin) {
 function act(table, what) {
     const row = table.data.rows[table.at];
     if (what === "undo") {
-        const [id, decided, twin] = table.done.pop() ?? [];
-        if (id === undefined) return;
+        const before = table.done.pop();
+        if (!before) return;
+        const [id, decided, twin] = before;
         decide(table, id, decided, twin);
         const at = table.data.rows.findIndex((one) => one.id === id);
         if (at >= 0) select(table, at);
