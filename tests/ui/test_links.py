@@ -177,7 +177,7 @@ def test_a_link_by_older_rules_shows_that_answer_and_the_way_to_the_newest(scree
 def test_a_link_from_another_version_of_the_search_says_that_this_one_answers(screen, shop_endpoint):
     test = screen.open(product="c017", k="4", model="7")
     assert_calm(test)
-    assert "made with version 7 of the search. Only version 1" in test.info[0].value
+    assert "Made with version 7 of the search. Only version 1 can answer now" in test.info[0].value
     press(test, "Use version 1")
     assert "model" not in test.query_params
 

@@ -48,7 +48,7 @@ def show(catalogue: str, person: str) -> None:
                 title,
                 list(sides),
                 index=index,
-                format_func=lambda one: plain(sides[one]),
+                format_func=sides.__getitem__,
                 key=f"side_{index}_{is_search:d}",
                 width=260,
             )
@@ -82,7 +82,7 @@ def _examples(catalogue: str, *, is_search: bool) -> list[Example]:
     if way == _PRODUCTS:
         found = _products(catalogue)
     elif way == _KIND:
-        kind = st.selectbox("Kind", kinds, format_func=plain, key="side_kind", width=260)
+        kind = st.selectbox("Kind", kinds, key="side_kind", width=260)
         found = trials.of_kind(catalogue, kind, MOST)
     elif way == _APPROVED:
         found = trials.approved(catalogue)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -67,13 +66,13 @@ def show_chips() -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="filter_chips"):
             for name, value in chosen.items():
                 for one in value if isinstance(value, tuple) else (value,):
-                    rest = [other for other in value if other != one] if isinstance(value, tuple) else None
                     st.button(
                         _said(name, one),
                         icon=":material/close:",
                         key=f"unfilter-{name}-{one}",
                         help="Remove this filter",
-                        on_click=partial(question.filter_by, **{name: rest}),
+                        on_click=question.unfilter,
+                        args=(name, one),
                     )
     if wrong:
         st.caption(f":material/info: Left out, because they cannot be used: {words.plain(', '.join(wrong))}.")

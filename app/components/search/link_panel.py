@@ -66,8 +66,7 @@ def show_notes(ruled: Ruled, serving: int) -> None:
         _note(f"You are viewing rules of version {ruled.pinned}{known}.", "Show newest", state.RULES)
     if made_by is not None and serving and made_by != serving:
         _note(
-            f"This link was made with version {made_by} of the search. Only version {serving}, which is used now, can "
-            "answer, so results may differ.",
+            f"Made with version {made_by} of the search. Only version {serving} can answer now; results may differ.",
             f"Use version {serving}",
             state.MADE_BY,
         )

@@ -78,6 +78,12 @@ def filter_by(**changes: Any) -> None:
     put({f"{FILTER}{name}": _as_text(value) for name, value in changes.items()})
 
 
+def unfilter(name: str, value: Any) -> None:
+    """Take one value of a filter back, whatever was taken back since the page was drawn."""
+    chosen = filters()[0].get(name)
+    filter_by(**{name: [one for one in chosen if one != value] if isinstance(chosen, tuple) else None})
+
+
 def shown(name: str, value: Any) -> str:
     """Return the key of a widget that shows a value of the address line, and have it show that.
 
