@@ -31,6 +31,7 @@ from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
+from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import http_to, served, shop_rows
 
 if TYPE_CHECKING:
@@ -105,10 +106,19 @@ def _forget() -> None:
     st.cache_resource.clear()
 
 
+@pytest.fixture(scope="session")
+def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with the shop's catalogue; to be copied, as its seven commits take longer than most pages."""
+    made = settings_for(tmp_path_factory.mktemp("shop") / "home")
+    write_catalogue(made, "shop")
+    return made
+
+
 @pytest.fixture
-def shop_catalogue(screen: Screen) -> CatalogueRef:
+def shop_catalogue(screen: Screen, shop_template: Settings) -> CatalogueRef:
     """60 products and 2 rejected rows, at the version that the served bundle quotes."""
-    return write_catalogue(screen.settings, "shop")
+    shutil.copytree(shop_template.catalogues_dir, screen.settings.catalogues_dir, dirs_exist_ok=True)
+    return CatalogueRef("shop", SHOP_VERSION)
 
 
 def write_catalogue(settings: Settings, name: str, rows: list[dict[str, Any]] | None = None) -> CatalogueRef:
