@@ -61,11 +61,8 @@ def test_a_collection_is_commented_approved_and_undone(named, store):
     ]
     test = named(collection="picks")
     assert_calm(test)
-    assert [(card["id"], card["rank"], card["moved"]) for card in grid(test)] == [
-        ("b003", "1", ""),
-        ("c004", "2", "for the [window](x)"),
-        ("s001", "3", ""),
-    ]
+    assert [(card["id"], card["rank"]) for card in grid(test)] == [("b003", "1"), ("c004", "2"), ("s001", "3")]
+    assert [card["lines"][0].startswith("“for the [window](x)”") for card in grid(test)] == [False, True, False]
     assert grid_data(test)["small"] == ["Earlier", "Later", "Remove"]
     test.button(key="collection_approve").click().run()
     assert_calm(test)
@@ -100,6 +97,7 @@ def test_the_second_of_two_editors_is_told_and_keeps_what_was_typed(named, store
     assert not test.exception
     assert "same part of a collection since version 1\\: \\*Picks\\* \\(by Bo on" in test.error[0].value
     assert test.text_area(key="comment_text").value == "mine"
+    assert "Their comment: theirs" in texts(test)
     assert store.read().get("picks").comment_of["c004"] == "theirs"
     test.button(key="comment_mine").click().run()
     assert_calm(test)

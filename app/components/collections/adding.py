@@ -42,7 +42,7 @@ def show(catalogue: str) -> None:
 
 @st.dialog(ADD, on_dismiss=state.forget_wanted)
 def _dialog(catalogue: str, ids: Sequence[str]) -> None:
-    what = words.from_id(ids[0]) if len(ids) == 1 else words.count(len(ids), "product")
+    what = ids[0] if len(ids) == 1 else words.count(len(ids), "product")
     st.markdown(f"**{plain(what)}**")
     editor = person.ask()
     with notices.guarded():

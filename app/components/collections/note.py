@@ -53,6 +53,9 @@ def _of_product(catalogue: str, seen: CollectionSet, one: Collection, product_id
 
     note = f"Moved {product_id} to place {place}" if place != was else f"Comment on {product_id}"
     _save(catalogue, seen, one, change, note)
+    if state.conflict() is not None:
+        theirs = collections.found(catalogue).get(one.id).comment_of.get(product_id, "")
+        st.markdown(f"Their comment: {plain(theirs) if theirs else 'none'}")
     navigation.link("recommend", "Find similar to it", {session.PRODUCT: product_id})
 
 

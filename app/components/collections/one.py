@@ -152,4 +152,5 @@ def _card(one: Collection, name: str, place: int, product: Product | None, gone:
         card = product_grid.Card(id=name, image=None, title=words.from_id(name))
     else:
         card = product_grid.product_card(product)
-    return replace(card, rank=place, moved=comment, badges=("Gone",) if name in gone else card.badges)
+    lines = (f"“{comment}”", *card.lines) if comment else card.lines
+    return replace(card, rank=place, lines=lines, badges=("Gone",) if name in gone else card.badges)
