@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app import words
-from app.components.substitutes import table
+from app.components.substitutes import table, wording
 from app.services import substitutes as service
 from backend.bundles import bundle
 from backend.flow.kinds import run_request
@@ -93,6 +93,7 @@ def test_what_is_decided_goes_on_after_a_reload_and_leaves_as_pins(screen, selli
     assert result["selected"] == sold_out == result["with_twin"] + sum(result["reasons"].values())
     test = screen.open("substitutes")
     assert_plain(test)
+    assert words.plain(f"without a substitute: {wording.WITHOUT['none in stock']}.") in texts(test)
     data = sent_to(test, "elsewhere")
     assert data["total"] == result["with_twin"]
     assert len(data["rows"]) == min(table.ROWS, data["total"])

@@ -29,8 +29,8 @@ def show(catalogue: str) -> None:
     when = f"Measured {words.moment(found['at'])} on version {found['version']} of {catalogue}."
     old = " The catalogue has changed since." if substitutes.is_old(catalogue, found) else ""
     st.caption(words.plain(when + old))
-    for sentence in wording.left_out(found):
-        st.caption(words.plain(sentence))
+    if sentences := wording.left_out(found):
+        st.caption(words.plain(" ".join(sentences)))
     _lost(catalogue, found)
     for column, shares in found["by"].items():
         if shares:

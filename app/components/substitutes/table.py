@@ -35,10 +35,11 @@ def show(catalogue: str, check: Check) -> None:
             f"Found {words.moment(about.at)}, with stock and prices of version {about.version} of {catalogue}.{stock}"
         )
     )
-    for sentence in wording.left_out(
-        {"reasons": about.reasons, "missing": about.missing, "unreadable": about.unreadable}
-    ):
-        st.caption(words.plain(sentence))
+    told = {"reasons": about.reasons, "missing": about.missing, "unreadable": about.unreadable}
+    limits = wording.limits(about.request)
+    sentences = [*([f"Limits: {limits}."] if limits else []), *wording.left_out(told)]
+    if sentences:
+        st.caption(words.plain(" ".join(sentences)))
     if not check.ids:
         st.info(
             "No substitute was found. Allow a wider price range or other kinds, or count unknown stock.",

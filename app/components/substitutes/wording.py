@@ -35,6 +35,18 @@ def left_out(result: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def limits(request: Mapping[str, Any]) -> str:
+    """Say within which limits substitutes were found; empty where nothing was limited."""
+    price, least = request.get("price"), request.get("at_least")
+    told = [
+        "" if price is None else f"price within {price:g} %",
+        f"at least {least:g} % of the price" if least else "",
+        f"same {', '.join(request['same'])}" if request.get("same") else "",
+        "unknown stock counts as in stock" if request.get("unknown") else "",
+    ]
+    return ", ".join(part for part in told if part)
+
+
 def ready(result: dict[str, Any]) -> list[str]:
     """Say how ready a range is for what sells out."""
     return [f"{result['sentence']}." if result["sentence"] else "Nothing is sold out."]
