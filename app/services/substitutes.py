@@ -131,12 +131,6 @@ def readiness(catalogue: str) -> dict[str, Any] | None:
     return _checks(catalogue).readiness()
 
 
-def figure(catalogue: str) -> str:
-    """The last readiness in one sentence; empty where it was never measured, or nothing was sold out."""
-    found = readiness(catalogue)
-    return str(found["sentence"]) if found else ""
-
-
 def is_old(catalogue: str, figures: dict[str, Any]) -> bool:
     """Whether the catalogue has changed since a readiness was measured."""
     return bool(figures["version"] != common.snapshot(catalogue).version)

@@ -125,4 +125,3 @@ def test_readiness_is_shown_by_category_with_the_twins_that_were_lost(screen, se
     assert words.plain(found["sentence"]) in said
     labels = [expander.label for expander in test.expander]
     assert any(f"{len(found['lost'])} products whose last twin sold out since" in label for label in labels)
-    assert service.figure("shop") == found["sentence"]
