@@ -39,6 +39,7 @@ PAGES: tuple[PageEntry, ...] = (
         "Products put together, in order and with comments",
         True,
     ),
+    PageEntry("product", "Product", ":material/sell:", "Shop", "One product, its neighbours, rules and history", True),
     PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
     PageEntry(
         "substitutes",

@@ -1,6 +1,7 @@
 // Cards of products, built from data with textContent only: nothing that comes from a catalogue is read as markup.
 // A click or Enter on a card sends its product_id to Python as the trigger "picked", one on a small button below it
-// as "pressed", with the title of the button.
+// as "pressed", with the title of the button. Cards that can be moved are dragged onto another one, or moved by the menu
+// below them, by touch and keyboard too: "moved" has the product_id and the place of that card, from 1.
 
 /** @type {Record<string, number | undefined>} */
 const THUMBS = { Similar: 0, "Not similar": 180 }; // small buttons that are drawn, by how far the thumb is turned
@@ -128,8 +129,42 @@ function pickButton(card, action, grid) {
 }
 
 /** @type {(card: GridCard, data: GridData, grid: Grid) => HTMLElement} */
+function moveMenu(card, data, grid) {
+    const menu = element("select", "second");
+    menu.setAttribute("aria-label", `Move to place: ${card.title}`);
+    const places = data.cards.map((_, at) => new Option(`Place ${at + 1}`, String(at + 1)));
+    menu.append(new Option("Move to place…", ""), ...places);
+    menu.onchange = () => menu.value && grid.move([card.id, Number(menu.value)]);
+    return menu;
+}
+
+/** @type {(item: HTMLElement, card: GridCard, data: GridData, grid: Grid) => void} */
+function letMove(item, card, data, grid) {
+    item.draggable = true;
+    item.ondragstart = (event) => {
+        grid.dragged = card.id;
+        event.dataTransfer?.setData("text/plain", card.title);
+        if (event.dataTransfer) event.dataTransfer.effectAllowed = "move";
+    };
+    item.ondragend = () => {
+        grid.dragged = undefined;
+        grid.querySelector(".target")?.classList.remove("target");
+    };
+    item.ondragover = (event) => {
+        if (grid.dragged === undefined || grid.dragged === card.id) return; // a file, or the card itself
+        event.preventDefault();
+        item.classList.add("target");
+    };
+    item.ondragleave = () => item.classList.remove("target");
+    item.ondrop = (event) => {
+        event.preventDefault();
+        if (grid.dragged !== undefined) grid.move([grid.dragged, data.cards.indexOf(card) + 1]);
+    };
+}
+
+/** @type {(card: GridCard, data: GridData, grid: Grid) => HTMLElement} */
 function tile(card, data, grid) {
-    const { action, small } = data;
+    const { action, small, movable } = data;
     const item = element("li");
     item.dataset.productId = card.id;
     const box = action ? pickButton(card, action, grid) : element("div", "card");
@@ -138,7 +173,11 @@ function tile(card, data, grid) {
     if (card.badges.length) box.append(badges(card));
     box.append(body(card));
     item.append(box);
-    if (small.length) item.append(smallButtons(card, small, grid));
+    if (small.length || movable) item.append(smallButtons(card, small, grid));
+    if (movable) {
+        item.lastElementChild?.append(moveMenu(card, data, grid));
+        letMove(item, card, data, grid);
+    }
     return item;
 }
 
@@ -158,6 +197,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const shown = JSON.stringify(data);
     grid.pick = (id) => setTriggerValue("picked", id);
     grid.press = (what) => setTriggerValue("pressed", what);
+    grid.move = (what) => setTriggerValue("moved", what);
     if (grid.shown === shown) return; // Streamlit calls again without news; what stands there stays
     grid.shown = shown;
     const root = /** @type {ShadowRoot | Document} */ (grid.getRootNode());

@@ -32,12 +32,15 @@ interface GridData {
     cards: GridCard[];
     action: string;
     small: string[]; // titles of the small buttons below each card
+    movable: boolean; // whether a card can be moved to another place
 }
 
 interface Grid extends HTMLElement {
     shown?: string;
     pick(id: string): void;
     press(what: [title: string, id: string]): void;
+    move(what: [id: string, place: number]): void;
+    dragged?: string; // id of the card that is being dragged
 }
 
 // ------------------------------------------------------------------------------------------------- check_table.js

@@ -71,9 +71,11 @@ with main:
         if is_compared:
             compare_view.show(answered.answer, ask().answer)
         else:
-            answer_view.show_neighbours(answered.answer, ruled, thumbs.of(query, answered.answer, is_plain=is_plain))
+            asked = rule_menu.Asked(served.catalogue.name, query, answered.answer)
+            given = thumbs.of(query, answered.answer, is_plain=is_plain)
+            answer_view.show_neighbours(answered.answer, ruled, given, partial(rule_menu.move, asked))
             rule_panel.show_touching(ruled, query, answered.answer)
-            rule_menu.show(rule_menu.Asked(served.catalogue.name, query, answered.answer))
+            rule_menu.show(asked)
         with picture:
             query_panel.offer_part(query, answered.answer)
             answer_view.show_picture(answered.answer)

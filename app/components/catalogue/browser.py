@@ -49,14 +49,16 @@ def show_products(summary: CatalogueSummary) -> None:
         if not wanted.is_withdrawn and total <= MAX_PRODUCTS:
             ids = common.snapshot(summary.name, summary.version).ids(wanted.split, wanted.label, wanted.search)
             adding.offer(ids, f"Add {words.count(total, 'product')} to a collection", key="catalogue_collect")
-    find_similar(map(product_grid.product_card, found), key="catalogue_grid", small=adding.SMALL)
+    find_similar(map(product_grid.product_card, found), key="catalogue_grid", small=adding.SMALL, details=summary.name)
     adding.show(summary.name)
     st.pagination(math.ceil(total / PAGE_SIZE), key=page_key)
 
 
-def find_similar(cards: Iterable[Card], *, key: str, small: Mapping[str, Callable[[str], None]] | None = None) -> None:
-    """Show products as a grid; a click looks for similar ones."""
-    picked = product_grid.show(cards, key=key, action="Find similar", small=small)
+def find_similar(
+    cards: Iterable[Card], *, key: str, small: Mapping[str, Callable[[str], None]] | None = None, details: str = ""
+) -> None:
+    """Show products as a grid; a click looks for similar ones, a small button opens the page of one of ``details``."""
+    picked = product_grid.show(cards, key=key, action="Find similar", small=small, details=details)
     if picked:
         st.switch_page(navigation.page("recommend"), query_params={state.PRODUCT: picked})
 

@@ -128,13 +128,13 @@ def _card(change: Change, versions: tuple[int, int]) -> Card:
         id=change.product_id,
         image=card.image,
         title=card.title,
-        lines=(change.product_id, *_differences(change)),
+        lines=(change.product_id, *lines_of(change)),
         badges=(KIND_TITLES[change.kind],),
         pair=pair,
     )
 
 
-def _differences(change: Change) -> list[str]:
+def lines_of(change: Change) -> list[str]:
     """Say what is different, one line a column."""
     before, after = change.before, change.after
     if before is None or after is None:

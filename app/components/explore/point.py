@@ -93,7 +93,13 @@ def _grid(found: Drawn, at: int, true: list[tuple[int, float]], on_map: list[int
         card(position, "Neighbours on the map", rank=rank, badges=() if position in near else ("Only on the map",))
         for rank, position in enumerate(on_map, 1)
     ]
-    product_grid.show(cards, key="explore_neighbours", action="Show its neighbours", on_pick=explore_state.show_point)
+    product_grid.show(
+        cards,
+        key="explore_neighbours",
+        action="Show its neighbours",
+        on_pick=explore_state.show_point,
+        details=found.reading.catalogue[0],
+    )
 
 
 def _position(found: Drawn) -> int | None:

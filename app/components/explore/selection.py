@@ -13,11 +13,14 @@ from app import navigation, notices, state, words
 from app.components.collections import adding
 from app.components.explore import state as explore_state
 from app.components.jobs import panel
+from app.components.rules import state as rule_state
+from app.components.rules import titles
 from app.components.shared import product_grid
 from app.services import evaluation, explore
 from backend.errors import ProjectionError, WorkbenchError
 from backend.flow.requests import SplitsRequest
 from backend.projection.lists import ListKind, SavedList, listed
+from backend.retrieval.rules.rule import Action, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from app.services.explore import Drawn
 
 SHOWN = 24
+RULED = 1_000  # products of one rule that the form still shows at once
+_DONE_TO: tuple[Action, ...] = ("block", "boost", "bury")
 LABELS_COUNTED = 12
 MEAN_NEIGHBOURS = 12
 KINDS: dict[ListKind, str] = {"list": "A list", "suspects": "Label suspects", "unseen": "Unseen class"}
@@ -84,6 +89,7 @@ def show(found: Drawn) -> None:
             _export(found, places)
             _ask(found, places)
             adding.offer([str(found.points.ids[at]) for at in places], adding.ADD, key="explore_collect")
+            _rule(found, places)
             st.button("Clear", icon=":material/close:", key="explore_clear", on_click=explore_state.select, args=("",))
         st.caption(counts_sentence(labels))
         _grid(found, places)
@@ -104,7 +110,13 @@ def _grid(found: Drawn, places: list[int]) -> None:
     names = tuple(str(found.points.ids[at]) for at in places[start : start + SHOWN])
     pictures = evaluation.pictures(explore.catalogue_of(found.reading), names)
     cards = [product_grid.product_card(pictures[name]) for name in names if name in pictures]
-    product_grid.show(cards, key="explore_selected", action="Show its neighbours", on_pick=explore_state.show_point)
+    product_grid.show(
+        cards,
+        key="explore_selected",
+        action="Show its neighbours",
+        on_pick=explore_state.show_point,
+        details=found.reading.catalogue[0],
+    )
     if len(places) > SHOWN:
         st.pagination(math.ceil(len(places) / SHOWN), key=key)
 
@@ -156,6 +168,25 @@ def _ask(found: Drawn, places: list[int]) -> None:
         st.button("Select these instead", key="explore_mean_select", on_click=select, args=(others,))
         name = str(found.points.ids[typical])
         navigation.link("recommend", "Find similar to its most typical product", {state.PRODUCT: name})
+
+
+def _rule(found: Drawn, places: list[int]) -> None:
+    """Begin a rule about the selection: what is done to its products, or the answers whose nearest product is one of them."""
+    with st.popover("Make a rule for these", icon=":material/rule:"):
+        if len(places) > RULED:
+            st.caption(f"A rule from a selection is about up to {RULED:,} products. Select fewer.")
+            return
+        names = tuple(str(found.points.ids[at]) for at in places)
+        with st.container(horizontal=True):
+            forms: dict[str, tuple[Action, Scope | None, tuple[str, ...]]] = {
+                **{titles.ACTIONS[action]: (action, None, names) for action in _DONE_TO},
+                "Answers near these": ("pin", Scope("nearest", names), ()),
+            }
+            for title, about in forms.items():
+                if st.button(title, key=f"explore_rule_{about[0]}"):
+                    rule_state.begin(*about)
+                    navigation.go("rules", {"catalogue": found.reading.catalogue[0]})
+        st.caption("Opens a new rule with these products filled in. Nothing changes for shoppers before you publish.")
 
 
 def as_list(name: str, kind: ListKind, found: Drawn, places: Sequence[int]) -> SavedList:

@@ -25,8 +25,12 @@ _TRIED = 6
 def show(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Rule) -> None:
     """Say at once how many results of an example change: of a product that is chosen, or of the photo the rule is for."""
     image = _example(catalogue, rule)
-    if image is None:
-        return
+    if image is not None:
+        show_in(catalogue, before, after, rule, image)
+
+
+def show_in(catalogue: str, before: Sequence[Rule], after: Sequence[Rule], rule: Rule, image: bytes) -> None:
+    """Say how many results change in the answer to a picture."""
     try:
         moved, of = trials.moves(catalogue, before, after, image, RESULTS)
     except EndpointUnreachable:

@@ -55,15 +55,15 @@ def _read(catalogue: str, person: str, form: Form) -> tuple[Rule, DeltaGenerator
     action: Any = row.selectbox(
         "Action",
         actions,
-        index=actions.index(was.action) if was else 0,
+        index=actions.index(was.action if was else form.action),
         format_func=lambda one: (
             f"{titles.ACTIONS[one]}: {titles.HELP[one][0].lower()}{titles.HELP[one][1:].rstrip('.')}"
         ),
         key=f"{key}_action",
     )
     with row.container():
-        scope = scope_field.ask(catalogue, key, was.scope if was else None)
-    products, where = target.ask(catalogue, key, action, was)
+        scope = scope_field.ask(catalogue, key, was.scope if was else form.scope)
+    products, where = target.ask(catalogue, key, action, was, form.products)
     amount = _amount(key, action, was)
     spot = st.container()
     about = _about(person, key, was)

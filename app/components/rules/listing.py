@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
-from app import notices, words
+from app import navigation, notices, words
 from app import state as session
 from app.components.rules import state, titles
 from app.services import rules
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backend.retrieval.rules.rule import Rule
+
+
+_LINKED = 6  # products of a rule that link to their pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,9 @@ def _one(catalogue: str, person: str, rule: Rule) -> None:
         st.markdown(f"**{plain(said(rule))}**")
         if rule.reason or rule.owner:
             st.caption(" · ".join(plain(text) for text in (rule.reason, rule.owner) if text))
+        with st.container(horizontal=True):
+            for name in rule.products[:_LINKED]:
+                navigation.link("product", name, {session.PRODUCT: name, "catalogue": catalogue})
         with st.container(horizontal=True):
             st.button("Edit", icon=":material/edit:", disabled=not person, on_click=state.edit, args=(rule,))
             st.button(

@@ -15,6 +15,7 @@ from backend.retrieval.rules.rule import NAMED_BY, Scope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+USUAL_RADIUS = 0.1  # of a rule for a photo: very similar ones, too
 OFFERED = 2_000  # ids or names that are sent to the browser; of more, they are typed
 
 
@@ -71,7 +72,7 @@ def radius(key: str, was: float) -> float:
         st.select_slider(
             "Also for photos that are",
             options,
-            value=was or 0.1,
+            value=was or USUAL_RADIUS,
             format_func=lambda one: words.plain(steps[one]),
             key=key,
         )

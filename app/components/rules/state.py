@@ -13,21 +13,27 @@ from app import state
 from app.words import plain
 
 if TYPE_CHECKING:
-    from backend.retrieval.rules.rule import Rule
+    from backend.retrieval.rules.rule import Action, Rule, Scope
 
 RULE = "rule"  # of the address line: the rule to edit
 PERSON = "person"
-_FORM, _PRODUCT, _SAID = "rule_form", "rule_product", "rule_said"
+_FORM, _PRODUCT, _PLACE, _SAID = "rule_form", "rule_product", "rule_place", "rule_said"
 _NO_ID = re.compile(r"[^A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A rule that is being edited; ``number`` tells its widgets from those of the last form, ``was`` is None for a new one."""
+    """A rule that is being edited; ``number`` tells its widgets from those of the last form, ``was`` is None for a new one.
+
+    ``action``, ``scope`` and ``products`` are what a new one begins with.
+    """
 
     number: str
     id: str
     was: Rule | None = None
+    action: Action = "pin"
+    scope: Scope | None = None
+    products: tuple[str, ...] = ()
 
 
 def person() -> str:
@@ -52,6 +58,12 @@ def edit(rule: Rule | None) -> None:
     state.note(_FORM, Form(number, rule.id if rule else f"rule-{number}", rule))
 
 
+def begin(action: Action, scope: Scope | None, products: tuple[str, ...]) -> None:
+    """Open the form with a new rule of which this is known."""
+    number = secrets.token_hex(4)
+    state.note(_FORM, Form(number, f"rule-{number}", None, action, scope, products))
+
+
 def close() -> None:
     """Close the form."""
     state.forget(_FORM)
@@ -68,9 +80,15 @@ def asked_rule() -> str:
     return str(st.query_params.pop(RULE, ""))
 
 
-def rule_for(product_id: str) -> None:
-    """Begin a rule about a product of the answer that is shown."""
+def rule_for(product_id: str, place: int = 1) -> None:
+    """Begin a rule about a product of the answer that is shown, a pin to a place at first."""
     state.note(_PRODUCT, product_id)
+    state.note(_PLACE, place)
+
+
+def place() -> int:
+    """The place that a rule being made pins its product to at first."""
+    return int(state.noted(_PLACE) or 1)
 
 
 def product() -> str:

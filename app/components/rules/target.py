@@ -21,10 +21,16 @@ _BY = ("Products", "Conditions")
 _FLAGS = {SOLD_OUT: "Sold out", "in_stock": "In stock"}
 
 
-def ask(catalogue: str, key: str, action: str, was: Rule | None) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
-    """Show the fields; returns ids and conditions, one of them empty."""
+def ask(
+    catalogue: str, key: str, action: str, was: Rule | None, begun: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
+    """Show the fields, at first with the products of ``was`` or, for a new rule, ``begun``; returns ids and conditions.
+
+    One of the two is empty.
+    """
+    known = was.products if was else begun
     if action in PINS:
-        return _one(catalogue, key, was), ()
+        return _one(catalogue, key, known), ()
     by = _BY[0]
     if action != "fall-back":
         chosen = st.segmented_control(
@@ -32,13 +38,12 @@ def ask(catalogue: str, key: str, action: str, was: Rule | None) -> tuple[tuple[
         )
         by = chosen or _BY[0]
     if by == _BY[0]:
-        return several("Products", product_ids(catalogue), was.products if was else (), key=f"{key}_products"), ()
+        return several("Products", product_ids(catalogue), known, key=f"{key}_products"), ()
     return (), _conditions(catalogue, key, dict(was.where) if was else {})
 
 
-def _one(catalogue: str, key: str, was: Rule | None) -> tuple[str, ...]:
-    known = was.products[0] if was and was.products else None
-    options = list(dict.fromkeys([*([known] if known else []), *product_ids(catalogue)]))
+def _one(catalogue: str, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    options = list(dict.fromkeys([*known, *product_ids(catalogue)]))
     found = st.selectbox(
         "Product",
         options,

@@ -20,6 +20,8 @@ from backend.files.sheet_text import guarded
 from backend.serving.answers import NOTHING_CLOSE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.components.search.query_panel import Query
     from app.components.search.rule_panel import Ruled
     from app.components.search.thumbs import Thumbs
@@ -56,8 +58,11 @@ def show_facts(answered: Answered) -> None:
     )
 
 
-def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs) -> None:
-    """Show the neighbours as cards; a click asks about that item, the buttons below it for others, a rule, or a thumb."""
+def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs, on_move: Callable[[str, int], None]) -> None:
+    """Show the neighbours as cards; a click asks about that item, the buttons below it for others, a rule, or a thumb.
+
+    Where there are rules, a card can be moved to another place, and ``on_move`` gets its product_id and that place.
+    """
     show_verdict(answer)
     figures = st.toggle(
         "Show figures",
@@ -82,6 +87,8 @@ def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs) -> None:
             "Less like this": question.ask_less_like,
             **({"Add rule": rule_state.rule_for, **adding.SMALL} if ruled.catalogue else {}),
         },
+        details=ruled.catalogue,
+        on_move=on_move if ruled.catalogue else None,
     )
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import navigation, notices, words
-from app.components.rules import draft_bar, state, titles
+from app import notices, words
+from app.components.rules import draft_bar, links, state, titles
 from app.components.search import state as question
 from app.components.search.rule_menu import nearest_of
 from app.services import common, rules, trials
 from backend.errors import WorkbenchError
 from backend.merchandising.merging import by_id, places_changed
-from backend.merchandising.wording import said
 from backend.retrieval.rules.rule import NAMED_BY
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import DRAFT
@@ -125,12 +124,7 @@ def show_touching(ruled: Ruled, query: Query, answer: Answer) -> None:
         return
     with st.expander(f"Rules that touch this answer ({len(found)})", icon=":material/rule:", key="touching"):
         for rule in sorted(found, key=lambda one: (one.id not in effective, one.rank)):
-            text = f"{said(rule)[:1].upper()}{said(rule)[1:]}"
-            navigation.link("rules", text, {state.RULE: rule.id, "catalogue": ruled.catalogue})
-            moves = "Moved a result of this answer" if rule.id in effective else ""
-            about = " · ".join(one for one in (moves, rule.reason, rule.owner) if one)
-            if about:
-                st.caption(words.plain(about))
+            links.show(ruled.catalogue, rule, "Moved a result of this answer" if rule.id in effective else "")
 
 
 def _is_for(rule: Rule, query: Query, answer: Answer) -> bool:

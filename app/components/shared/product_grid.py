@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import state, words
+from app import navigation, state, words
 from app.components.shared.scripted import scripted
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.prices import price_text
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BY_BROWSERS = {"PNG", "JPEG", "WEBP"}
 THUMBS = ("Similar", "Not similar")  # small buttons that the script draws as thumbs, up and down
 _AS_IT_IS_BYTES = 100_000  # larger pictures are sent small
+_DETAILS = "Details"
 _SIDE = 320  # pixels of those, enough for a card on a sharp screen
 
 
@@ -94,6 +95,8 @@ def show(
     action: str = "",
     on_pick: Callable[[str], None] | None = None,
     small: Mapping[str, Callable[[str], None]] | None = None,
+    details: str = "",
+    on_move: Callable[[str, int], None] | None = None,
 ) -> str | None:
     """Show the cards in order and return the product_id of the one just clicked.
 
@@ -103,6 +106,9 @@ def show(
         action: What a click does, read by screen readers and shown on hover; without it cards cannot be clicked.
         on_pick: Called with the product_id before the page runs again, so that this run shows its effect already.
         small: Small buttons below each card, by what they do; each is called as ``on_pick`` is.
+        details: Catalogue of the products: a small button opens the page of a product.
+        on_move: Called with the product_id and the place, from 1, that a card was dragged or moved to by its menu; without
+            it cards stay where they are.
     """
 
     def picked() -> None:
@@ -117,10 +123,25 @@ def show(
         if title in buttons and product_id:
             buttons[title](product_id)
 
-    data = {"cards": [card.as_data() for card in cards], "action": action, "small": list(buttons)}
+    def moved() -> None:
+        product_id, place = state.sent(key, "moved") or ("", 1)
+        if on_move is not None and product_id:
+            on_move(product_id, place)
+
+    titles = [*buttons, *([_DETAILS] if details else [])]
+    data = {
+        "cards": [card.as_data() for card in cards],
+        "action": action,
+        "small": titles,
+        "movable": on_move is not None,
+    }
     component = scripted("product_grid", '<ol class="grid"></ol>')
-    result: str | None = component(key=key, data=data, on_picked_change=picked, on_pressed_change=pressed).picked
-    return result
+    result = component(key=key, data=data, on_picked_change=picked, on_pressed_change=pressed, on_moved_change=moved)
+    title, product_id = result.pressed or ("", "")
+    if title == _DETAILS and details:
+        navigation.go("product", {state.PRODUCT: product_id, "catalogue": details})
+    found: str | None = result.picked
+    return found
 
 
 def neighbour_card(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backend.catalogue.delta.log_replay import Commit, TableState
 
 _COLUMNS = ("product_id", "image_sha256", FURTHER_HASH, *DETAIL_COLUMNS, "withdrawn_at")
-_SCHEMA = pa.schema([PRODUCT_SCHEMA.field(name) for name in _COLUMNS])
+SCHEMA = pa.schema([PRODUCT_SCHEMA.field(name) for name in _COLUMNS])
 _KIND, _VERSION = "_change_type", "_commit_version"
 _BEFORE = ("delete", "update_preimage")
 
@@ -41,7 +41,7 @@ def rows_between(folder: Path, older: int, newer: int) -> tuple[pa.Table, pa.Tab
         CatalogueError: A file is damaged.
     """
     if older == newer:
-        return _SCHEMA.empty_table(), _SCHEMA.empty_table()
+        return SCHEMA.empty_table(), SCHEMA.empty_table()
     table = folder / PRODUCTS
     found = {state.version: state for state in states(table)}
     between = [found[version] for version in range(older + 1, newer + 1)]
@@ -87,7 +87,7 @@ def _feed_rows(table: Path, first: int, last: int, most: int) -> pa.Table | None
         count += len(part)
         if count > most:
             return None
-    schema = _SCHEMA.append(pa.field(_KIND, pa.string())).append(pa.field(_VERSION, pa.int64()))
+    schema = SCHEMA.append(pa.field(_KIND, pa.string())).append(pa.field(_VERSION, pa.int64()))
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
@@ -116,7 +116,7 @@ def _as_arrow(column: Any) -> pa.Array:
 def _as_rows(columns: Mapping[str, pa.Array], count: int) -> pa.Table:
     kept = [
         columns[field.name].cast(field.type) if field.name in columns else pa.nulls(count, field.type)
-        for field in _SCHEMA
+        for field in SCHEMA
     ]
     kind_and_version = [columns[_KIND].cast(pa.string()), columns[_VERSION].cast(pa.int64())]
     return pa.table([*kept, *kind_and_version], names=[*_COLUMNS, _KIND, _VERSION])
@@ -128,7 +128,7 @@ def _first_and_last(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     A commit may delete and insert the same product, as a restore and an overwrite do: that is one change.
     """
     if not len(rows):
-        return _SCHEMA.empty_table(), _SCHEMA.empty_table()
+        return SCHEMA.empty_table(), SCHEMA.empty_table()
     ids = rows["product_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     versions = rows[_VERSION].to_numpy()
     firsts = np.full(ids.max() + 1, np.iinfo(np.int64).max)

@@ -96,7 +96,7 @@ class ChangeSet:
                 kind=row["kind"],
                 before=before.get(row["product_id"]),
                 after=after.get(row["product_id"]),
-                changed_columns=tuple(name for at, name in enumerate(_COMPARED) if row["columns"] >> at & 1),
+                changed_columns=columns_of(row["columns"]),
             )
             for row in rows
         ]
@@ -146,7 +146,7 @@ def changes_towards(catalogues_dir: Path, name: str, from_version: int, to_versi
     folder = catalogue_folder(catalogues_dir, name)
     require_readable(folder, from_version, to_version)
     older, newer = rows_between(folder, *sorted((from_version, to_version)))
-    found = _differences(older, newer) if from_version <= to_version else _differences(newer, older)
+    found = differences(older, newer) if from_version <= to_version else differences(newer, older)
     kinds = dict(zip(*(column.to_pylist() for column in pc.value_counts(found["kind"]).flatten()), strict=True))
     bits = np.asarray(found["columns"])
     by_column = {name: int(np.count_nonzero(bits >> at & 1)) for at, name in enumerate(_COMPARED)}
@@ -162,7 +162,12 @@ def changes_towards(catalogues_dir: Path, name: str, from_version: int, to_versi
     )
 
 
-def _differences(before: pa.Table, after: pa.Table) -> pa.Table:
+def columns_of(bits: int) -> tuple[str, ...]:
+    """Return the names of columns by their bits, as :data:`_FOUND` has them."""
+    return tuple(name for at, name in enumerate(_COMPARED) if bits >> at & 1)
+
+
+def differences(before: pa.Table, after: pa.Table) -> pa.Table:
     """Compare rows of two versions by product_id; return :data:`_FOUND` of those that differ, ordered by product_id."""
     partner = pc.index_in(after["product_id"], value_set=before["product_id"])
     is_gone = pc.invert(pc.is_in(before["product_id"], value_set=after["product_id"]))
