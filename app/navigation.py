@@ -39,7 +39,7 @@ PAGES: tuple[PageEntry, ...] = (
         "Products put together, in order and with comments",
         True,
     ),
-    PageEntry("product", "Product", ":material/sell:", "Shop", "One product, its neighbours, rules and history", True),
+    PageEntry("product", "Product", ":material/sell:", "Shop", "One product with all that is known of it", True),
     PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
     PageEntry(
         "substitutes",

@@ -134,7 +134,10 @@ function moveMenu(card, data, grid) {
     menu.setAttribute("aria-label", `Move to place: ${card.title}`);
     const places = data.cards.map((_, at) => new Option(`Place ${at + 1}`, String(at + 1)));
     menu.append(new Option("Move to place…", ""), ...places);
-    menu.onchange = () => menu.value && grid.move([card.id, Number(menu.value)]);
+    menu.onchange = () => {
+        if (menu.value) grid.move([card.id, Number(menu.value)]);
+        menu.value = "";
+    };
     return menu;
 }
 

@@ -7,7 +7,7 @@ from app.components.catalogue import picker
 from app.components.product import facts, history, neighbours, ruled, search
 from app.components.shared.product_grid import product_card
 from app.services import common
-from app.services import product as products
+from app.services.shop import product as products
 from app.words import plain
 
 names = common.catalogues()

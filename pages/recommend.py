@@ -72,8 +72,7 @@ with main:
             compare_view.show(answered.answer, ask().answer)
         else:
             asked = rule_menu.Asked(served.catalogue.name, query, answered.answer)
-            given = thumbs.of(query, answered.answer, is_plain=is_plain)
-            answer_view.show_neighbours(answered.answer, ruled, given, partial(rule_menu.move, asked))
+            answer_view.show_neighbours(asked, ruled, thumbs.of(query, answered.answer, is_plain=is_plain))
             rule_panel.show_touching(ruled, query, answered.answer)
             rule_menu.show(asked)
         with picture:

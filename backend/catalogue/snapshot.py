@@ -30,7 +30,7 @@ from backend.catalogue.items import (
     Rejected,
 )
 from backend.catalogue.noted import noted_version
-from backend.catalogue.pictured import HASH, IMAGE, ProductRows
+from backend.catalogue.pictured import ProductRows
 from backend.catalogue.schemas import PICTURE_SCHEMA, QUARANTINE_SCHEMA
 from backend.errors import CatalogueNotFound
 
@@ -211,29 +211,13 @@ class Snapshot:
             only = on_sale if only is None else only & on_sale
         return self._rows.batches(columns, only=only, batch_size=batch_size)
 
-    def further_pictures(self, product_id: str | None = None) -> pa.Table:
-        """Return the pictures of all products, or of one, beside the first ones: columns of ``pictures``, in any order."""
+    def further_pictures(self) -> pa.Table:
+        """Return the pictures of all products beside their first ones: columns of the table ``pictures``, in any order."""
         version = noted_version(self._folder, self.version, PICTURES)
         if not version:  # as an earlier version of Twinset made it
             return PICTURE_SCHEMA.empty_table()
         rows = delta_log.rows_of(delta_log.open_table(self._folder / PICTURES, version), PICTURE_SCHEMA)
-        only = ds.field("role") == FURTHER
-        if product_id is not None:
-            only &= ds.field("product_id") == product_id
-        return rows.table(PICTURE_SCHEMA.names, only=only)
-
-    def further_images(self, product_id: str) -> list[bytes]:
-        """Return the encoded pictures of a product beside its first one, in its order.
-
-        Raises:
-            CatalogueError: One is missing.
-        """
-        rows = self.further_pictures(product_id).sort_by("position")
-        if not rows.num_rows:
-            return []
-        places = self._rows.places(rows[HASH])
-        found: list[bytes] = self._rows.pictures.take(places, [IMAGE])[IMAGE].to_pylist()
-        return found
+        return rows.table(PICTURE_SCHEMA.names, only=ds.field("role") == FURTHER)
 
     def rejected(self, *, limit: int, offset: int = 0) -> list[Rejected]:
         """Return rows of the quarantine as this version left it, in the order of reason and id, with their bytes."""

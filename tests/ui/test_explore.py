@@ -23,6 +23,7 @@ from backend.projection.insight import Overlap
 from backend.projection.lists import ListedProduct, SavedList
 from backend.projection.maps import list_maps
 from backend.retrieval.gallery.gallery import Gallery
+from backend.retrieval.rules.rule import Scope
 from tests.fixtures.endpoint import encoded, picture
 from tests.fixtures.evaluation import WARDROBE
 from tests.fixtures.projection import write_map
@@ -193,6 +194,19 @@ def test_the_link_brings_selection_point_and_camera_back(mapped, ids):
     assert all(card["src"].startswith("data:image") for card in shown)
     groups = {card["group"] for card in cards(test, "explore_neighbours")}
     assert groups == {"True neighbours", "Neighbours on the map"}
+
+
+def test_a_selection_begins_a_rule(mapped, ids):
+    short = lists.keep_selection(mapped.settings.lists_dir, ids[:30])
+    for name, begun in {
+        "block": ("block", None, tuple(ids[:30])),
+        "pin": ("pin", Scope("nearest", tuple(ids[:30])), ()),
+    }.items():
+        test = opened(mapped, selection=short)
+        test.button(key=f"explore_rule_{name}").click().run()
+        form = test.session_state["note_rule_form"]
+        assert (form.action, form.scope, form.products) == begun
+        assert [one.value for one in test.title] == ["Rules"]
 
 
 def test_a_selection_that_is_not_kept_any_more_is_a_sentence(mapped):

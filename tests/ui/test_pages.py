@@ -17,6 +17,7 @@ DOOR = {
     "recommend": "serving",
     "rules": "catalogues",
     "collections": "catalogues",
+    "product": "catalogues",
     "story": "serving",
     "catalogue": "catalogues",
     "train": "catalogues",
@@ -31,6 +32,7 @@ EMPTY = {
     "recommend": "Welcome to Twinset",
     "rules": "There is no catalogue yet",
     "collections": "There is no catalogue yet",
+    "product": "There is no catalogue yet",
     "story": "Welcome to Twinset",
     "catalogue": "There is no catalogue yet",
     "train": "There is no catalogue to train on yet",
@@ -45,6 +47,7 @@ TYPICAL = {
     "recommend": "Or start from the catalogue",
     "rules": "There are no rules yet",
     "collections": "There is no collection yet",
+    "product": "Enter a product id",
     "story": "Use a photo of your own, or click one of the examples",
     "catalogue": "60 products; click one",
     "train": "Version 4 of shop",
@@ -59,7 +62,7 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    shop, operations = ["recommend", "rules", "collections", "story"], ["jobs", "system"]
+    shop, operations = ["recommend", "rules", "collections", "product", "story"], ["jobs", "system"]
     assert [*shop, "catalogue", "train", "tune", "evaluate", "explore", "deploy", *operations] == NAMES
 
 

@@ -58,9 +58,11 @@ def test_a_rule_from_a_result_is_previewed_published_and_undone(named, store, sc
         "Less like this",
         "Add rule",
         "Add to collection",
+        "Details",
     ]
     test.session_state["note_rule_product"] = plain[7]
     test.run()
+    assert "of 20 results change" in texts(test)
     test.button(key="menu_save").click().run()
     assert_calm(test)
     assert "**1 change in your draft**" in texts(test)

@@ -125,6 +125,7 @@ def test_the_pages_for_merchandisers_are_known():
         "recommend",
         "rules",
         "collections",
+        "product",
         "story",
         "catalogue",
     ]
@@ -143,7 +144,7 @@ def test_what_is_looked_through_is_found(screen, shop_endpoint, shop_model):
     assert {"Version", "Loaded"} <= said(screen.open("catalogue", view="History"))  # a table's heading and a cell
 
 
-@pytest.mark.parametrize("name", ["recommend", "rules", "collections", "story", "catalogue"])
+@pytest.mark.parametrize("name", ["recommend", "rules", "collections", "product", "story", "catalogue"])
 def test_an_empty_home(screen, name):
     assert_plain(screen.open(name))
 

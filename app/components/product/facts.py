@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from app import navigation, notices, state, words
+from app.components.product.state import open_product
 from app.components.shared import product_grid
 from app.components.shared.product_grid import Card
-from app.services import product as products
+from app.services.shop import product as products
 from app.words import plain
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.prices import price_text
 
 if TYPE_CHECKING:
-    from app.services.product import Shown
+    from app.services.shop.product import Shown
     from backend.catalogue.items import Product
     from backend.catalogue.upkeep.product_history import ProductHistory
 
@@ -116,4 +117,4 @@ def _variants(catalogue: str, product: Product) -> None:
     more = f", of which {len(found)} are shown" if total > len(found) else ""
     st.markdown(f"**{words.count(total, 'other variant')}**{more}")
     cards = map(product_grid.product_card, found)
-    product_grid.show(cards, key="variants", action="Show this variant", on_pick=state.open_product)
+    product_grid.show(cards, key="variants", action="Show this variant", on_pick=open_product)

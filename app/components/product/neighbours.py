@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import state
+from app.components.product.state import open_product
 from app.components.search import answer_view, rule_panel
 from app.components.shared import endpoint_card, product_grid
 from app.services import common, rules
@@ -43,4 +43,4 @@ def show(catalogue: str, product: Product, found: Answer) -> None:
     used = rule_panel.Ruled(catalogue, None, is_preview=False, revision="").used(found)
     others = [one for one in found.neighbours if one.product_id != product.product_id][:SHOWN]
     cards = [product_grid.neighbour_card(one, moved=rule_panel.moved(one, used)) for one in others]
-    product_grid.show(cards, key="product_neighbours", action="Show this product", on_pick=state.open_product)
+    product_grid.show(cards, key="product_neighbours", action="Show this product", on_pick=open_product)

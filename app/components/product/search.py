@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import navigation, state
+from app.components.product.state import open_product
 from app.words import plain
 
 _KEY = "product_search"
@@ -18,7 +19,7 @@ def show() -> None:
 
 
 def _open(before: str) -> None:
-    state.open_product(str(state.chosen(f"{_KEY}-{before}") or "").strip())
+    open_product(str(state.chosen(f"{_KEY}-{before}") or "").strip())
 
 
 def show_none(catalogue: str, product_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from app import state, words
 from app.components.collections import adding
 from app.components.rules import state as rule_state
-from app.components.search import rule_panel
+from app.components.search import rule_menu, rule_panel
 from app.components.search import state as question
 from app.components.shared import product_grid
 from backend.catalogue.items import DISPLAY_COLUMNS
@@ -20,9 +21,8 @@ from backend.files.sheet_text import guarded
 from backend.serving.answers import NOTHING_CLOSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from app.components.search.query_panel import Query
+    from app.components.search.rule_menu import Asked
     from app.components.search.rule_panel import Ruled
     from app.components.search.thumbs import Thumbs
     from app.state import Answered
@@ -58,11 +58,12 @@ def show_facts(answered: Answered) -> None:
     )
 
 
-def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs, on_move: Callable[[str, int], None]) -> None:
+def show_neighbours(asked: Asked, ruled: Ruled, thumbs: Thumbs) -> None:
     """Show the neighbours as cards; a click asks about that item, the buttons below it for others, a rule, or a thumb.
 
-    Where there are rules, a card can be moved to another place, and ``on_move`` gets its product_id and that place.
+    Where there are rules, a card can be moved to another place, which pins it there.
     """
+    answer = asked.answer
     show_verdict(answer)
     figures = st.toggle(
         "Show figures",
@@ -88,7 +89,7 @@ def show_neighbours(answer: Answer, ruled: Ruled, thumbs: Thumbs, on_move: Calla
             **({"Add rule": rule_state.rule_for, **adding.SMALL} if ruled.catalogue else {}),
         },
         details=ruled.catalogue,
-        on_move=on_move if ruled.catalogue else None,
+        on_move=partial(rule_menu.move, asked) if ruled.catalogue else None,
     )
 
 

@@ -129,19 +129,20 @@ def show(
             on_move(product_id, place)
 
     titles = [*buttons, *([_DETAILS] if details else [])]
-    data = {
-        "cards": [card.as_data() for card in cards],
-        "action": action,
-        "small": titles,
-        "movable": on_move is not None,
-    }
+    shown = [card.as_data() for card in cards]
+    data = {"cards": shown, "action": action, "small": titles, "movable": on_move is not None}
     component = scripted("product_grid", '<ol class="grid"></ol>')
     result = component(key=key, data=data, on_picked_change=picked, on_pressed_change=pressed, on_moved_change=moved)
-    title, product_id = result.pressed or ("", "")
-    if title == _DETAILS and details:
-        navigation.go("product", {state.PRODUCT: product_id, "catalogue": details})
+    if details:
+        _open_details(result.pressed, details)
     found: str | None = result.picked
     return found
+
+
+def _open_details(pressed: tuple[str, str] | None, catalogue: str) -> None:
+    title, product_id = pressed or ("", "")
+    if title == _DETAILS:
+        navigation.go("product", {state.PRODUCT: product_id, "catalogue": catalogue})
 
 
 def neighbour_card(

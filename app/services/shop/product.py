@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from app.services import common
+from backend.catalogue.further_images import further_images
 from backend.errors import CatalogueNotFound
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def newest(catalogue: str) -> int:
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
 def further_pictures(catalogue: str, version: int, product_id: str) -> list[bytes]:
     """The pictures of a product beside its first one."""
-    return common.snapshot(catalogue, version).further_images(product_id)
+    return further_images(common.snapshot(catalogue, version), product_id)
 
 
 @st.cache_data(ttl=600, max_entries=64, show_spinner=False)
