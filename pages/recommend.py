@@ -74,7 +74,6 @@ with main:
             asked = rule_menu.Asked(served.catalogue.name, query, answered.answer)
             answer_view.show_neighbours(asked, ruled, thumbs.of(query, answered.answer, is_plain=is_plain))
             rule_panel.show_touching(ruled, query, answered.answer)
-            rule_menu.show(asked)
         with picture:
             query_panel.offer_part(query, answered.answer)
             answer_view.show_picture(answered.answer)

@@ -200,7 +200,7 @@ def test_a_selection_begins_a_rule(mapped, ids):
     short = lists.keep_selection(mapped.settings.lists_dir, ids[:30])
     for name, begun in {
         "block": ("block", None, tuple(ids[:30])),
-        "pin": ("pin", Scope("nearest", tuple(ids[:30])), ()),
+        "nearest": ("pin", Scope("nearest", tuple(ids[:30])), ()),
     }.items():
         test = opened(mapped, selection=short)
         test.button(key=f"explore_rule_{name}").click().run()

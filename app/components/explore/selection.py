@@ -178,15 +178,17 @@ def _rule(found: Drawn, places: list[int]) -> None:
             return
         names = tuple(str(found.points.ids[at]) for at in places)
         with st.container(horizontal=True):
-            forms: dict[str, tuple[Action, Scope | None, tuple[str, ...]]] = {
-                **{titles.ACTIONS[action]: (action, None, names) for action in _DONE_TO},
-                "Answers near these": ("pin", Scope("nearest", names), ()),
-            }
-            for title, about in forms.items():
-                if st.button(title, key=f"explore_rule_{about[0]}"):
-                    rule_state.begin(*about)
-                    navigation.go("rules", {"catalogue": found.reading.catalogue[0]})
+            for action in _DONE_TO:
+                if st.button(titles.ACTIONS[action], key=f"explore_rule_{action}"):
+                    _begin(found, action, None, names)
+            if st.button("Answers near these", key="explore_rule_nearest"):
+                _begin(found, "pin", Scope("nearest", names), ())
         st.caption("Opens a new rule with these products filled in. Nothing changes for shoppers before you publish.")
+
+
+def _begin(found: Drawn, action: Action, scope: Scope | None, products: tuple[str, ...]) -> None:
+    rule_state.begin(action, scope, products)
+    navigation.go("rules", {"catalogue": found.reading.catalogue[0]})
 
 
 def as_list(name: str, kind: ListKind, found: Drawn, places: Sequence[int]) -> SavedList:

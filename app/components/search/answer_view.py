@@ -91,6 +91,7 @@ def show_neighbours(asked: Asked, ruled: Ruled, thumbs: Thumbs) -> None:
         details=ruled.catalogue,
         on_move=partial(rule_menu.move, asked) if ruled.catalogue else None,
     )
+    rule_menu.show(asked)
 
 
 def show_verdict(answer: Answer) -> None:
