@@ -23,7 +23,6 @@ from backend.files import scratch
 from backend.files.holding import held, holder_of, lock_of
 from backend.files.storage import private
 from backend.jobs.runner import JobRunner, dead_jobs
-from backend.merchandising.kept_pictures import KeptPictures
 from backend.progress import NullProgress
 from backend.registry.runs.left_open import close_left
 from backend.training.preparation import useless_checkpoints
@@ -103,6 +102,8 @@ def clear_left(settings: Settings) -> None:
     for path, lock in _begun(settings):
         if holder_of(lock) is None:
             _remove_held(path, lock)
+    from backend.merchandising.kept_pictures import KeptPictures  # it loads what reads pictures
+
     KeptPictures(settings.photos_dir).tidy(settings.keep_photos_days, most_bytes=settings.keep_photos_mb * 1_000_000)
     with _put_off("Runs of killed processes stay open for now"):
         close_left(settings)

@@ -46,7 +46,7 @@ def said(rule: Rule) -> str:
 
 
 def where_said(where: Sequence[tuple[str, Any]]) -> str:
-    """Say which products fulfil conditions: ``products with brand Acme and price up to 20 that are sold out``."""
+    """Say which products fulfil conditions: ``products with category Shoes and price up to 20 that are sold out``."""
     having = [_having(name, value) for name, value in where if not isinstance(value, bool)]
     being = [f"are {'' if value else 'not '}{_words(name)}" for name, value in where if isinstance(value, bool)]
     parts = (("with", having), ("that", being))

@@ -11,6 +11,7 @@ from app import words
 from app.components.jobs import panel
 from app.services import common, substitutes
 from backend.flow.requests import ReadinessRequest, SubstitutesRequest
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     from app.services.substitutes import Stock
@@ -23,7 +24,7 @@ _SELECTIONS: dict[Selection, str] = {
     "filter": "A filter",
     "photos": "Photos",
 }
-_SAME = {"label": "Label", "category": "Category", "brand": "Brand"}
+_SAME = {name: name.capitalize() for name in NAMED_BY}
 _MOST_PRICE, _MOST_UPSELL, _MOST_K = 200, 200, 20
 
 

@@ -15,6 +15,7 @@ from app.services import substitutes
 from backend.catalogue.prices import price_text
 from backend.merchandising.substitutes.kept import Decision
 from backend.retrieval.closeness import SAME_PICTURE
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     from backend.catalogue.items import Product
@@ -112,7 +113,7 @@ def _row(row: dict[str, Any], one: Decision, shown: dict[str, Product]) -> dict[
 
 
 def _side(one: Product, name: str) -> dict[str, Any]:
-    kind = " · ".join(dict.fromkeys(text for text in (one.label, one.category, one.brand) if text))
+    kind = " · ".join(dict.fromkeys(text for text in (getattr(one, name) for name in NAMED_BY) if text))
     lines = [line for line in (price_text(one), kind, name) if line]
     return {"title": one.title or one.label or name, "lines": lines, "src": data_uri(one.image)}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WITHOUT = {
     "no match": "no other product looks similar enough",
     "none in stock": "similar products exist, but none is in stock",
-    "of another kind": "similar products in stock have another label, category or brand",
+    "of another kind": "similar products in stock are of another kind",
     "no price": "no price is stated to compare with",
     "price": "similar products in stock are outside the price limits",
 }

@@ -11,6 +11,7 @@ from backend.cli.options import add_model
 from backend.cli.running import carry_out
 from backend.errors import UsageError
 from backend.flow.requests import ReadinessRequest, SubstitutesRequest
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     import argparse
@@ -58,8 +59,7 @@ def _add_limits(command: Any) -> None:
     command.add_argument(
         "--at-least", type=float, default=0.0, metavar="PERCENT", help="price of at least this share of the product's"
     )
-    same = ("label", "category", "brand")
-    command.add_argument("--same", nargs="+", choices=same, default=[], help="what a substitute has to share")
+    command.add_argument("--same", nargs="+", choices=NAMED_BY, default=[], help="what a substitute has to share")
     command.add_argument(
         "--unknown-stock", action="store_true", help="count products whose stock is not stated as in stock"
     )

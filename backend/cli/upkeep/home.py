@@ -28,7 +28,7 @@ def add_home(commands: Any, command: Callable[..., Any]) -> None:
     put.add_argument("file", type=Path, help="a backup")
     put.set_defaults(clear=False)
     looked = command(actions, "check", "Check every table, model and database, or a backup.", check)
-    looked.add_argument("file", type=Path, nargs="?", help="a backup; the home when left out")
+    looked.add_argument("file", type=Path, nargs="?", help="a backup; default: the home")
     looked.set_defaults(clear=False, status_of=lambda result: int(bool(result.get("problems"))), show=_as_text)
     newer = command(actions, "upgrade", "Upgrade a home of an earlier version, after a backup.", upgrade)
     newer.add_argument("--backup", type=Path, help="the backup; default: a new file beside the home")

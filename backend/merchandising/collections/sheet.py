@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.prices import price_text
 from backend.errors import ImageRejected
 from backend.imaging import pixels
@@ -54,7 +55,7 @@ li { border: 1px solid #d0d7de; border-radius: 8px; overflow: hidden; break-insi
 
 
 def as_sheet(one: Collection, snapshot: Snapshot) -> str:
-    """Return the page: name, state and date, and a card for each product with picture, title, brand, price and comment.
+    """Return the page: name, state and date, and a card for each product with picture, title, price and comment.
 
     Products that the catalogue does not have are shown as gone, in their place.
     """
@@ -109,7 +110,8 @@ def _card(place: int, inner: str, comment: str) -> str:
 
 
 def _shown(product: Product) -> str:
-    made = " · ".join(part for part in (product.brand, product.colour, product.product_id) if part)
+    on_card = (getattr(product, one.name) for one in PRODUCT_FIELDS if one.is_on_card)
+    made = " · ".join(str(part) for part in (*on_card, product.product_id) if part)
     title = product.title or product.label or product.product_id
     withdrawn = '<div class="small gone">Withdrawn</div>' if product.is_withdrawn else ""
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from backend.files.sheet_text import guarded
 from backend.files.workbook import as_workbook
 from backend.merchandising.similar.layouts import DETAILS, Layout, Listed
-from backend.retrieval.rules.rule import Rule, Scope
+from backend.retrieval.rules.rule import NAMED_BY, Rule, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FileKind = Literal["csv", "xlsx", "shopify", "woocommerce"]
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
-_SHOWN = ("title", "label", "category", "brand", "price", "sale_price", "currency", "stock")
+_SHOWN = ("title", *NAMED_BY, "price", "sale_price", "currency", "stock")
 HEADER = (
     "product_id",
     "substitute_id",

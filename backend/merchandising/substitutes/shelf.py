@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from backend.catalogue.snapshot import open_snapshot
 from backend.catalogue.upkeep.history import catalogue_states, readable_versions
 from backend.merchandising.known_products import COLUMNS, listed_gallery
+from backend.retrieval.rules.rule import NAMED_BY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from backend.retrieval.filters import Filters
     from backend.retrieval.gallery.gallery import Gallery
 
-SAME = ("label", "category", "brand")  # what a twin may have to share
+SAME = NAMED_BY  # what a twin may have to share
 
 
 @dataclass(frozen=True)

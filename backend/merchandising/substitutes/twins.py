@@ -40,7 +40,7 @@ class Limits:
     Attributes:
         price: How far its price may be from the product's, percent; None: any price.
         at_least: Share of the product's price that it has to cost at least, percent; 0: any.
-        same: What it has to share with the product: some of label, category and brand.
+        same: What it has to share with the product: some of ``SAME``.
         unknown: Whether products whose stock is not stated count as in stock.
     """
 
