@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from backend import __version__
 from backend.bundles.colours import colour_share
-from backend.errors import EndpointRejected, WorkbenchError
+from backend.errors import CatalogueError, EndpointRejected, WorkbenchError
 from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.retrieval.wishes import RULES_OFF
@@ -252,12 +252,20 @@ class _Gateway:
         """Answer by one set of rules from beginning to end, and say what is to be logged; run in a worker thread."""
         rules = self._rules.asked(served, question.wishes.rules, question.wishes.rules_at)
         if question.collections:
-            name = served.recommender.manifest.searched.name
-            filters = self._collections.as_filters(name, question.collections, question.filters)
-            question = replace(question, filters=filters)
+            question = self._with_collections(served, question)
         answer = bodies.found(served, pictures, question, rules)
         row = bodies.logged(served, pictures, question, answer, rules) if self._questions.is_on else None
         return bodies.recommended(served, question, answer, rules), row
+
+    def _with_collections(self, served: Served, question: Question) -> Question:
+        name = served.recommender.manifest.searched.name
+        try:
+            filters = self._collections.as_filters(name, question.collections, question.filters)
+        except CatalogueError as error:
+            raise EndpointRejected(
+                error.message, code="no_such_collection", status=404, next_step=error.next_step
+            ) from error
+        return replace(question, filters=filters)
 
     async def reload(self, _request: Request) -> Response:
         """Take up what the alias is at now."""

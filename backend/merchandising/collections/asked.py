@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import CatalogueError, RetrievalError
 from backend.merchandising.collections.store import CollectionSet, CollectionStore
 
 if TYPE_CHECKING:
@@ -30,14 +29,9 @@ class AskedCollections:
         """Return filters with the products of collections among them: of any of several; with other ids, those in both.
 
         Raises:
-            RetrievalError: There is no such collection, or it cannot be read; its code is ``no_such_collection``.
+            CatalogueError: There is no such collection, or it cannot be read.
         """
-        try:
-            found = [self._store(catalogue).asked(name)[0] for name in names]
-        except CatalogueError as error:
-            refused = RetrievalError(error.message, next_step=error.next_step)
-            refused.code, refused.status = "no_such_collection", 404
-            raise refused from error
+        found = [self._store(catalogue).asked(name)[0] for name in names]
         if not found:
             return dict(filters)
         ids = tuple(dict.fromkeys(name for one in found for name in one.products))
