@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.catalogue.items import Product
-from backend.errors import CatalogueError, CatalogueNotFound, CollectionsChanged, RetrievalError
+from backend.errors import CatalogueError, CatalogueNotFound, CollectionsChanged
 from backend.merchandising.collections.as_pins import with_pins
 from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.collections.collection import Collection, as_plain, begun, from_plain, in_order

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from backend.bundles import bundle
@@ -134,6 +135,18 @@ def test_an_index_of_other_pixels_is_embedded_anew(tmp_path):
     assert replace(bundle.verify(folders[0]).index, generation=1) == bundle.verify(folders[1]).index
 
 
+def assert_same_answers(found, stored):
+    """The same products in the same order; of similarities, processors of other kinds compute other last digits."""
+    is_list_of_floats = [
+        pa.types.is_list(field.type) and pa.types.is_floating(field.type.value_type) for field in stored.schema
+    ]
+    for name, is_close in zip(stored.column_names, is_list_of_floats, strict=True):
+        if is_close:
+            assert np.allclose(found[name].to_pylist(), stored[name].to_pylist(), rtol=0, atol=1e-5)
+        else:
+            assert found[name].equals(stored[name])
+
+
 @pytest.mark.tf
 def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_test_split):
     from backend.training.embedder import load_query_embedder
@@ -164,4 +177,4 @@ def test_a_stored_bundle_answers_is_refreshed_and_keeps_its_scores(home_without_
         assert (again.seen, again.unseen, again.by_label) == (scored.seen, scored.unseen, scored.by_label)
         assert again.is_of(bundle.read_manifest(folder))
         assert again.gallery == scored.gallery == 126
-        assert load_answers(folder).table.equals(answers)
+        assert_same_answers(load_answers(folder).table, answers)
