@@ -32,6 +32,14 @@ PAGES: tuple[PageEntry, ...] = (
     PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo", True),
     PageEntry("rules", "Rules", ":material/rule:", "Shop", "Pins, boosts and blocks on answers", True),
     PageEntry(
+        "substitutes",
+        "Substitutes",
+        ":material/swap_horiz:",
+        "Shop",
+        "Products in stock for those that are sold out",
+        True,
+    ),
+    PageEntry(
         "collections",
         "Collections",
         ":material/collections_bookmark:",
@@ -41,14 +49,6 @@ PAGES: tuple[PageEntry, ...] = (
     ),
     PageEntry("product", "Product", ":material/sell:", "Shop", "One product with all that is known of it", True),
     PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
-    PageEntry(
-        "substitutes",
-        "Substitutes",
-        ":material/swap_horiz:",
-        "Shop",
-        "Products in stock for those that are sold out",
-        True,
-    ),
     PageEntry(
         "catalogue",
         "Catalogue",

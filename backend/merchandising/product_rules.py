@@ -28,7 +28,7 @@ def rules_about(
         touching: Ids of the rules that the endpoint names for the answer about the product.
 
     Returns:
-        Rules that name it; those for answers about it, its label, category or brand, or a photo like its picture; those
+        Rules that name it; those for answers about it, a name that it has, or a photo like its picture; those
         whose conditions it fulfils; and those for every answer.
     """
     found: dict[Way, list[Rule]] = {}

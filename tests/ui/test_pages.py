@@ -16,6 +16,7 @@ NAMES = [page.name for page in PAGES]
 DOOR = {
     "recommend": "serving",
     "rules": "catalogues",
+    "substitutes": "catalogues",
     "collections": "catalogues",
     "product": "catalogues",
     "story": "serving",
@@ -31,6 +32,7 @@ DOOR = {
 EMPTY = {
     "recommend": "Welcome to Twinset",
     "rules": "There is no catalogue yet",
+    "substitutes": "First make it possible to find similar products",
     "collections": "There is no catalogue yet",
     "product": "There is no catalogue yet",
     "story": "Welcome to Twinset",
@@ -46,6 +48,7 @@ EMPTY = {
 TYPICAL = {
     "recommend": "Or start from the catalogue",
     "rules": "There are no rules yet",
+    "substitutes": "First make it possible to find similar products",
     "collections": "There is no collection yet",
     "product": "Enter a product id",
     "story": "Use a photo of your own, or click one of the examples",
@@ -62,7 +65,8 @@ TYPICAL = {
 
 def test_the_menu_lists_every_page_once_in_the_order_of_the_flow():
     assert sorted(NAMES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    shop, operations = ["recommend", "rules", "collections", "product", "story"], ["jobs", "system"]
+    shop = ["recommend", "rules", "substitutes", "collections", "product", "story"]
+    operations = ["jobs", "system"]
     assert [*shop, "catalogue", "train", "tune", "evaluate", "explore", "deploy", *operations] == NAMES
 
 

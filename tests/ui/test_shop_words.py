@@ -124,6 +124,7 @@ def test_the_pages_for_merchandisers_are_known():
     assert [page.name for page in PAGES if page.is_for_shop] == [
         "recommend",
         "rules",
+        "substitutes",
         "collections",
         "product",
         "story",
@@ -144,7 +145,7 @@ def test_what_is_looked_through_is_found(screen, shop_endpoint, shop_model):
     assert {"Version", "Loaded"} <= said(screen.open("catalogue", view="History"))  # a table's heading and a cell
 
 
-@pytest.mark.parametrize("name", ["recommend", "rules", "collections", "product", "story", "catalogue"])
+@pytest.mark.parametrize("name", ["recommend", "rules", "substitutes", "collections", "product", "story", "catalogue"])
 def test_an_empty_home(screen, name):
     assert_plain(screen.open(name))
 

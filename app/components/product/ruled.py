@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TITLES: dict[Way, str] = {
     "named": "Rules that name this product",
-    "answers": "Rules for answers about it, its label, category or brand, or photos like it",
+    "answers": "Rules for answers about it, products of its kind, or photos like it",
     "condition": "Rules whose conditions it meets",
     "everywhere": "Other rules for all answers",
 }
