@@ -5,6 +5,7 @@
 
 /** @type {Record<string, number | undefined>} */
 const THUMBS = { Similar: 0, "Not similar": 180 }; // small buttons that are drawn, by how far the thumb is turned
+const MOST_IN_ROW = 2; // small buttons with words below a card; with more, all but Details are in a menu
 const THUMB = "M2 21h4V10H2zm20-10c0-1.1-.9-2-2-2h-6.3l1-4.6V4c0-.4-.2-.8-.5-1L13.2 2 6.6 8.6C6.2 9 6 9.5 6 10v9c0 1.1.9 2 2 2h9c.8 0 1.5-.5 1.8-1.2l3-7.1c.1-.2.2-.5.2-.7z";
 
 /**
@@ -111,10 +112,39 @@ function smallButton(card, title, grid) {
     return button;
 }
 
-/** @type {(card: GridCard, titles: string[], grid: Grid) => HTMLElement} */
-function smallButtons(card, titles, grid) {
+/** @type {(card: GridCard, inside: HTMLElement[]) => HTMLElement} */
+function moreMenu(card, inside) {
+    const menu = element("details", "more");
+    const opener = element("summary", "second", "More");
+    opener.setAttribute("aria-label", `More: ${card.title}`);
+    const list = element("div", "menu");
+    list.append(...inside);
+    menu.append(opener, list);
+    /** @type {(event: Event) => void} */
+    const close = (event) => {
+        if (event.composedPath().includes(menu)) return;
+        menu.open = false;
+        document.removeEventListener("pointerdown", close);
+    };
+    menu.ontoggle = () => menu.open && document.addEventListener("pointerdown", close);
+    menu.onkeydown = (event) => {
+        if (event.key !== "Escape" || !menu.open) return;
+        menu.open = false;
+        opener.focus();
+    };
+    return menu;
+}
+
+/** @type {(card: GridCard, data: GridData, grid: Grid) => HTMLElement} */
+function smallButtons(card, data, grid) {
     const row = element("div", "small");
-    row.append(...titles.map((title) => smallButton(card, title, grid)));
+    const made = data.small.map((title) => smallButton(card, title, grid));
+    if (data.movable) made.push(moveMenu(card, data, grid));
+    const isCrowded = made.length - data.small.filter((title) => title in THUMBS).length > MOST_IN_ROW;
+    const direct = [...Object.keys(THUMBS), "Details"];
+    const inside = isCrowded ? made.filter((_, at) => !direct.includes(data.small[at] ?? "")) : [];
+    row.append(...made.filter((one) => !inside.includes(one)));
+    if (inside.length) row.append(moreMenu(card, inside));
     return row;
 }
 
@@ -176,11 +206,8 @@ function tile(card, data, grid) {
     if (card.badges.length) box.append(badges(card));
     box.append(body(card));
     item.append(box);
-    if (small.length || movable) item.append(smallButtons(card, small, grid));
-    if (movable) {
-        item.lastElementChild?.append(moveMenu(card, data, grid));
-        letMove(item, card, data, grid);
-    }
+    if (small.length || movable) item.append(smallButtons(card, data, grid));
+    if (movable) letMove(item, card, data, grid);
     return item;
 }
 

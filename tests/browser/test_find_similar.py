@@ -12,7 +12,7 @@ from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
 from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import encoded, http_to, picture, served
-from tests.support.browsing import app_running
+from tests.support.browsing import app_running, free_port
 from tests.support.pages import (
     answers,
     assert_fits,
@@ -133,6 +133,7 @@ def test_a_result_is_pinned_previewed_published_and_the_undo_brings_the_answer_b
     page.goto(f"{address}/?product=b015&k=8")
     plain = ids(answers(page))
     pinned = [plain[7], *plain[:7]]
+    answers(page).nth(7).get_by_text("More", exact=True).click()
     answers(page).nth(7).get_by_role("button", name="Add rule").click()
     page.get_by_role("textbox", name="Your name").fill("Ada")
     page.keyboard.press("Enter")
@@ -158,6 +159,18 @@ def test_a_result_is_pinned_previewed_published_and_the_undo_brings_the_answer_b
     expect(page.locator(".moved")).to_have_count(0)
 
 
+def test_the_page_goes_on_by_itself_once_the_endpoint_is_there(page, tmp_path, projection_recommender):
+    settings, port = settings_for(tmp_path / "home"), free_port()
+    write_catalogue(settings, "shop")
+    ensure_app_token(settings)
+    settings = replace(settings, endpoint_url=f"http://127.0.0.1:{port}")
+    with app_running(settings) as (address, _):
+        page.goto(address)
+        page.get_by_text("Your products are loaded").wait_for()
+        with http_to(build_app(settings, load=lambda: served(projection_recommender)), port=port):
+            page.locator("ol.grid > li").first.wait_for()
+
+
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.name)
 def test_every_page_fits_a_phone(phone, address, entry):
     phone.goto(address if entry is PAGES[0] else f"{address}/{entry.name}")
@@ -167,7 +180,7 @@ def test_every_page_fits_a_phone(phone, address, entry):
 
 def test_the_catalogue_leads_to_the_first_page(page, address):
     page.goto(f"{address}/catalogue")
-    page.locator("ol.grid > li button").nth(4).click()
+    page.locator("ol.grid button.card").nth(4).click()
     answers(page)
     expect_in_address(page, "product=")
 

@@ -49,6 +49,7 @@ def test_a_dragged_result_is_pinned_where_it_was_dropped(page, walked):
     expect(answers(page).nth(0)).to_have_attribute("data-product-id", plain[4])
     expect(answers(page).nth(1)).to_have_attribute("data-product-id", plain[7])
     expect(answers(page).nth(0).locator(".moved")).to_have_text("Moved from 5 to 1: pinned")
+    answers(page).nth(0).get_by_text("More", exact=True).click()
     answers(page).nth(0).get_by_label("Move to place").select_option("3")
     expect(answers(page).nth(2)).to_have_attribute("data-product-id", plain[4])
     found = Drafts(store).open("Ada").put

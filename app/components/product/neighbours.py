@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -42,5 +43,6 @@ def show(catalogue: str, product: Product, found: Answer) -> None:
     answer_view.show_verdict(found)
     used = rule_panel.Ruled(catalogue, None, is_preview=False, revision="").used(found)
     others = [one for one in found.neighbours if one.product_id != product.product_id][:SHOWN]
-    cards = [product_grid.neighbour_card(one, moved=rule_panel.moved(one, used)) for one in others]
+    cards = (product_grid.neighbour_card(one, moved=rule_panel.moved(one, used)) for one in others)
+    cards = (replace(card, rank=None) for card in cards)  # the product itself would be the first
     product_grid.show(cards, key="product_neighbours", action="Show this product", on_pick=open_product)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,6 +16,7 @@ from backend.serving.tokens import APP_TOKEN_FILE
 if TYPE_CHECKING:
     from app.services.common import Serving
 
+_POLL_S = 2.0  # seconds between looks whether the endpoint is back
 CURL = """curl --data-binary @photo.jpg \\
      -H "Authorization: Bearer $TOKEN" \\
      "{url}/v1/recommend?k=10"
@@ -58,7 +60,10 @@ for row in answer.json()["predictions"]:
 
 
 def current() -> Serving | None:
-    """Return what is served; when nothing is, say what is missing and where to get it, and return None."""
+    """Return what is served; when nothing is, say what is missing and where to get it, and return None.
+
+    The page goes on by itself as soon as something is served.
+    """
     try:
         return common.serving()
     except EndpointError as error:
@@ -66,6 +71,7 @@ def current() -> Serving | None:
             _show_missing()
         else:
             st.info(notices.told(error), icon=":material/hourglass_empty:")
+        st.fragment(_look_again, run_every=_POLL_S)()
     return None
 
 
@@ -85,14 +91,20 @@ def _show_missing() -> None:
         navigation.link("catalogue", "Continue: find similar in the catalogue")
     else:
         st.info(
-            "The service that finds similar products is not running. "
+            "The service that finds similar products is not running. If it is starting, this page continues by itself. "
             + (
-                "Ask your Twinset administrator to start it."
+                "Otherwise ask your Twinset administrator to start it."
                 if state.is_for_shop()
-                else "Start it with `make run`, or with `python -m backend serve`."
+                else "Otherwise start it with `make run`, or with `python -m backend serve`."
             ),
             icon=":material/power_off:",
         )
+
+
+def _look_again() -> None:
+    with suppress(EndpointError):
+        common.serving()
+        st.rerun()
 
 
 def show_figures(served: Serving) -> None:
