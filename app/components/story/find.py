@@ -61,7 +61,7 @@ def _choose(served: Serving) -> None:
             key=state.UPLOADER,
             on_change=state.ask_about_upload,
             max_upload_size=common.settings().max_upload_mb,
-            help=f"{FORMATS_READ}. The photo is used only for this search and is not stored.",
+            help=f"{FORMATS_READ}. {_what_becomes_of_it()}",
         )
     photo_ways.show("story_upload", TYPES)
     products = {one.product_id: one for one in story.examples(served)}
@@ -74,3 +74,9 @@ def _choose(served: Serving) -> None:
         action="Find similar",
         on_pick=lambda name: state.ask(state.Asked(products[name].image, name)),
     )
+
+
+def _what_becomes_of_it() -> str:
+    days = common.settings().keep_questions_photos_days
+    kept = f"is kept with the question for {words.count(days, 'day')}" if days else "is not stored"
+    return f"The photo is used only for this search and {kept}."
