@@ -61,7 +61,7 @@ class Located:
         distances: Of each, as it was asked for, (S,).
         alike: How similar each is as the model has it, (S,); None where that is 1 - distance.
         is_weighed: Whether colour counted otherwise than the model has it.
-        touching: Ids of the rules that are for this answer.
+        touching: Ids of the rules that are for this answer and not for all.
     """
 
     shown: Sequence[Shown]

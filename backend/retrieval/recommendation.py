@@ -105,7 +105,7 @@ class Recommendation:
         has_match: Whether any neighbour is a match, which none is to a picture that shows nothing; None where that is not
             known of any.
         embedded: What the network made of the pictures, so that the question can be answered again without them.
-        touching: Ids of the rules that are for this answer, also those that moved nothing in it.
+        touching: Ids of the rules that are for this answer, also those that moved nothing in it, but for rules of every answer.
     """
 
     neighbours: tuple[Neighbour, ...]

@@ -19,7 +19,7 @@ from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import DRAFT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from app.components.search.query_panel import Query
     from app.state import Answered
@@ -118,13 +118,18 @@ def show_touching(ruled: Ruled, query: Query, answer: Answer) -> None:
     found = [
         rule
         for rule in used.values()
-        if rule.id in effective or (_is_for(rule, query, answer) if named is None else rule.id in named)
+        if rule.id in effective or (_is_for(rule, query, answer) if named is None else _is_named(rule, named))
     ]
     if not found:
         return
     with st.expander(f"Rules that touch this answer ({len(found)})", icon=":material/rule:", key="touching"):
         for rule in sorted(found, key=lambda one: (one.id not in effective, one.rank)):
             links.show(ruled.catalogue, rule, "Moved a result of this answer" if rule.id in effective else "")
+
+
+def _is_named(rule: Rule, named: Collection[str]) -> bool:
+    """Tell whether the endpoint named a rule for an answer; those that are for every one it does not repeat."""
+    return rule.id in named or (rule.scope.kind == "all" and rule.holds_at(titles.now()))
 
 
 def _is_for(rule: Rule, query: Query, answer: Answer) -> bool:

@@ -225,7 +225,8 @@ class CompiledRules:
     def _put(self, rule: Rule, bucket: Bucket) -> None:
         places = [place for name in rule.products if (place := self._places[name]) >= 0]
         number = self._conditions.numbers.get(rule.where)
-        bucket.rules.append(rule.id)
+        if rule.scope.kind != "all":  # there can be hundreds of those, and each is for every answer
+            bucket.rules.append(rule.id)
         if rule.slot is not None:
             is_soft = rule.action == "soft pin"
             bucket.pins += [Pin(rule.id, place, rule.slot, is_soft, rule.rank) for place in places]

@@ -54,7 +54,8 @@ class Shifts:
 
     def crossing(self) -> NDArray[np.bool_]:
         """Return whether a rule lets each product cross the line between matches and others, bool (P,)."""
-        found: NDArray[np.bool_] = self.acts[:, [shift.crosses for shift in self.of]].any(axis=1)
+        crosses = [number for number, shift in enumerate(self.of) if shift.crosses]
+        found: NDArray[np.bool_] = self.acts[:, crosses].any(axis=1)
         return found
 
     def moving(self, position: int) -> set[str]:
@@ -197,7 +198,7 @@ def _held(
     above = np.maximum(scores, np.minimum(line, alike))
     below = np.minimum(scores, np.maximum(np.nextafter(line, -np.inf), alike))
     is_match, is_other = ([one is wanted for one in matches] for wanted in (True, False))
-    return np.select([is_match, is_other], [above, below], scores)
+    return np.where(is_match, above, np.where(is_other, below, scores))
 
 
 def pinned(shown: Sequence[int], pins: Mapping[int, Pin], k: int) -> tuple[list[int], list[Pin]]:

@@ -118,7 +118,9 @@ RECORDS = (
             *_RULES,
             Field("at", TEXT, "The time for which they were in force."),
             Field(
-                "touching", listed(TEXT), "Ids of those that apply to this query, whether or not they moved anything."
+                "touching",
+                listed(TEXT),
+                "Ids of those that apply to this query and not to all, whether or not they moved anything.",
             ),
         ),
     ),

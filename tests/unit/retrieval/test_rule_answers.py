@@ -172,7 +172,7 @@ def test_rules_for_an_answer_are_named_also_where_they_move_nothing(ruled_shop):
     ]
     asked = asked_of(ruled_shop, near(ruled_shop, 5))
     found = ruled_shop.answers.answered(asked, ruled_shop.compiled(rules))
-    assert (found.shown, sorted(found.touching)) == (None, ["all", "label", "photo"])
+    assert (found.shown, sorted(found.touching)) == (None, ["label", "photo"])
     assert ruled_shop.answers.answered(asked, None) == (None, ())
 
 
