@@ -33,6 +33,8 @@ QUERIES = (
     "k=4&rules=1",
     "k=6&rules=off&collection=picks&collection=picks@1",
 )
+PHOTOS = 72  # asked about by each set of rules
+EACH = PHOTOS + 1  # and one question without any
 PICKS = (("b003", "c004"), ("s001", "b003"), ("b003", "b004", "b005"))
 SETS = (
     [Rule("pin", "pin", products=("b003",), slot=2)],
@@ -59,7 +61,7 @@ def asked(tmp_path_factory, projection_recommender):
             picks = PICKS[version - 1] + tuple(f"gone-{number}" for number in range(4_000))
             collections.put(Collection("picks", "Picks", picks), base=version - 1, by="Ada")
             until(lambda: http.get("/version").json()["rules"]["version"] == version, IN_TIME)  # noqa: B023
-            for number in range(72):
+            for number in range(PHOTOS):
                 photo = encoded(picture(("stripes", "checks", "blob")[number % 3], int(rng.integers(0, 40))))
                 query = f"/v1/recommend?include_images=false&{QUERIES[number % len(QUERIES)]}"
                 answers.append(http.post(query, content=photo).json())
@@ -79,11 +81,10 @@ def test_every_answer_is_logged_and_reproduced(asked, projection_recommender):
     assert [list(one.product_ids) for one in reversed(rows)] == [
         [each["product_id"] for each in body["neighbours"]] for body in answers
     ]
-    in_picks = [
-        {*PICKS[0], *PICKS[at // 72]} for at in range(len(answers)) if at % 72 % len(QUERIES) == len(QUERIES) - 1
-    ]
-    of_picks = [one for at, one in enumerate(reversed(rows)) if at % 72 % len(QUERIES) == len(QUERIES) - 1]
-    assert [set(one.product_ids) for one in of_picks] == in_picks, "all of a collection, and no other product"
+    # Of each set's questions with a photo, those that are limited to the collection as it was then and at first.
+    limited = [at for at in range(len(answers)) if at % EACH < PHOTOS and at % EACH % len(QUERIES) == len(QUERIES) - 1]
+    shown = [{each["product_id"] for each in answers[at]["neighbours"]} for at in limited]
+    assert shown == [{*PICKS[0], *PICKS[at // EACH]} for at in limited], "all of a collection, and no other product"
     first = rows[-1]
     assert (first.caller, first.model_version, first.generation, first.rules_version) == ("app", 1, 1, 1)
     assert first.milliseconds == answers[0]["timings_ms"]["total"]
