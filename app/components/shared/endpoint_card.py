@@ -91,12 +91,13 @@ def _show_missing() -> None:
         navigation.link("catalogue", "Continue: find similar in the catalogue")
     else:
         st.info(
-            "The service that finds similar products is not running. If it is starting, this page continues by itself. "
+            "The service that finds similar products is not running. "
             + (
-                "Otherwise ask your Twinset administrator to start it."
+                "Ask your Twinset administrator to start it."
                 if state.is_for_shop()
-                else "Otherwise start it with `make run`, or with `python -m backend serve`."
-            ),
+                else "Start it with `make run`, or with `python -m backend serve`."
+            )
+            + " This page continues by itself once it runs.",
             icon=":material/power_off:",
         )
 
