@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
 import streamlit as st
 
 from app.services import common, deploy, rules
 from backend.catalogue.fields import details_of
 from backend.catalogue.sources.locations import keep_upload
+from backend.catalogue.stock import STOCK_COLUMNS, in_stock, sold_out
 from backend.errors import CatalogueNotFound
 from backend.imaging import pixels
 from backend.merchandising.draft import Drafts
@@ -59,14 +59,9 @@ def stock(catalogue: str) -> Stock:
 
 @st.cache_data(ttl=600, max_entries=4, show_spinner=False)
 def _stock(catalogue: str, version: int) -> Stock:
-    rows = common.snapshot(catalogue, version).columns(["stock", "availability"], on_sale_only=True)
-    is_out = pc.or_(
-        pc.fill_null(pc.less_equal(rows["stock"], 0), fill_value=False),
-        pc.fill_null(pc.equal(rows["availability"], "out of stock"), fill_value=False),
-    )
-    is_in = pc.if_else(pc.is_null(rows["stock"]), pc.equal(rows["availability"], "in stock"), True)
-    unknown = pc.invert(pc.or_(is_out, pc.fill_null(is_in, fill_value=False)))
-    return Stock(len(rows), int(pc.sum(is_out).as_py() or 0), int(pc.sum(unknown).as_py() or 0))
+    rows = common.snapshot(catalogue, version).columns(STOCK_COLUMNS, on_sale_only=True)
+    out = sold_out(rows)
+    return Stock(len(rows), int(out.sum()), int((~out & ~in_stock(rows)).sum()))
 
 
 def check(catalogue: str) -> Check | None:

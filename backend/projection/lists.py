@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 from backend.errors import ProjectionError
-from backend.files.sheet_text import guarded
+from backend.files.sheet_text import as_csv
 from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -68,11 +66,7 @@ class SavedList:
 
     def to_csv(self) -> str:
         """Return it as CSV; text that a spreadsheet would run as a formula is quoted."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(("product_id", "label"))
-        writer.writerows((guarded(product.product_id), guarded(product.label)) for product in self.products)
-        return text.getvalue()
+        return as_csv([("product_id", "label"), *((one.product_id, one.label) for one in self.products)])
 
 
 def save_list(folder: Path, saved: SavedList) -> SavedList:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +14,7 @@ from app.components.search import rule_menu, rule_panel
 from app.components.search import state as question
 from app.components.shared import product_grid
 from backend.catalogue.items import DISPLAY_COLUMNS
-from backend.files.sheet_text import guarded
+from backend.files import sheet_text
 from backend.serving.answers import NOTHING_CLOSE
 
 if TYPE_CHECKING:
@@ -122,13 +119,7 @@ def as_csv(answer: Answer) -> str:
     There is no column of labels where none of them has one.
     """
     columns = [name for name in CSV_COLUMNS if name != "label" or answer.has_labels]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    for neighbour in answer.neighbours:
-        values = {item.name: getattr(neighbour, item.name) for item in fields(neighbour)}
-        writer.writerow([guarded(values[name]) for name in columns])
-    return text.getvalue()
+    return sheet_text.as_csv([columns, *([getattr(one, name) for name in columns] for one in answer.neighbours)])
 
 
 def _stem(query: Query) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.catalogue.sources.tables.csv_table import CsvTable
 from backend.catalogue.sources.tables.files import TableFile
 from backend.errors import CatalogueError
-from backend.files.sheet_text import guarded, unguarded
+from backend.files import sheet_text
+from backend.files.sheet_text import unguarded
 from backend.imaging.pixels import kind_of
 
 if TYPE_CHECKING:
@@ -96,10 +96,5 @@ def _written(rows: Sequence[dict[str, Any]], one: Collection) -> str:
     comments = one.comment_of
     filled = {name for row in rows for name, value in row.items() if value not in {None, ""}}
     columns = [ID, *(name for name in (IMAGE, LABEL, *DISPLAY_COLUMNS) if name in filled)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*columns, COMMENT])
-    for row in rows:
-        cells = [row.get(name) for name in columns]
-        writer.writerow(["" if cell is None else guarded(cell) for cell in (*cells, comments.get(row[ID], ""))])
-    return text.getvalue()
+    cells = ([*(row.get(name) for name in columns), comments.get(row[ID], "")] for row in rows)
+    return sheet_text.as_csv([[*columns, COMMENT], *cells])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from backend.files.sheet_text import guarded
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backend.files.sheet_text import as_csv, guarded
 from backend.files.workbook import as_workbook
 from backend.merchandising.similar.layouts import DETAILS, Layout, Listed
 from backend.retrieval.rules.rule import NAMED_BY, Rule, Scope
@@ -43,9 +44,9 @@ def as_file(check: Check, snapshot: Snapshot, kind: FileKind, *, unchecked: bool
         unchecked: Whether what was not checked is in it as well.
     """
     if kind == "shopify" or kind == "woocommerce":  # noqa: PLR1714 - what the type checker follows
-        return _as_csv(_for_shop(check, snapshot, kind, unchecked=unchecked))
-    rows = map(_guarded, [HEADER, *_rows(check, snapshot, unchecked=unchecked)])
-    return as_workbook(rows) if kind == "xlsx" else _as_csv(rows)
+        return as_csv(_for_shop(check, snapshot, kind, unchecked=unchecked), is_for_people=False).encode()
+    rows = [HEADER, *_rows(check, snapshot, unchecked=unchecked)]
+    return as_workbook([*map(guarded, row)] for row in rows) if kind == "xlsx" else as_csv(rows).encode()
 
 
 def price_difference(own: dict[str, Any], other: dict[str, Any]) -> float | None:
@@ -102,16 +103,6 @@ def _for_shop(
 
 
 def _details(snapshot: Snapshot, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    wanted = set(ids)
     rows = snapshot.columns(["product_id", *names])
-    return {row.pop("product_id"): row for row in rows.to_pylist() if row["product_id"] in wanted}
-
-
-def _guarded(cells: Sequence[Any]) -> list[Any]:
-    return ["" if cell is None else guarded(cell) for cell in cells]
-
-
-def _as_csv(rows: Iterable[Sequence[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    rows = rows.filter(pc.is_in(rows["product_id"], value_set=pa.array(ids, pa.string())))
+    return {row.pop("product_id"): row for row in rows.to_pylist()}

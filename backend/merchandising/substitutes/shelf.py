@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.catalogue.snapshot import open_snapshot
+from backend.catalogue.stock import in_stock, sold_out
 from backend.catalogue.upkeep.history import catalogue_states, readable_versions
 from backend.merchandising.known_products import COLUMNS, listed_gallery
 from backend.retrieval.rules.rule import NAMED_BY
@@ -67,15 +68,14 @@ class Shelf:
     @cached_property
     def is_sold_out(self) -> NDArray[np.bool_]:
         """Products that are offered and known to be out of stock, bool (N,)."""
-        found: NDArray[np.bool_] = self._gallery.sold_out & self.is_offered
+        found: NDArray[np.bool_] = sold_out(self.rows) & self.is_offered
         return found
 
     @cached_property
     def is_in_stock(self) -> NDArray[np.bool_]:
-        """Products that are known to be in stock, bool (N,): by number, or by availability where there is no number."""
-        stated = pc.if_else(pc.is_null(self.rows["stock"]), pc.equal(self.rows["availability"], "in stock"), True)
-        has_any = np.asarray(pc.fill_null(stated, fill_value=False), dtype=np.bool_)
-        return has_any & ~self.is_sold_out & self.is_offered
+        """Products that are offered and known to be in stock, bool (N,); see :mod:`backend.catalogue.stock`."""
+        found: NDArray[np.bool_] = in_stock(self.rows) & self.is_offered
+        return found
 
     @property
     def states_stock(self) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from backend.bundles import bundle
 from backend.catalogue.fields import Details
 from backend.catalogue.items import DISPLAY_COLUMNS, GALLERY_SPLITS
+from backend.catalogue.stock import sold_out
 from backend.errors import RetrievalError
 from backend.files.storage import disk_watched
 from backend.retrieval.filters import FLAG_FILTERS, NUMBER_FILTERS, check_filters
@@ -175,8 +176,7 @@ class Gallery:
     @property
     def sold_out(self) -> NDArray[np.bool_]:
         """Which items are known to be out of stock, bool (N,): what is not known is not taken for that."""
-        is_out = self._numbers("stock") <= 0
-        return is_out | self._passing("availability", ("out of stock",))
+        return sold_out(self._table)
 
     def allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
         """Return which items pass all filters, bool (N,); None where there is no filter.
