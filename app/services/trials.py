@@ -16,6 +16,7 @@ from backend.merchandising.draft import Draft, Drafts
 from backend.merchandising.kept_pictures import KeptPictures
 from backend.merchandising.merging import places_changed
 from backend.merchandising.questions.question_log import PHOTOS
+from backend.registry.ledger import CHAMPION
 from backend.retrieval.asked_again import Embedded, Ground, together
 from backend.retrieval.gallery.gallery import Gallery
 from backend.retrieval.indexes.further import with_further
@@ -99,7 +100,8 @@ def searches(catalogue: str) -> dict[str, str]:
     ledger = deploy.ledger()
     versions = {one.model: one for one in reversed(ledger.versions)}
     found = [model for model in common.models() if model.index is not None and model.searched.name == catalogue]
-    used = next((one.model for one in ledger.versions if "champion" in one.aliases), "")
+    champion = ledger.at(CHAMPION)
+    used = champion.model if champion is not None else ""
     named = {
         one.name: f"Version {versions[one.name].version}" if one.name in versions else f"Unpublished: {one.name}"
         for one in sorted(found, key=lambda one: one.name != used)
@@ -121,7 +123,7 @@ def by_search(name: str, product_id: str, k: int) -> list[Product]:
     wishes = Wishes(like=(product_id,)).settled(has_groups=ground.gallery.has_groups)
     nothing = np.empty((0, ground.own.dimensions), dtype=np.float32)
     located = together(Embedded(nothing, nothing), ground, k=k, wishes=wishes, allowed=None)
-    ids = tuple(str(ground.gallery.ids[one.position]) for one in located.shown)
+    ids = tuple(one.product_id for one in ground.gallery.items([one.position for one in located.shown]))
     known = evaluation.pictures(model.searched, ids)
     return [known[one] for one in ids if one in known]
 
@@ -156,11 +158,11 @@ def last_asked(catalogue: str, most: int) -> tuple[list[Example], int]:
     for row in questions.newest(catalogue, ASKED) if catalogue in questions.logged() else []:
         key = f"{row.question} {row.filters} {row.wishes}"
         wishes = replace(row.asked_wishes, rules_at=None)
+        if wishes.rules != RULES_ON or key in found:
+            continue
         image, product_id = b"", known.get(row.question, "")
         if not product_id and len(row.pictures) == 1:
             image = _photo(catalogue, row.question) or b""
-        if row.asked_wishes.rules != RULES_ON or key in found:
-            continue
         if len(row.pictures) > 1 or not (product_id or image or wishes.like):
             passed.add(key)
         elif len(found) < most:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from backend.merchandising.collections.collection import Collection
 
 back = listing.bring_back
+_LISTED = 50
 
 
 def last(catalogue: str, one: Collection) -> int | None:
     """The version before the last change of a collection; None where it has no older one."""
-    found = collections.store(catalogue).history_of(one.id, limit=2)
+    found = collections.history_of(catalogue, one.id, limit=2)
     return found[0].version - 1 if len(found) > 1 else None
 
 
@@ -30,7 +31,7 @@ def show(catalogue: str, editor: str, one: Collection) -> None:
     if not box.open:
         return
     with box:
-        found = collections.store(catalogue).history_of(one.id)
+        found = collections.history_of(catalogue, one.id, limit=_LISTED)
         row = version_table.chosen(
             {
                 "When": [words.local_iso(each.at) for each in found],

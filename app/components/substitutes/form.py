@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import words
+from app import notices, words
 from app.components.jobs import panel
 from app.services import common, substitutes
 from backend.flow.requests import ReadinessRequest, SubstitutesRequest
@@ -46,7 +46,8 @@ def show(catalogue: str, stock: Stock) -> None:
         if st.button(
             "Find substitutes", type="primary", icon=":material/search:", disabled=not may_start, key="substitutes_find"
         ):
-            panel.submit(SubstitutesRequest(selection=chosen, k=int(k), **(what or {}), **limits))
+            with notices.guarded():
+                panel.submit(SubstitutesRequest(selection=chosen, k=int(k), **_kept(what or {}), **limits))
             st.rerun()
         if stock.is_stated and st.button("Measure readiness", icon=":material/monitoring:", key="readiness_measure"):
             panel.submit(ReadinessRequest(**limits))
@@ -94,7 +95,13 @@ def _photos() -> dict[str, Any] | None:
     if uploaded is None:
         st.caption("Photos have no price: all substitutes in stock that look like a photo are found.")
         return None
-    return {"path": str(substitutes.keep_photos(uploaded.name, uploaded.getvalue()))}
+    return {"path": uploaded}
+
+
+def _kept(what: dict[str, Any]) -> dict[str, Any]:
+    """Return what a selection needs to know with its upload kept: once, where it is started, and not with every click."""
+    uploaded = what.get("path")
+    return what if uploaded is None else {**what, "path": str(substitutes.keep_photos(uploaded.name, uploaded))}
 
 
 def _limits(stock: Stock) -> dict[str, Any]:

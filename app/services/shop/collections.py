@@ -14,7 +14,6 @@ from backend.merchandising.collections import exports
 from backend.merchandising.collections.as_pins import with_pins
 from backend.merchandising.collections.sheet import as_sheet
 from backend.merchandising.collections.store import CollectionSet, CollectionStore
-from backend.merchandising.draft import Drafts
 from backend.retrieval.wishes import MAX_PRODUCTS, Wishes
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.items import Product
     from backend.merchandising.collections.collection import Collection
+    from backend.merchandising.kept_sets import Published
     from backend.retrieval.rules.rule import Scope
     from backend.serving.client import Answer
 
@@ -46,13 +46,32 @@ def _at(catalogue: str, version: int) -> CollectionSet:
 
 def removed(catalogue: str) -> dict[str, tuple[str, int]]:
     """The collections that were removed: by id, what they were called and the version before that."""
+    return _removed(catalogue, store(catalogue).newest())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _removed(catalogue: str, newest: int) -> dict[str, tuple[str, int]]:
     lost: dict[str, tuple[str, int]] = {}
     for one in store(catalogue).history(limit=200):
         if one.removed and one.version > 1:
             before = _at(catalogue, one.version - 1)
             for name in store(catalogue).changes(one.version).removed:
                 lost.setdefault(name, (before.get(name).name, one.version - 1))
-    return {name: about for name, about in lost.items() if name not in {one.id for one in found(catalogue).collections}}
+    return {
+        name: about
+        for name, about in lost.items()
+        if name not in {one.id for one in _at(catalogue, newest).collections}
+    }
+
+
+def history_of(catalogue: str, collection_id: str, *, limit: int) -> list[Published]:
+    """The versions that changed a collection, newest first; looked for once for each version of the collections."""
+    return _history_of(catalogue, collection_id, limit, store(catalogue).newest())
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _history_of(catalogue: str, collection_id: str, limit: int, newest: int) -> list[Published]:  # noqa: ARG001 - a part of the key
+    return store(catalogue).history_of(collection_id, limit=limit)
 
 
 def gone(catalogue: str, one: Collection) -> list[str]:
@@ -96,7 +115,7 @@ def pin(catalogue: str, person: str, one: Collection, scope: Scope) -> tuple[int
     mine = rules.draft(catalogue, person)
     now = rules.rules_of(catalogue, mine)
     then, pinned, left_out = with_pins(now, one, scope, person, known.ids if known else one.products)
-    Drafts(rules.store(catalogue)).save(mine.of(then, rules.published(catalogue, mine.base)))
+    rules.set_rules(catalogue, mine, then)
     return pinned, left_out
 
 
