@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from app import navigation, notices
+from app import notices
 from app.components.catalogue import picker
 from app.components.collections import listing, one, state
 from app.components.rules import person
 from app.components.rules import state as rule_state
-from app.services import common
 from app.services.shop import collections
 from backend.errors import CatalogueNotFound
 
@@ -15,11 +14,7 @@ st.title("Collections")
 st.caption("Products you put together: in order, with comments, approved, and ready to print.")
 rule_state.show_said()
 
-names = common.catalogues()
-if not names:
-    st.info("There is no catalogue yet. Load your products first.", icon=":material/inventory_2:")
-    navigation.link("catalogue", "Load the products")
-    st.stop()
+names = picker.require()
 
 # 1. Whose collections, and who edits them.
 with st.container(horizontal=True, vertical_alignment="bottom"):

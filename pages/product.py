@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import navigation, notices, state
+from app import notices, state
 from app.components.catalogue import picker
 from app.components.product import facts, history, neighbours, ruled, search
 from app.components.shared.product_grid import product_card
@@ -10,15 +10,11 @@ from app.services import common
 from app.services.shop import product as products
 from app.words import plain
 
-names = common.catalogues()
-if not names:
-    st.title("Product")
-    st.info("There is no catalogue yet. Load your products first.", icon=":material/inventory_2:")
-    navigation.link("catalogue", "Load the products")
-    st.stop()
+title = st.empty()
+title.title("Product")
+names = picker.require()
 
 # 1. Which one.
-title = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     catalogue = picker.choose(names, width=240)
     search.show()
@@ -26,10 +22,10 @@ product_id = state.product()
 found = None
 with notices.guarded():
     found = products.shown(catalogue, product_id) if product_id else None
-title.title(plain(product_card(found.product).title) if found else "Product")
 if found is None:
     search.show_none(catalogue, product_id)
     st.stop()
+title.title(plain(product_card(found.product).title))
 
 # 2. What is known of it. All that takes longer comes below, and later.
 absence = st.container()

@@ -4,20 +4,15 @@ from functools import partial
 
 import streamlit as st
 
-from app import navigation, notices
+from app import notices
 from app.components.catalogue import picker
 from app.components.rules import editing, files, history, listing, person, side_by_side, state
-from app.services import common
 
 st.title("Rules")
 st.caption("Pin, boost, bury or block products in answers. Nothing changes for shoppers before you publish.")
 state.show_said()
 
-names = common.catalogues()
-if not names:
-    st.info("There is no catalogue yet. Load your products first.", icon=":material/inventory_2:")
-    navigation.link("catalogue", "Load the products")
-    st.stop()
+names = picker.require()
 
 # 1. Whose rules, and who edits them.
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -29,7 +29,7 @@ from backend.merchandising.rule_store import RuleStore
 from backend.retrieval.rules.rule_set import RuleSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from backend.merchandising.conflicts import Conflict
     from backend.merchandising.draft import Draft
@@ -155,7 +155,17 @@ def put(catalogue: str, person: str, rule: Rule | None, *, was: Rule | None = No
         )
     rules.pop(name, None)
     rules |= {} if rule is None else {name: rule}
-    Drafts(store(catalogue)).save(mine.of(rules.values(), published(catalogue, mine.base)))
+    set_rules(catalogue, mine, rules.values())
+
+
+def set_rules(catalogue: str, mine: Draft, rules: Iterable[Rule]) -> None:
+    """Make these all the rules of a draft.
+
+    Raises:
+        RulesChanged: The draft was changed in another window.
+        RetrievalError: They are refused.
+    """
+    Drafts(store(catalogue)).save(mine.of(rules, published(catalogue, mine.base)))
 
 
 def discard(catalogue: str, person: str) -> None:

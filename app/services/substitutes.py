@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import streamlit as st
 
@@ -14,7 +14,6 @@ from backend.catalogue.sources.locations import keep_upload
 from backend.catalogue.stock import STOCK_COLUMNS, in_stock, sold_out
 from backend.errors import CatalogueNotFound
 from backend.imaging import pixels
-from backend.merchandising.draft import Drafts
 from backend.merchandising.merging import by_id
 from backend.merchandising.substitutes.files import as_file, pins, price_difference
 from backend.merchandising.substitutes.kept import Checks
@@ -112,11 +111,11 @@ def pin(catalogue: str, person: str) -> int:
     made = pins(_checks(catalogue).load(), owner=person)
     mine = rules.draft(catalogue, person)
     whole = by_id(rules.rules_of(catalogue, mine)) | by_id(made)
-    Drafts(rules.store(catalogue)).save(mine.of(whole.values(), rules.published(catalogue, mine.base)))
+    rules.set_rules(catalogue, mine, whole.values())
     return len(made)
 
 
-def keep_photos(name: str, data: bytes) -> Path:
+def keep_photos(name: str, data: BinaryIO) -> Path:
     """Keep an uploaded file of photos, for the job that reads it."""
     return keep_upload(common.settings(), name, data)
 

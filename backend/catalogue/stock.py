@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from backend.catalogue.fields import Details
+
 STOCK_COLUMNS = ("stock", "availability")
+SOLD_OUT = "out of stock"
 
 
 def sold_out(rows: pa.Table) -> NDArray[np.bool_]:
     """Return which of N rows with ``STOCK_COLUMNS`` are known to be out of stock, bool (N,); what is not known is not."""
-    return _known(pc.less_equal(rows["stock"], 0)) | _known(pc.equal(rows["availability"], "out of stock"))
+    return _known(pc.less_equal(rows["stock"], 0)) | _known(pc.equal(rows["availability"], SOLD_OUT))
+
+
+def is_sold_out(product: Details) -> bool:
+    """Tell whether a product is known to be out of stock."""
+    return (product.stock is not None and product.stock <= 0) or product.availability == SOLD_OUT
 
 
 def in_stock(rows: pa.Table) -> NDArray[np.bool_]:

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from app import state
+from app import navigation, state
 from app.services import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+def require() -> Sequence[str]:
+    """Return the names of the catalogues; where there is none, say how to load one, and end the page."""
+    names = common.catalogues()
+    if not names:
+        st.info("There is no catalogue yet. Load your products first.", icon=":material/inventory_2:")
+        navigation.link("catalogue", "Load the products")
+        st.stop()
+    return names
 
 
 def choose(

@@ -15,6 +15,7 @@ from app.services.shop import product as products
 from app.words import plain
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.prices import price_text
+from backend.catalogue.stock import is_sold_out
 
 if TYPE_CHECKING:
     from app.services.shop.product import Shown
@@ -93,7 +94,7 @@ def _facts(catalogue: str, product: Product) -> None:
 
 
 def _stock(product: Product) -> None:
-    is_out = product.stock == 0 or product.availability == "out of stock"
+    is_out = is_sold_out(product)
     if product.stock is not None:
         st.badge(f"{product.stock:,} in stock", color="red" if is_out else "green")
     if product.availability:
