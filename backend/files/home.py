@@ -25,7 +25,7 @@ def format_of(home: Path) -> int:
     """
     try:
         return int(json.loads(read_plain(home / _MARK, _LONGEST_MARK))["format"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # on a worker, the package may be run from a zip file
         return 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(

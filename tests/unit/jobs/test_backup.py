@@ -206,6 +206,8 @@ def test_a_home_of_a_newer_version_is_refused(tmp_path, monkeypatch):
     environ = {"HOME": str(tmp_path), "TWINSET_HOME": str(home)}
     mark_format(home, "9.0.0")
     load_settings(environ, dotenv=tmp_path / "none")
+    (tmp_path / "backend.zip").write_bytes(b"PK")  # what a worker on a cluster runs, and where it has no home
+    load_settings({**environ, "TWINSET_HOME": str(tmp_path / "backend.zip" / ".twinset")}, dotenv=tmp_path / "none")
     for text, said in [(f'{{"format": {HOME_FORMAT + 1}}}', "newer Twinset"), ("[", "damaged")]:
         (home / "home.json").write_text(text)
         with pytest.raises(SettingsError, match=said):
