@@ -5,7 +5,7 @@
 
 /** @type {Record<string, number | undefined>} */
 const THUMBS = { Similar: 0, "Not similar": 180 }; // small buttons that are drawn, by how far the thumb is turned
-const MOST_IN_ROW = 2; // small buttons with words below a card; with more, all but Details are in a menu
+const MOST_IN_ROW = 3; // small buttons with words below a card; with more, all but Details are in a menu
 const THUMB = "M2 21h4V10H2zm20-10c0-1.1-.9-2-2-2h-6.3l1-4.6V4c0-.4-.2-.8-.5-1L13.2 2 6.6 8.6C6.2 9 6 9.5 6 10v9c0 1.1.9 2 2 2h9c.8 0 1.5-.5 1.8-1.2l3-7.1c.1-.2.2-.5.2-.7z";
 
 /**
