@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import state
 from app.state import (
     ASKED,
     FILTER,
@@ -50,8 +51,8 @@ def choose(edges: Sequence[float]) -> None:
 
 def sent(photo: str) -> Sequence[float] | None:
     """The edges that were just chosen on a photo, none for all of it; None where nothing was."""
-    value = st.session_state.get(photo)
-    return value.get("region") if value is not None else None
+    edges: Sequence[float] | None = state.sent(photo, "region")
+    return edges
 
 
 # ------------------------------------------------------------------------------------------------- filters
