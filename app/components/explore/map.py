@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.components.explore import payload, state
+from app.components.explore import payload
 from app.components.shared.scripted import scripted
+from app.state import sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,7 +130,7 @@ def _plotly_folder() -> Any:
 
 def _told(key: str, event: str, listener: Callable[[Any], None]) -> Callable[[], None]:
     def tell() -> None:
-        value = state.sent(key, event)
+        value = sent(key, event)
         if value is not None:
             listener(value)
 

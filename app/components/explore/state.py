@@ -14,12 +14,6 @@ _FLIGHTS = "flights"
 _LANDED = "landed"
 
 
-def sent(component: str, name: str) -> Any:
-    """What a component has just sent under a name; None when it has not; for callbacks only."""
-    value = st.session_state.get(component)
-    return value.get(name) if value is not None else None
-
-
 def selection() -> str:
     """The short id of the selected products; empty when none are."""
     return st.query_params.get(SELECTION, "")

@@ -154,7 +154,7 @@ def show_drawn(packed: Any, found: Drawn, *, key: str, camera: str, above: explo
         selected=lambda many: selection.select([_id(found, at) for at in many]),
         moved=moved,
     )
-    pointed = explore_state.sent(key, "hovered")
+    pointed = state.sent(key, "hovered")
     explore_map.show(
         packed,
         key=key,
