@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.services import common
-from backend.errors import CatalogueError, EndpointError, RetrievalError, RulesChanged
+from backend.errors import CatalogueError, ChangedMeanwhile, EndpointError, RetrievalError
 from backend.merchandising.conflicts import conflicts
 from backend.merchandising.draft import Drafts
 from backend.merchandising.known_products import KnownProducts
@@ -143,13 +143,13 @@ def put(catalogue: str, person: str, rule: Rule | None, *, was: Rule | None = No
         was: The rule as the person saw it; None for a new one.
 
     Raises:
-        RulesChanged: It is not that any more; the draft stays as it is.
+        ChangedMeanwhile: It is not that any more; the draft stays as it is.
     """
     mine = draft(catalogue, person)
     rules = by_id(rules_of(catalogue, mine))
     name = (rule or was).id  # type: ignore[union-attr] # one of both is given
     if rules.get(name) != was:
-        raise RulesChanged(
+        raise ChangedMeanwhile(
             f"The rule {name} was changed in another window, or by another person.",
             next_step="Your input is still here. Copy what you need, close the form, and edit the rule again.",
         )
@@ -162,7 +162,7 @@ def set_rules(catalogue: str, mine: Draft, rules: Iterable[Rule]) -> None:
     """Make these all the rules of a draft.
 
     Raises:
-        RulesChanged: The draft was changed in another window.
+        ChangedMeanwhile: The draft was changed in another window.
         RetrievalError: They are refused.
     """
     Drafts(store(catalogue)).save(mine.of(rules, published(catalogue, mine.base)))
@@ -177,7 +177,7 @@ def publish(catalogue: str, mine: Draft, note: str) -> tuple[RuleSet, bool]:
     """Publish a draft; returns the rules, and whether the endpoint answers by them already.
 
     Raises:
-        RulesChanged: Another person changed the same rules, or another window the draft, which is kept.
+        ChangedMeanwhile: Another person changed the same rules, or another window the draft, which is kept.
         RetrievalError: The rules are refused.
     """
     done = Drafts(store(catalogue)).publish(mine, note=note)
@@ -188,10 +188,10 @@ def undo(catalogue: str, version: int, person: str, note: str, *, newest: int) -
     """Publish the rules of an older version; returns them, and whether the endpoint answers by them already.
 
     Raises:
-        RulesChanged: There is a newer version than ``newest``, the one that the person saw.
+        ChangedMeanwhile: There is a newer version than ``newest``, the one that the person saw.
     """
     if store(catalogue).newest() != newest:
-        raise RulesChanged(
+        raise ChangedMeanwhile(
             f"Another version was published after version {newest}.",
             next_step="Nothing was undone. Check the history before you go back.",
         )
@@ -235,11 +235,11 @@ def adopt(catalogue: str, person: str, planned: Plan) -> None:
     """Make the rules of a file somebody's draft, which has to be empty.
 
     Raises:
-        RulesChanged: It is not, or other rules were published since the file was read.
+        ChangedMeanwhile: It is not, or other rules were published since the file was read.
     """
     mine = draft(catalogue, person)
     if mine or mine.base != planned.now.version:
-        raise RulesChanged(
+        raise ChangedMeanwhile(
             "Your draft has changes." if mine else "Other rules were published in the meantime.",
             next_step="Publish or discard them first, then import the file." if mine else "Import the file again.",
         )

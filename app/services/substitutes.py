@@ -105,7 +105,7 @@ def pin(catalogue: str, person: str) -> int:
     """Put a pin for each kept substitute into somebody's draft of the rules; returns how many.
 
     Raises:
-        RulesChanged: The draft was changed in another window.
+        ChangedMeanwhile: The draft was changed in another window.
         RetrievalError: The rules are refused.
     """
     made = pins(_checks(catalogue).load(), owner=person)

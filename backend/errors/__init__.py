@@ -8,6 +8,7 @@ WorkbenchError
 ├── EnvironmentUnready        Java, a JAR, a package or a port is missing
 ├── StorageFailed             the disk is read-only or failing, or a file may not become so large
 │   └── StorageFull           no space left where Twinset writes
+├── AccessDenied              nobody is signed in, or the role does not allow it
 ├── InUse                     another piece of work has the name, the model or the sweep
 ├── Protected                 something that an alias, a rule or a running job still needs
 ├── ImageRejected             an upload that is no usable picture
@@ -21,8 +22,7 @@ WorkbenchError
 ├── EvaluationError
 ├── ProjectionError           a map that cannot be drawn or read
 ├── RetrievalError            a question the index or gallery cannot answer
-├── RulesChanged              somebody else changed the same rules meanwhile
-├── CollectionsChanged        somebody else changed the same in a collection meanwhile
+├── ChangedMeanwhile          somebody else changed the same rules, collection, mapping or space meanwhile
 ├── BundleError               a model folder that is incomplete, damaged or not ours
 ├── RegistryError             MLflow refused, or has no such model
 │   └── PromotionRefused      a model that the gate in front of an alias does not let through
@@ -124,6 +124,13 @@ class StorageFull(StorageFailed):
     status = 507
 
 
+class AccessDenied(WorkbenchError):
+    """Nobody is signed in, or their role does not allow it."""
+
+    code = "access_denied"
+    status = 403
+
+
 class InUse(WorkbenchError):
     """Another process works on the same name, model or sweep; the message says which."""
 
@@ -215,17 +222,10 @@ class RetrievalError(WorkbenchError):
     status = 422
 
 
-class RulesChanged(WorkbenchError):
-    """Somebody else changed the same rules, or the same draft, meanwhile; the message says who and when."""
+class ChangedMeanwhile(WorkbenchError):
+    """Somebody else, or another window, changed the same meanwhile; the message says who and when."""
 
-    code = "rules_changed"
-    status = 409
-
-
-class CollectionsChanged(WorkbenchError):
-    """Somebody else changed the same in a collection meanwhile; the message says who and when."""
-
-    code = "collections_changed"
+    code = "changed_meanwhile"
     status = 409
 
 

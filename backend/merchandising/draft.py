@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import RetrievalError, RulesChanged
+from backend.errors import ChangedMeanwhile, RetrievalError
 from backend.files.locking import lock_beside, locked
 from backend.files.plain_files import read_plain
 from backend.files.storage import write_atomically
@@ -112,7 +112,7 @@ class Drafts:
         """Keep a draft; returns it as it is kept.
 
         Raises:
-            RulesChanged: It was saved elsewhere since it was opened; what is kept there stays.
+            ChangedMeanwhile: It was saved elsewhere since it was opened; what is kept there stays.
             RetrievalError: The name is no name.
         """
         path = self._path(draft.person)
@@ -131,7 +131,7 @@ class Drafts:
         """Publish a draft and forget it; where it is refused, it stays.
 
         Raises:
-            RulesChanged: Somebody else changed the same rules meanwhile, or the draft was saved elsewhere.
+            ChangedMeanwhile: Somebody else changed the same rules meanwhile, or the draft was saved elsewhere.
             RetrievalError: The rules are refused.
         """
         path = self._path(draft.person)
@@ -147,7 +147,7 @@ class Drafts:
         kept = self._read(path)
         if (kept.revision if kept else 0) != draft.revision:
             when = f" at {datetime.fromisoformat(kept.saved_at):%H:%M} UTC" if kept and kept.saved_at else ""
-            raise RulesChanged(
+            raise ChangedMeanwhile(
                 f"The draft of {draft.person} was changed in another window{when}.",
                 next_step="Reload the page to continue from there.",
             )

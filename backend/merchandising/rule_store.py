@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backend.errors import RulesChanged
+from backend.errors import ChangedMeanwhile
 from backend.merchandising.conflicts import check_publishable
 from backend.merchandising.kept_pictures import KeptPictures
 from backend.merchandising.kept_sets import KeptSets, Published
@@ -37,7 +37,7 @@ class RuleStore(KeptSets[Rule]):
         "action_known": f"action IN ({', '.join(map(repr, ACTIONS))})",
         "scope_known": f"scope IN ({', '.join(map(repr, SCOPES))})",
     }
-    changed, same = RulesChanged, "the same rules"
+    changed, same = ChangedMeanwhile, "the same rules"
     changed_step = (
         "Your draft is kept. Compare it with the new version, then edit these rules again or drop your change."
     )
@@ -61,7 +61,7 @@ class RuleStore(KeptSets[Rule]):
             The published set: the newest one itself where nothing is different.
 
         Raises:
-            RulesChanged: A rule was changed here and, since ``base``, by somebody else; nothing is published.
+            ChangedMeanwhile: A rule was changed here and, since ``base``, by somebody else; nothing is published.
             CatalogueNotFound: There is no version ``base``.
             RetrievalError: The rules contradict each other in a way that is refused.
         """

@@ -15,7 +15,7 @@ from app.components.collections import state
 from app.components.rules import state as rule_state
 from app.services.shop import collections
 from app.words import plain
-from backend.errors import CollectionsChanged
+from backend.errors import ChangedMeanwhile
 from backend.merchandising.collections.collection import MAX_NAME, MAX_TEXT
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _save(catalogue: str, seen: CollectionSet, one: Collection, change: Change, 
             mine = change(base.get(one.id))
             try:
                 collections.store(catalogue).put(mine, base=base.version, by=rule_state.person(), note=note)
-            except CollectionsChanged as error:
+            except ChangedMeanwhile as error:
                 state.tell(error)
             else:
                 state.forget_edited()

@@ -108,7 +108,7 @@ def pin(catalogue: str, person: str, one: Collection, scope: Scope) -> tuple[int
     """Put a collection as pins into somebody's draft of rules; returns how many products are pinned, and how many not.
 
     Raises:
-        RulesChanged: The draft was changed in another window.
+        ChangedMeanwhile: The draft was changed in another window.
         RetrievalError: A rule cannot be made.
     """
     known = rules.known(catalogue)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backend.errors import CatalogueError, CatalogueNotFound, CollectionsChanged
+from backend.errors import CatalogueError, CatalogueNotFound, ChangedMeanwhile
 from backend.merchandising.collections.collection import Collection, as_plain, from_plain
 from backend.merchandising.collections.together import together
 from backend.merchandising.kept_sets import KeptSets
@@ -55,7 +55,7 @@ class CollectionStore(KeptSets[Collection]):
     noun, format = "collections", 1
     columns = ("id", "name", "owner", "approved_by", "collection")
     constraints: ClassVar[Mapping[str, str]] = {"id_not_empty": "length(id) > 0", "name_not_empty": "length(name) > 0"}
-    changed, same = CollectionsChanged, "the same part of a collection"
+    changed, same = ChangedMeanwhile, "the same part of a collection"
     changed_step = "What you entered is still here. Compare it with the current version, then choose which to keep."
 
     def read(self, version: int | None = None) -> CollectionSet:
@@ -67,7 +67,7 @@ class CollectionStore(KeptSets[Collection]):
         """Keep a collection that is new, or was made of the one of version ``base``; what others did since then stays.
 
         Raises:
-            CollectionsChanged: Somebody else changed the same in it since ``base``; nothing is changed.
+            ChangedMeanwhile: Somebody else changed the same in it since ``base``; nothing is changed.
             CatalogueError: It cannot be kept beside the others: the name is taken, or there are too many.
         """
         return self._changed_to({one.id: one}, one.id, base, {"by": by, "note": note})
@@ -76,7 +76,7 @@ class CollectionStore(KeptSets[Collection]):
         """Remove a collection; its older versions stay.
 
         Raises:
-            CollectionsChanged: Somebody else changed it since ``base``.
+            ChangedMeanwhile: Somebody else changed it since ``base``.
         """
         return self._changed_to({}, collection_id, base, {"by": by, "note": "Removed"})
 

@@ -109,7 +109,7 @@ def apply(planned: Plan, store: RuleStore, *, by: str, note: str = "") -> RuleSe
     """Publish what was planned; whatever others published since stays, or is refused by name.
 
     Raises:
-        RulesChanged: Somebody else changed the same rules.
+        ChangedMeanwhile: Somebody else changed the same rules.
         RetrievalError: A conflict is refused.
     """
     refused = [one.sentence for one in planned.conflicts if one.severity == "refused"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.catalogue.items import Product
-from backend.errors import CatalogueError, CatalogueNotFound, CollectionsChanged
+from backend.errors import CatalogueError, CatalogueNotFound, ChangedMeanwhile
 from backend.merchandising.collections.as_pins import with_pins
 from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.collections.collection import Collection, as_plain, begun, from_plain, in_order
@@ -136,14 +136,14 @@ def test_two_editors_are_merged_or_the_second_is_told_who_and_nothing_is_lost(st
     second = store.put(ABC.moved("c", 1), base=first.version, by="Bob")
     merged = store.put(ABC.commented("a", "mine"), base=first.version, by="Ann")
     assert merged.get("One") == ABC.moved("c", 1).commented("a", "mine")
-    with pytest.raises(CollectionsChanged, match=r"since version 1: One \(by Ann on .+ UTC, version 3\)") as told:
+    with pytest.raises(ChangedMeanwhile, match=r"since version 1: One \(by Ann on .+ UTC, version 3\)") as told:
         store.put(ABC.commented("a", "other"), base=second.version - 1, by="Bob")
     assert "still here" in told.value.next_step
     assert store.read() == merged
     other = begun("Two", "Bob", ["z"])
     both = store.put(other, base=0, by="Bob")
     assert {one.name for one in both.collections} == {"One", "Two"}
-    with pytest.raises(CollectionsChanged):
+    with pytest.raises(ChangedMeanwhile):
         store.remove("one", base=first.version, by="Bob")
     with pytest.raises(CatalogueError, match="already a collection"):
         store.put(begun("TWO", "Bob"), base=both.version, by="Bob")
@@ -152,7 +152,7 @@ def test_two_editors_are_merged_or_the_second_is_told_who_and_nothing_is_lost(st
 def test_approved_is_what_was_seen_and_no_more(store):
     version = store.put(ABC, base=0, by="Ann").version
     store.put(ABC.commented("a", "new"), base=version, by="Bob")
-    with pytest.raises(CollectionsChanged):
+    with pytest.raises(ChangedMeanwhile):
         store.put(ABC.approved("Ann"), base=version, by="Ann")
     now = store.read()
     approved = store.put(now.get("one").approved("Ann"), base=now.version, by="Ann")

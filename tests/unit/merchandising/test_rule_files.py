@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.errors import CatalogueError, RetrievalError, RulesChanged
+from backend.errors import CatalogueError, ChangedMeanwhile, RetrievalError
 from backend.merchandising.rule_files.csv_file import as_csv, from_csv
 from backend.merchandising.rule_files.plan import apply, plan
 from backend.merchandising.rule_files.yaml_file import as_yaml, from_yaml
@@ -216,5 +216,5 @@ def test_a_plan_says_what_a_file_changes_and_keeps_what_others_did(place):
     assert apply(found, store, by="Ann").rules == (other, c)
     with_two = plan(written(place, as_yaml(RuleSet.of([b], version=1)), "rules.yaml"), store, None)
     assert (with_two.torn, with_two.is_refused) == (("a",), True)
-    with pytest.raises(RulesChanged):
+    with pytest.raises(ChangedMeanwhile):
         apply(with_two, store, by="Ann")

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backend.catalogue.delta import delta_log
-from backend.errors import CatalogueError, CatalogueNotFound, RetrievalError, RulesChanged
+from backend.errors import CatalogueError, CatalogueNotFound, ChangedMeanwhile, RetrievalError
 from backend.merchandising.draft import Drafts
 from backend.merchandising.rule_store import RuleStore
 from backend.retrieval.rules.rule import Rule, Scope
@@ -79,9 +79,9 @@ def test_a_rule_that_both_changed_is_refused_and_the_draft_stays(store):
     draft = drafts.open("Ann")
     draft = drafts.save(draft.of([A3], store.read(1)))
     store.publish([A2, B], base=1, by="Bob")
-    with pytest.raises(RulesChanged, match=r"since version 1: a \(by Bob on .+ UTC, version 2\)") as refused:
+    with pytest.raises(ChangedMeanwhile, match=r"since version 1: a \(by Bob on .+ UTC, version 2\)") as refused:
         drafts.publish(draft)
-    assert (refused.value.code, refused.value.status) == ("rules_changed", 409)
+    assert (refused.value.code, refused.value.status) == ("changed_meanwhile", 409)
     assert (store.newest(), drafts.open("Ann")) == (2, draft)
     assert store.publish([A2], base=1, by="Ann").rules == (A2,)  # the same change twice is none
 
@@ -215,9 +215,9 @@ def test_a_second_window_does_not_overwrite_a_draft(store):
     drafts = Drafts(store)
     first = drafts.open("Ann")
     drafts.save(first.of([A], RuleSet()))
-    with pytest.raises(RulesChanged, match="changed in another window"):
+    with pytest.raises(ChangedMeanwhile, match="changed in another window"):
         drafts.save(first.of([B], RuleSet()))
-    with pytest.raises(RulesChanged, match="changed in another window"):
+    with pytest.raises(ChangedMeanwhile, match="changed in another window"):
         drafts.publish(first.of([B], RuleSet()))
     assert (drafts.open("Ann").put, store.newest()) == ((A,), EMPTY)
     drafts.discard("Ann")
