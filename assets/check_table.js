@@ -1,5 +1,5 @@
 // Products and their substitutes, side by side, checked by keys or buttons. Text is set as text, never as markup.
-// Sends "decided": all decisions that Python has not heard of yet, so that fast typing loses none, and "turned": a page.
+// Sends "decided": all decisions that Python has not heard of yet, so that fast typing loses none, nor a reload; and "turned": a page.
 
 const KEYS = /** @type {Record<string, string>} */ ({ k: "keep", s: "swap", r: "reject", u: "undo" });
 const WORDS = /** @type {Record<string, string>} */ ({ "": "Not checked", keep: "Kept", reject: "Rejected" });
@@ -99,10 +99,25 @@ function select(table, at) {
     table.list.children[table.at]?.scrollIntoView({ block: "nearest" });
 }
 
+// A page that is left before Python has heard of a decision has it sent by the page that comes after it.
+/** @type {(table: CheckTable) => void} */
+function keep(table) {
+    sessionStorage.setItem(`twinset-check ${table.data.key}`, JSON.stringify(table.unheard));
+}
+
+/** @type {(table: CheckTable) => void} */
+function sendKept(table) {
+    table.unheard = JSON.parse(sessionStorage.getItem(`twinset-check ${table.data.key}`) ?? "[]");
+    if (!table.unheard.length) return;
+    table.last = table.unheard[table.unheard.length - 1][0];
+    table.send("decided", table.unheard);
+}
+
 /** @type {(table: CheckTable, id: string, decided: string, twin: string) => void} */
 function decide(table, id, decided, twin) {
     table.last = Math.max(Date.now(), table.last + 1);
     table.unheard.push([table.last, id, decided, twin]);
+    keep(table);
     table.send("decided", table.unheard);
     const at = table.data.rows.findIndex((row) => row.id === id);
     if (at < 0) return;
@@ -186,6 +201,7 @@ function built(root, given) {
     head.append(counter, undo, turns);
     list.onkeydown = (event) => pressed(table, event);
     root.replaceChildren(head, how, list);
+    sendKept(table);
     return table;
 }
 
@@ -199,6 +215,7 @@ function hear(table, data) {
     }
     const current = table.data.rows[table.at]?.id;
     table.data = data;
+    keep(table);
     if (isOther || data.rows[table.at]?.id !== current) {
         const open = data.rows.findIndex((row) => !row.decided);
         table.at = table.turning ? (table.turning === "last" ? data.rows.length - 1 : 0) : Math.max(open, 0);

@@ -60,6 +60,7 @@ interface CheckRow {
 }
 
 interface CheckData {
+    key: string; // tells one table from another
     rows: CheckRow[]; // of this page
     page: number; // from 1
     pages: number;

@@ -18,6 +18,7 @@ from tests.fixtures.base import settings_for
 from tests.fixtures.endpoint import shop_rows
 from tests.support.browsing import app_running
 from tests.support.pages import assert_fits, expect_pictures
+from tests.support.waiting import until
 from tests.ui.conftest import write_catalogue
 
 pytestmark = pytest.mark.browser
@@ -72,7 +73,7 @@ def test_keys_check_the_table_and_a_reload_goes_on(page, settings):
         expect(rows.nth(1).locator(".caption").last).to_contain_text("Substitute 2 of")
         page.reload()
         expect(counter).to_have_text(f"2 of {total} checked")
-        assert decided(settings)[:3] == [("keep", 0), ("", 1), ("keep", 0)]
+        until(lambda: decided(settings)[:3] == [("keep", 0), ("", 1), ("keep", 0)])
         expect(page.locator("li[aria-current]")).to_have_attribute("id", "row-1")
 
 
@@ -87,8 +88,30 @@ def test_fast_keys_lose_nothing_and_go_on_to_the_next_page(page, settings):
         expect(page.locator(".counter")).to_contain_text("20 of")
         page.keyboard.press("r")
         expect(page.locator(".counter")).to_contain_text("21 of")
-        page.wait_for_timeout(500)
-        assert [what for what, _ in decided(settings)][:22] == ["keep"] * 20 + ["reject", ""]
+        until(lambda: [what for what, _ in decided(settings)][:22] == ["keep"] * 20 + ["reject", ""])
+
+
+def test_a_decision_that_never_arrived_is_sent_after_a_reload(page, settings):
+    is_cut = False
+
+    def through(browser):
+        app = browser.connect_to_server()
+        browser.on_message(lambda message: None if is_cut else app.send(message))
+
+    page.route_web_socket("**/_stcore/stream", through)
+    with app_running(settings) as (address, _):
+        page.goto(f"{address}/substitutes")
+        page.locator("ol.list > li.row").first.wait_for()
+        page.locator("ol.list").focus()
+        is_cut = True
+        page.keyboard.press("k")
+        expect(page.locator(".counter")).to_contain_text("1 of")
+        assert decided(settings)[0] == ("", 0)
+        is_cut = False
+        page.reload()
+        expect(page.locator(".counter")).to_contain_text("1 of")
+        until(lambda: decided(settings)[0] == ("keep", 0))
+        expect(page.locator("li[aria-current]")).to_have_attribute("id", "row-1")
 
 
 def test_a_phone_has_large_buttons_and_nothing_is_cut(phone, settings):

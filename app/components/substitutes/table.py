@@ -86,6 +86,7 @@ def _data(catalogue: str, check: Check, at: str) -> dict[str, Any]:
     current = check.current[first : first + ROWS]
     counts, here = check.counts, sum(bool(one.decided) for one in current)
     return {
+        "key": f"{catalogue} {at}",
         "rows": [_row(row, one, shown) for row, one in zip(rows, current, strict=True)],
         "page": page,
         "pages": pages,
