@@ -11,7 +11,9 @@ from starlette.middleware import Middleware
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 
+from app import identity
 from app.services.export import EXPORTS
+from backend.access.asking import identify_by
 from backend.errors import CatalogueError
 from backend.errors.addresses import LOOPBACK
 from backend.flow.current.export import export_path
@@ -36,6 +38,7 @@ _PRIVATE = {
 
 def serve(settings: Settings) -> None:
     """Serve the app until SIGTERM or SIGINT. It asks for no login yet, so it is there for this machine only."""
+    identify_by(identity.resolver)
     hosts, origins = local_hosts(settings), added_hosts(settings)
     door = Middleware(BrowserDoor, hosts=hosts, origins=origins)
     exports = Route(f"{EXPORTS}/{{catalogue}}", partial(corrected, settings))

@@ -9,8 +9,10 @@ if str(ROOT) not in sys.path:  # a test that runs it finds only app/ on the path
 
 import streamlit as st  # noqa: E402 - only now can anything of ours be found
 
-from app import navigation, notices, state  # noqa: E402
+from app import identity, navigation, notices, state  # noqa: E402
+from backend.access.asking import identify_by  # noqa: E402
 
+identify_by(identity.resolver)
 st.set_page_config(page_title="Twinset", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
 page = st.navigation(navigation.menu())

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from backend import __version__
+from backend.access.asking import identify_by
+from backend.access.edges import by_account
 from backend.cli import outcome
 from backend.cli import running as handlers
 from backend.cli.access import add_access
@@ -77,6 +79,8 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
             return outcome.as_json(found) if as_json else text, outcome.DONE
     settings = load_settings()
     _configure(settings.log_level)
+    asking = by_account(settings, "command")
+    identify_by(lambda: asking)
     if options.own_output and not as_json:  # servers talk while they run
         with own_process(settings):
             return "", int(options.handler(options, settings)["status"])
