@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from backend.errors import CatalogueError
 from backend.errors.addresses import LOOPBACK
 from backend.flow.current.export import export_path
 from backend.machine.hosts import added_hosts, local_hosts
+from backend.machine.proxies import NamedProxies, named_proxies
 from backend.serving.doors import BrowserDoor
 from backend.settings import load_settings
 
@@ -40,13 +42,18 @@ def serve(settings: Settings) -> None:
     """Serve the app until SIGTERM or SIGINT. It asks for no login yet, so it is there for this machine only."""
     identify_by(identity.resolver)
     hosts, origins = local_hosts(settings), added_hosts(settings)
-    door = Middleware(BrowserDoor, hosts=hosts, origins=origins)
-    exports = Route(f"{EXPORTS}/{{catalogue}}", partial(corrected, settings))
-    app = st.App(Path(__file__).with_name("main.py"), middleware=[door], routes=[exports])
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # Streamlit's server would believe every proxy on this machine
+    doors = [
+        Middleware(NamedProxies, proxies=named_proxies(settings)),
+        Middleware(BrowserDoor, hosts=hosts, origins=origins),
+    ]
+    exports = Route(f"{settings.app_path}{EXPORTS}/{{catalogue}}", partial(corrected, settings))
+    app = st.App(Path(__file__).with_name("main.py"), middleware=doors, routes=[exports])
     app.run(
         config={
             "server.address": LOOPBACK,
             "server.port": settings.app_port,
+            "server.baseUrlPath": settings.app_path,
             "server.headless": True,
             # The larger of both limits; each uploader on a page has its own.
             "server.maxUploadSize": max(settings.max_upload_mb, settings.max_source_upload_mb),

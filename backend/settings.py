@@ -7,6 +7,7 @@ the checkout. ``make docs`` writes the fields below into docs/reference/settings
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = ["DEVICES", "PREFIX", "ROOT", "SecretStr", "Settings", "device_setting
 PREFIX = "TWINSET_"
 MAX_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
+_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 DEVICES = ("auto", "cpu", "gpu")
 
 
@@ -61,8 +63,13 @@ class Settings(HomeFolders):
     spark_conf: str = _setting("", "Additional Spark configuration: `key=value` pairs separated by semicolons.")
     host: str = _setting("127.0.0.1", "Address that the endpoint listens on; the app and MLflow stay on 127.0.0.1.")
     allowed_hosts: str = _setting("", "Further host names that are accepted, as those of a proxy, separated by commas.")
+    proxies: str = _setting(
+        "", "Addresses or networks of reverse proxies whose X-Forwarded-… headers are believed, separated by commas."
+    )
     app_port: int = _setting(8501, "Port of the app.")
+    app_path: str = _setting("", "Path below which a proxy serves the app, such as /twinset; empty means its root.")
     endpoint_port: int = _setting(8601, "Port of the recommendation endpoint.")
+    endpoint_path: str = _setting("", "Path below which a proxy serves the endpoint, such as /twinset-api.")
     mlflow_port: int = _setting(8701, "Port of the MLflow UI.")
     endpoint_url: str = _setting(
         "", "Address of the endpoint that the app uses, or any MLflow scoring URL; empty means the local endpoint."
@@ -194,6 +201,12 @@ def _checked(settings: Settings) -> Settings:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} must be a port in 0..{MAX_PORT}, got {getattr(settings, name)}.",
                 next_step="Choose a free port, for example between 1024 and 65535.",
+            )
+    for name in ("app_path", "endpoint_path"):
+        if not _PATH.fullmatch(getattr(settings, name)):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} must be a path, got {getattr(settings, name)!r}.",
+                next_step="Use one such as /twinset, with a slash before each part and none at the end.",
             )
     check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
     require_known_format(settings.home)

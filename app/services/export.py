@@ -15,7 +15,7 @@ from backend.jobs.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXPORTS = "/exports"  # where the app serves them
+EXPORTS = "/exports"  # where the app serves them, below its path
 _LOOKED_AT = 50  # newest loads
 
 
@@ -84,4 +84,4 @@ def prepared(wanted: ExportRequest) -> Prepared | None:
     last = next((job for job in jobs if job.request["catalogue"] == wanted.catalogue and job.result), None)
     if last is None or from_json(last.kind, last.request) != wanted or not path.is_file():
         return None
-    return Prepared(f"{EXPORTS}/{wanted.catalogue}", path.stat().st_size, last.result or {})
+    return Prepared(f"{common.settings().app_path}{EXPORTS}/{wanted.catalogue}", path.stat().st_size, last.result or {})

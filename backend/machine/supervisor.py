@@ -61,7 +61,8 @@ def services(settings: Settings) -> list[Service]:
     The app and MLflow ask for no login, so they listen on loopback whatever the settings say. MLflow's UI is left out
     where a tracking server, which has its own, keeps the runs.
     """
-    app = Service("app", "Twinset", settings.app_port, (sys.executable, "-m", "app"), "/_stcore/health")
+    health = f"{settings.app_path}/_stcore/health"
+    app = Service("app", "Twinset", settings.app_port, (sys.executable, "-m", "app"), health)
     ours = [] if is_tracking_server(settings) else [_mlflow(settings)]
     return [*ours, endpoint_service(settings), app]
 

@@ -20,7 +20,7 @@ class Caller:
     """One request on its way in; nothing of its body is read before it is asked for.
 
     Attributes:
-        address: Where the connection comes from; never what a header says about that.
+        address: Where the request comes from; of a header only what a named proxy says (:mod:`backend.machine.proxies`).
         name: Whose token it is, once that is known.
         status: Of the answer; 0 until it has begun.
 

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from backend import __version__
 from backend.bundles.colours import colour_share
 from backend.errors import CatalogueError, EndpointRejected, WorkbenchError
+from backend.machine.proxies import BelowPath, NamedProxies, named_proxies
 from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.retrieval.wishes import RULES_OFF
@@ -89,7 +90,12 @@ def build_app(
     )
     app = Starlette(
         routes=served_routes,
-        middleware=[endpoint_door(settings), guard],
+        middleware=[
+            Middleware(NamedProxies, proxies=named_proxies(settings)),
+            Middleware(BelowPath, path=settings.endpoint_path),
+            endpoint_door(settings),
+            guard,
+        ],
         exception_handlers={HTTPException: http_error},
         lifespan=gateway.lifespan,
     )
@@ -203,7 +209,7 @@ class _Gateway:
 
     async def document(self, _request: Request) -> Response:
         """Give the OpenAPI document of all this."""
-        return Response(openapi.as_json(), media_type=routes.JSON)
+        return Response(openapi.as_json(self._settings.endpoint_path), media_type=routes.JSON)
 
     async def invocations(self, request: Request) -> Response:
         """Answer MLflow's scoring protocol."""

@@ -47,9 +47,10 @@ _SENT = {"WWW-Authenticate": {401}, "Retry-After": {429, 503}}  # with which sta
 
 
 @cache
-def as_json() -> bytes:
-    """Return the document as it is served and kept."""
-    return (json.dumps(document(), indent=2, ensure_ascii=False) + "\n").encode()
+def as_json(path: str = "") -> bytes:
+    """Return the document as it is kept, or as it is served below a path."""
+    below = {"servers": [{"url": path}]} if path else {}
+    return (json.dumps({**document(), **below}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def document() -> dict[str, Any]:
