@@ -17,9 +17,11 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from backend.access.asking import Asking, asked_by
+from backend.access.edges import by_account, journal_of
 from backend.errors import Cancelled, WorkbenchError
 from backend.errors.addresses import ShownFormatter
 from backend.files.storage import system_error
@@ -101,7 +103,7 @@ def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) ->
     """Do the work; whatever happens becomes an outcome."""
     logger.info("Job %s (%s) starts: %s", job.id, job.kind, as_json(job.request))
     try:
-        with reporter, _reserved_space(settings.home):
+        with reporter, _reserved_space(settings.home), asked_by(_asking(job, settings)):
             result = run(from_json(job.kind, job.request), settings, reporter)
             result = json.loads(as_json(result))
     except BaseException as error:  # noqa: BLE001 - also a library's sys.exit; every end has to be recorded
@@ -111,6 +113,12 @@ def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) ->
         return _failed(error)
     logger.info("The job succeeded.")
     return Outcome(JobState.SUCCEEDED, result)
+
+
+def _asking(job: Job, settings: Settings) -> Asking:
+    """Return who asked for a job, as it does now what they asked; those of earlier versions were all the account's."""
+    person = job.asked_by or by_account(settings, "job").person
+    return Asking(replace(person, way="job"), journal_of(settings))
 
 
 def _failed(error: BaseException) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 DONE, REFUSED = "done", "refused"
+_QUOTED = frozenset(' \t\r\n"=')
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,25 @@ class UseCase:
 USE_CASES: dict[str, UseCase] = {}
 
 
+def registered(name: str, role: Role, *, is_audited: bool = True) -> UseCase:
+    """Make a use case that is carried out by :func:`carry_out`; several functions may be one.
+
+    Raises:
+        ValueError: There is another of that name.
+    """
+    made = UseCase(name, role, is_audited)
+    if USE_CASES.setdefault(name, made) != made:
+        raise ValueError(f"There is another use case {name}.")
+    return made
+
+
 def use_case(
-    name: str, role: Role, *, is_audited: bool = True, about: Callable[..., str] | None = None
+    name: str,
+    role: Role,
+    *,
+    is_audited: bool = True,
+    about: Callable[..., str] | None = None,
+    brings: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a use case: refused to whom it is not for, and written down with its result.
 
@@ -47,23 +66,32 @@ def use_case(
         role: The least role that may.
         is_audited: Whether each use is written down.
         about: Returns on what, in which version, as ``name=value`` words; takes the function's arguments.
+        brings: Returns further such words, the new version say; takes what the function returned.
 
     The function then also raises AccessDenied.
     """
-    found = USE_CASES[name] = UseCase(name, role, is_audited)
+    found = registered(name, role, is_audited=is_audited)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            return carry_out(found, lambda: function(*args, **kwargs), about(*args, **kwargs) if about else "")
+            said = about(*args, **kwargs) if about else ""
+            done: R = carry_out(found, lambda: function(*args, **kwargs), said, brings)
+            return done
 
         return checked
 
     return decorate
 
 
-def carry_out(wanted: UseCase, work: Callable[[], R], about: str = "") -> R:
-    """Do something for whoever asks, if they may, and write down what came of it.
+def words(**values: object) -> str:
+    """Return values as ``name=value`` words for the audit, without those that are empty; a text with spaces is quoted."""
+    shown = {name: str(value) for name, value in values.items() if value not in {None, "", False}}
+    return " ".join(f"{name}={json.dumps(text) if set(text) & _QUOTED else text}" for name, text in shown.items())
+
+
+def carry_out(wanted: UseCase, work: Callable[[], R], about: str = "", brings: Callable[[R], str] | None = None) -> R:
+    """Do something for whoever asks, if they may, and write down what came of it; see :func:`use_case`.
 
     Raises:
         AccessDenied: Nobody is signed in, or their role does not allow it.
@@ -84,6 +112,7 @@ def carry_out(wanted: UseCase, work: Callable[[], R], about: str = "") -> R:
         raise
     else:
         result = DONE
+        about = f"{about} {brings(done) if brings else ''}".strip()
         return done
     finally:
         if wanted.is_audited or result == REFUSED:

@@ -85,7 +85,15 @@ def list_as_lines(result: Result) -> str:
 def job_as_lines(result: Result) -> str:
     """Show a job to a person: its state, what was requested, what came of it, and the end of its log."""
     times = {name: _moment(result[name]) for name in _TIMES if result[name] is not None}
-    head = {"id": result["id"], "job": result["kind"], "state": result["state"].lower(), **times, "took": _took(result)}
+    by = {"submitted by": result["asked_by"]} if result["asked_by"] else {}
+    head = {
+        "id": result["id"],
+        "job": result["kind"],
+        "state": result["state"].lower(),
+        **by,
+        **times,
+        "took": _took(result),
+    }
     parts = [as_lines(head), _block("request", as_lines(result["request"]))]
     if says := _says(result):
         parts.append(f"message: {says}")
@@ -127,4 +135,5 @@ def _block(title: str, text: str) -> str:
 def as_values(job: Any) -> Result:
     """Return a job as JSON values."""
     raw = asdict(job)
+    raw["asked_by"] = job.asked_by.name if job.asked_by else ""
     return {name: str(value) if isinstance(value, Path) else value for name, value in raw.items()}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend.access import use_case
 from backend.errors import JobError
 from backend.flow import catalogue, requests
 from backend.flow.active import no_jobs
-from backend.flow.asked import simulate_step
+from backend.flow.current.asked import simulate_step
 from backend.flow.current.export import export_step
 from backend.flow.current.fetch import fetch_step
 from backend.flow.current.renew import renew_step
@@ -25,6 +26,7 @@ from backend.flow.project import project_step
 from backend.flow.ready_made import ready_made_step
 from backend.flow.rebuild import rebuild_step
 from backend.flow.remove import delete_step
+from backend.flow.roles import JOBS, about
 from backend.flow.steps import Step, await_jobs, carry_out
 from backend.flow.train import train_step
 from backend.flow.tune import tune_step
@@ -100,13 +102,18 @@ def run_request(
         active: Says which jobs of the home have not ended.
 
     Raises:
+        AccessDenied: It is not for whoever asks.
         WorkbenchError: It could not be done; the message says why and what to do.
         Cancelled: The user asked to stop.
     """
     kind = JOB_KINDS.get(getattr(request, "kind", ""))
     if kind is None:
         raise JobError(f"No step is registered for {type(request).__name__}.")
-    if kind.waits_for:
-        await_jobs(kind.waits_for, request, settings, progress, active)
-    more = {"active": active} if kind.asks_jobs else {}
-    return carry_out(kind.step, request, settings, progress, to_the_model=kind.to_the_model, **more)
+
+    def work() -> dict[str, Any]:
+        if kind.waits_for:
+            await_jobs(kind.waits_for, request, settings, progress, active)
+        more = {"active": active} if kind.asks_jobs else {}
+        return carry_out(kind.step, request, settings, progress, to_the_model=kind.to_the_model, **more)
+
+    return use_case.carry_out(JOBS[request.kind], work, about(request, progress.job))

@@ -33,5 +33,6 @@ LAYOUT = Layout(
     _SCHEMA,
     JobError,
     again="submit the job again",
+    later=(("ALTER TABLE jobs ADD COLUMN asked_by TEXT",),),  # a person, as JSON
     anew="a new, empty list is created. Catalogues and models are not affected.",
 )

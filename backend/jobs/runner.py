@@ -13,11 +13,17 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.access import use_case
+from backend.access.asking import asking
+from backend.access.edges import by_account, journal_of
 from backend.errors import JobError, WorkbenchError
 from backend.flow.requests import from_json, to_json
+from backend.flow.roles import CANCEL, SUBMIT, about, role_for
 from backend.jobs.states import JobState, check_transition
 from backend.jobs.store import Job, JobStore
 from backend.jobs.verdict import Patience, Verdict, judge
@@ -68,6 +74,9 @@ class JobRunner:
         """Start a job for a request, or return the unfinished job that does the same already.
 
         A process that cannot be started makes a FAILED job, which says why.
+
+        Raises:
+            AccessDenied: Jobs of this kind are not for whoever asks.
         """
         return self._submit(request, retry_of=None)
 
@@ -77,6 +86,7 @@ class JobRunner:
         Raises:
             JobNotFound: There is no such job.
             JobError: Its request is not understood any more.
+            AccessDenied: As for :meth:`submit`.
         """
         job = self._store.get(job_id)
         return self._submit(from_json(job.kind, job.request), retry_of=job.id)
@@ -103,7 +113,13 @@ class JobRunner:
         Raises:
             JobNotFound: There is no such job.
             IllegalTransition: It has ended already.
+            AccessDenied: As for :meth:`submit`.
         """
+        kind = self._store.get(job_id).kind
+        wanted = replace(CANCEL, role=role_for(kind))
+        return use_case.carry_out(wanted, lambda: self._cancel(job_id), use_case.words(job=job_id, kind=kind))
+
+    def _cancel(self, job_id: str) -> Job:
         job = self.get(job_id)
         check_transition(job.state, JobState.CANCELLED)
         if job.state is JobState.QUEUED and self._store.finish(job_id, JobState.CANCELLED, source=JobState.QUEUED):
@@ -144,8 +160,14 @@ class JobRunner:
         return [job for job in jobs if job.state.is_finished]
 
     def _submit(self, request: Request, *, retry_of: str | None) -> Job:
+        wanted = replace(SUBMIT, role=role_for(request.kind))
+        said = use_case.words(kind=request.kind, retry_of=retry_of)
+        start = partial(self._start, request, retry_of=retry_of)
+        return use_case.carry_out(wanted, start, said, lambda job: about(request, job.id))
+
+    def _start(self, request: Request, *, retry_of: str | None) -> Job:
         self.reconcile()  # a lost job must not stand in the way of its own repetition
-        job, is_new = self._store.add(request.kind, to_json(request), retry_of=retry_of)
+        job, is_new = self._store.add(request.kind, to_json(request), retry_of=retry_of, asked_by=asking().person)
         if not is_new:
             return job
         try:
@@ -206,8 +228,15 @@ class JobRunner:
         )
         if is_ours:
             logger.warning("Job %s is %s: %s", job.id, verdict.state, verdict.error or "it was cancelled")
+            self._write_down(job, verdict.state)
         if is_ours and record_first:
             end_family(job.id, job.pid)
+
+    def _write_down(self, job: Job, state: JobState) -> None:
+        """Write down the end of a job whose own process did not live to do so."""
+        person = job.asked_by or by_account(self._settings, "job").person
+        said = use_case.words(job=job.id)
+        journal_of(self._settings).write(replace(person, way="job"), f"jobs.{job.kind}", said, state.lower())
 
 
 def dead_jobs(settings: Settings) -> Sequence[Job]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backend.access.person import Person, Role
 from backend.errors import JobNotFound
 from backend.files.database import Database
 from backend.jobs.clock import Clock
@@ -71,6 +72,7 @@ class Job:
     next_step: str = ""
     pid: int | None = None  # of the worker, which leads a process group of the same number
     retry_of: str | None = None
+    asked_by: Person | None = None  # None in homes of earlier versions
 
     @property
     def is_stopping(self) -> bool:
@@ -107,9 +109,11 @@ class JobStore:
         self._logs_dir = logs_dir or path.parent / "logs"
         self._database = Database(path, LAYOUT)
 
-    def add(self, kind: str, request: dict[str, Any], *, retry_of: str | None = None) -> tuple[Job, bool]:
+    def add(
+        self, kind: str, request: dict[str, Any], *, retry_of: str | None = None, asked_by: Person | None = None
+    ) -> tuple[Job, bool]:
         """Record a QUEUED job, or find the active one that does the same; tell whether it is new."""
-        text = as_json(request)
+        text, person = as_json(request), None if asked_by is None else as_json(asdict(asked_by))
         with self._database.writing() as connection:
             row = connection.execute(
                 f"SELECT * FROM jobs WHERE kind = ? AND request = ? AND {_IS_ACTIVE}",  # noqa: S608 - our own words
@@ -119,8 +123,8 @@ class JobStore:
                 return self._job(row), False
             job_id = uuid.uuid4().hex[:12]
             connection.execute(
-                "INSERT INTO jobs (id, kind, request, state, retry_of, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (job_id, kind, text, JobState.QUEUED, retry_of, self.clock.now()),
+                "INSERT INTO jobs (id, kind, request, state, retry_of, asked_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (job_id, kind, text, JobState.QUEUED, retry_of, person, self.clock.now()),
             )
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
             return self._job(row), True
@@ -234,8 +238,14 @@ class JobStore:
             "state": JobState(values["state"]),
             "progress": JobProgress(**shown, eta_s=eta_s),
             "result": None if values["result"] is None else json.loads(values["result"]),
+            "asked_by": _person(values["asked_by"]),
         }
         return Job(**values, log_path=self._logs_dir / f"{values['id']}.log")
+
+
+def _person(text: str | None) -> Person | None:
+    raw = {} if text is None else json.loads(text)
+    return Person(**{**raw, "role": None if raw["role"] is None else Role(raw["role"])}) if raw else None
 
 
 def _update(connection: sqlite3.Connection, job_id: str, state: JobState, changes: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,11 +14,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from backend.access.person import Person, Role
 from backend.errors import IllegalTransition, JobError, JobNotFound, StorageFull
 from backend.jobs.clock import Clock
 from backend.jobs.runner import REPOSITORY
 from backend.jobs.states import JobState, check_transition
 from backend.jobs.store import JobProgress, JobStore, MetricPoint
+from backend.settings import ROOT
 
 REQUEST = {"source": "sample", "catalogue": "shop", "seed": 7}
 START = 1_700_000_000.0
@@ -51,6 +54,18 @@ def running(store):
     job, _ = store.add("catalogue", REQUEST)
     assert store.start(job.id, pid=4242)
     return store.get(job.id)
+
+
+def test_a_list_of_an_earlier_version_opens_and_then_holds_who_asked(tmp_path):
+    shutil.copy(ROOT / "tests" / "stored" / "before-rooms" / "jobs.db", tmp_path)
+    store = JobStore(tmp_path / "jobs.db")
+    before = store.list()
+    assert {job.state for job in before} == {JobState.SUCCEEDED, JobState.FAILED}
+    assert {job.asked_by for job in before} == {None}
+    anna = Person("anna@shop.example", Role.MERCHANDISER, "app", "192.0.2.7")
+    job, _ = store.add("similar", {}, asked_by=anna)
+    assert JobStore(tmp_path / "jobs.db").get(job.id).asked_by == anna
+    assert store.list()[1:] == before
 
 
 def in_state(store, state, number):

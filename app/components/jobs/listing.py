@@ -77,6 +77,7 @@ def _row(job: Job) -> dict[str, Any]:
         "Progress": 100.0 if job.state is JobState.SUCCEEDED else job.progress.fraction * 100,
         "Step": "" if job.state.is_finished else job.progress.note,
         "Submitted": words.local(job.created_at),
+        "By": job.asked_by.name if job.asked_by else "",
         "Took": words.duration(spent) if spent is not None else "",
         "Id": job.id,
     }

@@ -41,7 +41,7 @@ def show(options: argparse.Namespace, settings: Settings) -> Result:
 
 def verify(options: argparse.Namespace, settings: Settings) -> Result:
     """``questions verify``."""
-    from backend.flow.asked import verify_questions
+    from backend.flow.current.asked import verify_questions
 
     with ConsoleProgress().cancelled_by_signals() as progress:
         return verify_questions(settings, catalogue_named(options, settings), options.limit, progress)

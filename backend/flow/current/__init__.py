@@ -1,1 +1,1 @@
-"""The steps that keep a catalogue current: its pictures on the web, and the source that it is loaded from."""
+"""The steps that keep a catalogue current, make what a shop reads of it, and try rules on what was asked."""
