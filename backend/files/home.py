@@ -154,6 +154,11 @@ class HomeFolders:
         return self.home / "photos"
 
     @property
+    def audit_dir(self) -> Path:
+        """Folder of who did what: the table, and the rows that wait for it."""
+        return self.home / "audit"
+
+    @property
     def logs_dir(self) -> Path:
         """Folder of the job and server logs."""
         return self.home / "logs"

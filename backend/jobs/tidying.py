@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.audit import journal
 from backend.bundles.bundle import WORKPLACES
 from backend.catalogue.loading import leftovers
 from backend.errors import InUse, WorkbenchError
@@ -107,6 +108,11 @@ def clear_left(settings: Settings) -> None:
     KeptPictures(settings.photos_dir).tidy(settings.keep_photos_days, most_bytes=settings.keep_photos_mb * 1_000_000)
     with _put_off("Runs of killed processes stay open for now"):
         close_left(settings)
+    if journal(settings).is_due:
+        from backend.jobs.audit_table import fold  # it loads what reads tables
+
+        with _put_off("The newest rows of the audit are not in its table yet"):
+            fold(settings)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from backend.bundles import bundle
 from backend.catalogue.delta.log_replay import states
 from backend.catalogue.sources.parquet.files import UNREADABLE, read_footer
 from backend.errors import WorkbenchError
+from backend.jobs import audit_table
 from backend.jobs.backup.frozen import LEFT_OUT, folders, tables_in
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def check_home(settings: Settings, progress: Progress) -> HomeReport:
     looked_at: list[tuple[str, Path, Callable[[Path], str]]] = [
         *(("tables", path, _of_table) for kind in kinds for path in tables_in(kind)),
         *(("models", path, _of_bundle) for path in _bundles(settings.models_dir)),
+        *(("audits", path, lambda _: _of_audit(settings)) for path in kinds if path == settings.audit_dir),
         *(("databases", path, _of_database) for path in sorted([*home.glob("*.db"), *home.glob("*/*.db")])),
     ]
     for number, (kind, path, problem_of) in enumerate(looked_at):
@@ -72,6 +74,10 @@ def _of_table(path: Path) -> str:
         except UNREADABLE:
             return f"{file.path} is damaged."
     return ""
+
+
+def _of_audit(settings: Settings) -> str:
+    return " ".join(audit_table.check(settings).problems)
 
 
 def _of_bundle(path: Path) -> str:
