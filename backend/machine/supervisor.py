@@ -38,6 +38,7 @@ class Service:
         port, host: Where it listens.
         command: What starts it.
         ready_path: What answers once it is ready.
+        path: Below which a browser finds it.
         environment: What it alone is told; may hold passwords.
     """
 
@@ -47,12 +48,13 @@ class Service:
     command: tuple[str, ...]
     ready_path: str
     host: str = LOOPBACK
+    path: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
         """Where it is reached from this machine."""
-        return f"http://{connectable(self.host)}:{self.port}"
+        return f"http://{connectable(self.host)}:{self.port}{self.path}"
 
 
 def services(settings: Settings) -> list[Service]:
@@ -62,7 +64,8 @@ def services(settings: Settings) -> list[Service]:
     where a tracking server, which has its own, keeps the runs.
     """
     health = f"{settings.app_path}/_stcore/health"
-    app = Service("app", "Twinset", settings.app_port, (sys.executable, "-m", "app"), health)
+    command = (sys.executable, "-m", "app")
+    app = Service("app", "Twinset", settings.app_port, command, health, path=settings.app_path)
     ours = [] if is_tracking_server(settings) else [_mlflow(settings)]
     return [*ours, endpoint_service(settings), app]
 
