@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from app import words
+from app import identity, words
 from app.components.shared import charts
-from app.components.system import facts, questions
+from app.components.system import audit, facts, questions
 from app.services import common
+from backend.access.person import Role
 
 st.title("System")
 st.caption("Versions, settings and addresses of this installation.")
@@ -16,7 +17,8 @@ with st.container(horizontal=True):
 
 facts.show_troubles(common.server_troubles())
 titles = ["Ready?", "Settings", "Versions", "Disk", questions.TITLE]
-ready, settings, versions, disk, asked = st.tabs(titles, key="view", bind="query-params")
+titles += [audit.TITLE] if identity.may(Role.ADMIN) else []
+ready, settings, versions, disk, asked, *done = st.tabs(titles, key="view", bind="query-params")
 if ready.open:
     with ready:
         facts.show_checks(common.machine_checks())
@@ -35,3 +37,7 @@ if disk.open:
 if asked.open:
     with asked:
         questions.show()
+for tab in done:
+    if tab.open:
+        with tab:
+            audit.show()

@@ -37,6 +37,7 @@ from backend.cli.recommend import add_recommend
 from backend.cli.text import as_lines
 from backend.cli.train import add_training
 from backend.cli.tune import add_tuning
+from backend.cli.upkeep.audit import add_audit
 from backend.cli.upkeep.home import add_home
 from backend.errors import UsageError
 from backend.errors.addresses import log_lines
@@ -174,6 +175,7 @@ def _add_servers(commands: Any) -> None:
     tidy.add_argument("--fetched", action="store_true", help="also remove fetched pictures that no table names")
     tidy.set_defaults(clear=False)
     add_home(commands, _command)
+    add_audit(commands, _command)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."
     run = _command(commands, "run", everything, handlers.run, own_output=True)

@@ -6,17 +6,23 @@ the emptying of the file of those that wait leaves rows in both: a row is known 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from backend.access.audit import COLUMNS, FORMAT, START, Audit, AuditRow, Link, journal
+from backend.access.person import Role
+from backend.access.use_case import DONE, REFUSED, use_case, words
 from backend.catalogue.delta import delta_log
 from backend.catalogue.delta.commit_files import checkpoint, commit_files, create_table, write_file
 from backend.catalogue.delta.stored_rows import StoredRows
 from backend.errors import CatalogueError
+from backend.files.sheet_text import as_csv
 from backend.files.storage import disk_watched
 
 if TYPE_CHECKING:
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
 
     from backend.settings import Settings
 
+Form = Literal["csv", "jsonl"]
+FAILED = "failed"
 _SHOWN = 20  # problems that a check names
 _ARROW = {"number": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
 _DELTA = {"number": "long", "at": "timestamp"}
@@ -44,9 +52,9 @@ class Wanted:
     """Which rows are wanted; what is empty or None is not looked at.
 
     Attributes:
-        person, action, result: As the row has them; ``rules`` is every action whose name begins with ``rules.``.
+        person, action: What it contains; capital letters are as good as small ones.
+        result: As the row has it; ``failed`` is every result but ``done`` and ``refused``.
         since, until: The earliest time, and the first that is too late.
-        before: Only rows of smaller numbers: the next page.
     """
 
     person: str = ""
@@ -54,26 +62,27 @@ class Wanted:
     result: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    before: int | None = None
 
     def of(self, rows: pa.Table) -> pa.Table:
         """Return those of some rows that are wanted."""
-        at, action = pc.field("at"), pc.field("action")
-        named = pa.array([self.action, *(one for one in pc.unique(rows["action"]).to_pylist() if self._is_in(one))])
-        only = pc.scalar(value=True)
-        for given, part in (
-            (self.person, pc.field("person") == self.person),
-            (self.result, pc.field("result") == self.result),
-            (self.action, action.isin(named)),
+        at, result = pc.field("at"), pc.field("result")
+        ended = pa.array([DONE, REFUSED])
+        parts = (
+            (self.person, pc.match_substring(pc.field("person"), self.person, ignore_case=True)),
+            (self.action, pc.match_substring(pc.field("action"), self.action, ignore_case=True)),
+            (self.result, ~result.isin(ended) if self.result == FAILED else result == self.result),
             (self.since, at >= pa.scalar(self.since, _ARROW["at"])),
             (self.until, at < pa.scalar(self.until, _ARROW["at"])),
-            (self.before, pc.field("number") < (self.before or 0)),
-        ):
-            only &= part if given else pc.scalar(value=True)
-        return rows.filter(only)
+        )
+        wanted = [part for given, part in parts if given]
+        return rows.filter(reduce(and_, wanted)) if wanted else rows
 
-    def _is_in(self, action: str) -> bool:
-        return action.startswith(f"{self.action}.")
+
+class Page(NamedTuple):
+    """Some of the rows that are wanted, the newest first, and how many there are in all."""
+
+    rows: list[AuditRow]
+    total: int
 
 
 @dataclass(slots=True)
@@ -118,28 +127,52 @@ def fold(settings: Settings) -> int:
     return len(waiting)
 
 
-def rows(settings: Settings, wanted: Wanted, limit: int) -> list[AuditRow]:
-    """Return the newest rows that are wanted, the newest first; files are read no further back than is needed.
+@use_case("audit.read", Role.ADMIN, is_audited=False)
+def page(settings: Settings, wanted: Wanted, limit: int, *, offset: int = 0) -> Page:
+    """Return rows that are wanted, the newest first, behind the first ``offset`` of them.
 
     Raises:
         CatalogueError: The table or the file of those that wait is damaged.
     """
-    found: list[AuditRow] = []
+    found, total = [], 0
     for part in _parts_back(settings):
         kept = wanted.of(part)
-        found += _from_arrow(kept.slice(max(len(kept) - (limit - len(found)), 0)))[::-1]
-        if len(found) >= limit:
-            break
-    return found
+        first = max(offset - total, 0)
+        last = min(offset + limit - total, len(kept))  # counted from the newest, as ``first`` is
+        total += len(kept)
+        if first < last:
+            found += _from_arrow(kept.slice(len(kept) - last, last - first))[::-1]
+    return Page(found, total)
 
 
-def check(settings: Settings) -> Checked:
-    """Follow the chain from its first row to its last; nothing is changed."""
+@use_case("audit.export", Role.ADMIN, about=lambda _, wanted, form: words(format=form, **asdict(wanted)))
+def export(settings: Settings, wanted: Wanted, form: Form) -> bytes:
+    """Return all rows that are wanted, the oldest first, as a table for people or one JSON object a line.
+
+    Raises:
+        CatalogueError: The table or the file of those that wait is damaged.
+    """
+    parts = [wanted.of(part) for part in _parts_back(settings)]
+    found = [row.as_dict() for part in parts[::-1] for row in _from_arrow(part)]
+    if form == "csv":
+        return as_csv([COLUMNS, *(row.values() for row in found)]).encode("utf-8-sig")
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in found).encode()
+
+
+def check(settings: Settings, known: Link | None = None) -> Checked:
+    """Follow the chain from its first row to its last; nothing is changed.
+
+    Args:
+        settings: Of the home.
+        known: A row that the chain had earlier, as an earlier check told it.
+    """
     found, last = Checked(), START
+    is_known = known is None
     try:
         for part in reversed(list(_parts_back(settings))):
             for row in _from_arrow(part):
                 _check_row(found, row, last)
+                is_known |= row.link == known
                 found.rows, last = found.rows + 1, row.link
     except CatalogueError as error:
         found.add(error.message)
@@ -148,6 +181,8 @@ def check(settings: Settings) -> Checked:
         found.add(f"The rows after {last.number} are missing: {newest.number} were written.")
     elif newest != START and newest.number == last.number and newest != last:
         found.add(f"Row {last.number} is not the one that was written last.")
+    if not is_known and known is not None:
+        found.add(f"There is no row {known.number} with the hash {known.hash}.")
     found.newest = last
     return found
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,12 +20,13 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
+from backend.access.asking import Asking, asked_by
 from backend.access.audit import LONGEST, START, journal, row_of
 from backend.access.person import Person, Role
 from backend.catalogue.delta import delta_log
 from backend.catalogue.delta.commit_files import commit_files, write_file
 from backend.catalogue.delta.log_replay import DataFile
-from backend.errors import CatalogueError, StorageFull
+from backend.errors import AccessDenied, CatalogueError, StorageFull
 from backend.jobs import audit_table
 from backend.jobs.audit_table import Wanted
 from backend.jobs.backup import archive
@@ -42,7 +46,7 @@ def write(settings, *numbers, person=ANN):
 
 
 def all_rows(settings, **wanted):
-    return audit_table.rows(settings, Wanted(**wanted), 1_000_000)
+    return audit_table.page(settings, Wanted(**wanted), 1_000_000).rows
 
 
 def told(settings, **wanted):
@@ -79,10 +83,46 @@ def test_rows_are_filtered_and_come_in_pages(kept):
     assert told(kept, person="ben") == ["version=6"]
     assert told(kept, action="rules.save") == ["version=6", "version=4", "version=2"]
     assert len(told(kept, action="rules")) == 6
-    assert told(kept, action="rule") == told(kept, result="refused") == []
+    assert told(kept, action="Publish", person="ANN@") == ["version=5", "version=3", "version=1"]
+    assert told(kept, action="labels") == told(kept, result="refused") == []
     assert told(kept, since=rows[2].at, until=rows[0].at) == ["version=5", "version=4"]
-    assert [row.number for row in audit_table.rows(kept, Wanted(before=5), 3)] == [4, 3, 2]
-    assert [row.number for row in audit_table.rows(kept, Wanted(action="rules.save"), 2)] == [6, 4]
+    for offset in range(7):
+        for limit in (1, 2, 3, 9):
+            found = audit_table.page(kept, Wanted(), limit, offset=offset)
+            assert (found.rows, found.total) == (rows[offset : offset + limit], 6)
+    assert audit_table.page(kept, Wanted(action="rules.save"), 1, offset=1).rows == [rows[2]]
+    journal(kept).write(BEN, "rules.publish", "", "refused")
+    journal(kept).write(BEN, "rules.publish", "version=8", "changed_meanwhile")
+    assert told(kept, result="failed") == ["version=8"]
+    assert told(kept, result="refused", person="ben") == [""]
+
+
+def test_an_export_is_for_people_or_programs_and_nothing_in_it_is_run(kept):
+    journal(kept).write(ANN, "rules.save", "=HYPERLINK(1)", "done")
+    text = audit_table.export(kept, Wanted(), "csv").decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [int(row["number"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert rows[-1]["about"] == "'=HYPERLINK(1)"
+    lines = audit_table.export(kept, Wanted(person="ben"), "jsonl").splitlines()
+    assert [row_of(json.loads(line)) for line in lines] == all_rows(kept, person="ben")
+
+
+def test_only_an_administrator_reads_it_and_an_export_is_itself_written_down(kept):
+    def asks(role):
+        return asked_by(Asking(replace(ANN, role=role), journal(kept)))
+
+    with asks(Role.ENGINEER):
+        for refused in (lambda: all_rows(kept), lambda: audit_table.export(kept, Wanted(), "csv")):
+            with pytest.raises(AccessDenied, match="needs the role admin"):
+                refused()
+    with asks(Role.ADMIN):
+        audit_table.export(kept, Wanted(person="ben"), "csv")
+    found = [(row.role, row.action, row.about, row.result) for row in all_rows(kept)[:3]]
+    assert found == [
+        ("admin", "audit.export", "format=csv person=ben", "done"),
+        ("engineer", "audit.export", "format=csv", "refused"),
+        ("engineer", "audit.read", "", "refused"),
+    ]
 
 
 def test_an_audit_that_is_not_there_is_empty(settings):
@@ -283,6 +323,16 @@ def test_a_forged_last_row_is_found(kept):
     assert audit_table.check(kept).problems == ["Row 6 is not the one that was written last."]
 
 
+def test_whoever_kept_the_newest_hash_finds_a_chain_that_was_made_anew(kept):
+    known = audit_table.check(kept).newest
+    write(kept, 7)
+    assert audit_table.check(kept, known).problems == []
+    shutil.rmtree(kept.audit_dir)
+    write(kept, 1, 2, 3, 4, 5, 6, 7)
+    assert audit_table.check(kept).problems == []
+    assert "There is no row 6 with the hash" in audit_table.check(kept, known).problems[0]
+
+
 def test_a_removed_file_of_the_table_is_found(kept):
     audit_table._files(kept.audit_dir / "table")[0].unlink()
     assert "cannot be read" in audit_table.check(kept).problems[0]
@@ -297,6 +347,7 @@ import sys
 from pathlib import Path
 from pathlib import Path
 from threading import Thread
+from backend.access.asking import Asking, asked_by
 from backend.access.audit import Audit
 from backend.access.person import Person, Role
 audit, process, times = Audit(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
@@ -312,6 +363,7 @@ threads = [Thread(target=write, args=(number,)) for number in range(4)]
 _MOVER = """
 import sys, time
 from pathlib import Path
+from backend.access.asking import Asking, asked_by
 from backend.access.audit import journal
 from backend.jobs import audit_table
 from tests.fixtures.base import settings_for

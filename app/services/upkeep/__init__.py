@@ -1,0 +1,1 @@
+"""What the pages for whoever runs Twinset ask of the backend."""
