@@ -1,8 +1,9 @@
-"""Starts the app: ``python -m app``, on loopback whatever the settings say, behind a door that knows its own names."""
+"""Starts the app: ``python -m app``, behind a door that knows its own names, and one that knows who has signed in."""
 
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from starlette.routing import Route
 
 from app import identity
 from app.services.export import EXPORTS
+from app.services.sign_in.entrance import sign_in_doors
 from backend.access.asking import identify_by
-from backend.errors import CatalogueError
-from backend.errors.addresses import LOOPBACK
+from backend.access.way_in import app_url
+from backend.errors import CatalogueError, WorkbenchError
+from backend.errors.addresses import is_loopback_host
 from backend.flow.current.export import export_path
-from backend.machine.hosts import added_hosts, local_hosts
+from backend.machine.hosts import app_hosts, app_origins
 from backend.machine.proxies import NamedProxies, named_proxies
 from backend.serving.doors import BrowserDoor
 from backend.settings import load_settings
@@ -39,19 +42,31 @@ _PRIVATE = {
 
 
 def serve(settings: Settings) -> None:
-    """Serve the app until SIGTERM or SIGINT. It asks for no login yet, so it is there for this machine only."""
+    """Serve the app until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: The settings would leave it open to other machines, or do not say enough.
+    """
     identify_by(identity.resolver)
-    hosts, origins = local_hosts(settings), added_hosts(settings)
+    is_open = not is_loopback_host(settings.app_host)
+    hosts, origins = app_hosts(settings), app_origins(settings)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # Streamlit's server would believe every proxy on this machine
     doors = [
         Middleware(NamedProxies, proxies=named_proxies(settings)),
-        Middleware(BrowserDoor, hosts=hosts, origins=origins),
+        Middleware(
+            BrowserDoor,
+            hosts=hosts,
+            origins=origins,
+            addresses=is_open,
+            is_secure=app_url(settings).startswith("https:"),
+        ),
+        *sign_in_doors(settings),
     ]
     exports = Route(f"{settings.app_path}{EXPORTS}/{{catalogue}}", partial(corrected, settings))
     app = st.App(Path(__file__).with_name("main.py"), middleware=doors, routes=[exports])
     app.run(
         config={
-            "server.address": LOOPBACK,
+            "server.address": settings.app_host,
             "server.port": settings.app_port,
             "server.baseUrlPath": settings.app_path,
             "server.headless": True,
@@ -73,4 +88,7 @@ async def corrected(settings: Settings, request: Request) -> Response:
 
 
 if __name__ == "__main__":
-    serve(load_settings())
+    try:
+        serve(load_settings())
+    except WorkbenchError as error:
+        sys.exit(str(error))

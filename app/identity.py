@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import streamlit as st
+
 from app.services import common
 from backend.access.asking import Asking
-from backend.access.edges import by_account, journal_of
+from backend.access.edges import by_account, by_session, journal_of
+from backend.access.sign_ins import sign_ins
+from backend.access.way_in import session_cookie, way_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from backend.access.person import Person, Role
+    from backend.access.sign_ins import SignIns
 
 
 def ways() -> Sequence[Callable[[], Person | None]]:
@@ -19,11 +24,33 @@ def ways() -> Sequence[Callable[[], Person | None]]:
 
     The account of this machine is one of them only where sign-in is off: it may do everything.
     """
-    return (_account,)
+    return (_session,) if is_signing_in() else (_account,)
 
 
 def _account() -> Person:
     return by_account(common.settings(), "app").person
+
+
+def _session() -> Person | None:
+    settings = common.settings()
+    found = _sign_ins().find(st.context.cookies.get(session_cookie(settings), ""))
+    return None if found is None else by_session(settings, found, st.context.ip_address or "")
+
+
+def is_signing_in() -> bool:
+    """Whether users sign in at all."""
+    return way_in(common.settings()) != "off"
+
+
+def sign_out() -> None:
+    """End the session of whoever looks, everywhere, and have the browser leave; Streamlit's own route does the rest."""
+    _sign_ins().end(st.context.cookies.get(session_cookie(common.settings()), ""))
+    st.logout()
+
+
+@st.cache_resource(show_spinner=False)
+def _sign_ins() -> SignIns:
+    return sign_ins(common.settings())
 
 
 def current() -> Person | None:

@@ -10,12 +10,15 @@ if str(ROOT) not in sys.path:  # a test that runs it finds only app/ on the path
 import streamlit as st  # noqa: E402 - only now can anything of ours be found
 
 from app import identity, navigation, notices, state  # noqa: E402
-from backend.access.asking import identify_by  # noqa: E402
+from app.components.shared import account  # noqa: E402
+from backend.access.asking import asking, identify_by  # noqa: E402
 
 identify_by(identity.resolver)
 st.set_page_config(page_title="Twinset", page_icon=str(ROOT / "assets" / "icon.svg"), layout="wide")
 st.logo(str(ROOT / "assets" / "logo.svg"), icon_image=str(ROOT / "assets" / "icon.svg"), size="large")
-page = st.navigation(navigation.menu())
+page = st.navigation(navigation.menu(), expanded=True)
+account.show()
 state.turn_to(page.url_path, is_for_shop=navigation.is_for_shop(page))
 with notices.guarded():
+    asking()
     page.run()

@@ -61,7 +61,28 @@ class Settings(HomeFolders):
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
     spark_conf: str = _setting("", "Additional Spark configuration: `key=value` pairs separated by semicolons.")
-    host: str = _setting("127.0.0.1", "Address that the endpoint listens on; the app and MLflow stay on 127.0.0.1.")
+    host: str = _setting("127.0.0.1", "Address that the endpoint listens on; MLflow stays on 127.0.0.1.")
+    app_host: str = _setting("127.0.0.1", "Address that the app listens on; other machines reach it only with sign-in.")
+    app_url: str = _setting(
+        "", "URL at which users open the app, such as https://twinset.example; empty means its own host and port."
+    )
+    sign_in: str = _setting(
+        "",
+        "How users sign in to the app: oidc (OpenID Connect), address (one-time addresses), or off, on this machine only; empty means oidc if a provider is set, otherwise address.",
+    )
+    session_hours: float = _setting(12.0, "Hours after which a user signs in to the app again.")
+    oidc_metadata_url: str = _setting(
+        "", "URL of the OpenID Connect provider's metadata; it ends in /.well-known/openid-configuration."
+    )
+    oidc_client_id: str = _setting("", "Client id that the provider has given this app.")
+    oidc_client_secret: SecretStr = _setting(SecretStr(""), "Client secret that the provider has given this app.")
+    oidc_scopes: str = _setting("openid email profile", "Scopes that are requested from the provider.")
+    oidc_name_claim: str = _setting("email", "Claim that names a user; an e-mail address must be verified.")
+    oidc_role_claim: str = _setting("", "Claim that lists groups or roles; empty means the list of people decides.")
+    oidc_roles: str = _setting(
+        "",
+        "What values of that claim mean, such as shop-team=merchandiser, separated by commas; the highest role counts.",
+    )
     allowed_hosts: str = _setting("", "Further host names that are accepted, as those of a proxy, separated by commas.")
     proxies: str = _setting(
         "", "Addresses or networks of reverse proxies whose X-Forwarded-… headers are believed, separated by commas."

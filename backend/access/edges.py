@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from backend.access.asking import Asking
 from backend.access.person import Person, Role
+from backend.access.sign_ins import sign_ins
+from backend.access.way_in import sign_in_url
 
 if TYPE_CHECKING:
     from backend.access.asking import Journal
     from backend.access.person import Way
+    from backend.access.sign_ins import Entry
     from backend.settings import Settings
 
 
@@ -27,6 +30,22 @@ def account(number: int | None = None) -> str:
 def by_account(settings: Settings, way: Way) -> Asking:
     """Return that the account of this process asks, as an administrator: whoever can read the files can do all with them."""
     return Asking(Person(account(), Role.ADMIN, way), journal_of(settings))
+
+
+def by_session(_settings: Settings, session: Entry, address: str = "") -> Person | None:
+    """Return who a session of the app, or a one-time address, is of now; None where they were removed."""
+    return Person(session.name, Role.named(session.role), "app", address)
+
+
+def new_address(settings: Settings, name: str = "") -> str:
+    """Return a one-time address that signs somebody in to the app.
+
+    Args:
+        settings: Of the home.
+        name: Somebody of the list of people; left out, it is the account of this process, as an administrator.
+    """
+    role = "" if name else Role.ADMIN.title
+    return sign_in_url(settings, sign_ins(settings).issue(name or account(), role).reveal())
 
 
 def journal_of(_settings: Settings) -> Journal:

@@ -1,4 +1,4 @@
-"""The commands about who may ask, and what must be answered: ``tokens`` and ``golden``."""
+"""The commands about who may ask, and what must be answered: ``sign-in``, ``tokens`` and ``golden``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.edges import new_address
+from backend.access.sign_ins import ADDRESS_HOURS
+from backend.access.way_in import way_in
 from backend.cli.options import add_model
 from backend.errors import ImageRejected, SettingsError
 from backend.imaging.refusals import FORMATS_READ
@@ -25,6 +28,8 @@ _EXPECTED = 3  # products expected again where none are named
 
 def add_access(commands: Any, command: Callable[..., Any]) -> None:
     """Add the commands; ``command`` makes one that has ``--json``."""
+    signing = command(commands, "sign-in", "Print a one-time address that signs in to the app.", sign_in)
+    signing.add_argument("--as", dest="person", default="", metavar="NAME", help="for this person; default: yourself")
     _add_tokens(commands, command)
     _add_golden(commands, command)
 
@@ -67,6 +72,16 @@ def _add_golden(commands: Any, command: Callable[..., Any]) -> None:
     )
     replaying = command(actions, "replay", "Run all golden queries of its catalogue against a model.", golden_replay)
     add_model(replaying)
+
+
+def sign_in(options: argparse.Namespace, settings: Settings) -> Result:
+    """``sign-in``."""
+    if (way := way_in(settings)) != "address":
+        raise SettingsError(
+            f"Users do not sign in by address: TWINSET_SIGN_IN is {way}.",
+            next_step="Set TWINSET_SIGN_IN to address, then start the app again.",
+        )
+    return {"address": new_address(settings, options.person), "hours": ADDRESS_HOURS}
 
 
 def tokens_list(_options: argparse.Namespace, settings: Settings) -> Result:

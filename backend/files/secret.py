@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 
 class SecretStr:
     """A text that shows itself only when asked by name; ``repr`` and ``str`` are masked."""
@@ -26,3 +28,8 @@ class SecretStr:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+def hashed(secret: str) -> str:
+    """Return the SHA-256 of a secret of many random bits, in hexadecimal digits: what may be kept of it."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

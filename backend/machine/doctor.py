@@ -133,7 +133,7 @@ def _installed(name: str) -> str | None:
 def _ports(settings: Settings) -> Iterator[Check]:
     services = {"app": settings.app_port, "endpoint": settings.endpoint_port, "mlflow": settings.mlflow_port}
     for name, port in services.items():
-        host = settings.host if name == "endpoint" else LOOPBACK
+        host = {"endpoint": settings.host, "app": settings.app_host}.get(name, LOOPBACK)
         used = port_in_use(host, port)
         fix = f"If that is not Twinset itself, stop it or set TWINSET_{name.upper()}_PORT to a free port."
         detail = f"{host}:{port} is {'in use' if used else 'free'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from backend.errors import SettingsError
 from backend.errors.addresses import LOOPBACK, is_address, is_loopback_host
@@ -33,14 +34,29 @@ def added_hosts(settings: Settings) -> frozenset[str]:
 
 
 def local_hosts(settings: Settings) -> frozenset[str]:
-    """What the app and MLflow answer to: they listen on loopback, and are reached by other names only on purpose."""
+    """What MLflow answers to: it listens on loopback, and is reached by other names only on purpose."""
     return LOOPBACK_NAMES | added_hosts(settings)
 
 
 def endpoint_hosts(settings: Settings) -> frozenset[str]:
     """What the endpoint answers to: on an open address this machine's own names, too."""
-    own = () if is_loopback_host(settings.host) else (socket.gethostname(), socket.getfqdn())
-    return local_hosts(settings) | {name.lower() for name in (settings.host, *own)}
+    return local_hosts(settings) | _own_names(settings.host)
+
+
+def app_hosts(settings: Settings) -> frozenset[str]:
+    """What the app answers to: as the endpoint, on its own address, and the name in the URL that users open."""
+    return local_hosts(settings) | _own_names(settings.app_host) | app_origins(settings)
+
+
+def app_origins(settings: Settings) -> frozenset[str]:
+    """Names of a proxy in front of the app."""
+    name = urlsplit(settings.app_url).hostname
+    return added_hosts(settings) | ({name} if name else set())
+
+
+def _own_names(host: str) -> frozenset[str]:
+    own = () if is_loopback_host(host) else (socket.gethostname(), socket.getfqdn())
+    return frozenset(name.lower() for name in (host, *own))
 
 
 def is_known(host: str, hosts: frozenset[str], *, addresses: bool = False) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from backend.access.edges import new_address
+from backend.access.way_in import app_url, way_in
 from backend.errors import EnvironmentUnready, InUse
 from backend.errors.addresses import shown
 from backend.files.holding import LOCKS, held
@@ -131,7 +134,9 @@ def run_everything(settings: Settings, *, tend: Callable[[], object] = bool) -> 
 
     Raises:
         EnvironmentUnready: A port is taken; nothing was started.
+        SettingsError: The app would be open to other machines; nothing was started.
     """
+    way_in(settings)
     mark = {JOB_MARK: f"run of {settings.home}"}
     marked = (replace(one, environment={**one.environment, **mark}) for one in services(settings))
     kept = [KeptService(service, settings) for service in marked]
@@ -192,10 +197,23 @@ def _stopping() -> Iterator[list[int]]:
 def _announce(kept: list[KeptService], settings: Settings) -> None:
     print("\nTwinset is running. Press Ctrl-C to stop it.\n")
     for one in reversed(kept):
-        print(f"  {one.service.title:26} {one.service.url}")
+        url = app_url(settings) if one.service.name == "app" else one.service.url
+        print(f"  {one.service.title:26} {url}")
     if is_tracking_server(settings):
         print(f"  {'Runs and models (MLflow)':26} {shown(settings.tracking_uri)}")
-    print(f"\n  Logs are in {settings.logs_dir}", flush=True)
+    print(f"\n  Logs are in {settings.logs_dir}")
+    if told := _how_to_sign_in(settings):
+        print(f"\n{told}")
+    print(end="", flush=True)
+
+
+def _how_to_sign_in(settings: Settings) -> str:
+    """Return what opens the app; the secret goes to a terminal only, since a file may be read by others."""
+    if way_in(settings) != "address":
+        return ""
+    if not sys.stdout.isatty():
+        return "  To sign in, run `python -m backend sign-in` and open the address that it prints."
+    return f"  To sign in, open this address; it works once, for an hour:\n\n  {new_address(settings)}"
 
 
 # ---------------------------------------------------------------------------------------- what a page shows of it

@@ -60,12 +60,12 @@ class Service:
 def services(settings: Settings) -> list[Service]:
     """The servers of ``make run``, in the order in which they start.
 
-    The app and MLflow ask for no login, so they listen on loopback whatever the settings say. MLflow's UI is left out
-    where a tracking server, which has its own, keeps the runs.
+    MLflow has no sign-in, so it listens on loopback whatever the settings say. Its UI is left out where a tracking
+    server, which has its own, keeps the runs.
     """
     health = f"{settings.app_path}/_stcore/health"
     command = (sys.executable, "-m", "app")
-    app = Service("app", "Twinset", settings.app_port, command, health, path=settings.app_path)
+    app = Service("app", "Twinset", settings.app_port, command, health, settings.app_host, path=settings.app_path)
     ours = [] if is_tracking_server(settings) else [_mlflow(settings)]
     return [*ours, endpoint_service(settings), app]
 

@@ -59,18 +59,30 @@ class BrowserDoor(HostDoor):
         app: What is behind it.
         hosts: The names it answers to.
         origins: Names of a proxy in front, whose pages are its own although they may name another host.
+        addresses: Whether any IP address will do as a name.
+        is_secure: Whether browsers reach it by TLS in any case, whatever a proxy says of a request.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], origins: frozenset[str]) -> None:
-        super().__init__(app, hosts=hosts)
-        self._origins = origins
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: frozenset[str],
+        origins: frozenset[str],
+        addresses: bool = False,
+        is_secure: bool = False,
+    ) -> None:
+        super().__init__(app, hosts=hosts, addresses=addresses)
+        self._origins, self._is_secure = origins, is_secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or refuse it; neither answer can be framed."""
+        """Hand a request on, or refuse it; neither answer can be framed, and cookies behind TLS stay behind it."""
+        is_secure = self._is_secure or scope.get("scheme") == "https"
 
         async def unframed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_NOT_FRAMED]
+                headers = [_secured(one) if is_secure else one for one in message["headers"]]
+                message["headers"] = [*headers, *_NOT_FRAMED]
             await send(message)
 
         await super().__call__(scope, receive, unframed)
@@ -82,6 +94,12 @@ class BrowserDoor(HostDoor):
     def _is_own(self, scope: Scope, origin: str) -> bool:
         _, separator, site = origin.lower().partition("://")
         return bool(separator) and (site == _values(scope, b"host")[0].lower() or is_known(site, self._origins))
+
+
+def _secured(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    is_open = name.lower() == b"set-cookie" and b"; secure" not in value.lower()
+    return (name, value + b"; Secure") if is_open else header
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:

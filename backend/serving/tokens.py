@@ -8,7 +8,6 @@ which people choose, would only slow down every request.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backend.errors import SettingsError
 from backend.files.locking import lock_beside, locked
+from backend.files.secret import hashed
 from backend.files.storage import write_atomically
 from backend.settings import SecretStr
 
@@ -106,7 +106,7 @@ class TokenStore:
             raise SettingsError(f"A token is valid for at most {MAX_DAYS} days.", next_step="For example 90.")
         token, now = secrets.token_urlsafe(_RANDOM_BYTES), self._now()
         until = "" if days is None else _iso(now + timedelta(days=days))
-        self._replace(name, TokenEntry(name, _iso(now), _hash(token), scope, until))
+        self._replace(name, TokenEntry(name, _iso(now), hashed(token), scope, until))
         return SecretStr(token)
 
     def revoke(self, name: str) -> bool:
@@ -126,10 +126,10 @@ class TokenStore:
 
     def find(self, text: str) -> TokenEntry | None:
         """Return whose token this is, if it is good now; every entry is compared, in constant time."""
-        hashed = _hash(text)
+        wanted = hashed(text)
         found: TokenEntry | None = None
         for entry in self._current():
-            if hmac.compare_digest(entry.sha256, hashed):
+            if hmac.compare_digest(entry.sha256, wanted):
                 found = entry
         return None if found is None or found.is_void(self._now()) else found
 
@@ -232,10 +232,6 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, atomically: temporary files are made with mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

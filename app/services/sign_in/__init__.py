@@ -1,0 +1,1 @@
+"""The sign-in, as far as it is Streamlit's."""

@@ -1,0 +1,171 @@
+"""Who is signed in to the app: one-time addresses and sessions, kept only as hashes, each with an end.
+
+Secrets are 256 random bits, as those of :mod:`backend.serving.tokens`. What a secret opens is written in a file that only
+the home's owner can read, so that a session outlives the app's process, and ends when another process says so.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from backend.errors import AccessDenied, SettingsError
+from backend.files.locking import lock_beside, locked
+from backend.files.secret import SecretStr, hashed
+from backend.files.storage import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from backend.settings import Settings
+
+SIGN_INS_FILE = "sign-ins.json"
+ADDRESS_HOURS = 1.0
+_FORMAT = 1
+_RANDOM_BYTES = 32
+_NO_ADDRESS = "This sign-in address has been used, or has expired."
+_NEXT_ADDRESS = "Each address works once, for one hour. Ask your Twinset administrator for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one secret opens.
+
+    Attributes:
+        sha256: Of the secret, which is kept nowhere.
+        name: Of the person.
+        role: As the sign-in gave it; empty where the list of people says it.
+        expires_at: ISO time from which on it opens nothing.
+    """
+
+    sha256: str
+    name: str
+    role: str
+    expires_at: str
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return now >= datetime.fromisoformat(self.expires_at)
+
+
+_Entries = dict[str, tuple[Entry, ...]]  # "addresses" and "sessions"
+
+
+class SignIns:
+    """Addresses that can be opened once, and sessions; what another process changes counts from the next question on.
+
+    Args:
+        path: The file.
+        now: What time it is.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._path, self._now = path, now
+        self._seen: tuple[tuple[int, ...], tuple[Entry, ...]] = ((), ())
+
+    def issue(self, name: str, role: str = "") -> SecretStr:
+        """Return the secret of a new one-time address for a person."""
+        return self._add("addresses", name, role, ADDRESS_HOURS)
+
+    def begin(self, name: str, role: str, hours: float) -> SecretStr:
+        """Return the secret of a new session of a person."""
+        return self._add("sessions", name, role, hours)
+
+    def use(self, secret: str) -> Entry:
+        """Return whose one-time address this is, which it is no longer.
+
+        Raises:
+            AccessDenied: It is no address, was used, or its time is over.
+        """
+        with locked(lock_beside(self._path)):
+            entries = self._read()
+            found = _match(entries["addresses"], secret)
+            if found is not None:
+                self._write({**entries, "addresses": tuple(one for one in entries["addresses"] if one != found)})
+        if found is None or found.is_over(self._now()):
+            raise AccessDenied(_NO_ADDRESS, next_step=_NEXT_ADDRESS)
+        return found
+
+    def find(self, secret: str) -> Entry | None:
+        """Return whose session this is; None where it is no session, or one that has ended."""
+        stamp = self._stamp()
+        if stamp != self._seen[0]:
+            self._seen = (stamp, self._read()["sessions"])
+        found = _match(self._seen[1], secret)
+        return None if found is None or found.is_over(self._now()) else found
+
+    def end(self, secret: str) -> None:
+        """End a session."""
+        self._drop(lambda one: hmac.compare_digest(one.sha256, hashed(secret)))
+
+    def end_all(self, name: str) -> None:
+        """End all sessions of a person, and void the addresses that were made for them."""
+        self._drop(lambda one: one.name == name)
+
+    def _add(self, kind: str, name: str, role: str, hours: float) -> SecretStr:
+        secret = secrets.token_urlsafe(_RANDOM_BYTES)
+        until = self._now() + timedelta(hours=hours)
+        added = Entry(hashed(secret), name, role, until.isoformat(timespec="seconds"))
+        with locked(lock_beside(self._path)):
+            entries = self._read()
+            self._write({**entries, kind: (*entries[kind], added)})
+        return SecretStr(secret)
+
+    def _drop(self, is_dropped: Callable[[Entry], bool]) -> None:
+        with locked(lock_beside(self._path)):
+            kept = {kind: tuple(one for one in of if not is_dropped(one)) for kind, of in self._read().items()}
+            self._write(kept)
+
+    def _write(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
+        """Replace the file, without what is over; temporary files are made with mode 0600."""
+        now = self._now()
+        kept = {kind: [asdict(one) for one in of if not one.is_over(now)] for kind, of in entries.items()}
+        write_atomically(self._path, json.dumps({"format": _FORMAT, **kept}, indent=2).encode())
+
+    def _read(self) -> _Entries:
+        try:
+            raw = json.loads(self._path.read_text(encoding="utf-8"))
+            known = {_FORMAT: raw}[raw["format"]]
+            return {kind: tuple(_entry(one) for one in known[kind]) for kind in ("addresses", "sessions")}
+        except FileNotFoundError:
+            return {"addresses": (), "sessions": ()}
+        except (ValueError, TypeError, KeyError) as error:
+            raise SettingsError(
+                f"{self._path.name} is not readable as a list of sessions.",
+                next_step=f"Delete {self._path}; everyone then signs in again.",
+            ) from error
+
+    def _stamp(self) -> tuple[int, ...]:
+        """What changes when the file is replaced."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return ()
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _entry(raw: Mapping[str, str]) -> Entry:
+    """Read one entry; what is damaged must not become a session that never ends."""
+    entry = Entry(**raw)
+    entry.is_over(datetime.now(UTC))
+    return entry
+
+
+def _match(entries: tuple[Entry, ...], secret: str) -> Entry | None:
+    """Compare every entry in constant time."""
+    wanted = hashed(secret)
+    found: Entry | None = None
+    for entry in entries:
+        if hmac.compare_digest(entry.sha256, wanted):
+            found = entry
+    return found
+
+
+def sign_ins(settings: Settings) -> SignIns:
+    """Who is signed in to the app of a home."""
+    return SignIns(settings.home / SIGN_INS_FILE)

@@ -1,0 +1,1 @@
+"""The sign-in of the app: what is in front of all that it serves."""
