@@ -107,6 +107,10 @@ class Settings(HomeFolders):
     job_heartbeat_s: float = _setting(2.0, "Seconds between heartbeats of a job.")
     job_lost_after_s: float = _setting(60.0, "Seconds without a heartbeat after which a job counts as lost.")
     job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to stop by itself before it is killed.")
+    job_limit_training: int = _setting(1, "Trainings, sweeps, rebuilds and demos that run at the same time.")
+    job_limit_catalogue: int = _setting(1, "Loads and other work on catalogues that run at the same time.")
+    job_limit_models: int = _setting(2, "Jobs that index, evaluate or map models, or fetch, at the same time.")
+    job_limit_quick: int = _setting(4, "Exports, substitutes, deployments and other quick jobs at the same time.")
     threads: int = _setting(0, "Threads for training and embedding; 0 means all cores.")
     device: str = _setting(
         "auto",
@@ -243,7 +247,8 @@ def _checked(settings: Settings) -> Settings:
 
 def _check_least(settings: Settings) -> None:
     pictures = ("max_upload_mb", "max_source_upload_mb", "max_megapixels", "picture_processes", "picture_connections")
-    ones = (*pictures, "max_rows")
+    limits = ("job_limit_training", "job_limit_catalogue", "job_limit_models", "job_limit_quick")
+    ones = (*pictures, *limits, "max_rows")
     zeros = (
         *("endpoint_rate", "endpoint_retries", "content_cache_mb"),
         *("keep_questions_days", "keep_questions_photos_days", "keep_photos_days", "keep_photos_mb"),

@@ -24,8 +24,10 @@ from backend.access.asking import Asking, asked_by
 from backend.access.edges import by_account, journal_of
 from backend.errors import Cancelled, WorkbenchError
 from backend.errors.addresses import ShownFormatter
+from backend.files.niceness import yield_to_others
 from backend.files.storage import system_error
 from backend.flow.requests import Request, from_json
+from backend.jobs.queue import lane_of
 from backend.jobs.reporter import JobReporter
 from backend.jobs.runner import active_jobs
 from backend.jobs.states import JobState
@@ -86,7 +88,10 @@ def main(job_id: str, *, run: Run | None = None) -> int:
         if not store.start(job_id, pid=os.getpid()):
             logger.warning("Job %s is no longer queued; there is nothing to do.", job_id)
             return 0
-        outcome = _carry_out(store.get(job_id), settings, reporter, run or _run_request)
+        job = store.get(job_id)
+        if lane_of(job.kind).is_background:
+            yield_to_others()
+        outcome = _carry_out(job, settings, reporter, run or _run_request)
         _end_leftovers(job_id)
         _record(store, job_id, outcome)
     _limit_exit()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backend.cli.running import Result
+    from backend.jobs.runner import JobRunner
     from backend.settings import Settings
 
 LISTED, LOG_LINES, SAID = 50, 20, 80
@@ -27,6 +28,7 @@ def add_jobs(commands: Any, command: Callable[..., Any]) -> None:
     command(actions, "list", "List the jobs, newest first.", jobs_list).set_defaults(show=list_as_lines)
     for name, help_text, handler in (
         ("show", "Show one job with the end of its log.", jobs_show),
+        ("first", "Give a waiting job the next turn.", jobs_first),
         ("cancel", "Cancel a job and everything it started.", jobs_cancel),
         ("retry", "Run the request of a finished job again.", jobs_retry),
     ):
@@ -39,7 +41,8 @@ def jobs_list(_options: argparse.Namespace, settings: Settings) -> Result:
     """``jobs list``."""
     from backend.jobs.runner import JobRunner
 
-    return {"jobs": [as_values(job) for job in JobRunner(settings).list(limit=LISTED)]}
+    runner = JobRunner(settings)
+    return {"jobs": [_with_place(job, runner) for job in runner.list(limit=LISTED)]}
 
 
 def jobs_show(options: argparse.Namespace, settings: Settings) -> Result:
@@ -47,7 +50,16 @@ def jobs_show(options: argparse.Namespace, settings: Settings) -> Result:
     from backend.jobs.runner import JobRunner
 
     runner = JobRunner(settings)
-    return {**as_values(runner.get(options.job_id)), "log": runner.log_tail(options.job_id, lines=LOG_LINES)}
+    return {**_with_place(runner.get(options.job_id), runner), "log": runner.log_tail(options.job_id, lines=LOG_LINES)}
+
+
+def jobs_first(options: argparse.Namespace, settings: Settings) -> Result:
+    """``jobs first``."""
+    from backend.jobs.runner import JobRunner
+
+    runner = JobRunner(settings)
+    runner.move_to_front(options.job_id)
+    return _with_place(runner.get(options.job_id), runner)
 
 
 def jobs_cancel(options: argparse.Namespace, settings: Settings) -> Result:
@@ -109,7 +121,7 @@ def _says(job: Result) -> str:
     if job["error"]:
         return f"{job['error']} {job['next_step']}".strip()
     if job["finished_at"] is not None or job["started_at"] is None:
-        return ""
+        return str(job.get("waits", ""))
     at = job["progress"]
     return f"{at['done'] / at['total']:.0%} {at['note']}".strip() if at["total"] else str(at["note"])
 
@@ -130,6 +142,12 @@ def _cut(text: str) -> str:
 
 def _block(title: str, text: str) -> str:
     return "\n".join([f"{title}:", *indented(text)])
+
+
+def _with_place(job: Any, runner: JobRunner) -> Result:
+    """Return a job as JSON values, with ``waits``: why it waits for its turn; empty if it does not."""
+    waiting = runner.waits(job)
+    return {**as_values(job), "waits": waiting.said(lambda one: f"{one.kind} {one.id}") if waiting else ""}
 
 
 def as_values(job: Any) -> Result:

@@ -20,10 +20,14 @@ Result = dict[str, Any]
 
 
 def carry_out(request: Request, settings: Settings) -> Result:
-    """Run a request here, with a bar; Ctrl-C and SIGTERM cancel it."""
+    """Run a request here, with a bar; Ctrl-C and SIGTERM cancel it. It does not queue, but says what runs beside it."""
     from backend.flow.kinds import run_request
+    from backend.jobs.queue import beside
     from backend.jobs.runner import active_jobs
 
+    if running := beside(request.kind, active_jobs(settings)(), settings):
+        names = ", ".join(f"{job.kind} {job.id}" for job in running)
+        print(f"This runs at the same time as {names}; commands do not wait in the queue.", file=sys.stderr)
     with ConsoleProgress().cancelled_by_signals() as progress:
         return run_request(request, settings, progress, active=active_jobs(settings))
 
@@ -71,7 +75,7 @@ def serve(_options: argparse.Namespace, settings: Settings) -> Result:
 
 def run(options: argparse.Namespace, settings: Settings) -> Result:
     """``run``: the demo if nothing can be served yet, then all servers until Ctrl-C."""
-    from backend.jobs.schedule import Schedule
+    from backend.jobs.tending import Tending
     from backend.machine.keeper import run_everything
 
     if not _has_champion(settings):
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace, settings: Settings) -> Result:
         if result["note"]:
             print(f"\n{result['note']}")
         print(f"{result['model']}: precision@1 {result['precision_at_1']:.3f} on the test split.", flush=True)
-    return {"status": run_everything(settings, tend=Schedule(settings).look)}
+    return {"status": run_everything(settings, tend=Tending(settings).look)}
 
 
 def follow(request: Request, settings: Settings) -> Result:

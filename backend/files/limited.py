@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from backend import errors
 from backend.errors import Cancelled, WorkbenchError
+from backend.files.niceness import keep_yielding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -294,4 +295,5 @@ def _read(size: int) -> bytes | None:
 
 
 if __name__ == "__main__":
+    keep_yielding()
     main(sys.argv[1], Limits(**json.loads(sys.argv[2])))

@@ -28,11 +28,17 @@ _SCHEMA = (
     """,
     "CREATE INDEX metrics_by_job ON metrics (job_id)",
 )
+_PERSON = ("ALTER TABLE jobs ADD COLUMN asked_by TEXT",)  # version 2: a person, as JSON
+# Version 3: jobs wait for their turn. A process is about to be started for a job that is claimed; see JobStore.claim.
+_QUEUE = (
+    "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 2",
+    "ALTER TABLE jobs ADD COLUMN claimed_tick REAL",
+)
 LAYOUT = Layout(
     "The job list",
     _SCHEMA,
     JobError,
     again="submit the job again",
-    later=(("ALTER TABLE jobs ADD COLUMN asked_by TEXT",),),  # a person, as JSON
     anew="a new, empty list is created. Catalogues and models are not affected.",
+    later=(_PERSON, _QUEUE),
 )

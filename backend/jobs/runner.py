@@ -23,7 +23,9 @@ from backend.access.asking import asking
 from backend.access.edges import by_account, journal_of
 from backend.errors import JobError, WorkbenchError
 from backend.flow.requests import from_json, to_json
-from backend.flow.roles import CANCEL, SUBMIT, about, role_for
+from backend.flow.roles import CANCEL, MOVE, SUBMIT, about, role_for
+from backend.jobs.job import Priority
+from backend.jobs.queue import is_waiting, limits_of, waits
 from backend.jobs.states import JobState, check_transition
 from backend.jobs.store import Job, JobStore
 from backend.jobs.verdict import Patience, Verdict, judge
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from backend.flow.requests import Request
     from backend.jobs.clock import Clock
+    from backend.jobs.queue import Waiting
     from backend.jobs.store import MetricPoint
     from backend.settings import Settings
 
@@ -49,7 +52,7 @@ def active_jobs(settings: Settings) -> Callable[..., Sequence[Job]]:
     """Return what says which jobs of a home have not ended, for :class:`backend.flow.active.ActiveJobs`."""
 
     def active(*, kind: str | None = None) -> Sequence[Job]:
-        return JobRunner(settings).list(-1, kind=kind, active=True)
+        return JobRunner(settings, starts=False).list(-1, kind=kind, active=True)
 
     return active
 
@@ -61,17 +64,25 @@ class JobRunner:
         settings: Handed on to every worker, through its environment.
         command: What starts a worker; the job's id is added at the end.
         clock: What time it is.
+        starts: Whether waiting jobs are started; not by other jobs, which would pass on how little processor time they get.
     """
 
-    def __init__(self, settings: Settings, *, command: Sequence[str] | None = None, clock: Clock | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        command: Sequence[str] | None = None,
+        clock: Clock | None = None,
+        starts: bool = True,
+    ) -> None:
+        self._settings, self._starts = settings, starts
         self._command = tuple(command or (sys.executable, "-m", "backend.worker"))
         self._store = JobStore(settings.jobs_db, logs_dir=settings.logs_dir, clock=clock)
         self._patience = Patience(lost_after_s=settings.job_lost_after_s, grace_s=settings.job_grace_s)
         self.reconcile()
 
     def submit(self, request: Request) -> Job:
-        """Start a job for a request, or return the unfinished job that does the same already.
+        """Queue a job for a request and start it if it is its turn, or return the unfinished job that does the same already.
 
         A process that cannot be started makes a FAILED job, which says why.
 
@@ -97,12 +108,35 @@ class JobRunner:
         Raises:
             JobNotFound: There is no such job.
         """
+        job = self._store.get(job_id)
+        if is_waiting(job):
+            self.reconcile()  # what it waits for may have ended
         return self._looked_after(self._store.get(job_id))
 
     def list(self, limit: int = 50, *, kind: str | None = None, active: bool = False) -> Sequence[Job]:
         """Return jobs as they are now, newest first; of one kind, or the unfinished ones, on request."""
         self.reconcile()
         return self._store.list(limit, kind=kind, active=active)
+
+    def waits(self, job: Job) -> Waiting | None:
+        """Say why a job waits for its turn; None if it does not."""
+        return waits(job, self._store.list(-1, active=True)[::-1]) if is_waiting(job) else None
+
+    def move_to_front(self, job_id: str) -> bool:
+        """Give a waiting job the next turn; False if it does not wait any more.
+
+        Raises:
+            JobNotFound: There is no such job.
+            AccessDenied: As for :meth:`submit`.
+        """
+        kind = self._store.get(job_id).kind
+        wanted = replace(MOVE, role=role_for(kind))
+        move = partial(self._store.set_priority, job_id, Priority.FIRST)
+        return use_case.carry_out(wanted, move, use_case.words(job=job_id, kind=kind))
+
+    def count(self) -> dict[tuple[str, JobState], int]:
+        """Return how many jobs there are of each kind in each state; cheap, and nothing is looked after."""
+        return self._store.count()
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop, and return at once; cancelling twice is no error.
@@ -155,8 +189,12 @@ class JobRunner:
         return job
 
     def reconcile(self) -> Sequence[Job]:
-        """Give a final state to every job that has ended without one, and end its orphans; return those jobs."""
+        """Give a final state to every job that has ended without one, and end its orphans; return those jobs.
+
+        Then whatever has its turn is started, by one of all that look.
+        """
         jobs = [self._looked_after(job) for job in self._store.list(-1, active=True)]
+        self._start_due()
         return [job for job in jobs if job.state.is_finished]
 
     def _submit(self, request: Request, *, retry_of: str | None) -> Job:
@@ -167,20 +205,27 @@ class JobRunner:
 
     def _start(self, request: Request, *, retry_of: str | None) -> Job:
         self.reconcile()  # a lost job must not stand in the way of its own repetition
-        job, is_new = self._store.add(request.kind, to_json(request), retry_of=retry_of, asked_by=asking().person)
-        if not is_new:
-            return job
-        try:
-            self._store.set_pid(job.id, self._spawn(job))
-        except OSError as error:
-            self._store.finish(
-                job.id,
-                JobState.FAILED,
-                source=JobState.QUEUED,
-                error=f"The job's process could not be started: {error}.",
-                next_step="Check the installation with `python -m backend doctor`, then retry it.",
-            )
+        job, _ = self._store.add(request.kind, to_json(request), retry_of=retry_of, asked_by=asking().person)
+        self._start_due()
         return self._store.get(job.id)
+
+    def _start_due(self) -> None:
+        """Start the process of every job whose turn it is.
+
+        Killed between the two steps, it leaves a claimed job without a process, which the verdict lets wait again; a
+        process that was started all the same is no harm: of two, the one that reports first does the work.
+        """
+        for job in self._store.claim(limits_of(self._settings)) if self._starts else ():
+            try:
+                self._store.set_pid(job.id, self._spawn(job))
+            except OSError as error:
+                self._store.finish(
+                    job.id,
+                    JobState.FAILED,
+                    source=JobState.QUEUED,
+                    error=f"The job's process could not be started: {error}.",
+                    next_step="Check the installation with `python -m backend doctor`, then retry it.",
+                )
 
     def _spawn(self, job: Job) -> int:
         """Start the worker in a session of its own. Settings, secrets among them, go through the environment only."""
@@ -209,7 +254,10 @@ class JobRunner:
         if verdict is None:
             return job
         try:
-            self._close(job, verdict, is_alive=is_alive)
+            if verdict.state is JobState.QUEUED:
+                self._store.unclaim(job)
+            else:
+                self._close(job, verdict, is_alive=is_alive)
         except WorkbenchError as error:  # a full disk must not hide the list of jobs; the next look tries again
             logger.warning("Job %s should be %s, but that cannot be recorded: %s", job.id, verdict.state, error)
         return self._store.get(job.id)

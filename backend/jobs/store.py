@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from backend.access.person import Person, Role
 from backend.errors import JobNotFound
 from backend.files.database import Database
 from backend.jobs.clock import Clock
 from backend.jobs.database import LAYOUT
+from backend.jobs.job import Job, JobProgress, MetricPoint, Pulse
+from backend.jobs.queue import is_waiting, lane_of, may_start
 from backend.jobs.states import ACTIVE_STATES, JobState, check_transition
 
 if TYPE_CHECKING:
@@ -24,75 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
+    from backend.jobs.job import Priority
+
+__all__ = ["Job", "JobProgress", "JobStore", "MetricPoint", "Pulse", "as_json"]
+
 _IS_ACTIVE = f"state IN ({', '.join(repr(str(state)) for state in ACTIVE_STATES)})"
-
-
-@dataclass(frozen=True, slots=True)
-class JobProgress:
-    """How far a job has come.
-
-    Attributes:
-        done, total: Units done, and to do in all; ``total`` 0 means that nothing was reported yet.
-        unit, note: What is counted, and which step is under way.
-        rate: Units a second, lately; None while unknown.
-        eta_s: Seconds that remain from now, 0 when they have run out; None while unknown and after the end.
-    """
-
-    done: float = 0.0
-    total: float = 0.0
-    unit: str = ""
-    note: str = ""
-    rate: float | None = None
-    eta_s: float | None = None
-
-    @property
-    def fraction(self) -> float:
-        """The share that is done, in [0, 1]."""
-        return min(max(self.done / self.total, 0.0), 1.0) if self.total > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job as it was when it was read; times are seconds since the epoch, UTC."""
-
-    id: str
-    kind: str
-    request: dict[str, Any]
-    state: JobState
-    created_at: float
-    log_path: Path
-    started_at: float | None = None
-    finished_at: float | None = None
-    cancel_requested_at: float | None = None
-    heartbeat_at: float | None = None
-    heartbeat_tick: float | None = None  # the same moment on ``Clock.tick``
-    progress: JobProgress = JobProgress()
-    result: dict[str, Any] | None = None
-    error: str | None = None  # what happened, for FAILED and LOST
-    next_step: str = ""
-    pid: int | None = None  # of the worker, which leads a process group of the same number
-    retry_of: str | None = None
-    asked_by: Person | None = None  # None in homes of earlier versions
-
-    @property
-    def is_stopping(self) -> bool:
-        """The user asked to stop, and the job has not ended yet."""
-        return self.cancel_requested_at is not None and not self.state.is_finished
-
-
-class MetricPoint(NamedTuple):
-    """One point of a job's stream of metrics."""
-
-    name: str
-    step: int
-    value: float
-
-
-class Pulse(NamedTuple):
-    """What a worker learns when it reports."""
-
-    is_running: bool  # False: somebody else has declared the job ended
-    cancel_requested: bool
 
 
 class JobStore:
@@ -123,8 +61,9 @@ class JobStore:
                 return self._job(row), False
             job_id = uuid.uuid4().hex[:12]
             connection.execute(
-                "INSERT INTO jobs (id, kind, request, state, retry_of, asked_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (job_id, kind, text, JobState.QUEUED, retry_of, person, self.clock.now()),
+                "INSERT INTO jobs (id, kind, request, state, retry_of, asked_by, created_at, priority) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (job_id, kind, text, JobState.QUEUED, retry_of, person, self.clock.now(), lane_of(kind).priority),
             )
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
             return self._job(row), True
@@ -150,6 +89,45 @@ class JobStore:
                 (kind, active, limit),
             ).fetchall()
         return [self._job(row) for row in rows]
+
+    def count(self) -> dict[tuple[str, JobState], int]:
+        """Return how many jobs there are of each kind in each state; no request or result is read."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT kind, state, COUNT(*) FROM jobs GROUP BY kind, state").fetchall()
+        return {(kind, JobState(state)): number for kind, state, number in rows}
+
+    def claim(self, limits: dict[str, int]) -> Sequence[Job]:
+        """Take the waiting jobs whose turn it is; whoever gets them starts their processes, and nobody else does.
+
+        Args:
+            limits: How many jobs of each lane may run at the same time.
+        """
+        if not any(map(is_waiting, self.list(-1, active=True))):
+            return []
+        with self._database.writing() as connection:
+            rows = connection.execute(f"SELECT * FROM jobs WHERE {_IS_ACTIVE} ORDER BY created_at, rowid").fetchall()  # noqa: S608
+            found = may_start(map(self._job, rows), limits)
+            for job in found:
+                _update(connection, job.id, JobState.QUEUED, {"claimed_tick": self.clock.tick()})
+        return found
+
+    def unclaim(self, job: Job) -> None:
+        """Let a job wait again whose process was never started by whoever claimed it, unless it has begun meanwhile."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE jobs SET claimed_tick = NULL "
+                "WHERE id = ? AND state = 'QUEUED' AND pid IS NULL AND claimed_tick = ?",
+                (job.id, job.claimed_tick),
+            )
+
+    def set_priority(self, job_id: str, priority: Priority) -> bool:
+        """Move a waiting job in the queue; False if it does not wait any more."""
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "UPDATE jobs SET priority = ? WHERE id = ? AND state = 'QUEUED' AND claimed_tick IS NULL",
+                (priority, job_id),
+            )
+            return done.rowcount == 1
 
     def set_pid(self, job_id: str, pid: int) -> None:
         """Note the process that was started for a job, unless it has reported already."""

@@ -96,7 +96,7 @@ def clear_left(settings: Settings) -> None:
     """Remove what :func:`left_behind` finds, close what was left open, and end what ended jobs left running."""
     with _put_off("Jobs whose process was killed stay as they are for now"):
         if dead_jobs(settings):
-            JobRunner(settings)  # gives them their final state
+            JobRunner(settings, starts=False)  # gives them their final state
     for one in _lying_about(settings):
         if one.path and one.what in {TEMPORARY, LOADS}:
             scratch.remove(one.path)

@@ -23,7 +23,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The final state that a job has to be given, and what to tell its owner."""
+    """The state that a job has to be given, a final one or QUEUED to wait again, and what to tell its owner."""
 
     state: JobState
     error: str | None = None
@@ -41,7 +41,7 @@ def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patien
         patience: How long to wait for what.
     """
     if job.state is JobState.QUEUED:
-        return _judge_queued(job, is_alive=is_alive, now=now, patience=patience)
+        return _judge_queued(job, is_alive=is_alive, tick=tick, patience=patience)
     if job.cancel_requested_at is not None and (not is_alive or now - job.cancel_requested_at > patience.grace_s):
         return Verdict(JobState.CANCELLED)
     if not is_alive:
@@ -56,15 +56,12 @@ def judge(job: Job, *, is_alive: bool, now: float, tick: float, patience: Patien
     return None
 
 
-def _judge_queued(job: Job, *, is_alive: bool, now: float, patience: Patience) -> Verdict | None:
-    """A queued job has a process within a moment, and that process reports or dies."""
-    was_started = job.pid is not None
-    if is_alive or (not was_started and now - job.created_at <= patience.lost_after_s):
-        return None
-    return Verdict(
-        JobState.FAILED,
-        "The job's process ended before it started its work."
-        if was_started
-        else "The job's process was never started.",
-        _READ_LOG if was_started else "Retry it.",
-    )
+def _judge_queued(job: Job, *, is_alive: bool, tick: float, patience: Patience) -> Verdict | None:
+    """A job may wait for its turn as long as it takes; once claimed it soon has a process, which reports or dies."""
+    if job.pid is not None:
+        error = "The job's process ended before it started its work."
+        return None if is_alive else Verdict(JobState.FAILED, error, _READ_LOG)
+    # Whoever claimed it was killed; before the tick of the claim, the machine was started again.
+    if job.claimed_tick is not None and not 0 <= tick - job.claimed_tick <= patience.lost_after_s:
+        return Verdict(JobState.QUEUED)
+    return None

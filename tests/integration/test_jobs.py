@@ -12,14 +12,18 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from backend.errors import IllegalTransition, JobError, JobNotFound
+from backend.files import niceness
 from backend.flow.requests import EvaluateRequest, IngestRequest, to_json
+from backend.jobs.clock import Clock
 from backend.jobs.runner import REPOSITORY, JobRunner
 from backend.jobs.states import JobState
+from backend.jobs.store import JobStore
 from backend.machine.processes import family, signal_all
 from backend.settings import SecretStr
 from tests.support import waiting
@@ -177,13 +181,35 @@ def test_a_worker_that_cannot_start_is_a_failed_job(make_runner, command, messag
     assert job.next_step
 
 
-def test_a_job_whose_starter_died_first_does_not_block_its_repetition(runner, make_runner):
+def test_a_job_whose_starter_was_killed_is_started_by_the_next_look(runner, make_runner, quick):
     stuck, _ = runner._store.add("catalogue", to_json(work("succeed")))
-    assert runner.submit(work("succeed")).id == stuck.id
-    patient = make_runner(job_lost_after_s=0.0)
-    assert patient.get(stuck.id).state is JobState.FAILED
-    again = runner.wait(runner.retry(stuck.id).id, TIMEOUT_S)
-    assert (again.state, again.retry_of) == (JobState.SUCCEEDED, stuck.id)
+    killed = JobStore(quick.jobs_db, clock=Clock(tick=lambda: time.monotonic() - 2 * TIMEOUT_S))
+    assert [job.id for job in killed.claim({"catalogue": 1})] == [stuck.id]
+    assert make_runner().wait(stuck.id, TIMEOUT_S).state is JobState.SUCCEEDED
+
+
+def test_what_exceeds_a_limit_waits_says_so_and_starts_when_there_is_room(runner, make_runner, tmp_path):
+    gate = tmp_path / "gate"
+    first = running(runner, f"gated:{gate}")
+    second, third = (runner.submit(work(name)) for name in ("succeed", "fail"))
+    assert (second.state, second.pid, third.pid) == (JobState.QUEUED, None, None)
+    assert make_runner().waits(third).said(lambda job: job.id) == f"Waits for: {first.id}; 2nd in the queue"
+    assert runner.move_to_front(third.id)
+    assert runner.waits(runner.get(third.id)).place == 1
+    cancelled = runner.cancel(second.id)
+    assert (cancelled.state, cancelled.pid) == (JobState.CANCELLED, None)
+    gate.touch()
+    assert make_runner().wait(third.id, TIMEOUT_S).state is JobState.FAILED  # any runner that looks starts it
+    assert not runner.move_to_front(third.id)
+    assert runner.count() == {("catalogue", state): 1 for state in ("SUCCEEDED", "CANCELLED", "FAILED")}
+
+
+def test_work_in_the_background_and_what_it_starts_let_others_go_first(runner):
+    job = running(runner, "breed")
+    members = [job.pid, *map(int, job.progress.note.split())]
+    assert [psutil.Process(pid).nice() for pid in members] == [niceness.BACKGROUND] * 4
+    group = Path(f"/proc/{job.pid}/autogroup")
+    assert not group.is_file() or f"nice {niceness.BACKGROUND}" in group.read_text("ascii")
 
 
 def test_settings_and_secrets_travel_in_the_environment_only(make_runner):
@@ -201,9 +227,12 @@ def test_settings_and_secrets_travel_in_the_environment_only(make_runner):
 SUBMIT = """
 import sys
 from pathlib import Path
+from backend.access.asking import identify_by
+from backend.access.edges import by_account
 from backend.jobs.runner import JobRunner
 from backend.flow.requests import IngestRequest
 from backend.settings import load_settings
+identify_by(lambda: by_account(load_settings(), "command"))
 runner = JobRunner(load_settings(), command=sys.argv[2:])
 print(runner.submit(IngestRequest(catalogue=sys.argv[1])).id, flush=True)
 sys.stdin.readline()
@@ -409,9 +438,12 @@ def test_waiting_has_an_end(runner):
 
 FULL_DISK = """
 import json, sys
+from backend.access.asking import identify_by
+from backend.access.edges import by_account
 from backend.jobs.runner import JobRunner
 from backend.flow.requests import IngestRequest
 from backend.settings import load_settings
+identify_by(lambda: by_account(load_settings(), "command"))
 runner = JobRunner(load_settings(), command=sys.argv[1:])
 job = runner.wait(runner.submit(IngestRequest(catalogue="fill_disk")).id, 20)
 print(json.dumps([job.state, job.error, job.next_step, len(runner.metrics(job.id))]))

@@ -75,9 +75,15 @@ def _row(job: Job) -> dict[str, Any]:
         "Job": panel.kind_title(job),
         "State": "Stopping" if job.is_stopping else title,
         "Progress": 100.0 if job.state is JobState.SUCCEEDED else job.progress.fraction * 100,
-        "Step": "" if job.state.is_finished else job.progress.note,
+        "Step": _step(job),
         "Submitted": words.local(job.created_at),
         "By": job.asked_by.name if job.asked_by else "",
         "Took": words.duration(spent) if spent is not None else "",
         "Id": job.id,
     }
+
+
+def _step(job: Job) -> str:
+    if waiting := common.jobs().waits(job):
+        return waiting.said(panel.named)
+    return "" if job.state.is_finished else job.progress.note

@@ -21,6 +21,7 @@ from backend.jobs.states import JobState
 
 if TYPE_CHECKING:
     from backend.flow.requests import Request
+    from backend.jobs.queue import Waiting
     from backend.jobs.store import Job
 
 POLL_S = 1.0
@@ -47,6 +48,8 @@ def submit(request: Request) -> None:
     job = common.jobs().submit(request)
     if job.id in earlier:
         st.toast("The same job is already running.", icon=":material/info:")
+    elif common.jobs().waits(job):
+        st.toast("Queued. It starts by itself; you can close this page.", icon=":material/hourglass_empty:")
     elif not job.state.is_finished:
         st.toast("Started. It keeps running if you close this page.", icon=":material/check:")
 
@@ -102,7 +105,9 @@ def panel(job_id: str, *, page: str = "", may_dismiss: bool = False) -> None:
     job = common.jobs().get(job_id)
     with st.container(border=True, key=f"job-{job_id}"):
         _heading(job, may_dismiss=may_dismiss and job.state.is_finished)
-        if not job.state.is_finished:
+        if waiting := common.jobs().waits(job):
+            _waiting(job, waiting)
+        elif not job.state.is_finished:
             _progress(job)
         elif job.error:
             st.error(notices.sentence(job.error.partition("\n")[0], job.next_step), icon=":material/error:")
@@ -175,6 +180,20 @@ def progress_text(job: Job) -> str:
     rate = f"{progress.rate:,.0f} a second" if progress.rate and progress.rate >= 1 and not is_share else ""
     left = f"about {words.duration(max(progress.eta_s, 1.0))} left" if progress.eta_s is not None else ""
     return " · ".join(part for part in (progress.note, figures, rate, left) if part)
+
+
+def named(job: Job) -> str:
+    """Return a job's title with what it is about: Training autumn."""
+    about = job.request.get("name") or job.request.get("plan", {}).get("name") or job.request.get("model")
+    return " ".join(filter(None, (kind_title(job), about or job.request.get("catalogue"))))
+
+
+def _waiting(job: Job, waiting: Waiting) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(words.plain(waiting.said(named)), width="stretch")
+        if waiting.place > 1 and st.button("Start next", key=f"next-{job.id}", icon=":material/vertical_align_top:"):
+            common.jobs().move_to_front(job.id)
+            st.rerun(scope="fragment")
 
 
 def _progress(job: Job) -> None:

@@ -18,6 +18,7 @@ from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
 from backend.errors.addresses import log_lines
 from backend.feeding.content_cache import CacheFolder
+from backend.files.niceness import keep_yielding
 from backend.files.scratch import own_folder
 from backend.spark.cluster import name_remedy, own_name_trouble
 from backend.training.checkpoints import Checkpoints, EpochResults
@@ -78,6 +79,7 @@ def run_rank(folder: str) -> dict[str, Any]:
     place, rank = RankFolder(Path(folder)), int(os.environ["HOROVOD_RANK"])
     order = RankOrder(**place.order())
     _log_to(place.log(rank), order.log_level)
+    keep_yielding()  # Horovod gives each rank a session of its own
     place.write_state(RankState(rank, host=socket.gethostname(), pid=os.getpid()))
     _end_when_asked(place, rank)
     try:

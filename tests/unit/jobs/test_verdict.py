@@ -43,8 +43,10 @@ def test_a_running_job(fields, is_alive, expected):
     [
         ({}, True, None),
         ({}, False, "FAILED"),
-        ({"pid": None, "created_at": NOW - 14.9}, False, None),
-        ({"pid": None, "created_at": NOW - 15.1}, False, "FAILED"),
+        ({"pid": None, "created_at": NOW - 9999}, False, None),  # it waits for its turn
+        ({"pid": None, "claimed_tick": TICK - 14.9}, False, None),
+        ({"pid": None, "claimed_tick": TICK - 15.1}, False, "QUEUED"),  # whoever claimed it was killed
+        ({"pid": None, "claimed_tick": TICK + 1.0}, False, "QUEUED"),  # the machine was started again
     ],
 )
 def test_a_queued_job(fields, is_alive, expected):
