@@ -13,10 +13,8 @@ from starlette.middleware import Middleware
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 
-from app import identity
-from app.services.export import EXPORTS
-from app.services.sign_in.entrance import sign_in_doors
 from backend.access.asking import identify_by
+from backend.access.logs import log_app
 from backend.access.way_in import app_url
 from backend.errors import CatalogueError, WorkbenchError
 from backend.errors.addresses import is_loopback_host
@@ -47,6 +45,11 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError: The settings would leave it open to other machines, or do not say enough.
     """
+    log_app(settings)
+    from app import identity  # what is imported here logs while it is
+    from app.services.export import EXPORTS
+    from app.services.sign_in.entrance import sign_in_doors
+
     identify_by(identity.resolver)
     is_open = not is_loopback_host(settings.app_host)
     hosts, origins = app_hosts(settings), app_origins(settings)

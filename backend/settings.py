@@ -131,6 +131,7 @@ class Settings(HomeFolders):
     )
     keep_photos_mb: int = _setting(2000, "Megabytes of such photos that are kept; the oldest are removed first.")
     log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = _setting("text", "Format of logs: text, or json for one JSON object a line.")
 
     @property
     def jars_dir(self) -> Path:
@@ -238,6 +239,8 @@ def _checked(settings: Settings) -> Settings:
     _check_least(settings)
     if settings.device not in DEVICES:
         raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
+    if settings.log_format not in {"text", "json"}:
+        raise SettingsError(f"{PREFIX}LOG_FORMAT is {settings.log_format!r}.", next_step="Use text or json.")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingsError(
             f"{PREFIX}LOG_LEVEL is {settings.log_level!r}.", next_step="Use DEBUG, INFO, WARNING or ERROR."

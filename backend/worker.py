@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.access.asking import Asking, asked_by
 from backend.access.edges import by_account, journal_of
+from backend.access.logs import begin_process, log_lines
 from backend.errors import Cancelled, WorkbenchError
-from backend.errors.addresses import ShownFormatter
 from backend.files.niceness import yield_to_others
 from backend.files.storage import system_error
 from backend.flow.requests import Request, from_json
@@ -74,6 +74,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
     """
     settings = load_settings()
     set_environment()
+    begin_process(settings.log_format, job=job_id)
     _log_to_stderr(settings.log_level)
     store = JobStore(settings.jobs_db, logs_dir=settings.logs_dir)
     reporter = JobReporter(
@@ -106,6 +107,7 @@ def _run_request(request: Request, settings: Settings, progress: Progress) -> di
 
 def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) -> Outcome:
     """Do the work; whatever happens becomes an outcome."""
+    begin_process(settings.log_format, request=job.request_id, job=job.id)
     logger.info("Job %s (%s) starts: %s", job.id, job.kind, as_json(job.request))
     try:
         with reporter, _reserved_space(settings.home), asked_by(_asking(job, settings)):
@@ -212,12 +214,8 @@ def _limit_exit() -> None:
 
 
 def _log_to_stderr(level: str) -> None:
-    """Log with UTC times; the runner has pointed stderr, also of crashes and of children, to the job's log file."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = ShownFormatter("%(asctime)sZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    """The runner has pointed stderr, also of crashes and of children, to the job's log file."""
+    log_lines(logging.StreamHandler(sys.stderr), level=level, force=True)
     logging.captureWarnings(capture=True)
     faulthandler.enable()
 

@@ -7,7 +7,6 @@ immutable (a catalogue at one version) or looked at again after a few seconds; n
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 import time
 from collections import Counter
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import state
+from backend.access.logs import log_app
 from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
 from backend.catalogue.fields import FACETS, RANGES
 from backend.catalogue.items import GALLERY_SPLITS, PRODUCTS
 from backend.catalogue.snapshot import Snapshot, list_catalogues, open_snapshot
 from backend.errors import CatalogueError
-from backend.errors.addresses import log_lines
 from backend.files.storage import keep_private
 from backend.jobs.runner import JobRunner
 from backend.serving.client import SUGGEST
@@ -84,8 +83,7 @@ def settings() -> Settings:
     """The settings in force, read once; the log goes where the process's errors go."""
     found = load_settings()
     keep_private(found.home)
-    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("app").setLevel(found.log_level.upper())
+    log_app(found)
     return found
 
 

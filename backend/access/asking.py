@@ -61,6 +61,11 @@ def asked_by(asking: Asking) -> Iterator[None]:
         _asked_by.reset(token)
 
 
+def asked() -> Asking | None:
+    """Return for whom the present piece of work is done, where ``asked_by`` says so; asks nobody."""
+    return _asked_by.get()
+
+
 def asking() -> Asking:
     """Return who asks.
 

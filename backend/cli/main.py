@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from backend import __version__
 from backend.access.asking import identify_by
 from backend.access.edges import by_account
+from backend.access.logs import begin_process, log_lines, log_person, new_id
 from backend.cli import outcome
 from backend.cli import running as handlers
 from backend.cli.access import add_access
@@ -40,7 +41,6 @@ from backend.cli.tune import add_tuning
 from backend.cli.upkeep.audit import add_audit
 from backend.cli.upkeep.home import add_home
 from backend.errors import UsageError
-from backend.errors.addresses import log_lines
 from backend.files.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.jobs.tidying import own_process
 from backend.settings import load_settings
@@ -79,9 +79,10 @@ def _answered(words: list[str], *, as_json: bool) -> tuple[str, int]:
             found = {"version": __version__} if text == _VERSION else {"help": text}
             return outcome.as_json(found) if as_json else text, outcome.DONE
     settings = load_settings()
-    _configure(settings.log_level)
+    _configure(settings)
     asking = by_account(settings, "command")
     identify_by(lambda: asking)
+    log_person(asking.person.name)
     if options.own_output and not as_json:  # servers talk while they run
         with own_process(settings):
             return "", int(options.handler(options, settings)["status"])
@@ -97,9 +98,10 @@ def _carried_out(options: argparse.Namespace, settings: Settings) -> dict[str, A
     return result
 
 
-def _configure(level: str) -> None:
+def _configure(settings: Settings) -> None:
     set_environment()
-    log_lines(AboveTheBar(), "%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
+    begin_process(settings.log_format, request=new_id())
+    log_lines(AboveTheBar(), level=settings.log_level)
 
 
 class _Parser(argparse.ArgumentParser):

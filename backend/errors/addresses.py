@@ -6,7 +6,6 @@ Whatever a person or a log reads of an address goes through :func:`shown`: messa
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 import socket
 
@@ -26,27 +25,6 @@ def shown(text: str) -> str:
     if "://" not in text and "=" not in text:
         return text
     return _FIELD.sub(rf"\1{_HIDDEN}", _USER.sub("", text))
-
-
-class ShownFormatter(logging.Formatter):
-    """Formats records of a log, their tracebacks too, as :func:`shown` shows them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one text."""
-        return shown(super().format(record))
-
-
-def log_lines(handler: logging.Handler, line: str, *, level: str | None = None, force: bool = False) -> None:
-    """Send the log of this process to a handler, as :func:`shown` shows it; one that logs already is left alone.
-
-    Args:
-        handler: Where to.
-        line: Format of a record.
-        level: The least that is logged; the logging module's own when left out.
-        force: Replace what logs already.
-    """
-    handler.setFormatter(ShownFormatter(line))
-    logging.basicConfig(level=level and level.upper(), handlers=[handler], force=force)
 
 
 def connectable(host: str) -> str:

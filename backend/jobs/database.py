@@ -34,11 +34,12 @@ _QUEUE = (
     "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 2",
     "ALTER TABLE jobs ADD COLUMN claimed_tick REAL",
 )
+_REQUEST = ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",)  # version 4
 LAYOUT = Layout(
     "The job list",
     _SCHEMA,
     JobError,
     again="submit the job again",
     anew="a new, empty list is created. Catalogues and models are not affected.",
-    later=(_PERSON, _QUEUE),
+    later=(_PERSON, _QUEUE, _REQUEST),
 )

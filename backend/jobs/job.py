@@ -71,6 +71,7 @@ class Job:
     asked_by: Person | None = None  # None in homes of earlier versions
     priority: int = Priority.USUAL
     claimed_tick: float | None = None  # when somebody began to start its process, on ``Clock.tick``
+    request_id: str = ""  # of what asked for it, as logs have it
 
     @property
     def is_stopping(self) -> bool:

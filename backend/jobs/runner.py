@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from backend.access import use_case
 from backend.access.asking import asking
 from backend.access.edges import by_account, journal_of
+from backend.access.logs import new_id, request_id
 from backend.errors import JobError, WorkbenchError
 from backend.flow.requests import from_json, to_json
 from backend.flow.roles import CANCEL, MOVE, SUBMIT, about, role_for
@@ -205,7 +206,10 @@ class JobRunner:
 
     def _start(self, request: Request, *, retry_of: str | None) -> Job:
         self.reconcile()  # a lost job must not stand in the way of its own repetition
-        job, _ = self._store.add(request.kind, to_json(request), retry_of=retry_of, asked_by=asking().person)
+        asked, by = request_id() or new_id(), asking().person
+        job, is_new = self._store.add(request.kind, to_json(request), retry_of=retry_of, asked_by=by, request_id=asked)
+        if is_new:
+            logger.info("Job %s (%s) was submitted by request %s.", job.id, job.kind, asked)
         self._start_due()
         return self._store.get(job.id)
 

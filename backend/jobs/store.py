@@ -48,7 +48,13 @@ class JobStore:
         self._database = Database(path, LAYOUT)
 
     def add(
-        self, kind: str, request: dict[str, Any], *, retry_of: str | None = None, asked_by: Person | None = None
+        self,
+        kind: str,
+        request: dict[str, Any],
+        *,
+        retry_of: str | None = None,
+        asked_by: Person | None = None,
+        request_id: str = "",
     ) -> tuple[Job, bool]:
         """Record a QUEUED job, or find the active one that does the same; tell whether it is new."""
         text, person = as_json(request), None if asked_by is None else as_json(asdict(asked_by))
@@ -61,9 +67,12 @@ class JobStore:
                 return self._job(row), False
             job_id = uuid.uuid4().hex[:12]
             connection.execute(
-                "INSERT INTO jobs (id, kind, request, state, retry_of, asked_by, created_at, priority) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (job_id, kind, text, JobState.QUEUED, retry_of, person, self.clock.now(), lane_of(kind).priority),
+                "INSERT INTO jobs (id, kind, request, state, retry_of, asked_by, created_at, priority, request_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(job_id, kind, text, JobState.QUEUED, retry_of, person, self.clock.now()),
+                    *(lane_of(kind).priority, request_id),
+                ),
             )
             row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
             return self._job(row), True

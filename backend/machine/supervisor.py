@@ -10,8 +10,11 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from backend.access.logs import JSON
 from backend.errors import EnvironmentUnready
 from backend.errors.addresses import LOOPBACK, connectable, port_in_use
 from backend.machine import logfile
@@ -20,12 +23,12 @@ from backend.settings import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from backend.settings import Settings
 
 READY_WITHIN_S = 90.0
 END_WITHIN_S = 10.0
+_MLFLOW_LOG = Path(__file__).with_name("mlflow_log.json")
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "2"}  # one query is quickest on few threads, however many cores there are
 
 
@@ -75,6 +78,7 @@ def _mlflow(settings: Settings) -> Service:
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
         *("--workers", "1", "--x-frame-options", "DENY", "--no-serve-artifacts"),
+        *(("--uvicorn-opts", f"--log-config {quote(str(_MLFLOW_LOG))}") if settings.log_format == JSON else ()),
     )
     environment = {
         "MLFLOW_BACKEND_STORE_URI": settings.effective_tracking_uri,
@@ -83,6 +87,7 @@ def _mlflow(settings: Settings) -> Service:
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"https://{name}" for name in sorted(added_hosts(settings))),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # we have our own jobs; its runner costs a process
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_CONFIGURE_LOGGING": str(settings.log_format != JSON).lower(),
     }
     title = "Runs and models (MLflow)"
     return Service("mlflow", title, settings.mlflow_port, command, "/health", environment=environment)

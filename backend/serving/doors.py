@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 
+from backend.access.logs import REQUEST_HEADER, new_request
 from backend.errors import EndpointRejected
 from backend.errors.addresses import is_loopback_host
 from backend.machine.hosts import endpoint_hosts, is_known
@@ -29,6 +30,28 @@ _log = logging.getLogger(__name__)
 def endpoint_door(settings: Settings) -> Middleware:
     """The door of the endpoint; on an open address it is also reached by its number, whatever that is from outside."""
     return Middleware(HostDoor, hosts=endpoint_hosts(settings), addresses=not is_loopback_host(settings.host))
+
+
+class Traced:
+    """Outermost middleware: gives each request its id, the caller's own if that is well-formed, and returns it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        found = new_request("".join(_values(scope, REQUEST_HEADER.lower().encode())))
+        header = (REQUEST_HEADER.lower().encode(), found.encode())
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        await self._app(scope, receive, told)
 
 
 class HostDoor:

@@ -27,7 +27,7 @@ from backend.merchandising.collections.asked import AskedCollections
 from backend.merchandising.questions.question_log import QuestionLog
 from backend.retrieval.wishes import RULES_OFF
 from backend.serving import openapi
-from backend.serving.doors import endpoint_door
+from backend.serving.doors import Traced, endpoint_door
 from backend.serving.guard import SEATS, WITH_BODY, Guard, http_error
 from backend.serving.limits import Limits
 from backend.serving.live_rules import RulesServed
@@ -91,6 +91,7 @@ def build_app(
     app = Starlette(
         routes=served_routes,
         middleware=[
+            Middleware(Traced),
             Middleware(NamedProxies, proxies=named_proxies(settings)),
             Middleware(BelowPath, path=settings.endpoint_path),
             endpoint_door(settings),

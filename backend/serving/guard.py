@@ -16,6 +16,7 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from backend.access.logs import request_id
 from backend.errors import EndpointDenied, EndpointRejected, SettingsError, WorkbenchError
 from backend.serving.caller import Caller
 from backend.serving.limits import Pace, TooFast, WrongTokens
@@ -179,7 +180,7 @@ def _is_for_the_caller(error: BaseException) -> TypeGuard[WorkbenchError]:
 
 def error_response(error: WorkbenchError) -> JSONResponse:
     """Write a typed error as the endpoint answers it."""
-    body = failure(error.code, error.message, error.next_step)
+    body = failure(error.code, error.message, error.next_step, request_id())
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, EndpointDenied) else {}
     if isinstance(error, TooFast):
         headers["Retry-After"] = str(error.retry_after_s)

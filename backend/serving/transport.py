@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
+from backend.access.logs import REQUEST_HEADER, new_request, request_id
 from backend.errors import EndpointUnreachable
 from backend.errors.addresses import is_loopback_host
 
@@ -22,6 +24,7 @@ BUSY = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S = 5.0
 _FIRST_WAIT_S = 0.2
 _START_IT = "Start it with `make run` or `python -m backend serve`; it may still be starting."
+_log = logging.getLogger(__name__)
 _LOOK = "Check the address, and that the server is running."
 
 
@@ -65,6 +68,7 @@ class Transport:
             EndpointUnreachable: It cannot be reached, or does not answer in time.
         """
         options.setdefault("timeout", (CONNECT_TIMEOUT_S, self._timeout_s))
+        options["headers"] = {**options.get("headers", {}), REQUEST_HEADER: request_id() or new_request()}
         last = self._retries if again else 0
         for attempt in range(last + 1):
             try:
@@ -82,6 +86,7 @@ class Transport:
             if attempt == last or wait_s is None:
                 break
             self._sleep(wait_s)
+        _log.log(logging.DEBUG if method == "GET" else logging.INFO, "%s %s %s", method, path, response.status_code)
         return response
 
     def close(self) -> None:

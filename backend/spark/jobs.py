@@ -6,6 +6,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from backend.access.logs import of_process
 from backend.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def run_watched(
     outcome: Future[T] = Future()
 
     def work() -> None:
-        spark.sparkContext.setJobGroup(group, "Twinset", interruptOnCancel=True)
+        ids = of_process().ids()
+        told = ", ".join(f"{name} {found}" for name, found in ids.items())
+        spark.sparkContext.setJobGroup(group, f"Twinset {told}".strip(), interruptOnCancel=True)
+        for name, found in ids.items():  # for executors whose own log prints %X{mdc.job} and %X{mdc.request}
+            spark.sparkContext.setLocalProperty(f"mdc.{name}", found)
         try:
             outcome.set_result(action())
         except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.access.logs import JSON
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOG4J = """rootLogger.level = error
+    from backend.access.logs import Process
+
+_LOG4J = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
 appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m %rEx{6}%n
+appender.stderr.layout.pattern = {pattern}%n
 logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
 logger.shell.level = error
 """
+_TEXT_LINE = "%d{HH:mm:ss} %p %c{1}: %m %rEx{6}"
+_AT = "%d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}+00:00"
+_MESSAGE = "%enc{%m %rEx{6}}{JSON}"
+
+
+def log4j_of(process: Process) -> str:
+    """Return how the JVM of a process logs: in the format of the process, and in JSON with its ids."""
+    line = {"at": _AT, "level": "%p", "logger": "%c", "message": _MESSAGE, **process.ids()}
+    return _LOG4J.replace("{pattern}", json.dumps(line) if process.log_format == JSON else _TEXT_LINE)
 
 
 @contextmanager

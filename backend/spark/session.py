@@ -19,12 +19,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from backend.access.logs import MARK, of_process
 from backend.errors import EnvironmentUnready, SettingsError
 from backend.errors.addresses import shown
 from backend.files.scratch import own_folder
 from backend.spark.cluster import check_master, is_local, require_a_slot
 from backend.spark.jars import check_java, require_jars, resolve_jars, spark_home
-from backend.spark.log import LOG4J, without_chatter
+from backend.spark.log import log4j_of, without_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def zip_backend(folder: Path) -> Path:
 
 def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch: Path) -> dict[str, str]:
     log4j = scratch / "log4j2.properties"
-    log4j.write_text(LOG4J, encoding="utf-8")
+    log4j.write_text(log4j_of(of_process()), encoding="utf-8")
     folders = f"-Dderby.system.home={scratch} -Djava.io.tmpdir={scratch}"
     java_options = f"-Dlog4j2.configurationFile={log4j.as_uri()} {folders} -XX:-UsePerfData"
     conf = {
@@ -111,6 +112,7 @@ def _configuration(settings: Settings, app_name: str, jars: list[Path], scratch:
         # A folder called `backend` in an executor's working directory must not hide the shipped package.
         "spark.executorEnv.PYTHONSAFEPATH": "1",
         "spark.executorEnv.TWINSET_DEVICE": settings.device,
+        f"spark.executorEnv.{MARK}": ":".join(of_process()),
     }
     if not is_local(settings.spark_master):
         return conf

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.logs import log_lines
 from backend.errors import Cancelled, WorkbenchError
-from backend.errors.addresses import log_lines, shown
+from backend.errors.addresses import shown
 from backend.spark.executors import spare_zip_imports
 from backend.tuning.folder import SweepFolder
 from backend.tuning.halving import is_hopeless, rungs
@@ -180,4 +181,4 @@ def attempt() -> int:
 
 def _log(level: str) -> None:
     """Log where a trial runs; a process that logs already is left alone."""
-    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)-7s %(message)s", level=level)
+    log_lines(logging.StreamHandler(), level=level)

@@ -68,7 +68,7 @@ def in_format(name, texts):
 def error_of(response):
     assert response.json().keys() == {"error"}
     error = response.json()["error"]
-    assert error.keys() == {"code", "message", "next_step"}
+    assert error.keys() == {"code", "message", "next_step", "request_id"}
     for leak in ("Traceback", "stack_trace", "site-packages", "mlflow.exceptions"):
         assert leak not in response.text
     return response.status_code, error["code"]

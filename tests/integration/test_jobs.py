@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backend.access.logs import MARK
 from backend.errors import IllegalTransition, JobError, JobNotFound
 from backend.files import niceness
 from backend.flow.requests import EvaluateRequest, IngestRequest, to_json
@@ -96,6 +97,17 @@ def test_success_with_progress_metrics_result_and_log(runner):
     assert "hello from the work" in log
     assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO .*The job succeeded", log, re.MULTILINE)
     assert runner.log_tail(job.id, 1).count("\n") == 0
+
+
+def test_what_a_job_logs_names_the_request_that_started_it(make_runner, monkeypatch):
+    monkeypatch.setenv(MARK, "json:command-4711:-")
+    runner = make_runner(log_format="json")
+    job = runner.wait(runner.submit(work("succeed:x")).id, TIMEOUT_S)
+    lines = [json.loads(line) for line in runner.log_tail(job.id, 50).splitlines() if line.startswith("{")]
+    ends = [line for line in lines if line["message"] == "The job succeeded."]
+    assert [(line["request"], line["job"], line["level"]) for line in ends] == [("command-4711", job.id, "INFO")]
+    assert {line["job"] for line in lines} == {job.id}
+    assert runner.get(job.id).request_id == "command-4711"
 
 
 def test_an_expected_failure_speaks_for_itself(runner):

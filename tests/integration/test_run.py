@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -84,6 +85,7 @@ def everything(fresh_store, tmp_path_factory):
     settings = replace(
         settings_for(home),
         host="0.0.0.0",
+        log_format="json",
         tracking_uri=f"sqlite:///{home / 'mlflow.db'}?timeout=30&password={PASSWORD}",
         **{f"{name}_port": free_port() for name in NAMES},
     )
@@ -186,6 +188,21 @@ def test_a_password_in_an_address_is_on_no_command_line_and_in_no_log(everything
     logs = [path.read_text() for path in everything.settings.logs_dir.iterdir()]
     assert len(logs) >= 3
     assert PASSWORD not in everything.said() + "".join(logs)
+
+
+def test_every_record_of_the_servers_is_a_line_of_json_and_a_request_is_found_by_its_id(everything):
+    for name in NAMES:
+        everything.ask(name, "/", **{"X-Request-Id": "grep-4711"})
+    logs = {path.stem: path.read_text().splitlines() for path in everything.settings.logs_dir.iterdir()}
+    plain = {name: [line for line in found if not line.startswith("{")] for name, found in logs.items()}
+    assert plain["endpoint"] == []  # Streamlit and MLflow also print
+    assert not re.search(r"\b(INFO|WARNING|ERROR)\b", "".join(plain["app"] + plain["mlflow"]))
+    lines = {name: [json.loads(line) for line in found if line.startswith("{")] for name, found in logs.items()}
+    assert lines.keys() == set(NAMES)
+    assert all(found for found in lines.values())
+    assert [line["message"].split()[2:4] for line in lines["endpoint"] if line.get("request") == "grep-4711"] == [
+        ["GET", "other"]
+    ]
 
 
 def test_whichever_is_killed_comes_back_and_the_others_go_on(everything):

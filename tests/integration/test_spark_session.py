@@ -39,6 +39,7 @@ def run(tmp_path, settings, repository):
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
+        (tmp_path / "log").write_text(done.stderr)
         return json.loads(done.stdout.splitlines()[-1])
 
     return start
@@ -63,7 +64,11 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
         """
         def where(_):
             import backend.imaging.pixels
-            return backend.imaging.pixels.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable
+            return backend.imaging.pixels.__file__, os.environ.get("TF_USE_LEGACY_KERAS"), sys.executable, os.environ.get("_TWINSET_LOG")
+        from backend.access.logs import begin_process
+        from backend.progress import NullProgress
+        from backend.spark.jobs import run_watched
+        begin_process("json", request="r-4711", job="j-4711")
         before, path = dict(os.environ), list(sys.path)
         presses = []
         signal.signal(signal.SIGINT, lambda *_: presses.append("heard"))
@@ -75,15 +80,27 @@ def test_a_session_ships_the_package_and_leaves_nothing_behind(run, tmp_path, re
                 shared = inner is spark
             spark.range(3).write.format("delta").save(str(settings.home / "t"))
             rows = spark.read.format("delta").load(str(settings.home / "t")).count()
+            told = run_watched(spark, lambda: spark.sparkContext.getLocalProperty("spark.job.description"), tasks=1,
+                               on_share=lambda _: None, progress=NullProgress())
+            try:
+                spark.sparkContext.parallelize([0]).map(lambda one: 1 / one).collect()
+            except Exception as error:
+                told += f" {'ZeroDivisionError' in str(error)}"
         print(json.dumps({"answers": answers, "shared": shared, "rows": rows, "jvm lives": lives(pid), "ctrl-c": presses,
+                          "told": told,
                           "same variables": before == dict(os.environ), "same path": path == sys.path}))
         """,
         PYTHONSAFEPATH="1",
     )
-    for file, keras, python in told.pop("answers"):
+    for file, keras, python, mark in told.pop("answers"):
         assert file.endswith("/backend.zip/backend/imaging/pixels.py")
         assert not file.startswith(str(repository))
-        assert (keras, python) == ("1", sys.executable)
+        assert (keras, python, mark) == ("1", sys.executable, "json:r-4711:j-4711")
+    assert told.pop("told") == "Twinset request r-4711, job j-4711 True"
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+    failed = [line for line in lines if "Exception in task" in line["message"]]
+    assert failed
+    assert {(line["level"], line["request"], line["job"]) for line in failed} <= {("ERROR", "r-4711", "j-4711")}
     assert told.pop("ctrl-c") == ["heard"]  # and not by Spark, which would end the process with a trace
     assert told == {"shared": True, "rows": 3, "jvm lives": False, "same variables": True, "same path": True}
     assert [entry.name for entry in (tmp_path / "cwd").iterdir()] == ["backend"]

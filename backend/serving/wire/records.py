@@ -187,6 +187,7 @@ RECORDS = (
             Field("code", TEXT, "Stable and machine-readable."),
             Field("message", TEXT, "What happened, in a sentence."),
             Field("next_step", TEXT, "What to do about it; may be empty."),
+            Field("request_id", TEXT, "Id of the request in the logs, also in the header X-Request-Id."),
         ),
     ),
 )

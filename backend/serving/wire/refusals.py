@@ -70,9 +70,9 @@ REFUSALS = (
 )
 
 
-def failure(code: str, message: str, next_step: str) -> dict[str, dict[str, str]]:
+def failure(code: str, message: str, next_step: str, request_id: str) -> dict[str, dict[str, str]]:
     """Return the body of a refusal."""
-    return {"error": {"code": code, "message": message, "next_step": next_step}}
+    return {"error": {"code": code, "message": message, "next_step": next_step, "request_id": request_id}}
 
 
 def failure_of(body: Mapping[str, Any] | None) -> tuple[str, str, str] | None:

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.logs import log_lines
 from backend.catalogue.snapshot import open_snapshot
 from backend.errors import EnvironmentUnready, WorkbenchError
-from backend.errors.addresses import log_lines
 from backend.feeding.content_cache import CacheFolder
 from backend.files.niceness import keep_yielding
 from backend.files.scratch import own_folder
@@ -232,7 +232,7 @@ def _log_to(path: Path, level: str) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    log_lines(logging.StreamHandler(), "%(asctime)s %(levelname)-7s %(message)s", level=level, force=True)
+    log_lines(logging.StreamHandler(), level=level, force=True)
     faulthandler.enable()  # a crash in a library says where it was
 
 

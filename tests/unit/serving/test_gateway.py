@@ -8,6 +8,8 @@ import logging
 import re
 import socket
 import threading
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache
 
@@ -18,14 +20,16 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families as metric_families
 
 from backend import __version__
+from backend.access.logs import REQUEST_HEADER, About, new_request
 from backend.catalogue.fields import NAMES
-from backend.errors import RegistryError
+from backend.errors import EndpointRejected, RegistryError
 from backend.imaging import pixels
 from backend.registry.fetching import ModelVersion
 from backend.retrieval import recommend
 from backend.retrieval.recommend import NOTHING_FITS
 from backend.retrieval.wishes import Wishes
 from backend.serving import gateway
+from backend.serving.client import EndpointClient
 from backend.serving.gateway import NEEDS, build_app
 from backend.serving.tokens import ensure_app_token
 from backend.serving.wire.routes import OPEN
@@ -33,6 +37,7 @@ from backend.settings import SecretStr
 from tests.fixtures.colours import SHARE, coloured
 from tests.fixtures.endpoint import Served, encoded, http_to, picture, served
 
+GUARD, TRANSPORT = "backend.serving.guard", "backend.serving.transport"
 PHOTO = encoded(picture("blob", 2))
 
 
@@ -65,7 +70,7 @@ def stranger(app):
 
 def error_of(response):
     error = response.json()["error"]
-    assert error.keys() == {"code", "message", "next_step"}
+    assert error.keys() == {"code", "message", "next_step", "request_id"}
     assert error["message"]
     assert "Traceback" not in response.text
     return response.status_code, error["code"]
@@ -100,12 +105,39 @@ def test_a_refusal_is_always_the_same(stranger, token):
         {"Authorization": f"Bearer {'x' * 10_000}"},
         [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer wrong")],
     ]
+    stranger.headers[REQUEST_HEADER] = "same-4711"
     answers = [stranger.get("/health", headers=headers) for headers in wrong]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.content for answer in answers}) == 1
     assert error_of(answers[0]) == (401, "endpoint_denied")
     assert answers[0].headers["www-authenticate"] == "Bearer"
     assert stranger.get("/health", headers={"Authorization": f"bearer {token}"}).status_code == 200
+
+
+def test_a_request_has_one_id_in_the_logs_of_both_sides_in_the_header_and_in_the_error(http, stranger, token, caplog):
+    caplog.set_level("INFO")
+    caplog.handler.addFilter(About())
+    asked = copy_context().run(_asked_as, "story-4711", str(http.base_url), token)
+    assert (asked.code, asked.status) == ("empty", 422)
+    about = {record.name: record.request for record in caplog.records if record.name in {GUARD, TRANSPORT}}
+    assert about == {GUARD: "story-4711", TRANSPORT: "story-4711"}
+    for given, is_taken in [("till-4711", True), ("short"[:3], False), ("a b c d e f", False), ("x" * 65, False)]:
+        answer = stranger.get("/health", headers={REQUEST_HEADER: given})
+        found = answer.headers[REQUEST_HEADER]
+        assert (found == given) is is_taken
+        assert answer.json()["error"]["request_id"] == found
+    misdirected = stranger.get("/ping", headers={"Host": "rebound.example"})
+    assert misdirected.headers[REQUEST_HEADER] == misdirected.json()["error"]["request_id"]
+    ids = {stranger.get("/ping").headers[REQUEST_HEADER] for _ in range(9)}
+    assert len(ids) == 9
+
+
+def _asked_as(request, address, token):
+    """Ask with an empty picture in a request of the app, and return how it was refused."""
+    new_request(request)
+    with closing(EndpointClient(address, SecretStr(token))) as client, pytest.raises(EndpointRejected) as refused:
+        client.recommend(b"", k=1)
+    return refused.value
 
 
 def test_a_token_in_the_address_is_no_token(stranger, token):
