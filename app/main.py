@@ -13,6 +13,7 @@ from app import identity, navigation, notices, state  # noqa: E402
 from app.components.shared import account  # noqa: E402
 from backend.access.asking import asking, identify_by  # noqa: E402
 from backend.access.logs import log_person, new_request  # noqa: E402
+from backend.access.use_case import READ, require  # noqa: E402
 
 identify_by(identity.resolver)
 new_request()
@@ -22,5 +23,6 @@ page = st.navigation(navigation.menu(), expanded=True)
 account.show()
 state.turn_to(page.url_path, is_for_shop=navigation.is_for_shop(page))
 with notices.guarded():
+    require(READ)
     log_person(asking().person.name)
     page.run()

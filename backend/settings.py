@@ -27,6 +27,12 @@ MAX_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 DEVICES = ("auto", "cpu", "gpu")
+_CHOICES = {
+    "device": DEVICES,
+    "log_format": ("text", "json"),
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "default_role": ("", "viewer", "merchandiser", "engineer", "admin"),  # of backend.access.person
+}
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -82,6 +88,9 @@ class Settings(HomeFolders):
     oidc_roles: str = _setting(
         "",
         "What values of that claim mean, such as shop-team=merchandiser, separated by commas; the highest role counts.",
+    )
+    default_role: str = _setting(
+        "", "Role of people who sign in without any: viewer, merchandiser, engineer or admin; empty means no access."
     )
     allowed_hosts: str = _setting("", "Further host names that are accepted, as those of a proxy, separated by commas.")
     proxies: str = _setting(
@@ -237,14 +246,13 @@ def _checked(settings: Settings) -> Settings:
     check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
     require_known_format(settings.home)
     _check_least(settings)
-    if settings.device not in DEVICES:
-        raise SettingsError(f"{PREFIX}DEVICE is {settings.device!r}.", next_step="Use auto, cpu or gpu.")
-    if settings.log_format not in {"text", "json"}:
-        raise SettingsError(f"{PREFIX}LOG_FORMAT is {settings.log_format!r}.", next_step="Use text or json.")
-    if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise SettingsError(
-            f"{PREFIX}LOG_LEVEL is {settings.log_level!r}.", next_step="Use DEBUG, INFO, WARNING or ERROR."
-        )
+    for name, known in _CHOICES.items():
+        value = getattr(settings, name)
+        if value not in {*known, *map(str.lower, known)}:
+            *others, last = filter(None, known)
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is {value!r}.", next_step=f"Use {', '.join(others)} or {last}."
+            )
     return settings
 
 

@@ -247,7 +247,6 @@ def _page(source: HasRejected, counts: dict[str, int], code: str | None, offset:
     return source.rejected(limit=min(limit, many - offset), offset=first + offset)
 
 
-@st.cache_data(ttl=600, max_entries=2, show_spinner=False)
 def quarantine_zip(name: str, version: int) -> bytes:
     """All rejected rows of a catalogue version as a zip file."""
     from backend.catalogue.loading.quarantine_export import export_quarantine

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.services import common
+from backend.access.edges import account
 from backend.errors import RegistryError, SettingsError
 from backend.registry import golden
 from backend.registry.ledger import CHAMPION, Ledger, read_ledger
@@ -38,9 +39,10 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """A token as the page lists it; times are ISO, empty for never."""
+    """A token as the page lists it, with the person whose role it needs; times are ISO, empty for never."""
 
     entry: TokenEntry
+    person: str
     is_good: bool
     last_used_at: str
 
@@ -166,7 +168,10 @@ def tokens() -> list[TokenRow]:
     """
     store = token_store(common.settings())
     used, good = store.last_used(), set(store.names())
-    rows = [TokenRow(entry, entry.name in good, used.get(entry.name, "")) for entry in store.entries()]
+    rows = [
+        TokenRow(entry, entry.person or account(), entry.name in good, used.get(entry.name, ""))
+        for entry in store.entries()
+    ]
     return sorted(rows, key=lambda row: (row.entry.name == APP, row.entry.name))
 
 

@@ -254,7 +254,7 @@ def as_files(rules: RuleSet) -> tuple[str, str, list[str]]:
 
 def keep_picture(catalogue: str, image: bytes) -> str:
     """Keep a picture that a rule is for; returns its SHA-256."""
-    return store(catalogue).pictures.keep(image)
+    return store(catalogue).keep_picture(image)
 
 
 def revision(catalogue: str, mine: Draft | None) -> str:

@@ -172,7 +172,7 @@ def cancel(found: Sweep) -> None:
     if found.job is not None:
         common.jobs().cancel(found.job.id)
     else:
-        _folder(found.name).ask_to_stop()
+        _folder(found.name).cancel()
 
 
 def final(found: Sweep, number: int) -> TrainRequest:

@@ -7,6 +7,8 @@ import pwd
 from typing import TYPE_CHECKING
 
 from backend.access.asking import Asking
+from backend.access.audit import journal
+from backend.access.people import role_of
 from backend.access.person import Person, Role
 from backend.access.sign_ins import sign_ins
 from backend.access.way_in import sign_in_url
@@ -32,9 +34,9 @@ def by_account(settings: Settings, way: Way) -> Asking:
     return Asking(Person(account(), Role.ADMIN, way), journal_of(settings))
 
 
-def by_session(_settings: Settings, session: Entry, address: str = "") -> Person | None:
-    """Return who a session of the app, or a one-time address, is of now; None where they were removed."""
-    return Person(session.name, Role.named(session.role), "app", address)
+def by_session(settings: Settings, session: Entry, address: str = "") -> Person:
+    """Return who a session of the app, or a one-time address, is of, with the role that they have now, None where it is none."""
+    return Person(session.name, role_of(settings, session.name, (session.role,)), "app", address)
 
 
 def new_address(settings: Settings, name: str = "") -> str:
@@ -48,13 +50,6 @@ def new_address(settings: Settings, name: str = "") -> str:
     return sign_in_url(settings, sign_ins(settings).issue(name or account(), role).reveal())
 
 
-def journal_of(_settings: Settings) -> Journal:
+def journal_of(settings: Settings) -> Journal:
     """Return where actions on a home are written down."""
-    return Unwritten()
-
-
-class Unwritten:
-    """A journal that keeps nothing."""
-
-    def write(self, person: Person, action: str, about: str, result: str) -> None:
-        """Keep nothing."""
+    return journal(settings)

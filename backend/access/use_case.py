@@ -8,12 +8,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from backend.access.asking import asking
+from backend.access.person import Role
 from backend.errors import AccessDenied, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from backend.access.person import Role
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,10 +83,14 @@ def use_case(
     return decorate
 
 
+READ = registered("pages.read", Role.VIEWER, is_audited=False)
+
+
 def words(**values: object) -> str:
     """Return values as ``name=value`` words for the audit, without those that are empty; a text with spaces is quoted."""
-    shown = {name: str(value) for name, value in values.items() if value not in {None, "", False}}
-    return " ".join(f"{name}={json.dumps(text) if set(text) & _QUOTED else text}" for name, text in shown.items())
+    shown = {name: str(value) for name, value in values.items() if value is not None and value is not False}
+    quoted = {name: json.dumps(text) if set(text) & _QUOTED else text for name, text in shown.items() if text}
+    return " ".join(f"{name}={text}" for name, text in quoted.items())
 
 
 def carry_out(wanted: UseCase, work: Callable[[], R], about: str = "", brings: Callable[[R], str] | None = None) -> R:

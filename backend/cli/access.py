@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.access.edges import new_address
+from backend.access.edges import account, new_address
 from backend.access.sign_ins import ADDRESS_HOURS
 from backend.access.way_in import way_in
 from backend.cli.options import add_model
@@ -87,12 +87,13 @@ def sign_in(options: argparse.Namespace, settings: Settings) -> Result:
 def tokens_list(_options: argparse.Namespace, settings: Settings) -> Result:
     """``tokens list``."""
     store = token_store(settings)
+    mine = account()
     used, good = store.last_used(), store.names()
     shown = ("name", "scope", "created_at", "expires_at")
     return {
         "tokens": [
             {name: getattr(entry, name) for name in shown}
-            | {"last_used_at": used.get(entry.name, ""), "good": entry.name in good}
+            | {"person": entry.person or mine, "last_used_at": used.get(entry.name, ""), "good": entry.name in good}
             for entry in store.entries()
         ]
     }

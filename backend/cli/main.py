@@ -40,6 +40,7 @@ from backend.cli.train import add_training
 from backend.cli.tune import add_tuning
 from backend.cli.upkeep.audit import add_audit
 from backend.cli.upkeep.home import add_home
+from backend.cli.upkeep.people import add_people
 from backend.errors import UsageError
 from backend.files.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.jobs.tidying import own_process
@@ -178,6 +179,7 @@ def _add_servers(commands: Any) -> None:
     tidy.set_defaults(clear=False)
     add_home(commands, _command)
     add_audit(commands, _command)
+    add_people(commands, _command)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."
     run = _command(commands, "run", everything, handlers.run, own_output=True)

@@ -99,7 +99,7 @@ def cancel(options: argparse.Namespace, settings: Settings) -> Result:
 
     folder = sweep_folder(settings, options.name)
     was_running = folder.is_running
-    folder.ask_to_stop()
+    folder.cancel()
     runner = JobRunner(settings)
     jobs = [job.id for job in runner.list(active=True, kind="tune") if _runs(job.request, folder.name)]
     for job_id in jobs:

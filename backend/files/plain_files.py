@@ -29,6 +29,15 @@ def open_plain(path: Path) -> io.BufferedReader:
     raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is replaced; empty where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
 def read_plain(path: Path, limit: int) -> bytes:
     """Return the content of a file of at most ``limit`` bytes.
 

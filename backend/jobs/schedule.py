@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backend.errors import WorkbenchError
-from backend.flow.current.renew import all_remembered, remember
+from backend.flow.current.renew import all_remembered, update
 from backend.flow.requests import RenewRequest
 from backend.jobs.runner import JobRunner
 
@@ -50,7 +50,7 @@ class Schedule:
         for name, kept in all_remembered(self._settings):
             if kept.due_at is not None and kept.due_at <= now:
                 # Noted before: one that cannot be loaded is tried again when it is next due, not every minute.
-                remember(self._settings, name, replace(kept, renewed_at=now))
+                update(self._settings, name, kept, replace(kept, renewed_at=now))
                 JobRunner(self._settings).submit(RenewRequest(name))
                 started.append(name)
         return started

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.delta.locks import commit_lock
 from backend.catalogue.fetch.records import records_of, store_of
 from backend.catalogue.snapshot import list_catalogues
@@ -30,6 +32,7 @@ UNREGISTERED, UNCLOSED, UNCOMMITTED = (
 )
 
 
+@use_case("home.tidy", Role.ADMIN, about=lambda _settings, **which: words(**which))
 def tidy(settings: Settings, *, dry_run: bool = False, cache: bool = False, fetched: bool = False) -> dict[str, Any]:
     """Remove all that ended processes left, wherever it is; ``found`` says what it was, counted, with its bytes.
 

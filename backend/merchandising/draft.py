@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.errors import ChangedMeanwhile, RetrievalError
 from backend.files.locking import lock_beside, locked
 from backend.files.plain_files import read_plain
@@ -108,6 +110,7 @@ class Drafts:
         found = [self._read(path) for path in sorted(self._folder.glob("*.json"))]
         return sorted((one for one in found if one is not None), key=lambda one: one.person)
 
+    @use_case("rules.draft", Role.MERCHANDISER, is_audited=False)
     def save(self, draft: Draft) -> Draft:
         """Keep a draft; returns it as it is kept.
 
@@ -123,6 +126,7 @@ class Drafts:
             write_atomically(path, json.dumps(_as_plain(saved), ensure_ascii=False).encode())
         return saved
 
+    @use_case("rules.discard", Role.MERCHANDISER, is_audited=False)
     def discard(self, person: str) -> None:
         """Forget somebody's draft."""
         self._path(person).unlink(missing_ok=True)

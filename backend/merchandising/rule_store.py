@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import ChangedMeanwhile
 from backend.merchandising.conflicts import check_publishable
 from backend.merchandising.kept_pictures import KeptPictures
@@ -54,6 +56,12 @@ class RuleStore(KeptSets[Rule]):
         rules, about = self.items(version), self.published(version)
         return RuleSet.of(rules, version=version, published_at=about.at, by=about.by, note=about.note)
 
+    @use_case(
+        "rules.publish",
+        Role.MERCHANDISER,
+        about=lambda self, _rules, **about: words(catalogue=self.catalogue, base=about["base"], note=about.get("note")),
+        brings=lambda done: words(version=done.version),
+    )
     def publish(self, rules: Iterable[Rule], *, base: int, by: str, note: str = "") -> RuleSet:
         """Publish rules that were made of version ``base``; what others published since then stays.
 
@@ -67,6 +75,12 @@ class RuleStore(KeptSets[Rule]):
         """
         return self.read(self._publish(RuleSet.of(rules).rules, base, {"by": by, "note": note}))
 
+    @use_case(
+        "rules.restore",
+        Role.MERCHANDISER,
+        about=lambda self, version, **about: words(catalogue=self.catalogue, restored=version, note=about.get("note")),
+        brings=lambda done: words(version=done.version),
+    )
     def restore(self, version: int, *, by: str, note: str = "") -> RuleSet:
         """Publish the rules of an older version as the newest one: so anything is undone, an undoing too.
 
@@ -74,6 +88,11 @@ class RuleStore(KeptSets[Rule]):
             CatalogueNotFound: There is no such version.
         """
         return self.read(self._restore(version, {"by": by, "note": note}))
+
+    @use_case("rules.keep_picture", Role.MERCHANDISER, is_audited=False)
+    def keep_picture(self, image: bytes) -> str:
+        """Keep a picture that a rule is for; returns its SHA-256."""
+        return self.pictures.keep(image)
 
     def _row(self, item: Rule) -> dict[str, str]:
         row = {name: getattr(item, name) for name in self.columns if name not in {"scope", "rule"}}

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import ProjectionError
 from backend.files.sheet_text import as_csv
 from backend.files.storage import write_atomically
@@ -69,6 +71,7 @@ class SavedList:
         return as_csv([("product_id", "label"), *((one.product_id, one.label) for one in self.products)])
 
 
+@use_case("lists.save", Role.MERCHANDISER, about=lambda _folder, saved: words(list=saved.name))
 def save_list(folder: Path, saved: SavedList) -> SavedList:
     """Keep a list under its name; one of the same name is replaced.
 
@@ -109,12 +112,14 @@ def saved_lists(folder: Path) -> list[SavedList]:
     return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
+@use_case("lists.delete", Role.MERCHANDISER, about=lambda _folder, name: words(list=name))
 def delete_list(folder: Path, name: str) -> None:
     """Remove a list; raises ProjectionError where there is none of that name."""
     load_list(folder, name)
     (folder / f"{name}.json").unlink(missing_ok=True)
 
 
+@use_case("lists.keep_selection", Role.VIEWER, is_audited=False)
 def keep_selection(folder: Path, ids: Iterable[str]) -> str:
     """Keep a selection under a short id made of its products, so that a link can name it; the newest are kept."""
     chosen = sorted(set(ids))

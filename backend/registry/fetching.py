@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.bundles import bundle
 from backend.errors import BundleError, RegistryError
 from backend.registry.history import standing, synchronise
@@ -79,6 +81,7 @@ def fetch_version(settings: Settings, number: int) -> Path:
         return fetch(client, settings, version_numbered(client, settings, number))[1]
 
 
+@use_case("models.sign", Role.ADMIN, about=lambda _settings, number: words(version=number))
 def sign_version(settings: Settings, number: int) -> ModelVersion:
     """Take a version for ours that another key signed, or none, because someone who knows it says so.
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import RegistryError
 from backend.files.locking import lock_beside, locked
 from backend.files.storage import write_atomically
@@ -75,12 +77,19 @@ class Replayed:
     unwanted: tuple[str, ...] = ()
 
 
+@use_case(
+    "golden.approve", Role.MERCHANDISER, about=lambda _home, query: words(catalogue=query.catalogue, golden=query.id)
+)
 def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
     """Keep a golden query, with the present time where it has none.
 
     Raises:
         RegistryError: Nothing is expected of its answer, or more than it can hold.
     """
+    return _keep(home, query)
+
+
+def _keep(home: Path, query: GoldenQuery) -> GoldenQuery:
     if not query.products and not query.labels and not query.forbidden:
         raise RegistryError("A golden query needs an expected product or label.", next_step="Choose at least one.")
     if not 1 <= query.k <= MAX_K or len(query.products) > query.k:
@@ -98,6 +107,13 @@ def approve(home: Path, query: GoldenQuery) -> GoldenQuery:
     return found
 
 
+@use_case(
+    "golden.mark",
+    Role.MERCHANDISER,
+    about=lambda _home, asked, product_id, *, is_similar: words(
+        catalogue=asked.catalogue, golden=asked.id, product=product_id, similar=str(is_similar)
+    ),
+)
 def mark(home: Path, asked: GoldenQuery, product_id: str, *, is_similar: bool) -> GoldenQuery | None:
     """Mark a product as one that a picture must find, or must not; where it is marked so already, it is so no more.
 
@@ -129,7 +145,7 @@ def mark(home: Path, asked: GoldenQuery, product_id: str, *, is_similar: bool) -
             (home / FOLDER / f"{asked.id}.json").unlink(missing_ok=True)
             return None
         k = min(max(known.k, asked.k, len(products)), MAX_K)
-        return approve(home, replace(known, products=products, forbidden=forbidden, k=k))
+        return _keep(home, replace(known, products=products, forbidden=forbidden, k=k))
 
 
 def golden_queries(home: Path, catalogue: str | None = None) -> list[GoldenQuery]:
@@ -154,6 +170,7 @@ def golden_query_of(home: Path, image: bytes) -> GoldenQuery | None:
     return _read(path) if path.is_file() else None
 
 
+@use_case("golden.remove", Role.MERCHANDISER, about=lambda _home, query_id: words(golden=query_id))
 def remove(home: Path, query_id: str) -> None:
     """Expect nothing of this picture any more.
 

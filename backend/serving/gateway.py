@@ -20,6 +20,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from backend import __version__
+from backend.access.edges import journal_of
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.bundles.colours import colour_share
 from backend.errors import CatalogueError, EndpointRejected, WorkbenchError
 from backend.machine.proxies import BelowPath, NamedProxies, named_proxies
@@ -87,6 +90,7 @@ def build_app(
         limits=Limits.of(settings),
         metrics=gateway.counted,
         needs=NEEDS,
+        journal=journal_of(settings),
     )
     app = Starlette(
         routes=served_routes,
@@ -229,6 +233,7 @@ class _Gateway:
             answer = await scoring.invoke(served.recommender, passed, rules)
         return Response(answer, media_type=routes.JSON)
 
+    @use_case("products.find", Role.VIEWER, is_audited=False)
     def _read_invocation(self, body: bytes) -> tuple[Served, bytes, CompiledRules | None]:
         """Return who is to answer a request in MLflow's protocol, it as MLflow gets it, and by which rules; run in a worker thread."""
         asked, served = read_invocation(body, max_rows=self._settings.max_rows), self._showcase.current()
@@ -255,6 +260,7 @@ class _Gateway:
             self._questions.add(body["catalogue"]["name"], row, (*pictures.like, *pictures.unlike))
         return _Answer(body)
 
+    @use_case("products.find", Role.VIEWER, is_audited=False)
     def _answered(self, served: Served, pictures: Pictures, question: Question) -> tuple[dict[str, Any], Logged | None]:
         """Answer by one set of rules from beginning to end, and say what is to be logged; run in a worker thread."""
         rules = self._rules.asked(served, question.wishes.rules, question.wishes.rules_at)

@@ -16,7 +16,10 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from backend.access.asking import Asking, asked_by
+from backend.access.edges import account
 from backend.access.logs import request_id
+from backend.access.person import Person, Role
 from backend.errors import EndpointDenied, EndpointRejected, SettingsError, WorkbenchError
 from backend.serving.caller import Caller
 from backend.serving.limits import Pace, TooFast, WrongTokens
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from backend.access.asking import Journal
     from backend.serving.limits import Limits
     from backend.serving.metrics import Metrics
     from backend.serving.tokens import Scope as TokenScope
@@ -59,6 +63,7 @@ class Guard:
         extra_token: One more, from the settings, for everything; may be empty.
         limits: Of one request, and of one token.
         metrics: Where requests are counted.
+        journal: Where what people do is written down.
         needs: The scope that each path needs; only these are named in log and counts, any other is "other".
     """
 
@@ -71,7 +76,9 @@ class Guard:
         limits: Limits,
         metrics: Metrics,
         needs: Mapping[str, TokenScope],
+        journal: Journal,
     ) -> None:
+        self._journal = journal
         self._app, self._tokens, self._extra = app, tokens, extra_token
         self._limits, self._metrics, self._needs = limits, metrics, needs
         self._pace, self._wrong = Pace(limits.per_second), WrongTokens()
@@ -115,7 +122,12 @@ class Guard:
         if path in OPEN:
             await self._app(scope, caller.receive, send)
             return
-        await self._admit(scope, caller)
+        person = Person(await self._admit(scope, caller) or account(), Role.VIEWER, "endpoint", caller.address)
+        with asked_by(Asking(person, self._journal)):
+            await self._answer_for(scope, caller, send)
+
+    async def _answer_for(self, scope: Scope, caller: Caller, send: Send) -> None:
+        path = scope["path"]
         if path not in WITH_BODY or scope["method"] != "POST":
             await self._pass_on(scope, caller, send)
             return
@@ -134,7 +146,8 @@ class Guard:
                 "The answer took too long.", code="timeout", status=504, next_step="Send fewer pictures at once."
             ) from error
 
-    async def _admit(self, scope: Scope, caller: Caller) -> None:
+    async def _admit(self, scope: Scope, caller: Caller) -> str:
+        """Let in whoever has a token for this path; returns whose it is, empty for the account of the home."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
         entry = self._holder(token.strip()) if scheme.lower() == "bearer" else None
@@ -155,6 +168,7 @@ class Guard:
         self._pace.admit(entry.name)
         if entry.sha256 and self._tokens.is_use_due(entry.name):
             await anyio.to_thread.run_sync(self._note_use, entry.name)
+        return entry.person
 
     def _note_use(self, name: str) -> None:
         """Note when a token was used; a disk that is full does not keep an answer back."""

@@ -16,8 +16,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from backend.access.asking import asking
+from backend.access.edges import account
+from backend.access.people import People
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import SettingsError
 from backend.files.locking import lock_beside, locked
+from backend.files.plain_files import stamp_of
 from backend.files.secret import hashed
 from backend.files.storage import write_atomically
 from backend.settings import SecretStr
@@ -33,7 +39,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)  # each may do what those before it 
 APP = "app"
 TOKENS_FILE, USED_FILE, APP_TOKEN_FILE = "tokens.json", "tokens-used.json", "app-token"
 MAX_DAYS = 3650
-_FORMAT = 1
+_FORMAT = 2  # 1 did not say whose a token is
 _RANDOM_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NOTED_EVERY = timedelta(minutes=1)
@@ -50,6 +56,8 @@ class TokenEntry:
         scope: What it may do: ``watch`` reads health, version and counts, ``ask`` also asks for products, ``all`` also
             has the endpoint take up another model.
         expires_at: ISO time from which on it is void; empty for never.
+        person: Who issued it, and whose role it falls with; empty for the account that owns the home.
+        was_listed: Whether they were in the list of people then, so that it is void once they are not.
     """
 
     name: str
@@ -57,6 +65,8 @@ class TokenEntry:
     sha256: str
     scope: Scope = "all"
     expires_at: str = ""
+    person: str = ""
+    was_listed: bool = False
 
     def may(self, needed: Scope) -> bool:
         """Whether its scope covers another."""
@@ -70,20 +80,29 @@ class TokenEntry:
 class TokenStore:
     """The tokens an endpoint accepts, in a JSON file that only its owner can read.
 
-    Changes made by another process count from the next question on.
+    Changes made by another process count from the next question on, those of the list of people beside it, too.
 
     Args:
         path: The file.
         now: What time it is.
+        default_role: Role of people who have none otherwise; empty for none.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._path, self._now = path, now
+    def __init__(
+        self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), default_role: str = ""
+    ) -> None:
+        self._path, self._now, self._default_role = path, now, default_role
+        self._people = People(path.parent)
         self._used_path = path.with_name(USED_FILE)
         self._stamp: tuple[int, ...] = ()
         self._entries: tuple[TokenEntry, ...] = ()
         self._noted: dict[str, datetime] = {}
 
+    @use_case(
+        "tokens.issue",
+        Role.ADMIN,
+        about=lambda _self, name, *, scope="all", days=None: words(token=name, scope=scope, days=days),
+    )
     def issue(self, name: str, *, scope: Scope = "all", days: float | None = None) -> SecretStr:
         """Make a token for a name and return it, this once; a token that the name had before is void.
 
@@ -95,6 +114,16 @@ class TokenStore:
         Raises:
             SettingsError: Name, scope or days cannot be used.
         """
+        person = asking().person.name
+        if person == account():
+            return self.make(name, scope=scope, days=days)
+        is_listed = self._people.listed().get(person) is not None
+        return self.make(name, scope=scope, days=days, person=person, was_listed=is_listed)
+
+    def make(
+        self, name: str, *, scope: Scope = "all", days: float | None = None, person: str = "", was_listed: bool = False
+    ) -> SecretStr:
+        """Make a token as :meth:`issue` does, for the app itself, or for a person; raises SettingsError."""
         if not _NAME.fullmatch(name):
             raise SettingsError(
                 "A token's name may have up to 60 letters, digits, dots and dashes.",
@@ -106,9 +135,10 @@ class TokenStore:
             raise SettingsError(f"A token is valid for at most {MAX_DAYS} days.", next_step="For example 90.")
         token, now = secrets.token_urlsafe(_RANDOM_BYTES), self._now()
         until = "" if days is None else _iso(now + timedelta(days=days))
-        self._replace(name, TokenEntry(name, _iso(now), hashed(token), scope, until))
+        self._replace(name, TokenEntry(name, _iso(now), hashed(token), scope, until, person, was_listed))
         return SecretStr(token)
 
+    @use_case("tokens.revoke", Role.ADMIN, about=lambda _self, name: words(token=name))
     def revoke(self, name: str) -> bool:
         """Void the token of a name; returns whether there was one."""
         known = any(entry.name == name for entry in self._current())
@@ -121,8 +151,7 @@ class TokenStore:
 
     def names(self) -> tuple[str, ...]:
         """Names that have a token that is good now."""
-        now = self._now()
-        return tuple(entry.name for entry in self._current() if not entry.is_void(now))
+        return tuple(entry.name for entry in self._current() if self._is_good(entry))
 
     def find(self, text: str) -> TokenEntry | None:
         """Return whose token this is, if it is good now; every entry is compared, in constant time."""
@@ -131,7 +160,18 @@ class TokenStore:
         for entry in self._current():
             if hmac.compare_digest(entry.sha256, wanted):
                 found = entry
-        return None if found is None or found.is_void(self._now()) else found
+        return None if found is None or not self._is_good(found) else found
+
+    def _is_good(self, entry: TokenEntry) -> bool:
+        """Whether its time is not over, and whoever issued it still has a role."""
+        if entry.is_void(self._now()):
+            return False
+        if not entry.person:
+            return True
+        listed = self._people.listed().get(entry.person)
+        if listed is not None:
+            return listed.may_be is not None
+        return not entry.was_listed or bool(self._default_role)
 
     def verify(self, text: str) -> str | None:
         """Return the name whose token this is, or None."""
@@ -171,7 +211,7 @@ class TokenStore:
                 write_private(self._used_path, json.dumps(used, indent=2))
 
     def _current(self) -> tuple[TokenEntry, ...]:
-        stamp = _stamp(self._path)
+        stamp = stamp_of(self._path)
         if stamp != self._stamp:
             self._entries, self._stamp = self._read(), stamp
         return self._entries
@@ -207,7 +247,7 @@ def _unreadable(path: Path) -> SettingsError:
 
 def token_store(settings: Settings) -> TokenStore:
     """The tokens of the local endpoint."""
-    return TokenStore(settings.home / TOKENS_FILE)
+    return TokenStore(settings.home / TOKENS_FILE, default_role=settings.default_role)
 
 
 def ensure_app_token(settings: Settings) -> SecretStr:
@@ -223,7 +263,7 @@ def ensure_app_token(settings: Settings) -> SecretStr:
     with locked(lock_beside(path)):
         token = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
         if not token or store.verify(token) != APP:
-            token = store.issue(APP).reveal()
+            token = store.make(APP).reveal()
             write_private(path, token)
     return SecretStr(token)
 
@@ -232,12 +272,3 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, atomically: temporary files are made with mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when a file is replaced."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return ()
-    return (status.st_ino, status.st_mtime_ns, status.st_size)

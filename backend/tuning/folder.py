@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import Cancelled, ConfigurationError, InUse, WorkbenchError
 from backend.files.holding import held, holder_of, lock_of
 from backend.files.storage import disk_watched, write_atomically
@@ -147,6 +149,7 @@ class SweepFolder:
 
     # ------------------------------------------------------------------------------------------- steering
 
+    @use_case("sweeps.pause", Role.ENGINEER, about=lambda self: words(sweep=self.path.name))
     def ask_to_pause(self) -> None:
         """Have no further trial begun; those that run go on to their end."""
         (self.path / _PAUSE).touch()
@@ -154,6 +157,11 @@ class SweepFolder:
     def ask_to_stop(self) -> None:
         """End all trials at their next look."""
         (self.path / _STOP).touch()
+
+    @use_case("sweeps.cancel", Role.ENGINEER, about=lambda self: words(sweep=self.path.name))
+    def cancel(self) -> None:
+        """End all trials at their next look, as somebody wishes."""
+        self.ask_to_stop()
 
     def forget_wishes(self) -> None:
         """Run on."""

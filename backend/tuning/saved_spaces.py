@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import ConfigurationError
 from backend.files.storage import write_atomically
 from backend.tuning.space import Space
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,59}")
 
 
+@use_case("spaces.save", Role.ENGINEER, about=lambda _folder, name, _space: words(space=name))
 def save_space(spaces_dir: Path, name: str, space: Space) -> None:
     """Keep a space under a name; one that has it is replaced.
 
@@ -51,6 +54,7 @@ def load_space(spaces_dir: Path, name: str) -> Space:
     return space
 
 
+@use_case("spaces.delete", Role.ENGINEER, about=lambda _folder, name: words(space=name))
 def delete_space(spaces_dir: Path, name: str) -> None:
     """Forget a saved space; one that is not there is no error."""
     _path(spaces_dir, name).unlink(missing_ok=True)

@@ -45,6 +45,7 @@ def _row(row: deploy.TokenRow) -> dict[str, Any]:
     entry = row.entry
     return {
         "Name": entry.name,
+        "Of": row.person,
         "May": SCOPE_TITLES[entry.scope],
         "Made": words.moment(entry.created_at),
         "Expires": words.moment(entry.expires_at) if entry.expires_at else "never",

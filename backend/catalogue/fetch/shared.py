@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.fetch.layout import DATABASE, LAYOUT
 from backend.errors import CatalogueError
 from backend.files.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from backend.catalogue.fetch.store import PictureStore
 
@@ -58,7 +60,12 @@ class SharedPictures:
             ).fetchall()
         return [SharedPicture(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
-    def say(self, pictures: Iterable[str], *, is_real: bool) -> None:
+    @use_case(
+        "sources.say_real",
+        Role.ENGINEER,
+        about=lambda _self, pictures, *, is_real: words(pictures=" ".join(pictures), real=str(is_real)),
+    )
+    def say(self, pictures: Sequence[str], *, is_real: bool) -> None:
         """Keep whether pictures show the products that share them; ``False`` takes back what was said.
 
         Args:

@@ -154,7 +154,7 @@ def commit_checked(
         done = commit_load(watch, folder, load, gone=gone, is_reviewed=True)
         progress.report(watch.total, watch.total, unit="products", note="Committed")
         report = _report(load, done, gone=gone, seconds=time.monotonic() - started)
-        staging.discard(settings, staged)
+        staging.remove(settings, staged)
     return report
 
 

@@ -7,6 +7,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Protocol
 
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.catalogue.items import REJECTED_COLUMNS as COLUMNS
 from backend.files.sheet_text import guarded
 from backend.imaging.pixels import kind_of
@@ -25,6 +27,7 @@ class HasRejected(Protocol):
         """Return some rejected rows."""
 
 
+@use_case("catalogue.export_rejected", Role.MERCHANDISER)
 def export_quarantine(source: HasRejected) -> bytes:
     """Return all rejected rows of a catalogue version or a checked load as a zip file: mend it, then load that.
 

@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.fields import COLUMNS, NAMES
 from backend.catalogue.loading.leftovers import META, sweep
 from backend.catalogue.loading.pictures import FACT_SCHEMA
@@ -122,8 +124,14 @@ def peek(settings: Settings, name: str) -> StagedLoad:
         raise _no_load(name) from error
 
 
+@use_case("catalogue.discard", Role.ENGINEER, about=lambda _settings, name: words(staged=name))
 def discard(settings: Settings, name: str) -> None:
-    """Remove a saved load; one that is not there is no error."""
+    """Give up a saved load; one that is not there is no error."""
+    remove(settings, name)
+
+
+def remove(settings: Settings, name: str) -> None:
+    """Remove a saved load that is committed; one that is not there is no error."""
     if name.isalnum():
         shutil.rmtree(settings.staging_dir / name, ignore_errors=True)
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.bundles.bundle import workplace
 from backend.catalogue.sources.guessing import guess_mapping, profile_of
 from backend.catalogue.sources.pictures.files import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
@@ -153,6 +155,7 @@ def _mapped(source: TableSource, columns: Mapping[str, str] | None) -> TableSour
     return replace(source, columns=tuple(mapping.items()), notes=(*source.notes, *notes))
 
 
+@use_case("sources.keep_upload", Role.MERCHANDISER, is_audited=False)
 def keep_upload(settings: Settings, name: str, data: BinaryIO | bytes) -> Path:
     """Store an upload below the home folder, by its content: the same file again is the same path.
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import CatalogueError
 from backend.files.storage import write_atomically
 
@@ -26,6 +28,7 @@ class SavedMapping:
     columns: dict[str, str]
 
 
+@use_case("sources.save_mapping", Role.ENGINEER, about=lambda _folder, name, *_: words(mapping=name))
 def save_mapping(folder: Path, name: str, header: Iterable[str], columns: Mapping[str, str]) -> SavedMapping:
     """Keep a mapping under a name; one that has it is replaced.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.delta.delta_log import catalogue_folder
 from backend.errors import CatalogueError
 from backend.flow.current.fetch import table_of
@@ -26,6 +28,23 @@ def export_step(request: ExportRequest, settings: Settings, progress: Progress) 
         raise CatalogueError(f"{Path(request.path).name} contains pictures and no table.", next_step="Choose a table.")
     done = save_mended(source, export_path(settings, request.catalogue), progress)
     return {"catalogue": request.catalogue, "source": request.path, "table": request.table, **done.as_dict()}
+
+
+@use_case(
+    "catalogue.download_corrected", Role.MERCHANDISER, about=lambda _settings, catalogue: words(catalogue=catalogue)
+)
+def handed_out(settings: Settings, catalogue: str) -> Path:
+    """Return the corrected table of a catalogue, to be sent to whoever asks.
+
+    Raises:
+        CatalogueError: There is none.
+    """
+    path = export_path(settings, catalogue)
+    if not path.is_file():
+        raise CatalogueError(
+            "There is no corrected table of this catalogue.", next_step="Prepare it on the Catalogue page."
+        )
+    return path
 
 
 def export_path(settings: Settings, catalogue: str) -> Path:

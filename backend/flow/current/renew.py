@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
 from backend.catalogue.fetch.records import Fetched, records_of, store_of
 from backend.catalogue.items import PRODUCTS
@@ -68,8 +70,13 @@ class Remembered:
         return self.renewed_at + self.every_hours * HOUR_S if self.every_hours > 0 else None
 
 
+@use_case("sources.remember", Role.ENGINEER, about=lambda _settings, catalogue, _kept: words(catalogue=catalogue))
 def remember(settings: Settings, catalogue: str, kept: Remembered) -> None:
     """Remember what a catalogue is loaded from, in place of what was remembered before."""
+    _keep(settings, catalogue, kept)
+
+
+def _keep(settings: Settings, catalogue: str, kept: Remembered) -> None:
     path = _path(settings, catalogue)
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = {**asdict(kept), "load": to_json(kept.load)}
@@ -79,7 +86,7 @@ def remember(settings: Settings, catalogue: str, kept: Remembered) -> None:
 def update(settings: Settings, catalogue: str, before: Remembered, after: Remembered) -> None:
     """Remember something in place of what was read before, unless somebody has changed or forgotten that meanwhile."""
     if remembered(settings, catalogue) == before:
-        remember(settings, catalogue, after)
+        _keep(settings, catalogue, after)
 
 
 def remembered(settings: Settings, catalogue: str) -> Remembered | None:
@@ -95,6 +102,7 @@ def remembered(settings: Settings, catalogue: str) -> Remembered | None:
     return Remembered(load=load, feed=Fetched(**feed) if feed else None, **raw)
 
 
+@use_case("sources.forget", Role.ENGINEER, about=lambda _settings, catalogue: words(catalogue=catalogue))
 def forget(settings: Settings, catalogue: str) -> None:
     """Forget what a catalogue is loaded from; the catalogue stays as it is."""
     _path(settings, catalogue).unlink(missing_ok=True)

@@ -17,6 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from backend import __version__
+from backend.access.asking import asking
+from backend.access.person import Role
+from backend.access.use_case import DONE, use_case, words
 from backend.errors import FileUnusable
 from backend.files import scratch
 from backend.files.home import HOME_FORMAT
@@ -64,6 +67,7 @@ class _Hashed:
         return data
 
 
+@use_case("home.backup", Role.ADMIN, about=lambda _home, output, _progress: words(file=output))
 def back_up(home: Path, output: Path, progress: Progress) -> About:
     """Write a backup of a home, also while everything runs; only its owner may read it, for it holds the home's keys.
 
@@ -123,6 +127,7 @@ def check(backup: Path, progress: Progress) -> About:
     return _read(backup, None, progress)
 
 
+@use_case("home.restore", Role.ADMIN, is_audited=False)  # a home that is not there yet has no audit
 def restore(backup: Path, home: Path, progress: Progress) -> About:
     """Put a backup back as a home, byte for byte; the home appears as a whole, or not at all.
 
@@ -140,6 +145,8 @@ def restore(backup: Path, home: Path, progress: Progress) -> About:
         if home.is_dir():
             home.rmdir()
         (place / "home").rename(home)
+    found = asking()
+    found.journal.write(found.person, "home.restore", words(file=backup), DONE)
     return about
 
 

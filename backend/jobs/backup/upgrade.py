@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backend import __version__
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.catalogue.fetch.records import records_of, store_of
 from backend.errors import FileUnusable
 from backend.files.home import HOME_FORMAT, format_of, mark_format, require_known_format
@@ -30,6 +32,7 @@ class Upgraded:
     backup: str
 
 
+@use_case("home.upgrade", Role.ADMIN)
 def upgrade(settings: Settings, output: Path | None, progress: Progress) -> Upgraded:
     """Bring a home's databases to this version, after a backup; repeating it is harmless.
 

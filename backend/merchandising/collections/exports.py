@@ -6,6 +6,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.fields import details_of
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.catalogue.sources.tables.csv_table import CsvTable
@@ -39,6 +41,11 @@ def gone(one: Collection, known: frozenset[str]) -> list[str]:
     return [name for name in one.products if name not in known]
 
 
+@use_case(
+    "collections.export",
+    Role.MERCHANDISER,
+    about=lambda one, snapshot: words(catalogue=snapshot.name, version=snapshot.version, collection=one.id, kind="csv"),
+)
 def as_csv(one: Collection, snapshot: Snapshot) -> str:
     """Return a collection as CSV: id, comment and what is known of each product; those that are gone have no more than that.
 
@@ -48,6 +55,11 @@ def as_csv(one: Collection, snapshot: Snapshot) -> str:
     return _written([rows.get(name, {ID: name}) for name in one.products], one)
 
 
+@use_case(
+    "collections.export",
+    Role.MERCHANDISER,
+    about=lambda one, snapshot: words(catalogue=snapshot.name, version=snapshot.version, collection=one.id, kind="zip"),
+)
 def as_zip(one: Collection, snapshot: Snapshot) -> bytes:
     """Return a collection as a zip file with a table and its pictures, which can be loaded as products.
 

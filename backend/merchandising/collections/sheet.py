@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.fields import PRODUCT_FIELDS
 from backend.catalogue.prices import price_text
 from backend.errors import ImageRejected
@@ -54,6 +56,13 @@ li { border: 1px solid #d0d7de; border-radius: 8px; overflow: hidden; break-insi
 """
 
 
+@use_case(
+    "collections.export",
+    Role.MERCHANDISER,
+    about=lambda one, snapshot: words(
+        catalogue=snapshot.name, version=snapshot.version, collection=one.id, kind="sheet"
+    ),
+)
 def as_sheet(one: Collection, snapshot: Snapshot) -> str:
     """Return the page: name, state and date, and a card for each product with picture, title, price and comment.
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.errors import CatalogueError, CatalogueNotFound, ChangedMeanwhile
 from backend.merchandising.collections.collection import Collection, as_plain, from_plain
 from backend.merchandising.collections.together import together
@@ -49,6 +51,10 @@ class CollectionSet:
         return found
 
 
+def _version(done: CollectionSet) -> str:
+    return words(version=done.version)
+
+
 class CollectionStore(KeptSets[Collection]):
     """The collections of one catalogue; threads and processes may share it; see :class:`KeptSets`."""
 
@@ -63,6 +69,14 @@ class CollectionStore(KeptSets[Collection]):
         version = self.newest() if version is None else version
         return CollectionSet(version, tuple(self.items(version)))
 
+    @use_case(
+        "collections.change",
+        Role.MERCHANDISER,
+        about=lambda self, one, **about: words(
+            catalogue=self.catalogue, collection=one.id, base=about["base"], note=about.get("note")
+        ),
+        brings=_version,
+    )
     def put(self, one: Collection, *, base: int, by: str, note: str = "") -> CollectionSet:
         """Keep a collection that is new, or was made of the one of version ``base``; what others did since then stays.
 
@@ -72,6 +86,12 @@ class CollectionStore(KeptSets[Collection]):
         """
         return self._changed_to({one.id: one}, one.id, base, {"by": by, "note": note})
 
+    @use_case(
+        "collections.remove",
+        Role.MERCHANDISER,
+        about=lambda self, name, **about: words(catalogue=self.catalogue, collection=name, base=about["base"]),
+        brings=_version,
+    )
     def remove(self, collection_id: str, *, base: int, by: str) -> CollectionSet:
         """Remove a collection; its older versions stay.
 
@@ -80,6 +100,12 @@ class CollectionStore(KeptSets[Collection]):
         """
         return self._changed_to({}, collection_id, base, {"by": by, "note": "Removed"})
 
+    @use_case(
+        "collections.bring_back",
+        Role.MERCHANDISER,
+        about=lambda self, name, version, **_: words(catalogue=self.catalogue, collection=name, restored=version),
+        brings=_version,
+    )
     def bring_back(self, collection_id: str, version: int, *, by: str) -> CollectionSet:
         """Keep a collection as it was at a version, as the newest version: so any change is undone, a removal too.
 

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.delta.log_replay import states
 from backend.catalogue.snapshot import open_snapshot
 from backend.files.scratch import own_folder
@@ -50,6 +52,11 @@ class Exported:
         return asdict(self)
 
 
+@use_case(
+    "similar.export",
+    Role.MERCHANDISER,
+    about=lambda _similar, _catalogues, catalogue, layout, *_: words(catalogue=catalogue, layout=layout),
+)
 def export(
     similar_dir: Path, catalogues_dir: Path, catalogue: str, name: LayoutName, target: Path, progress: Progress
 ) -> Exported:

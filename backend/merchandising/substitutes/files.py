@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.files.sheet_text import as_csv, guarded
 from backend.files.workbook import as_workbook
 from backend.merchandising.similar.layouts import DETAILS, Layout, Listed
@@ -34,6 +36,13 @@ HEADER = (
 _DECIDED: dict[str, str] = {"keep": "kept", "": "not checked"}
 
 
+@use_case(
+    "substitutes.export",
+    Role.MERCHANDISER,
+    about=lambda check, snapshot, kind, **_: words(
+        catalogue=check.about.catalogue, version=snapshot.version, kind=kind
+    ),
+)
 def as_file(check: Check, snapshot: Snapshot, kind: FileKind, *, unchecked: bool = False) -> bytes:
     """Return the substitutes that were kept, and, where wanted, those that were not checked, as a file.
 
@@ -57,6 +66,7 @@ def price_difference(own: dict[str, Any], other: dict[str, Any]) -> float | None
     return round(100.0 * (float(asked) / float(paid) - 1.0), 1)
 
 
+@use_case("substitutes.pin", Role.MERCHANDISER, about=lambda check, **_: words(catalogue=check.about.catalogue))
 def pins(check: Check, *, owner: str = "") -> list[Rule]:
     """Return a pin for each product whose substitute was kept, at the first place of answers about that product.
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
+from backend.access.person import Role
+from backend.access.use_case import use_case, words
 from backend.catalogue.delta.delta_log import catalogue_folder
 from backend.errors import CatalogueNotFound, RetrievalError
 from backend.files.locking import lock_beside, locked
@@ -23,7 +25,7 @@ from backend.files.storage import write_atomically
 from backend.files.typed_json import built, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _FORMAT = 1
@@ -158,7 +160,12 @@ class Checks:
         about: About = built(About, parsed(head["about"]), "the substitutes")
         return Check(about, rows, _that_stand(self._decisions(), rows))
 
-    def decide(self, decisions: Iterable[Decision]) -> None:
+    @use_case(
+        "substitutes.decide",
+        Role.MERCHANDISER,
+        about=lambda self, decisions: words(catalogue=self._catalogue, decisions=len(decisions)),
+    )
+    def decide(self, decisions: Sequence[Decision]) -> None:
         """Keep decisions, in their order; later ones hold. What was found need not name the product any more."""
         data = b"".join(map(_line, decisions))
         with locked(lock_beside(self._folder / _DECISIONS)), (self._folder / _DECISIONS).open("ab") as stream:

@@ -195,7 +195,7 @@ def test_a_question_gets_the_products_and_says_what_it_does_not_know(store):
 
 def shop(products):
     held = {one.product_id: one for one in products}
-    return SimpleNamespace(name="shop", products=lambda ids: [held[name] for name in ids if name in held])
+    return SimpleNamespace(name="shop", version=1, products=lambda ids: [held[name] for name in ids if name in held])
 
 
 def product(name, **details):

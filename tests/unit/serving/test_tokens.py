@@ -104,8 +104,8 @@ def test_the_token_of_the_settings_wins_and_touches_nothing(settings):
 def test_the_file_is_readable_json(store, tmp_path):
     store.issue("app")
     raw = json.loads((tmp_path / "home" / "tokens.json").read_text())
-    assert raw["format"] == 1
-    assert raw["tokens"][0].keys() == {"name", "created_at", "sha256", "scope", "expires_at"}
+    assert raw["format"] == 2
+    assert raw["tokens"][0].keys() == {"name", "created_at", "sha256", "scope", "expires_at", "person", "was_listed"}
 
 
 class Clock:
