@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from backend.catalogue.sources.saved_mappings import SavedMapping
     from backend.catalogue.upkeep.changes import Change, ChangeKind, ChangeSet
     from backend.catalogue.upkeep.history import HistoryEntry
+    from backend.files.edited import Edition
     from backend.jobs.store import Job
 
 CHECKS_LOOKED_AT = 20
@@ -271,6 +272,18 @@ def mappings_for(header: Sequence[str]) -> list[SavedMapping]:
     return saved_mappings.mappings_for(common.settings().mappings_dir, header)
 
 
-def save_mapping(name: str, header: Sequence[str], columns: Mapping[str, str]) -> None:
-    """Keep which column is what, for the next table with the same columns."""
-    saved_mappings.save_mapping(common.settings().mappings_dir, name, header, columns)
+def mapping_edition(name: str) -> Edition | None:
+    """The newest version of a mapping; None where there is none of that name."""
+    found = saved_mappings.mapping_named(common.settings().mappings_dir, name)
+    return found.edition if found else None
+
+
+def save_mapping(name: str, header: Sequence[str], columns: Mapping[str, str], base: int) -> int:
+    """Keep which column is what, for the next table with the same columns; returns the new version.
+
+    Raises:
+        CatalogueError: The name cannot be a file's.
+        ChangedMeanwhile: Another person saved it since the version that it was made of.
+    """
+    found = saved_mappings.save_mapping(common.settings().mappings_dir, name, header, columns, base=base)
+    return found.edition.version if found.edition else 0

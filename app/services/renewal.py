@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.services import catalogue as catalogues
@@ -14,7 +15,10 @@ from backend.flow.current import renew
 from backend.flow.current.renew import Remembered
 from backend.flow.requests import IngestRequest
 
-__all__ = ["Remembered", "forget", "place_of", "remember", "remembered_at", "source_of", "title_of"]
+if TYPE_CHECKING:
+    from backend.files.edited import Edition
+
+__all__ = ["Remembered", "edition_of", "forget", "place_of", "remember", "remembered_at", "source_of", "title_of"]
 
 
 def source_of(catalogue: str) -> Remembered | None:
@@ -50,9 +54,18 @@ def remembered_at(catalogue: str, place: str, kept: Remembered | None) -> Rememb
     return Remembered(IngestRequest(source=source.kind, catalogue=catalogue, path=source.path), renewed_at=time.time())
 
 
-def remember(catalogue: str, kept: Remembered) -> None:
-    """Remember it."""
-    renew.remember(common.settings(), catalogue, kept)
+def edition_of(catalogue: str) -> Edition | None:
+    """Return the newest version of what is remembered; None where nothing is."""
+    return renew.newest_edition(common.settings(), catalogue)
+
+
+def remember(catalogue: str, kept: Remembered, base: int) -> int:
+    """Remember it, made of a version; returns the new version.
+
+    Raises:
+        ChangedMeanwhile: Another person changed it since that version.
+    """
+    return renew.remember(common.settings(), catalogue, kept, base=base).version
 
 
 def forget(catalogue: str) -> None:

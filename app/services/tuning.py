@@ -20,6 +20,7 @@ from backend.tuning.report import comparison, export, summary_of
 if TYPE_CHECKING:
     from typing import Any
 
+    from backend.files.edited import Edition
     from backend.flow.requests import TrainRequest
     from backend.jobs.store import Job
     from backend.tuning.checks import SweepCheck
@@ -136,13 +137,19 @@ def space(name: str) -> Space:
     return saved_spaces.load_space(common.settings().spaces_dir, name)
 
 
-def save_space(name: str, found: Space) -> None:
-    """Keep a space under a name.
+def space_edition(name: str) -> Edition | None:
+    """The newest version of a space; None where there is none of that name."""
+    return saved_spaces.newest_edition(common.settings().spaces_dir, name)
+
+
+def save_space(name: str, found: Space, base: int) -> int:
+    """Keep a space under a name, made of a version of it; returns the new version.
 
     Raises:
         ConfigurationError: The name or the space cannot be used.
+        ChangedMeanwhile: Another person saved it since that version.
     """
-    saved_spaces.save_space(common.settings().spaces_dir, name.strip(), found)
+    return saved_spaces.save_space(common.settings().spaces_dir, name, found, base=base).version
 
 
 # ------------------------------------------------------------------------------------------------- what is asked of it

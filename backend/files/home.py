@@ -84,6 +84,11 @@ class HomeFolders:
         return self.home / "fetched"
 
     @property
+    def remembered_dir(self) -> Path:
+        """Folder of what catalogues are loaded from again, one file a catalogue."""
+        return self.home / "remembered"
+
+    @property
     def staging_dir(self) -> Path:
         """Folder of the checked loads that wait for their commit."""
         return self.home / "staging"

@@ -1,34 +1,55 @@
-"""Spaces that were saved by name, one JSON file each."""
+"""Spaces that were saved by name, one JSON file each, with its earlier versions."""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
+from backend.access.asking import asking
 from backend.access.person import Role
 from backend.access.use_case import use_case, words
 from backend.errors import ConfigurationError
-from backend.files.storage import write_atomically
+from backend.files import edited
 from backend.tuning.space import Space
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backend.files.edited import Edition
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,59}")
 
 
-@use_case("spaces.save", Role.ENGINEER, about=lambda _folder, name, _space: words(space=name))
-def save_space(spaces_dir: Path, name: str, space: Space) -> None:
-    """Keep a space under a name; one that has it is replaced.
+@use_case(
+    "spaces.save",
+    Role.ENGINEER,
+    about=lambda _, name, __, *, base=None: words(space=name, base=base),
+    brings=lambda saved: words(version=saved.version),
+)
+def save_space(spaces_dir: Path, name: str, space: Space, *, base: int | None = None) -> Edition:
+    """Keep a space under a name, as a version after the one that has it.
+
+    Args:
+        spaces_dir: Folder of the spaces.
+        name: Of the space.
+        space: What to keep.
+        base: Version that it was made of, 0 for a new one; None takes whichever is there.
 
     Raises:
         ConfigurationError: The name cannot be a file's, or the space cannot be used.
+        ChangedMeanwhile: Another person saved it since that version.
     """
     space.check()
     path = _path(spaces_dir, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(space.as_dict(), indent=2).encode())
+    return edited.save(path, space.as_dict(), base=base, by=asking().person.name, what=f"the space {name!r}")
+
+
+def newest_edition(spaces_dir: Path, name: str) -> Edition | None:
+    """Return the newest version of a space; None where there is none that can be read."""
+    try:
+        return edited.newest(_path(spaces_dir, name))
+    except (*edited.UNREADABLE, ConfigurationError):
+        return None
 
 
 def saved_spaces(spaces_dir: Path) -> list[str]:
@@ -47,14 +68,14 @@ def load_space(spaces_dir: Path, name: str) -> Space:
         known = ", ".join(saved_spaces(spaces_dir)) or "none"
         raise ConfigurationError(f"There is no space {name!r}.", next_step=f"Saved ones: {known}.")
     try:
-        space = Space.from_dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, AttributeError, TypeError) as error:
+        space = Space.from_dict(edited.editions(path)[0].content)
+    except edited.UNREADABLE as error:
         raise ConfigurationError(f"The space {name!r} is damaged.", next_step="Save it again.") from error
     space.check()
     return space
 
 
-@use_case("spaces.delete", Role.ENGINEER, about=lambda _folder, name: words(space=name))
+@use_case("spaces.delete", Role.ENGINEER, about=lambda _, name: words(space=name))
 def delete_space(spaces_dir: Path, name: str) -> None:
     """Forget a saved space; one that is not there is no error."""
     _path(spaces_dir, name).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from backend.catalogue.loading.staged_rejects import StagedRejects
 from backend.catalogue.loading.staging import StagedLoad
 from backend.catalogue.schemas import QUARANTINE_SCHEMA
 from backend.catalogue.sources import looking
+from backend.catalogue.sources.saved_mappings import mapping_named, save_mapping
 from backend.flow.requests import CommitRequest, IngestRequest
 from tests.support.pictures import encoded, put
 from tests.support.shop_exports import EXPORTS
@@ -283,6 +284,10 @@ def test_a_shop_export_is_recognised_and_shown_with_values_of_each_column(screen
     assert "Mug & Saucer" in html.unescape(" ".join(texts(test).split()).replace("\\", ""))
 
 
+def mapped(screen):
+    return mapping_named(screen.settings.mappings_dir, "Weekly list")
+
+
 def test_columns_are_saved_by_name_and_come_back_with_the_next_table_of_that_header(screen):
     test = upload(screen, "shop.zip", table_zip())
     column(test, "title").select("SKU").run()
@@ -293,6 +298,18 @@ def test_columns_are_saved_by_name_and_come_back_with_the_next_table_of_that_hea
     assert any(str(box.key).startswith("mapping_") and box.value == "Weekly list" for box in test.selectbox)
     press(test, "Check")
     assert screen.runner.list()[0].request["columns"]["title"] == "SKU"
+    save_mapping(
+        screen.settings.mappings_dir, "Weekly list", mapped(screen).header, {"image": "Photo"}
+    )  # somebody else
+    test.text_input(key="mapping_name").set_value("Weekly list").run()
+    assert "Another person changed the columns saved as Weekly list" in test.warning[0].value
+    assert column(test, "title").value == "SKU"
+    test.button(key="mapping_save").click().run()
+    assert mapped(screen).edition.version == 2
+    test.button(key="mapping_of_Weekly list_mine").click().run()
+    test.button(key="mapping_save").click().run()
+    assert_calm(test)
+    assert (mapped(screen).edition.version, mapped(screen).columns["title"]) == (3, "SKU")
 
 
 def test_nothing_is_checked_before_the_pictures_are_found(screen):

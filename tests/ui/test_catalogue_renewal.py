@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from backend.flow.current.renew import remembered
 from backend.flow.requests import RenewRequest
+from backend.jobs import earlier
 from tests.support.pictures import put
 from tests.ui.conftest import assert_calm, finished, press, texts
 
@@ -27,6 +28,25 @@ def test_a_feed_is_remembered_loaded_again_and_forgotten(screen, shop_catalogue)
     assert (screen.runner.list()[0].kind, screen.runner.list()[0].request["catalogue"]) == ("renew", name)
     press(test, "Stop keeping it up to date")
     assert remembered(screen.settings, name) is None
+
+
+def test_of_two_who_change_it_the_second_is_told_and_neither_is_lost(screen, shop_catalogue):
+    name = shop_catalogue.name
+    ann, ben = (screen.open("catalogue") for _ in range(2))
+    assert_calm(place(ben, "https://ben.example/feed.xml"))
+    ann = place(ann, "https://ann.example/feed.xml")
+    assert "ben.example/feed.xml, only when I ask." in ann.warning[0].value
+    assert remembered(screen.settings, name).address == "https://ben.example/feed.xml"
+    ann.button(key=f"renewal_{name}_mine").click().run()
+    assert_calm(press(ann, "Save"))
+    assert remembered(screen.settings, name).address == "https://ann.example/feed.xml"
+    kept = [one.content["address"] for one in earlier.versions(screen.settings, "source", name)]
+    assert kept == ["https://ann.example/feed.xml", "https://ben.example/feed.xml"]
+    ben.run()
+    ben.button(key=f"renewal_{name}_theirs").click().run()
+    assert_calm(ben)
+    box = next(box for box in ben.text_input if box.label == "Where the products come from")
+    assert box.value == "https://ann.example/feed.xml"
 
 
 def test_a_place_that_may_not_be_used_is_a_sentence(screen, shop_catalogue, tmp_path):

@@ -11,8 +11,12 @@ import pytest
 
 from app.components.tune import charts, compare, space, state, words
 from app.services import tuning
+from backend.access.asking import Asking, asked_by
+from backend.access.edges import Unwritten
+from backend.access.person import Person, Role
 from backend.files.holding import lock_of
 from backend.flow.requests import TuneRequest, to_json
+from backend.jobs import earlier
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.training.presets import PRESETS
@@ -142,12 +146,32 @@ def test_every_field_has_a_row_of_the_editor_that_makes_a_dimension_for_it(name)
 
 
 def test_a_space_is_saved_by_name_and_taken_up_again(screen, shop):
-    tuning.save_space("rates", SPACE)
+    tuning.save_space("rates", SPACE, 0)
     test = screen.open("tune")
     test.selectbox(key="tune_space_start").select("rates").run()
     assert_calm(test)
-    assert test.multiselect(key="vary_resnet_rates_fields").value == list(SPACE.dimensions)
-    assert test.number_input(key="vary_resnet_rates_embedding_size_step").value == 16
+    assert test.multiselect(key="vary_resnet_rates_0_fields").value == list(SPACE.dimensions)
+    assert test.number_input(key="vary_resnet_rates_0_embedding_size_step").value == 16
+    # Another person saves it meanwhile: this one is told, and has both.
+    test.number_input(key="vary_resnet_rates_0_embedding_size_step").set_value(24).run()
+    test.text_input(key="tune_space_name").set_value("rates").run()
+    other = Space({**SPACE.dimensions, "embedding_size": replace(SPACE.dimensions["embedding_size"], step=8)})
+    with asked_by(Asking(Person("ben", Role.ENGINEER, "app"), Unwritten())):
+        tuning.save_space("rates", other, 1)
+    test.button(key="tune_space_save").click().run()
+    assert "Another person changed the space rates (by ben on" in test.warning[0].value.replace("\\", "")
+    assert test.button(key="tune_space_save").disabled
+    assert test.number_input(key="vary_resnet_rates_0_embedding_size_step").value == 24
+    test.button(key="space_rates_mine").click().run()
+    test.button(key="tune_space_save").click().run()
+    assert_calm(test)
+    assert tuning.space("rates").dimensions["embedding_size"].step == 24
+    assert [(one.version, one.by) for one in earlier.versions(screen.settings, "space", "rates")[:2]][1] == (2, "ben")
+    tuning.save_space("rates", other, 3)
+    test.run()
+    test.button(key="space_rates_theirs").click().run()
+    assert_calm(test)
+    assert test.number_input(key="vary_resnet_rates_1_embedding_size_step").value == 8
 
 
 def test_the_same_sweep_asked_for_twice_is_started_once(screen, shop):

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import notices, words
 from app.components.jobs import panel
+from app.components.shared import edited
 from app.services import renewal
 from app.words import plain
 from backend.catalogue.items import GONE_POLICIES
@@ -36,8 +37,7 @@ def show(catalogue: str) -> None:
 
 def _again(catalogue: str, kept: renewal.Remembered) -> None:
     last = f"last loaded {words.ago(kept.renewed_at)}" if kept.renewed_at else "not loaded again yet"
-    when = EVERY.get(kept.every_hours, f"Every {kept.every_hours:g} hours")
-    st.caption(f"{when}; {last}. {MUCH}")
+    st.caption(f"{_when(kept)}; {last}. {MUCH}")
     with st.container(horizontal=True):
         if st.button("Load again now", type="primary", icon=":material/sync:", key="renew"):
             panel.submit(RenewRequest(catalogue))
@@ -48,12 +48,18 @@ def _again(catalogue: str, kept: renewal.Remembered) -> None:
 
 
 def _form(catalogue: str, kept: renewal.Remembered | None) -> None:
+    topic, newest = f"renewal_{catalogue}", renewal.edition_of(catalogue)
+    form = edited.opened(topic, newest, lambda drawn: f"remember_place_{catalogue}_{drawn}")
+    key = f"{catalogue}_{form.drawn}"
+    now = f"{renewal.place_of(kept)}, {_when(kept)[:1].lower()}{_when(kept)[1:]}" if kept else ""
+    is_settled = edited.is_settled(topic, newest, what="the source of this catalogue", theirs=now)
     with st.form(f"remember_{catalogue}", border=False):
         place = st.text_input(
             "Where the products come from",
             renewal.place_of(kept) if kept else "",
             placeholder="https://shop.example/feed.xml",
             help="The web address of a feed, or a file or folder on the server.",
+            key=f"remember_place_{key}",
         )
         hours = list(EVERY) if kept is None or kept.every_hours in EVERY else [*EVERY, kept.every_hours]
         every = st.selectbox(
@@ -61,16 +67,23 @@ def _form(catalogue: str, kept: renewal.Remembered | None) -> None:
             hours,
             index=hours.index(kept.every_hours) if kept else 0,
             format_func=lambda hours: EVERY.get(hours, f"Every {hours:g} hours"),
+            key=f"remember_every_{key}",
         )
         gone: GonePolicy = st.selectbox(
             "Products that are missing then",
             GONE_POLICIES,
             index=GONE_POLICIES.index(kept.load.gone) if kept else 0,
             format_func=GONE.__getitem__,
+            key=f"remember_gone_{key}",
         )
-        is_sent = st.form_submit_button("Save", icon=":material/save:")
+        is_sent = st.form_submit_button("Save", icon=":material/save:", disabled=not is_settled)
     if is_sent and place.strip():
         found = renewal.remembered_at(catalogue, place.strip(), kept)
         load = replace(found.load, gone=gone)
-        renewal.remember(catalogue, replace(found, load=load, every_hours=float(every)))
+        version = renewal.remember(catalogue, replace(found, load=load, every_hours=float(every)), form.base)
+        edited.saved(topic, version)
         st.rerun()
+
+
+def _when(kept: renewal.Remembered) -> str:
+    return EVERY.get(kept.every_hours, f"Every {kept.every_hours:g} hours")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import notices
+from app.components.shared import edited
 from app.services import catalogue
 from app.words import plain, prose
 from backend.catalogue.fields import PRODUCT_FIELDS
@@ -46,7 +47,7 @@ def show(source: Source, guessed: Preview) -> tuple[dict[str, str], dict[str, De
         st.markdown(f"**{prose(guessed.recognised)}**")
     st.markdown("**What each column contains**")
     st.caption(_KNOWN if guessed.recognised else _GUESSED)
-    saved = {one.name: one.columns for one in catalogue.mappings_for(guessed.columns)}
+    saved = {one.name: one for one in catalogue.mappings_for(guessed.columns)}
     name = RECOGNISED
     if saved:
         name = st.selectbox(
@@ -57,10 +58,13 @@ def show(source: Source, guessed: Preview) -> tuple[dict[str, str], dict[str, De
             width=480,
             help="A mapping that you saved is used again for every table with the same columns.",
         )
-    known = saved.get(name, guessed.mapping)
     # Another file, or another mapping, brings other widgets, so that its own columns count.
     prefix = hashlib.sha256(f"{source.path} {guessed.columns} {name}".encode()).hexdigest()[:8]
-    return _chosen(known, guessed.columns, prefix)
+    if name not in saved:
+        return _chosen(guessed.mapping, guessed.columns, prefix)
+    first, edition = next(iter(FIELDS)), saved[name].edition
+    form = edited.opened(_topic(name), edition, lambda drawn: f"column_{prefix}{drawn}_{first}")
+    return _chosen(saved[name].columns, guessed.columns, f"{prefix}{form.drawn}")
 
 
 def _chosen(
@@ -108,14 +112,20 @@ def offer_saving(header: Sequence[str], columns: Mapping[str, str]) -> None:
             key="mapping_name",
             width=320,
             help="The next table with the same columns is read the same way.",
-        )
-        saves = st.button("Save", icon=":material/save:", disabled=not name.strip(), key="mapping_save")
-    if not saves:
+        ).strip()
+        saves = st.button("Save", icon=":material/save:", disabled=not name, key="mapping_save")
+    topic = _topic(name)
+    is_settled = edited.is_settled(topic, catalogue.mapping_edition(name), what=f"the columns saved as {name}")
+    if not (saves and is_settled):
         return
     is_saved = False
     with notices.guarded():
-        catalogue.save_mapping(name, header, columns)
+        edited.saved(topic, catalogue.save_mapping(name, header, columns, edited.base_of(topic)))
         is_saved = True
     if is_saved:
-        st.toast(f"Saved as {plain(name.strip())}.", icon=":material/save:")
+        st.toast(f"Saved as {plain(name)}.", icon=":material/save:")
         st.rerun()  # so that it is what is chosen above
+
+
+def _topic(name: str) -> str:
+    return f"mapping_of_{name}"

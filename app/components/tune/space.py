@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import notices, words
-from app.components.shared import charts
+from app.components.shared import charts, edited
 from app.components.train import fields
 from app.components.tune import words as tune_words
 from app.services import tuning
-from backend.errors import ConfigurationError
+from backend.errors import WorkbenchError
 from backend.training.config import RANGES, TrainConfig
 from backend.tuning.space import FIELDS, QUANTISED, Dimension, Kind, Space, is_whole, kinds_of, offered
 
@@ -35,6 +35,9 @@ def edit(base: TrainConfig) -> Space:
     with notices.guarded():
         start = suggested(base) if start_name == SUGGESTED else tuning.space(start_name)
     prefix = f"vary_{base.preset}_{start_name}"
+    if start_name != SUGGESTED:
+        newest, first = tuning.space_edition(start_name), prefix
+        prefix = f"{first}_{edited.opened(_topic(start_name), newest, lambda drawn: f'{first}_{drawn}_fields').drawn}"
     names = st.multiselect(
         "Fields that vary",
         FIELDS,
@@ -143,11 +146,17 @@ def show_examples(plan: SweepPlan) -> None:
 def offer_to_save(space: Space) -> None:
     """Let the space be kept under a name."""
     with st.popover("Save this space", icon=":material/bookmark_add:"):
-        name = st.text_input("Name", key="tune_space_name", placeholder="For example rates and losses")
-        if st.button("Save", key="tune_space_save", disabled=not name.strip()):
+        name = st.text_input("Name", key="tune_space_name", placeholder="For example rates and losses").strip()
+        topic = _topic(name)
+        is_settled = edited.is_settled(topic, tuning.space_edition(name), what=f"the space {name}")
+        if st.button("Save", key="tune_space_save", disabled=not (name and is_settled)):
             try:
-                tuning.save_space(name, space)
-            except ConfigurationError as error:
+                edited.saved(topic, tuning.save_space(name, space, edited.base_of(topic)))
+            except WorkbenchError as error:
                 notices.show(error)
             else:
-                st.success(f"Saved as {words.plain(name.strip())}.", icon=":material/check:")
+                st.success(f"Saved as {words.plain(name)}.", icon=":material/check:")
+
+
+def _topic(name: str) -> str:
+    return f"space_{name}"

@@ -32,6 +32,10 @@ def add_home(commands: Any, command: Callable[..., Any]) -> None:
     looked.set_defaults(clear=False, status_of=lambda result: int(bool(result.get("problems"))), show=_as_text)
     newer = command(actions, "upgrade", "Upgrade a home of an earlier version, after a backup.", upgrade)
     newer.add_argument("--backup", type=Path, help="the backup; default: a new file beside the home")
+    kept = command(actions, "versions", "List who saved which version of a space, a mapping or a source.", versions)
+    kept.add_argument("kind", choices=("space", "mapping", "source"), help="search space, columns, or source")
+    kept.add_argument("name", help="name of it; of the catalogue for a source")
+    kept.add_argument("--restore", type=int, default=0, metavar="VERSION", help="make this version the newest again")
 
 
 def backup(options: argparse.Namespace, settings: Settings) -> Result:
@@ -67,6 +71,16 @@ def upgrade(options: argparse.Namespace, settings: Settings) -> Result:
 
     with ConsoleProgress().cancelled_by_signals() as progress:
         return asdict(bring_up(settings, options.backup, progress))
+
+
+def versions(options: argparse.Namespace, settings: Settings) -> Result:
+    """``home versions``."""
+    from backend.jobs import earlier
+
+    if options.restore:
+        earlier.put_back(settings, options.kind, options.name, options.restore)
+    found = earlier.versions(settings, options.kind, options.name)
+    return {options.kind: options.name, "versions": [asdict(one) for one in found]}
 
 
 def _as_text(result: Result) -> str:

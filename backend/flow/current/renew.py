@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.access.asking import asking
 from backend.access.person import Role
 from backend.access.use_case import use_case, words
 from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
@@ -23,7 +24,7 @@ from backend.catalogue.fetch.records import Fetched, records_of, store_of
 from backend.catalogue.items import PRODUCTS
 from backend.catalogue.sources.locations import detect
 from backend.errors import CatalogueError
-from backend.files.storage import write_atomically
+from backend.files import edited
 from backend.flow.catalogue import ingest_step
 from backend.flow.current.fetch import fetch_feed, fetch_wanted, listed_as
 from backend.flow.requests import FetchRequest, IngestRequest, from_json, to_json
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backend.catalogue.items import IngestReport
+    from backend.files.edited import Edition
     from backend.flow.requests import RenewRequest
     from backend.progress import Progress
     from backend.settings import Settings
 
 HOUR_S = 3600.0
 MOST_LOST = 0.1  # of a catalogue's products, that may be missing from a source before somebody is asked
-_FOLDER = "remembered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +71,52 @@ class Remembered:
         return self.renewed_at + self.every_hours * HOUR_S if self.every_hours > 0 else None
 
 
-@use_case("sources.remember", Role.ENGINEER, about=lambda _settings, catalogue, _kept: words(catalogue=catalogue))
-def remember(settings: Settings, catalogue: str, kept: Remembered) -> None:
-    """Remember what a catalogue is loaded from, in place of what was remembered before."""
-    _keep(settings, catalogue, kept)
+@use_case(
+    "sources.remember",
+    Role.ENGINEER,
+    about=lambda _, catalogue, __, *, base=None: words(catalogue=catalogue, base=base),
+    brings=lambda saved: words(version=saved.version),
+)
+def remember(settings: Settings, catalogue: str, kept: Remembered, *, base: int | None = None) -> Edition:
+    """Remember what a catalogue is loaded from, as a version after what was remembered before.
 
+    Args:
+        settings: Of the home.
+        catalogue: Its name.
+        kept: What to remember.
+        base: Version that it was made of, 0 where nothing was remembered; None takes whichever is there.
 
-def _keep(settings: Settings, catalogue: str, kept: Remembered) -> None:
-    path = _path(settings, catalogue)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    raw = {**asdict(kept), "load": to_json(kept.load)}
-    write_atomically(path, json.dumps(raw, indent=2).encode())
+    Raises:
+        ChangedMeanwhile: Another person changed it since that version.
+    """
+    path, by = _path(settings, catalogue), asking().person.name
+    return edited.save(path, _content(kept), base=base, by=by, what=f"the source of {catalogue}")
 
 
 def update(settings: Settings, catalogue: str, before: Remembered, after: Remembered) -> None:
-    """Remember something in place of what was read before, unless somebody has changed or forgotten that meanwhile."""
-    if remembered(settings, catalogue) == before:
-        _keep(settings, catalogue, after)
+    """Note something in what was read before, unless somebody has changed or forgotten that meanwhile."""
+    path = _path(settings, catalogue)
+    edited.replace_content(path, _content(after), is_same=lambda found: remembered_in(found) == before)
+
+
+def _content(kept: Remembered) -> dict[str, Any]:
+    return {**asdict(kept), "load": to_json(kept.load)}
+
+
+def newest_edition(settings: Settings, catalogue: str) -> Edition | None:
+    """Return the newest version of what is remembered; None where nothing is."""
+    return edited.newest(_path(settings, catalogue))
 
 
 def remembered(settings: Settings, catalogue: str) -> Remembered | None:
     """Return what a catalogue is loaded from; None where nothing is remembered."""
-    try:
-        raw = json.loads(_path(settings, catalogue).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
+    found = newest_edition(settings, catalogue)
+    return remembered_in(found) if found else None
+
+
+def remembered_in(version: Edition) -> Remembered:
+    """Return what a version remembers."""
+    raw = dict(version.content)
     load = from_json(IngestRequest.kind, raw.pop("load"))
     if not isinstance(load, IngestRequest):
         raise TypeError(type(load).__name__)
@@ -102,7 +124,7 @@ def remembered(settings: Settings, catalogue: str) -> Remembered | None:
     return Remembered(load=load, feed=Fetched(**feed) if feed else None, **raw)
 
 
-@use_case("sources.forget", Role.ENGINEER, about=lambda _settings, catalogue: words(catalogue=catalogue))
+@use_case("sources.forget", Role.ENGINEER, about=lambda _, catalogue: words(catalogue=catalogue))
 def forget(settings: Settings, catalogue: str) -> None:
     """Forget what a catalogue is loaded from; the catalogue stays as it is."""
     _path(settings, catalogue).unlink(missing_ok=True)
@@ -110,7 +132,7 @@ def forget(settings: Settings, catalogue: str) -> None:
 
 def all_remembered(settings: Settings) -> Iterator[tuple[str, Remembered]]:
     """Give every catalogue of which the source is remembered."""
-    for path in sorted((settings.home / _FOLDER).glob("*.json")):
+    for path in sorted(settings.remembered_dir.glob("*.json")):
         if (kept := remembered(settings, path.stem)) is not None:
             yield path.stem, kept
 
@@ -192,4 +214,4 @@ def _doubt(report: IngestReport, load: IngestRequest) -> str:
 
 def _path(settings: Settings, catalogue: str) -> Path:
     catalogue_folder(settings.catalogues_dir, catalogue)  # refuses what cannot be a name
-    return settings.home / _FOLDER / f"{catalogue}.json"
+    return settings.remembered_dir / f"{catalogue}.json"
