@@ -12,7 +12,6 @@ import pytest
 from app.components.tune import charts, compare, space, state, words
 from app.services import tuning
 from backend.access.asking import Asking, asked_by
-from backend.access.edges import Unwritten
 from backend.access.person import Person, Role
 from backend.files.holding import lock_of
 from backend.flow.requests import TuneRequest, to_json
@@ -24,6 +23,7 @@ from backend.tuning.folder import SweepFolder
 from backend.tuning.plan import Budget, SweepPlan
 from backend.tuning.records import TrialState
 from backend.tuning.space import FIELDS, Space
+from tests.fixtures.base import Unwritten
 from tests.support.colour_config import COLOUR
 from tests.support.holding import held_elsewhere
 from tests.support.sweeps import SPACE, plan_for, record, stored_sweep

@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 
 from backend.access.asking import Asking, asked_by
-from backend.access.edges import Unwritten
 from backend.access.person import Person, Role
 from backend.catalogue.sources.saved_mappings import mapping_named, mappings_for, save_mapping
 from backend.cli.main import main
@@ -22,6 +21,7 @@ from backend.flow.requests import IngestRequest
 from backend.jobs import earlier
 from backend.tuning.saved_spaces import load_space, newest_edition, save_space
 from backend.tuning.space import Dimension, Space
+from tests.fixtures.base import Unwritten
 
 WHAT = "the space 'rates'"
 
