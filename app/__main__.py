@@ -49,6 +49,7 @@ def serve(settings: Settings) -> None:
     from app import identity  # what is imported here logs while it is
     from app.services.export import EXPORTS
     from app.services.sign_in.entrance import sign_in_doors
+    from app.services.sign_in.provider import streamlit_secrets
 
     identify_by(identity.resolver)
     is_open = not is_loopback_host(settings.app_host)
@@ -65,8 +66,9 @@ def serve(settings: Settings) -> None:
         ),
         *sign_in_doors(settings),
     ]
+    auth = streamlit_secrets(settings)
     exports = Route(f"{settings.app_path}{EXPORTS}/{{catalogue}}", partial(corrected, settings))
-    app = st.App(Path(__file__).with_name("main.py"), middleware=doors, routes=[exports])
+    app = st.App(Path(__file__).with_name("main.py"), middleware=doors, routes=[exports], secrets=auth)
     app.run(
         config={
             "server.address": settings.app_host,

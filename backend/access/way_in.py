@@ -51,11 +51,16 @@ def app_url(settings: Settings) -> str:
     if not settings.app_url:
         return f"http://{connectable(settings.app_host)}:{settings.app_port}{settings.app_path}"
     found = urlsplit(settings.app_url)
-    if found.scheme not in {"http", "https"} or not found.hostname or found.query or found.fragment or found.username:
+    is_plain = not (found.query or found.fragment or found.username) and found.path.rstrip("/") in {
+        "",
+        settings.app_path,
+    }
+    if found.scheme not in {"http", "https"} or not found.hostname or not is_plain:
         raise SettingsError(
-            "TWINSET_APP_URL is not the URL of a website.", next_step="For example https://twinset.example."
+            "TWINSET_APP_URL is not the URL of the app.",
+            next_step="For example https://twinset.example, followed by TWINSET_APP_PATH if that is set.",
         )
-    return settings.app_url.rstrip("/")
+    return f"{found.scheme}://{found.netloc}{settings.app_path}"
 
 
 def sign_in_url(settings: Settings, secret: str) -> str:

@@ -51,8 +51,8 @@ def free_port() -> int:
 
 @contextmanager
 def app_running(settings: Settings) -> Iterator[tuple[str, int]]:
-    """Run the app as its own process on a free port; yields its address and its process id."""
-    settings = replace(settings, app_port=free_port())
+    """Run the app as its own process on its port, or a free one; yields its address and its process id."""
+    settings = replace(settings, app_port=settings.app_port or free_port())
     service = next(service for service in services(settings) if service.name == "app")
     with running(service, settings) as process:
         yield f"http://127.0.0.1:{settings.app_port}", process.pid

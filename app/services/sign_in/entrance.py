@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.middleware import Middleware
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from app.services.sign_in.provider import provider
 from backend.access.edges import by_session
 from backend.access.sign_ins import sign_ins
 from backend.access.way_in import session_cookie, way_in
@@ -35,5 +36,6 @@ def sign_in_doors(settings: Settings) -> list[Middleware]:
         hours=settings.session_hours,
         root=settings.app_path,
         farewell=farewell.SerializeToString(),
+        provider=provider(settings),
     )
     return [Middleware(SignInDoor, entrance=entrance)]

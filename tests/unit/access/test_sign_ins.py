@@ -164,11 +164,17 @@ def test_without_a_provider_it_is_an_address_and_off_is_for_this_machine(setting
 
 
 def test_the_url_that_users_open_is_a_name_of_the_app(settings):
-    behind = replace(settings, app_url="https://twinset.example/shop/")
+    behind = replace(settings, app_url="https://twinset.example/", app_path="/shop")
     assert app_url(behind) == "https://twinset.example/shop"
     assert is_known("twinset.example", app_hosts(behind))
     assert not is_known("twinset.example", app_hosts(settings))
     assert app_url(replace(settings, app_host="0.0.0.0", app_port=8501, app_path="/a")) == "http://127.0.0.1:8501/a"
-    for wrong in ("twinset.example", "ftp://twinset.example", "https://", "https://ada:pw@twinset.example"):
-        with pytest.raises(SettingsError, match="not the URL of a website"):
+    for wrong in (
+        "twinset.example",
+        "ftp://twinset.example",
+        "https://",
+        "https://ada:pw@twinset.example",
+        "https://a/b",
+    ):
+        with pytest.raises(SettingsError, match="not the URL of the app"):
             app_url(replace(settings, app_url=wrong))
