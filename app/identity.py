@@ -43,8 +43,7 @@ def is_signing_in() -> bool:
 
 
 def sign_out() -> None:
-    """End the session of whoever looks, everywhere, and have the browser leave; Streamlit's own route does the rest."""
-    _sign_ins().end(st.context.cookies.get(session_cookie(common.settings()), ""))
+    """Have the browser leave by Streamlit's own route, where the door ends the session."""
     st.logout()
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from backend.access.asking import Asking
 from backend.access.audit import journal
-from backend.access.people import role_of
+from backend.access.people import people_of, role_of
 from backend.access.person import Person, Role
-from backend.access.sign_ins import sign_ins
+from backend.access.sign_ins import OF_LIST, sign_ins
 from backend.access.way_in import sign_in_url
+from backend.errors import SettingsError
 
 if TYPE_CHECKING:
     from backend.access.asking import Journal
@@ -34,8 +35,10 @@ def by_account(settings: Settings, way: Way) -> Asking:
     return Asking(Person(account(), Role.ADMIN, way), journal_of(settings))
 
 
-def by_session(settings: Settings, session: Entry, address: str = "") -> Person:
-    """Return who a session of the app, or a one-time address, is of, with the role that they have now, None where it is none."""
+def by_session(settings: Settings, session: Entry, address: str = "") -> Person | None:
+    """Return who a session or a one-time address is of, with the role that they have now; None where they were removed."""
+    if session.role == OF_LIST and people_of(settings.home).listed().get(session.name) is None:
+        return None
     return Person(session.name, role_of(settings, session.name, (session.role,)), "app", address)
 
 
@@ -45,9 +48,17 @@ def new_address(settings: Settings, name: str = "") -> str:
     Args:
         settings: Of the home.
         name: Somebody of the list of people; left out, it is the account of this process, as an administrator.
+
+    Raises:
+        SettingsError: There is nobody of that name in the list.
     """
-    role = "" if name else Role.ADMIN.title
-    return sign_in_url(settings, sign_ins(settings).issue(name or account(), role).reveal())
+    if name and people_of(settings.home).listed().get(name) is None:
+        raise SettingsError(
+            f"{name} is not in the list of people.",
+            next_step="Add them first: `python -m backend people set NAME viewer`, or another role.",
+        )
+    secret = sign_ins(settings).issue(name or account(), OF_LIST if name else Role.ADMIN.title)
+    return sign_in_url(settings, secret.reveal())
 
 
 def journal_of(settings: Settings) -> Journal:

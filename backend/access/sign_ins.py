@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SIGN_INS_FILE = "sign-ins.json"
 ADDRESS_HOURS = 1.0
+OF_LIST = "listed"  # as a role: whatever the list of people says, and nothing without it
 _FORMAT = 1
 _RANDOM_BYTES = 32
 _NO_ADDRESS = "This sign-in address has been used, or has expired."
@@ -39,7 +40,7 @@ class Entry:
     Attributes:
         sha256: Of the secret, which is kept nowhere.
         name: Of the person.
-        role: As the sign-in gave it; empty where the list of people says it.
+        role: As the sign-in gave it; empty where it gave none, ``OF_LIST`` for somebody who must be on the list of people.
         expires_at: ISO time from which on it opens nothing.
     """
 
@@ -68,7 +69,7 @@ class SignIns:
         self._path, self._now = path, now
         self._seen: tuple[tuple[int, ...], tuple[Entry, ...]] = ((), ())
 
-    def issue(self, name: str, role: str = "") -> SecretStr:
+    def issue(self, name: str, role: str) -> SecretStr:
         """Return the secret of a new one-time address for a person."""
         return self._add("addresses", name, role, ADDRESS_HOURS)
 
@@ -101,11 +102,10 @@ class SignIns:
 
     def end(self, secret: str) -> None:
         """End a session."""
-        self._drop(lambda one: hmac.compare_digest(one.sha256, hashed(secret)))
-
-    def end_all(self, name: str) -> None:
-        """End all sessions of a person, and void the addresses that were made for them."""
-        self._drop(lambda one: one.name == name)
+        with locked(lock_beside(self._path)):
+            entries = self._read()
+            found = _match(entries["sessions"], secret)
+            self._write({**entries, "sessions": tuple(one for one in entries["sessions"] if one != found)})
 
     def _add(self, kind: str, name: str, role: str, hours: float) -> SecretStr:
         secret = secrets.token_urlsafe(_RANDOM_BYTES)
@@ -115,11 +115,6 @@ class SignIns:
             entries = self._read()
             self._write({**entries, kind: (*entries[kind], added)})
         return SecretStr(secret)
-
-    def _drop(self, is_dropped: Callable[[Entry], bool]) -> None:
-        with locked(lock_beside(self._path)):
-            kept = {kind: tuple(one for one in of if not is_dropped(one)) for kind, of in self._read().items()}
-            self._write(kept)
 
     def _write(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
         """Replace the file, without what is over; temporary files are made with mode 0600."""

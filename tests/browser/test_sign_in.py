@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from backend.access.edges import new_address
-from backend.access.sign_ins import sign_ins
+from backend.access.people import People
 from backend.access.way_in import session_cookie
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
@@ -118,13 +118,20 @@ def test_whatever_a_page_loads_is_loaded_with_a_session_only(page, house, addres
         pytest.fail("a forged cookie was let in")
 
 
-def test_who_is_shut_out_leaves_at_the_next_click(page, house):
-    signed_in(page, house)
-    sign_ins(house).end_all(
-        page.get_by_test_id("stSidebar").locator("[data-testid=stCaptionContainer]").inner_text().split(" · ")[0]
-    )
+def test_who_loses_every_role_or_is_removed_leaves_at_the_next_click(page, house):
+    people = People(house.home)
+    people.set("bo", "merchandiser", seen=people.listed().version)
+    unused = new_address(house, "bo")
+    page.goto(new_address(house, "bo"))
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("bo · merchandiser")
+    people.set("bo", "none", seen=people.listed().version)
     page.get_by_role("link", name="Collections").click()
+    heading(page, "Ask for access")
+    people.remove("bo", seen=people.listed().version)
+    page.reload()
     heading(page, "Sign in to Twinset")
+    page.goto(unused)
+    heading(page, "This address does not work")
 
 
 STRANGE = """

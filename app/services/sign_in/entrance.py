@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app.services.sign_in.provider import provider
-from backend.access.edges import by_session
+from backend.access.edges import by_session, journal_of
 from backend.access.sign_ins import sign_ins
 from backend.access.way_in import session_cookie, way_in
 from backend.serving.sign_in.door import SignInDoor
@@ -31,6 +31,7 @@ def sign_in_doors(settings: Settings) -> list[Middleware]:
     farewell.auth_redirect.url = f"{settings.app_path}/"
     entrance = Entrance(
         sign_ins=sign_ins(settings),
+        journal=journal_of(settings),
         person=partial(by_session, settings),
         cookie=session_cookie(settings),
         hours=settings.session_hours,

@@ -9,12 +9,15 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import cookie_parser
 
+from backend.access.use_case import DONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.responses import Response
     from starlette.types import Scope
 
+    from backend.access.asking import Journal
     from backend.access.person import Person
     from backend.access.sign_ins import Entry, SignIns
 
@@ -44,6 +47,7 @@ class Entrance:
 
     Attributes:
         sign_ins: Addresses and sessions.
+        journal: Where it is written down who signed in and out.
         person: Returns who an entry stands for now, asking from an address; None for somebody who was removed.
         cookie: Name of the session's cookie.
         hours: How long a session lasts.
@@ -53,6 +57,7 @@ class Entrance:
     """
 
     sign_ins: SignIns
+    journal: Journal
     person: Callable[[Entry, str], Person | None]
     cookie: str
     hours: float
@@ -67,22 +72,23 @@ class Entrance:
 
     def visitor(self, scope: Scope) -> Person | None:
         """Return who has the session that a request's cookies name; None where nobody has."""
-        found = self.sign_ins.find(self.session(scope))
-        return None if found is None else self.person(found, (scope.get("client") or ("",))[0])
+        return self._person(self.session(scope), scope)
 
     def session(self, scope: Scope) -> str:
         """Return the secret of a request's session, empty where there is none."""
         return _cookies(scope).get(self.cookie, "")
 
-    def begin(self, response: Response, name: str, role: str, samesite: Literal["lax", "strict"]) -> None:
+    def begin(self, response: Response, scope: Scope, name: str, role: str, samesite: Literal["lax", "strict"]) -> None:
         """Begin a session, and have an answer set its cookie."""
         secret = self.sign_ins.begin(name, role, self.hours).reveal()
+        self._write_down(secret, scope, "app.sign_in")
         self._set(response, self.cookie, secret, int(self.hours * 3600), samesite)
         self._set(response, self._link, "", 0, "lax")
 
     def end(self, response: Response, scope: Scope) -> None:
         """End the session of a request, and have an answer remove its cookie."""
         if secret := self.session(scope):
+            self._write_down(secret, scope, "app.sign_out")
             self.sign_ins.end(secret)
             self._set(response, self.cookie, "", 0, "lax")
 
@@ -99,6 +105,14 @@ class Entrance:
         is_ours = link.startswith(f"{self.root}/") and not link.startswith("//")
         is_plain = link.isascii() and link.isprintable() and "\\" not in link
         return link if is_ours and is_plain else f"{self.root}/"
+
+    def _person(self, secret: str, scope: Scope) -> Person | None:
+        found = self.sign_ins.find(secret)
+        return None if found is None else self.person(found, (scope.get("client") or ("",))[0])
+
+    def _write_down(self, secret: str, scope: Scope, action: str) -> None:
+        if (person := self._person(secret, scope)) is not None:
+            self.journal.write(person, action, "", DONE)
 
     @property
     def _link(self) -> str:

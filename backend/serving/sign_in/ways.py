@@ -56,7 +56,7 @@ def _sign_in(of: Entrance, scope: Scope) -> Response:
         _refused(scope, error)
         return address_refused(str(error))
     response = RedirectResponse(of.destination(scope), status_code=303, headers=_UNSEEN)
-    of.begin(response, entry.name, entry.role, "strict")
+    of.begin(response, scope, entry.name, entry.role, "strict")
     return response
 
 
@@ -105,7 +105,7 @@ async def _by_provider(of: Entrance, provider: Provider, app: ASGIApp, scope: Sc
         return provider_failed(str(error), of.root)
     response = RedirectResponse(of.destination(scope), status_code=303, headers=_UNSEEN)
     response.raw_headers += set_cookies(start["headers"])
-    of.begin(response, name, role, "lax")  # what a provider's redirect brings is no cookie that is kept strictly
+    of.begin(response, scope, name, role, "lax")  # what a provider's redirect brings is no cookie that is kept strictly
     return response
 
 

@@ -92,8 +92,9 @@ class House:
         self.file = folder / "sign-ins.json"
         self.signed = SignIns(self.file, now=lambda: self.now)
         self.people = {"ada": Role.ADMIN, "bo": None}
+        self.written = []
         self.entrance = Entrance(
-            *(self.signed, self.person, "twinset-1", 8.0, root, b"farewell"),
+            *(self.signed, self, self.person, "twinset-1", 8.0, root, b"farewell"),
             **more,
         )
         self.door = SignInDoor(behind, entrance=self.entrance)
@@ -103,8 +104,11 @@ class House:
         known = entry.name in self.people
         return Person(entry.name, self.people[entry.name], "app", address) if known else None
 
+    def write(self, person, action, about, result):
+        self.written.append((person.name, action, result))
+
     def sign_in(self, name="ada"):
-        return self.http.get("/sign-in", params={"key": self.signed.issue(name).reveal()})
+        return self.http.get("/sign-in", params={"key": self.signed.issue(name, "").reveal()})
 
     def socket(self, *steps, **more):
         return socket(self.door, dict(self.http.cookies), *steps, **more)
@@ -128,7 +132,7 @@ def test_without_a_session_no_route_answers_and_with_one_every_route_does(tmp_pa
         assert (refused.status_code, "inside" in refused.text) == (401, False)
     assert house.http.get(f"{root}/_stcore/health").text == "inside"
     assert house.socket(b"click", path=f"{root}/_stcore/stream") == REFUSED
-    key = house.signed.issue("ada").reveal()
+    key = house.signed.issue("ada", "").reveal()
     assert house.http.get(f"{root}/sign-in", params={"key": key}).headers["location"] == f"{root}/"
     assert {house.http.get(root + route).text for route in ROUTES} == {"inside"}
     assert house.socket(b"click", path=f"{root}/_stcore/stream") == ["websocket.accept", b"click"]
@@ -146,7 +150,7 @@ def test_no_path_but_those_of_the_list_is_open(tmp_path_factory, tail):
 
 
 def test_an_address_opens_once_and_leaves_no_secret_behind(house):
-    key = house.signed.issue("ada").reveal()
+    key = house.signed.issue("ada", "").reveal()
     assert (
         house.http.head("/sign-in", params={"key": key}).status_code == 401
     )  # whoever looks for a preview uses nothing
@@ -177,7 +181,8 @@ def test_a_session_ends_by_time_by_signing_out_and_by_removal(house):
     assert house.http.get("/", headers=copied).status_code == 401
     house.sign_in()
     assert house.opened()
-    late = house.signed.issue("ada").reveal()
+    assert house.written[-3:] == [("ada", f"app.sign_{way}", "done") for way in ("in", "out", "in")]
+    late = house.signed.issue("ada", "").reveal()
     del house.people["ada"]
     assert not house.opened()
     refused = house.http.get("/sign-in", params={"key": late})
@@ -187,7 +192,7 @@ def test_a_session_ends_by_time_by_signing_out_and_by_removal(house):
 
 def test_an_open_page_is_left_at_the_first_click_after_its_session(house):
     house.sign_in()
-    sent = house.socket(b"one", lambda: house.signed.end_all("ada"), b"two", b"three")
+    sent = house.socket(b"one", house.people.clear, b"two", b"three")
     assert sent == ["websocket.accept", b"one", b"farewell", "websocket.close"]
 
 
@@ -240,6 +245,6 @@ def test_with_a_session_a_foreign_name_page_or_socket_gets_nothing_and_cookies_s
     answers = [http.get("/", headers=mine), http.get("/", headers=HTML), http.get("/sign-in")]
     assert {answer.headers["x-frame-options"] for answer in answers} == {"DENY"}
     for scheme, secure in (("http", False), ("https", True)):
-        key = house.signed.issue("ada").reveal()
+        key = house.signed.issue("ada", "").reveal()
         answer = http.get(f"{scheme}://localhost/sign-in", params={"key": key})
         assert all(("; Secure" in one) is secure for one in answer.headers.get_list("set-cookie"))
