@@ -41,6 +41,7 @@ from backend.cli.tune import add_tuning
 from backend.cli.upkeep.audit import add_audit
 from backend.cli.upkeep.home import add_home
 from backend.cli.upkeep.people import add_people
+from backend.cli.upkeep.schedules import add_schedules
 from backend.errors import UsageError
 from backend.files.storage import AGAIN, UNTOUCHED, disk_watched
 from backend.jobs.tidying import own_process
@@ -133,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     add_collections(commands, _command)
     add_questions(commands, _command)
     add_jobs(commands, _command)
+    add_schedules(commands, _command)
     _add_servers(commands)
     describe(top)
     return top

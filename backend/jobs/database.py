@@ -35,11 +35,21 @@ _QUEUE = (
     "ALTER TABLE jobs ADD COLUMN claimed_tick REAL",
 )
 _REQUEST = ("ALTER TABLE jobs ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",)  # version 4
+# Version 5: jobs that recur; see backend.jobs.schedules.
+_SCHEDULES = (
+    """
+    CREATE TABLE schedules (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, request TEXT NOT NULL, rule TEXT NOT NULL, zone TEXT NOT NULL,
+        catch_up INTEGER NOT NULL, is_on INTEGER NOT NULL, made_by TEXT NOT NULL, is_listed INTEGER NOT NULL,
+        made_at REAL NOT NULL, next_at REAL NOT NULL, last_at REAL, last_job TEXT, missed TEXT NOT NULL DEFAULT '[]', note TEXT NOT NULL DEFAULT ''
+    )
+    """,
+)
 LAYOUT = Layout(
     "The job list",
     _SCHEMA,
     JobError,
     again="submit the job again",
     anew="a new, empty list is created. Catalogues and models are not affected.",
-    later=(_PERSON, _QUEUE, _REQUEST),
+    later=(_PERSON, _QUEUE, _REQUEST, _SCHEDULES),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from backend.jobs.job import Priority
 
-__all__ = ["Job", "JobProgress", "JobStore", "MetricPoint", "Pulse", "as_json"]
+__all__ = ["Job", "JobProgress", "JobStore", "MetricPoint", "Pulse", "as_json", "person_of"]
 
 _IS_ACTIVE = f"state IN ({', '.join(repr(str(state)) for state in ACTIVE_STATES)})"
 
@@ -55,10 +56,14 @@ class JobStore:
         retry_of: str | None = None,
         asked_by: Person | None = None,
         request_id: str = "",
+        within: sqlite3.Connection | None = None,
     ) -> tuple[Job, bool]:
-        """Record a QUEUED job, or find the active one that does the same; tell whether it is new."""
+        """Record a QUEUED job, or find the active one that does the same; tell whether it is new.
+
+        ``within`` is somebody's own transaction: what belongs together is recorded together, or not at all.
+        """
         text, person = as_json(request), None if asked_by is None else as_json(asdict(asked_by))
-        with self._database.writing() as connection:
+        with nullcontext(within) if within is not None else self._database.writing() as connection:
             row = connection.execute(
                 f"SELECT * FROM jobs WHERE kind = ? AND request = ? AND {_IS_ACTIVE}",  # noqa: S608 - our own words
                 (kind, text),
@@ -225,12 +230,13 @@ class JobStore:
             "state": JobState(values["state"]),
             "progress": JobProgress(**shown, eta_s=eta_s),
             "result": None if values["result"] is None else json.loads(values["result"]),
-            "asked_by": _person(values["asked_by"]),
+            "asked_by": person_of(values["asked_by"]),
         }
         return Job(**values, log_path=self._logs_dir / f"{values['id']}.log")
 
 
-def _person(text: str | None) -> Person | None:
+def person_of(text: str | None) -> Person | None:
+    """Read a person as it is stored."""
     raw = {} if text is None else json.loads(text)
     return Person(**{**raw, "role": None if raw["role"] is None else Role(raw["role"])}) if raw else None
 

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from backend.errors import WorkbenchError
+from backend.jobs.renewals import Renewals
 from backend.jobs.runner import JobRunner
-from backend.jobs.schedule import Schedule
+from backend.jobs.schedules import Schedules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +31,16 @@ class Tending:
     def __init__(self, settings: Settings, *, tick: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._tick = settings, tick
         self._looked = float("-inf")
-        self._schedule = Schedule(settings)
+        self._renewals, self._schedules = Renewals(settings), Schedules(settings)
 
     def look(self) -> None:
         """Look, at most once a second; an error ends nothing."""
         if self._tick() - self._looked < LOOK_EVERY_S:
             return
         self._looked = self._tick()
+        self._renewals.look()
         try:
+            self._schedules.look()
             JobRunner(self._settings)
         except WorkbenchError as error:
             logger.warning("No job is started for now: %s", error)
-        self._schedule.look()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.errors import JobError
 from backend.flow.requests import KINDS
 from backend.jobs.clock import Clock
 from backend.jobs.database import LAYOUT
@@ -182,14 +182,22 @@ def test_a_moved_job_is_next_and_one_that_has_begun_stays(tmp_path):
     assert in_order(store.list(-1, active=True))[0].id == last.id
 
 
-def test_a_queue_moves_although_nobody_looks(settings, monkeypatch):
+def test_a_queue_moves_and_schedules_run_although_nobody_looks(settings, monkeypatch, caplog):
     looked, now = [], [0.0]
-    monkeypatch.setattr("backend.jobs.tending.JobRunner", lambda _settings: looked.append(now[0]))
-    tending = Tending(replace(settings, job_lost_after_s=1.0), tick=lambda: now[0])
+
+    def look(_settings):
+        looked.append(now[0])
+        if now[0]:
+            raise JobError("It is busy.")
+
+    monkeypatch.setattr("backend.jobs.tending.JobRunner", look)
+    monkeypatch.setattr("backend.jobs.tending.Schedules.look", lambda _: looked.append("schedules"))
+    tending = Tending(settings, tick=lambda: now[0])
     for at in (0.0, LOOK_EVERY_S / 2, LOOK_EVERY_S):
         now[0] = at
         tending.look()
-    assert looked == [0.0, LOOK_EVERY_S]
+    assert looked == ["schedules", 0.0, "schedules", LOOK_EVERY_S]
+    assert "It is busy." in caplog.text
 
 
 def test_an_old_list_of_jobs_opens_and_its_jobs_wait(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from backend.errors import CatalogueError
 from backend.flow.current.renew import Remembered, forget, remember, remembered
 from backend.flow.requests import IngestRequest
-from backend.jobs import schedule
-from backend.jobs.schedule import LOOK_EVERY_S, Schedule
+from backend.jobs import renewals
+from backend.jobs.renewals import LOOK_EVERY_S, Renewals
 
 
 class Runner:
@@ -26,7 +26,7 @@ class Runner:
 @pytest.fixture
 def submitted(monkeypatch):
     Runner.submitted = []
-    monkeypatch.setattr(schedule, "JobRunner", Runner)
+    monkeypatch.setattr(renewals, "JobRunner", Runner)
     return Runner.submitted
 
 
@@ -35,7 +35,7 @@ def test_a_catalogue_is_loaded_again_when_it_is_due(settings, submitted):
     remember(settings, "shop", Remembered(load, every_hours=2.0, renewed_at=1000.0))
     remember(settings, "still", Remembered(load, renewed_at=0.0))
     now = [1000.0]
-    tending = Schedule(settings, now=lambda: now[0])
+    tending = Renewals(settings, now=lambda: now[0])
     assert tending.look() == []
     now[0] = 1000.0 + 2 * 3600
     assert tending.look() == ["shop"]
@@ -52,8 +52,8 @@ def test_an_error_ends_nothing(settings, monkeypatch):
     def fail(_settings):
         raise CatalogueError("It is damaged.")
 
-    monkeypatch.setattr(schedule, "all_remembered", fail)
-    assert Schedule(settings, now=lambda: 5.0).look() == []
+    monkeypatch.setattr(renewals, "all_remembered", fail)
+    assert Renewals(settings, now=lambda: 5.0).look() == []
 
 
 def test_what_is_forgotten_is_not_known(settings):

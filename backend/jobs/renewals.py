@@ -21,7 +21,7 @@ LOOK_EVERY_S = 60.0
 logger = logging.getLogger(__name__)
 
 
-class Schedule:
+class Renewals:
     """Starts what is due; asked again and again, it looks once a minute.
 
     Args:
