@@ -19,7 +19,7 @@ from backend.files.secret import SecretStr
 from backend.files.storage import check_folders, without_dots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["DEVICES", "PREFIX", "ROOT", "SecretStr", "Settings", "device_setting", "load_settings"]
 PREFIX = "TWINSET_"
@@ -66,7 +66,9 @@ class Settings(HomeFolders):
     registry_key: SecretStr = _setting(SecretStr(""), "Key that signs registered versions; empty means the home's own.")
     spark_master: str = _setting("local[*]", "Spark master: local[*], spark://host:port, yarn, k8s://…")
     spark_driver_memory: str = _setting("2g", "Memory of the Spark driver.")
-    spark_conf: str = _setting("", "Additional Spark configuration: `key=value` pairs separated by semicolons.")
+    spark_conf: str = _setting(
+        "", "Additional Spark configuration: `key=value` pairs separated by semicolons or lines."
+    )
     host: str = _setting("127.0.0.1", "Address that the endpoint listens on; MLflow stays on 127.0.0.1.")
     app_host: str = _setting("127.0.0.1", "Address that the app listens on; other machines reach it only with sign-in.")
     app_url: str = _setting(
@@ -191,8 +193,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     """
     environ = os.environ if environ is None else environ
     dotenv = dotenv or ROOT / ".env"
-    variables = {**_read_dotenv(dotenv), **environ}
     known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
+    variables = _with_files({**_read_dotenv(dotenv), **environ}, known)
     unknown = sorted(name for name in variables if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsError(
@@ -208,6 +210,23 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
     home = without_dots(base / settings.home.expanduser())  # absolute: children may have another working directory
     return _checked(replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
+
+
+def _with_files(variables: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """Read settings from files that ``…_FILE`` names, as secrets are handed to containers; a value itself comes first."""
+    found = dict(variables)
+    for name in known:
+        path = found.pop(f"{name}_FILE", "")
+        if not path or name in found:
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{name}_FILE names {path}, which cannot be read: {error}.",
+                next_step="Correct the path, or let the account that runs Twinset read the file.",
+            ) from error
+    return found
 
 
 def _user_cache(variables: Mapping[str, str]) -> Path:

@@ -87,12 +87,8 @@ for name in LITE:
 def fingerprint() -> str:
     """Hash what the environment was made from: when it changes, set-up runs again."""
     digest = hashlib.sha256()
-    for name in (
-        "requirements.txt",
-        "requirements-dev.txt",
-        "backend/machine/bootstrap.py",
-        "backend/machine/launcher.py",
-    ):
+    digest.update(_requirements().encode())
+    for name in ("backend/machine/bootstrap.py", "backend/machine/launcher.py"):
         digest.update((ROOT / name).read_bytes())
     digest.update(platform.python_version().encode() + str(VENV).encode())
     return digest.hexdigest()
@@ -187,7 +183,7 @@ def _install_packages() -> None:
         with _step("Virtual environment"):
             _run([sys.executable, "-m", "venv", str(VENV)])
     pins = _pins()
-    tools = [f"{name}=={pins[name]}" for name in ("pip", "setuptools", "wheel")]
+    tools = [f"{name}=={pins[name]}" for name in ("pip", "setuptools", "wheel") if name in pins]
     with _step("Package installer"):
         _run(_pip("install", "-q", *tools))
     wheel = _cached_horovod(pins)
@@ -204,16 +200,21 @@ def _install_packages() -> None:
 
 
 def _pins() -> dict[str, str]:
-    text = (ROOT / "requirements.txt").read_text("utf-8") + (ROOT / "requirements-dev.txt").read_text("utf-8")
-    return {name.lower(): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)}
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", _requirements(), re.MULTILINE)
+    return {name.lower(): version for name, version in found}
+
+
+def _requirements() -> str:
+    """Return what is installed; an image has no requirements of tests."""
+    files = (ROOT / name for name in ("requirements.txt", "requirements-dev.txt"))
+    return "".join(path.read_text("utf-8") for path in files if path.is_file())
 
 
 def _install_all_but_horovod(folder: Path) -> None:
     """Everything is pinned, so there is nothing to resolve; byte code is made when a module is first used."""
-    lines = "".join((ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt"))
     listed = folder / "requirements.txt"
     listed.write_text(
-        "\n".join(ln for ln in lines.splitlines() if "==" in ln and not ln.startswith("horovod")), "utf-8"
+        "\n".join(ln for ln in _requirements().splitlines() if "==" in ln and not ln.startswith("horovod")), "utf-8"
     )
     _run_counting(_pip("install", "--no-deps", "--no-compile", "--progress-bar", "off", "-r", str(listed)))
 

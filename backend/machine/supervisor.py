@@ -19,7 +19,7 @@ from backend.errors import EnvironmentUnready
 from backend.errors.addresses import LOOPBACK, connectable, port_in_use
 from backend.machine import logfile
 from backend.machine.hosts import added_hosts, local_hosts
-from backend.settings import ROOT
+from backend.settings import ROOT, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -224,3 +224,7 @@ def endpoint_running(settings: Settings) -> Iterator[None]:
         return
     with running(endpoint_service(settings), settings):
         yield
+
+
+if __name__ == "__main__":  # the health check of a container: `python -m backend.machine.supervisor app`
+    sys.exit(not all(answers(one) for one in services(load_settings()) if one.name == sys.argv[1]))

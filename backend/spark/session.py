@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,8 +148,8 @@ _LOCAL = {
 
 
 def _further(settings: Settings) -> dict[str, str]:
-    """Read ``key=value; key=value``."""
-    pairs = [text.partition("=") for text in settings.spark_conf.split(";") if text.strip()]
+    """Read ``key=value; key=value``, or one in a line."""
+    pairs = [text.partition("=") for text in re.split(r"[;\n]", settings.spark_conf) if text.strip()]
     for name, equals, _ in pairs:
         if not equals or not name.strip().startswith("spark."):
             raise SettingsError(
