@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 from requests.adapters import HTTPAdapter
 
 from app.components.story import bar
+from backend.access.sign_ins import sign_ins
+from backend.access.way_in import KEY, SIGN_IN_PATH
 from backend.files.secret import SecretStr
 from backend.flow.current.export import export_path
 from backend.serving.gateway import build_app
@@ -56,7 +58,13 @@ def behind(tmp_path_factory, projection_bundle, projection_recommender):
         settings_for(tmp_path_factory.mktemp("there") / "home"), host=ENDPOINT_HOST, endpoint_path=API, **known
     )
     tokens = {name: token_store(there).issue(name).reveal() for name in ("app", "till")}
-    here = replace(settings_for(tmp_path_factory.mktemp("here") / "home"), app_path=APP, **known)
+    here = replace(
+        settings_for(tmp_path_factory.mktemp("here") / "home"),
+        app_path=APP,
+        app_url=f"https://{NAME}{APP}",
+        sign_in="address",
+        **known,
+    )
     write_catalogue(here, "shop")
     shutil.copytree(projection_bundle, here.models_dir / projection_bundle.name)
     with ExitStack() as stack:
@@ -82,6 +90,9 @@ def page(browser):
 def test_the_app_below_a_path_answers_takes_photos_gives_files_and_comes_back(page, behind):
     page.goto(f"{behind.proxy.url}{APP}")
     assert page.url.startswith(f"{behind.proxy.url}{APP}/")
+    page.get_by_text("Sign in").first.wait_for()
+    key = sign_ins(behind.app).issue("ada", "admin").reveal()
+    page.goto(f"{behind.proxy.url}{APP}{SIGN_IN_PATH}?{KEY}={key}")
     page.locator("ol.grid > li").first.wait_for()
     upload(page, {"name": "a.png", "mimeType": "image/png", "buffer": encoded(picture("checks", 3))})
     assert ids(answers(page))[0] == "c017"
@@ -134,7 +145,7 @@ def asked_from(address, url, **options):
         return session.get(url, timeout=60, **options)
 
 
-def test_the_endpoint_below_a_path_knows_who_calls_whatever_they_claim(behind, caplog):
+def test_both_know_who_calls_whatever_they_claim(behind, caplog):
     caplog.set_level("INFO", logger="backend.serving.guard")
     at = f"https://127.0.0.1:{behind.proxy.port}{API}"
     claimed = {"X-Forwarded-For": "6.6.6.6", "Authorization": f"Bearer {behind.token}", "Host": NAME}
@@ -147,6 +158,9 @@ def test_the_endpoint_below_a_path_knows_who_calls_whatever_they_claim(behind, c
         lambda: [line for line in caplog.messages if " till GET /openapi.json 200 " in line][1:] and caplog.messages
     )
     assert {line.split()[0] for line in logged if " till " in line} == {"127.0.0.3", "127.0.0.4"}
+    forged = f"https://127.0.0.1:{behind.proxy.port}{APP}{SIGN_IN_PATH}?{KEY}=forged"
+    asked_from("127.0.0.3", forged, headers=claimed, verify=str(behind.proxy.certificate))
+    until(lambda: "127.0.0.3: a sign-in was refused" in (behind.app.logs_dir / "app.log").read_text())
     unknown = {**claimed, "Host": "evil.example"}
     assert (
         asked_from("127.0.0.3", f"{at}/openapi.json", headers=unknown, verify=str(behind.proxy.certificate)).status_code
