@@ -17,9 +17,10 @@ from backend.errors.addresses import connectable
 from backend.files.home import HomeFolders, require_known_format
 from backend.files.secret import SecretStr
 from backend.files.storage import check_folders, without_dots
+from backend.files.variables import read_dotenv, with_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["DEVICES", "PREFIX", "ROOT", "SecretStr", "Settings", "device_setting", "load_settings"]
 PREFIX = "TWINSET_"
@@ -194,7 +195,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     environ = os.environ if environ is None else environ
     dotenv = dotenv or ROOT / ".env"
     known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
-    variables = _with_files({**_read_dotenv(dotenv), **environ}, known)
+    variables = with_files({**read_dotenv(dotenv), **environ}, known)
     unknown = sorted(name for name in variables if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsError(
@@ -210,23 +211,6 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     base = Path.cwd() if environ.get(f"{PREFIX}HOME") else dotenv.absolute().parent
     home = without_dots(base / settings.home.expanduser())  # absolute: children may have another working directory
     return _checked(replace(settings, home=home, cache_dir=cache, fashion_mnist_dir=data))
-
-
-def _with_files(variables: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """Read settings from files that ``…_FILE`` names, as secrets are handed to containers; a value itself comes first."""
-    found = dict(variables)
-    for name in known:
-        path = found.pop(f"{name}_FILE", "")
-        if not path or name in found:
-            continue
-        try:
-            found[name] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{name}_FILE names {path}, which cannot be read: {error}.",
-                next_step="Correct the path, or let the account that runs Twinset read the file.",
-            ) from error
-    return found
 
 
 def _user_cache(variables: Mapping[str, str]) -> Path:
@@ -293,13 +277,5 @@ def _check_least(settings: Settings) -> None:
 
 def device_setting() -> str:
     """Return what networks compute on, where a process was given no settings, as one that runs a registered model."""
-    asked = {**_read_dotenv(ROOT / ".env"), **os.environ}.get(f"{PREFIX}DEVICE", "")
+    asked = {**read_dotenv(ROOT / ".env"), **os.environ}.get(f"{PREFIX}DEVICE", "")
     return asked if asked in DEVICES else DEVICES[0]
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}

@@ -105,3 +105,22 @@ def test_a_relative_home_or_cache_is_below_the_current_folder(tmp_path, monkeypa
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
     assert read(tmp_path, TWINSET_HOME="link").home == tmp_path / "link"
     assert read(tmp_path, TWINSET_HOME="link/../mine").home == (tmp_path / "deep" / "mine").resolve()
+
+
+def test_a_value_can_be_in_a_file_and_one_of_its_own_comes_first(tmp_path):
+    secret = tmp_path / "token"
+    secret.write_text("from-a-file-with-a-token\n")
+    named = {"TWINSET_ENDPOINT_TOKEN_FILE": str(secret), "TWINSET_HOME": str(tmp_path)}
+    assert load_settings(named, dotenv=tmp_path / "none").endpoint_token.reveal() == "from-a-file-with-a-token"
+    child = {**named, **load_settings(named, dotenv=tmp_path / "none").environment()}
+    assert load_settings(child, dotenv=tmp_path / "none").endpoint_token.reveal() == "from-a-file-with-a-token"
+    both = {**named, "TWINSET_ENDPOINT_TOKEN": "its-own"}
+    assert load_settings(both, dotenv=tmp_path / "none").endpoint_token.reveal() == "its-own"
+    with pytest.raises(SettingsError, match=r"TWINSET_ENDPOINT_TOKEN_FILE names .*gone, which cannot be read"):
+        load_settings({**named, "TWINSET_ENDPOINT_TOKEN_FILE": str(tmp_path / "gone")}, dotenv=tmp_path / "none")
+
+
+@pytest.mark.parametrize("wrong", ["twinset", "/twinset/", "//evil.example", "/a/../b", "/a b", "/", "https://a"])
+def test_what_is_no_path_is_refused(tmp_path, wrong):
+    with pytest.raises(SettingsError, match="TWINSET_APP_PATH must be a path"):
+        load_settings({"TWINSET_APP_PATH": wrong, "TWINSET_HOME": str(tmp_path)}, dotenv=tmp_path / "none")
