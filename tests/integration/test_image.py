@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backend.settings import ROOT
@@ -76,7 +76,11 @@ def running(inside, service, said):
         yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            for one in [
+                *psutil.Process(process.pid).children(recursive=True),
+                process,
+            ]:  # tini starts a group of its own
+                one.kill()
             process.wait()
 
 
