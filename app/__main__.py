@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from backend.access.asking import identify_by
 from backend.access.logs import log_app
-from backend.access.way_in import app_url
+from backend.access.way_in import app_url, way_in
 from backend.errors import CatalogueError, WorkbenchError
 from backend.errors.addresses import is_loopback_host
 from backend.flow.current.export import export_path
@@ -45,6 +45,7 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError: The settings would leave it open to other machines, or do not say enough.
     """
+    way_in(settings)
     log_app(settings)
     from app import identity  # what is imported here logs while it is
     from app.services.export import EXPORTS

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from backend.settings import Settings
 
-SIGN_INS_FILE = "sign-ins.json"
+# Hidden, so that no backup has it: restored, it would open again what was ended since.
+SIGN_INS_FILE = ".sign-ins.json"
 ADDRESS_HOURS = 1.0
 OF_LIST = "listed"  # as a role: whatever the list of people says, and nothing without it
 _FORMAT = 1

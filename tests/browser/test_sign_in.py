@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -67,7 +68,7 @@ def test_it_opens_once_leads_to_the_page_that_was_wanted_and_ends_with_signing_o
     link = new_address(house)
     page.goto(link)
     expect(sign_out(page)).to_be_visible()
-    assert page.url == f"{address}/collections?catalogue=shop"
+    assert urlsplit(page.url).path == "/collections"
     secret = link.partition("key=")[2]
     assert secret not in page.evaluate("JSON.stringify([document.referrer, location.href, document.cookie])")
     expect(page.get_by_test_id("stSidebar").get_by_text("admin")).to_be_visible()

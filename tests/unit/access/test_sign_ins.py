@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from argparse import Namespace
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.access.sign_ins import SIGN_INS_FILE, SignIns
+from backend.access.edges import account, by_session
+from backend.access.people import People
+from backend.access.person import Person, Role
+from backend.access.sign_ins import OF_LIST, SIGN_INS_FILE, Entry, SignIns, sign_ins
 from backend.access.way_in import app_url, way_in
+from backend.cli.access import sign_in
 from backend.errors import AccessDenied, SettingsError
 from backend.machine.hosts import app_hosts, is_known
 
@@ -174,3 +179,39 @@ def test_the_url_that_users_open_is_a_name_of_the_app(settings):
     ):
         with pytest.raises(SettingsError, match="not the URL of the app"):
             app_url(replace(settings, app_url=wrong))
+
+
+def test_the_command_gives_the_account_or_somebody_of_the_list_an_address(settings):
+    def asked(name):
+        printed = sign_in(Namespace(person=name), replace(settings, sign_in="address"))["address"]
+        return by_session(settings, sign_ins(settings).use(printed.partition("key=")[2]))
+
+    assert asked("") == Person(account(), Role.ADMIN, "app")
+    with pytest.raises(SettingsError, match="bo is not in the list of people"):
+        asked("bo")
+    people = People(settings.home)
+    people.set("bo", "engineer", seen=0)
+    assert asked("bo") == Person("bo", Role.ENGINEER, "app")
+    with pytest.raises(SettingsError, match="TWINSET_SIGN_IN is off"):
+        sign_in(Namespace(person=""), settings)
+
+
+@pytest.mark.parametrize("default", ["", "viewer"])
+def test_a_session_has_the_role_that_its_person_has_now(settings, default):
+    settings = replace(settings, default_role=default)
+    listed, claimed, bare = (Entry("", "bo", role, "") for role in (OF_LIST, "engineer", ""))
+    people = People(settings.home)
+
+    def roles():
+        found = [by_session(settings, session, "10.0.0.7") for session in (listed, claimed, bare)]
+        return [one and (one.role.title if one.role else "none") for one in found]
+
+    usual = default or "none"
+    assert roles() == [None, "engineer", usual]
+    people.set("Bo", "admin", seen=0)
+    assert roles() == ["admin"] * 3
+    people.set("ada", "admin", seen=1)
+    people.set("bo", "none", seen=2)
+    assert roles() == ["none"] * 3
+    people.remove("bo", seen=3)
+    assert roles() == [None, "engineer", usual]

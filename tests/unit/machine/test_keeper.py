@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from app.__main__ import serve
+from backend.access.sign_ins import sign_ins
+from backend.errors import SettingsError
 from backend.machine import keeper
 from backend.machine.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, KeptService, Trouble, troubles
 from backend.machine.supervisor import Service, answers, end
@@ -128,3 +133,24 @@ def test_a_page_hears_of_those_that_are_down_while_their_keeper_lives(settings):
     gone = path.read_text().replace(str(os.getpid()), "999999999")
     path.write_text(gone)
     assert troubles(settings.home) == []
+
+
+@pytest.mark.parametrize("start", [serve, keeper.run_everything])
+def test_without_sign_in_nothing_starts_on_an_address_that_others_reach(settings, start):
+    with pytest.raises(SettingsError, match=r"open to everyone who can reach 0\.0\.0\.0"):
+        start(replace(settings, app_host="0.0.0.0"))
+    assert not settings.logs_dir.exists()
+
+
+def test_the_address_to_open_is_printed_to_a_terminal_and_not_into_a_file(settings, capsys, monkeypatch):
+    asked = replace(settings, sign_in="address", app_port=8501)
+    keeper._announce([], asked)
+    said = capsys.readouterr().out
+    assert "python -m backend sign-in" in said
+    assert "key=" not in said
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    keeper._announce([], asked)
+    (key,) = re.findall(r"^  http://127\.0\.0\.1:8501/sign-in\?key=(\S+)$", capsys.readouterr().out, re.MULTILINE)
+    assert sign_ins(asked).use(key).role == "admin"
+    keeper._announce([], settings)
+    assert "sign" not in capsys.readouterr().out
