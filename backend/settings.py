@@ -142,6 +142,9 @@ class Settings(HomeFolders):
         30, "Days that photos uploaded to the Find similar page are kept for links to their answers; 0 keeps none."
     )
     keep_photos_mb: int = _setting(2000, "Megabytes of such photos that are kept; the oldest are removed first.")
+    alert_urls: SecretStr = _setting(SecretStr(""), "Webhooks that get alerts, separated by spaces; empty means none.")
+    alert_behind: int = _setting(1000, "Alert when an index lacks more products than this; 0 means no such alert.")
+    alert_disk_mb: int = _setting(2000, "Alert below so many free megabytes on the home's disk; 0 means no such alert.")
     log_level: str = _setting("INFO", "Log level: DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("text", "Format of logs: text, or json for one JSON object a line.")
 
@@ -249,6 +252,11 @@ def _checked(settings: Settings) -> Settings:
     check_folders({f"{PREFIX}HOME": settings.home, f"{PREFIX}CACHE_DIR": settings.cache_dir})
     require_known_format(settings.home)
     _check_least(settings)
+    if any(not url.startswith(("http://", "https://")) for url in settings.alert_urls.reveal().split()):
+        raise SettingsError(
+            f"{PREFIX}ALERT_URLS contains something else than web addresses.",
+            next_step="Separate addresses by spaces, each beginning with https:// or http://.",
+        )
     for name, known in _CHOICES.items():
         value = getattr(settings, name)
         if value not in {*known, *map(str.lower, known)}:
@@ -264,7 +272,7 @@ def _check_least(settings: Settings) -> None:
     limits = ("job_limit_training", "job_limit_catalogue", "job_limit_models", "job_limit_quick")
     ones = (*pictures, *limits, "max_rows")
     zeros = (
-        *("endpoint_rate", "endpoint_retries", "content_cache_mb"),
+        *("endpoint_rate", "endpoint_retries", "content_cache_mb", "alert_behind", "alert_disk_mb"),
         *("keep_questions_days", "keep_questions_photos_days", "keep_photos_days", "keep_photos_mb"),
     )
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import identity, words
 from app.components.shared import charts
-from app.components.system import audit, facts, questions
+from app.components.system import alerts, audit, facts, questions
 from app.services import common
 from backend.access.person import Role
 
@@ -16,9 +16,9 @@ with st.container(horizontal=True):
         st.link_button(words.plain(title), url, icon=":material/open_in_new:")
 
 facts.show_troubles(common.server_troubles())
-titles = ["Ready?", "Settings", "Versions", "Disk", questions.TITLE]
+titles = ["Ready?", "Settings", "Versions", "Disk", questions.TITLE, alerts.TITLE]
 titles += [audit.TITLE] if identity.may(Role.ADMIN) else []
-ready, settings, versions, disk, asked, *done = st.tabs(titles, key="view", bind="query-params")
+ready, settings, versions, disk, asked, told, *done = st.tabs(titles, key="view", bind="query-params")
 if ready.open:
     with ready:
         facts.show_checks(common.machine_checks())
@@ -37,6 +37,9 @@ if disk.open:
 if asked.open:
     with asked:
         questions.show()
+if told.open:
+    with told:
+        alerts.show()
 for tab in done:
     if tab.open:
         with tab:

@@ -38,6 +38,7 @@ from backend.cli.recommend import add_recommend
 from backend.cli.text import as_lines
 from backend.cli.train import add_training
 from backend.cli.tune import add_tuning
+from backend.cli.upkeep.alerts import add_alerts
 from backend.cli.upkeep.audit import add_audit
 from backend.cli.upkeep.home import add_home
 from backend.cli.upkeep.people import add_people
@@ -181,6 +182,7 @@ def _add_servers(commands: Any) -> None:
     tidy.set_defaults(clear=False)
     add_home(commands, _command)
     add_audit(commands, _command)
+    add_alerts(commands, _command)
     add_people(commands, _command)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."

@@ -143,6 +143,14 @@ class JobStore:
             )
             return done.rowcount == 1
 
+    def ended(self, since: float) -> Sequence[Job]:
+        """Read the jobs that ended at this time or later, in seconds since the epoch, in the order in which they did."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE finished_at >= ? ORDER BY finished_at, rowid", (since,)
+            ).fetchall()
+        return [self._job(row) for row in rows]
+
     def set_pid(self, job_id: str, pid: int) -> None:
         """Note the process that was started for a job, unless it has reported already."""
         with self._database.writing() as connection:

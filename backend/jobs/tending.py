@@ -1,4 +1,4 @@
-"""What has to happen although nobody looks: queued jobs get their turn, and what is due is started."""
+"""What has to happen although nobody looks: queued jobs get their turn, what is due is started, and alerts are sent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from backend.errors import WorkbenchError
+from backend.jobs.alerts.watch import Alerts
 from backend.jobs.renewals import Renewals
 from backend.jobs.runner import JobRunner
 from backend.jobs.schedules import Schedules
@@ -32,6 +33,7 @@ class Tending:
         self._settings, self._tick = settings, tick
         self._looked = float("-inf")
         self._renewals, self._schedules = Renewals(settings), Schedules(settings)
+        self._alerts = Alerts(settings)
 
     def look(self) -> None:
         """Look, at most once a second; an error ends nothing."""
@@ -44,3 +46,4 @@ class Tending:
             JobRunner(self._settings)
         except WorkbenchError as error:
             logger.warning("No job is started for now: %s", error)
+        self._alerts.look()

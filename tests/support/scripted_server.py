@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def scripted(*answers, hang=None):
     """Run a server that gives these answers in turn, the last one for ever: (status, headers, body).
 
-    Yields its address and a list of the headers of every request so far. Where ``hang`` is an event, each answer waits
+    Yields its address and a list of the headers of every request so far, with the ``body`` of what was posted. Where ``hang`` is an event, each answer waits
     for it.
     """
     seen = []
@@ -21,12 +21,16 @@ def scripted(*answers, hang=None):
             if hang is not None:
                 hang.wait(20)
             status, headers, body = answers[min(len(seen), len(answers) - 1)]
-            seen.append(dict(self.headers))
+            posted = self.rfile.read(int(self.headers["Content-Length"])) if self.command == "POST" else None
+            seen.append({**self.headers, **({} if posted is None else {"body": posted})})
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self):
+            self.do_GET()
 
         def log_message(self, *_):
             pass

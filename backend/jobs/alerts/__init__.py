@@ -1,0 +1,1 @@
+"""Alerts: what is wrong with an installation, and telling it to addresses that were set."""

@@ -1,0 +1,137 @@
+"""What can be wrong, and what is wrong now. Jobs are read as they end; everything else is looked at as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from backend.bundles.bundle import read_manifest
+from backend.jobs.schedules import Schedules
+from backend.jobs.states import JobState
+from backend.jobs.store import JobStore, as_json
+from backend.machine.keeper import troubles as server_troubles
+from backend.registry.ledger import CHAMPION, read_ledger
+from backend.retrieval.freshness import index_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from backend.jobs.job import Job
+    from backend.registry.ledger import Ledger
+    from backend.settings import Settings
+
+DEATHS = 3
+_EASES = 1.1  # the disk counts as recovered once so much of the limit is free, so that it does not go to and fro
+_OF_GATE = re.compile(r"Version \d+ was not made ")  # as the promotion says it
+
+
+class Kind(NamedTuple):
+    """A kind of alert: its title, and a sample of what it says."""
+
+    title: str
+    sample: str
+
+
+KINDS = {
+    "job": Kind("Job failed or lost", "Job train 4f1c02 failed: The disk is full."),
+    "gate": Kind("Gate refused a model", "Version 7 was not made champion. Precision: 0.81 instead of 0.86."),
+    "behind": Kind("Index behind its catalogue", "The index of shop is 2 versions, 1,430 products behind."),
+    "disk": Kind("Disk almost full", "The disk of the home folder has 812 MB free."),
+    "schedule": Kind("Scheduled job missed", "Schedule of refresh: Missed 1 run: Sat 28 Nov 03:00."),
+    "server": Kind("Server keeps dying", "Recommendation endpoint died 3 times in a row."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong.
+
+    Attributes:
+        key: What it is about: as long as it is wrong, there is one trouble of this key.
+        kind: One of ``KINDS``.
+        occurrence: Tells it from an earlier trouble of the same key.
+        text: What is wrong, in a sentence.
+        since: When it was first seen, in seconds since the epoch.
+    """
+
+    key: str
+    kind: str
+    occurrence: str
+    text: str
+    since: float = 0.0
+
+
+def of_jobs(settings: Settings, since: float, known: Iterable[Trouble]) -> dict[str, Trouble]:
+    """Return the troubles with jobs, by key: those known, but for requests that succeeded since, and those that failed."""
+    found = {one.key: one for one in known}
+    for job in (
+        JobStore(settings.jobs_db, logs_dir=settings.logs_dir).ended(since) if settings.jobs_db.is_file() else ()
+    ):
+        key = f"job:{job.kind}:{hashlib.sha256(as_json(job.request).encode()).hexdigest()[:12]}"
+        if job.state is JobState.SUCCEEDED:
+            found.pop(key, None)
+        elif job.state in {JobState.FAILED, JobState.LOST} and not _OF_GATE.match(job.error or ""):
+            found[key] = Trouble(key, "job", job.id, _said(job))
+    return found
+
+
+def _said(job: Job) -> str:
+    what = "was lost" if job.state is JobState.LOST else "failed"
+    return f"Job {job.kind} {job.id} {what}: {job.error or 'see its log'}"
+
+
+def of_gate(settings: Settings) -> Sequence[Trouble]:
+    """Return the version that the gate judged last, if it refused it and nobody promoted it all the same."""
+    judged = [one for one in _ledger(settings).versions if one.checks]
+    if not judged or CHAMPION in judged[0].aliases or all(check.passed for check in judged[0].checks):
+        return ()
+    failed = " ".join(f"{check.name.capitalize()}: {check.says}" for check in judged[0].checks if not check.passed)
+    number = judged[0].version
+    return (Trouble("gate", "gate", str(number), f"Version {number} was not made champion. {failed}"),)
+
+
+def of_index(settings: Settings) -> Sequence[Trouble]:
+    """Return the index that is served, if it is further behind its catalogue than the setting allows."""
+    champion = _ledger(settings).at(CHAMPION)
+    if champion is None or not settings.alert_behind:
+        return ()
+    index = read_manifest(settings.models_dir / champion.model).index
+    found = index_behind(settings.catalogues_dir, index) if index is not None else None
+    if found is None or (found.products is not None and found.products <= settings.alert_behind):
+        return ()
+    return (Trouble("behind", "behind", found.catalogue, f"The index of {found.catalogue} is {found.text}."),)
+
+
+def of_disk(settings: Settings, *, is_known: bool) -> Sequence[Trouble]:
+    """Return the disk of the home, if less of it is free than the setting wants."""
+    free, limit = shutil.disk_usage(settings.home).free, settings.alert_disk_mb * 1e6
+    if free >= limit * (_EASES if is_known else 1):
+        return ()
+    return (Trouble("disk", "disk", "", f"The disk of the home folder has {free / 1e6:,.0f} MB free."),)
+
+
+def of_schedules(settings: Settings, now: float) -> Sequence[Trouble]:
+    """Return the schedules whose time passed while nothing ran, and that have not run since."""
+    found = []
+    for one in Schedules(settings).list() if settings.jobs_db.is_file() else ():
+        said = one.said_missed(now)
+        if said and (one.last_at or 0.0) < max(one.missed):
+            text = f"Schedule of {one.kind}: {said}."
+            found.append(Trouble(f"schedule:{one.id}", "schedule", str(max(one.missed)), text))
+    return found
+
+
+def of_servers(settings: Settings) -> Sequence[Trouble]:
+    """Return the servers that died again and again."""
+    return [
+        Trouble(f"server:{one.title}", "server", "", f"{one.title} died {one.deaths:d} times in a row.")
+        for one in server_troubles(settings.home)
+        if one.deaths >= DEATHS
+    ]
+
+
+def _ledger(settings: Settings) -> Ledger:
+    return read_ledger(settings.home, settings.model_name)
