@@ -67,9 +67,11 @@ def doctor_status(result: Result) -> int:
 
 def serve(_options: argparse.Namespace, settings: Settings) -> Result:
     """``serve``: until it is told to end."""
+    from backend.jobs.alerts.figures import HomeFigures
+    from backend.serving.gateway import build_app
     from backend.serving.server import serve as serve_forever
 
-    serve_forever(settings, ends_process=True)
+    serve_forever(settings, app=build_app(settings, figures=HomeFigures(settings)), ends_process=True)
     return {"status": 0}
 
 

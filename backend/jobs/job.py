@@ -87,6 +87,16 @@ class MetricPoint(NamedTuple):
     value: float
 
 
+class Counted(NamedTuple):
+    """How many jobs of a kind are in a state, and when the one of them that ended last began and ended."""
+
+    kind: str
+    state: JobState
+    jobs: int
+    finished_at: float | None
+    started_at: float | None
+
+
 class Pulse(NamedTuple):
     """What a worker learns when it reports."""
 

@@ -18,7 +18,7 @@ from backend.errors import JobNotFound
 from backend.files.database import Database
 from backend.jobs.clock import Clock
 from backend.jobs.database import LAYOUT
-from backend.jobs.job import Job, JobProgress, MetricPoint, Pulse
+from backend.jobs.job import Counted, Job, JobProgress, MetricPoint, Pulse
 from backend.jobs.queue import is_waiting, lane_of, may_start
 from backend.jobs.states import ACTIVE_STATES, JobState, check_transition
 
@@ -142,6 +142,14 @@ class JobStore:
                 (priority, job_id),
             )
             return done.rowcount == 1
+
+    def counted(self) -> Sequence[Counted]:
+        """Count the jobs by kind and state, with the times of the one that ended last."""
+        with self._database.reading() as connection:
+            rows = connection.execute(  # beside max(), SQLite gives the other columns of the row that has it
+                "SELECT kind, state, count(*), max(finished_at), started_at FROM jobs GROUP BY kind, state"
+            ).fetchall()
+        return [Counted(kind, JobState(state), *more) for kind, state, *more in rows]
 
     def ended(self, since: float) -> Sequence[Job]:
         """Read the jobs that ended at this time or later, in seconds since the epoch, in the order in which they did."""

@@ -49,7 +49,7 @@ from backend.serving.wire import bodies, routes
 from backend.serving.wire.routes import NEEDS, ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from backend.registry.scoring import Scoring
     from backend.retrieval.rules.compiled import CompiledRules
     from backend.serving.caller import Caller
+    from backend.serving.metrics import Figure
     from backend.serving.payload import Pictures, Question
     from backend.serving.served import Served
     from backend.serving.tokens import TokenStore
@@ -72,6 +73,7 @@ def build_app(
     *,
     tokens: TokenStore | None = None,
     load: Callable[[], Served] | None = None,
+    figures: Callable[[], Iterable[Figure]] = tuple,
 ) -> Starlette:
     """Build the application; on start-up it loads the champion, and starts without one if there is none.
 
@@ -79,9 +81,10 @@ def build_app(
         settings: Limits, token and registry.
         tokens: Tokens that are accepted, besides the setting ``endpoint_token``; those of the home when left out.
         load: Loads what is to be served; the champion of the registry when left out.
+        figures: Reads further figures for ``/metrics``; called in a thread.
     """
     showcase = Showcase(load or partial(load_champion, settings))
-    gateway = _Gateway(settings, showcase, prepares=load is None)
+    gateway = _Gateway(settings, showcase, prepares=load is None, figures=figures)
     served_routes = [Route(r.path, gateway.handlers[r], methods=[r.method]) for r in ROUTES]
     guard = Middleware(
         Guard,
@@ -124,8 +127,10 @@ class _Gateway:
     does not wait for its import.
     """
 
-    def __init__(self, settings: Settings, showcase: Showcase, *, prepares: bool) -> None:
-        self._settings, self._showcase, self._prepares = settings, showcase, prepares
+    def __init__(
+        self, settings: Settings, showcase: Showcase, *, prepares: bool, figures: Callable[[], Iterable[Figure]]
+    ) -> None:
+        self._settings, self._showcase, self._prepares, self._figures = settings, showcase, prepares, figures
         self._making = Lock()
         self._started = time.time()
         workers = min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
@@ -210,7 +215,8 @@ class _Gateway:
             "questions_not_logged": float(self._questions.counts.dropped),
         }
         info = {name: str(value) for name, value in bodies.model(served).items()} if served else {}
-        return PlainTextResponse(self.counted.as_text(gauges, info), media_type="text/plain; version=0.0.4")
+        figures = await anyio.to_thread.run_sync(self._figures)
+        return PlainTextResponse(self.counted.as_text(gauges, info, figures), media_type="text/plain; version=0.0.4")
 
     async def document(self, _request: Request) -> Response:
         """Give the OpenAPI document of all this."""

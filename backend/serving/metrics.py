@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -27,6 +27,28 @@ if TYPE_CHECKING:
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ERROR = 400
 _RECENT = 1_000  # requests whose times are remembered one by one
+
+
+class Figure(NamedTuple):
+    """A figure of now: one of ``FIGURES``, its value, and its labels."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str]
+
+
+# Figures that whoever serves adds, by name: what they mean. docs/operations.md lists them.
+FIGURES = {
+    "jobs": "Jobs by kind and state.",
+    "job_last_run_seconds": "Duration of the job that ended last.",
+    "job_last_success_timestamp_seconds": "When a job last succeeded.",
+    "index_behind_versions": "Catalogue versions that the index in use lacks.",
+    "index_behind_products": "Products that differ between the index in use and its catalogue.",
+    "catalogue_changed_timestamp_seconds": "When a catalogue was last changed.",
+    "rules_version": "Version of the rules published last; 0 for none.",
+    "disk_free_bytes": "Free space on the disk of the home.",
+    "alerts_open": "Open alerts by kind.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +120,16 @@ class Metrics:
             p95_ms=round(times[min(len(times) - 1, int(0.95 * len(times)))], 2) if times else None,
         )
 
-    def as_text(self, gauges: Mapping[str, float], info: Mapping[str, str]) -> str:
-        """Return everything counted, some figures of now, and the labels of what is served."""
+    def as_text(self, gauges: Mapping[str, float], info: Mapping[str, str], figures: Iterable[Figure] = ()) -> str:
+        """Return everything counted, figures of now, and the labels of what is served."""
         now = CollectorRegistry(auto_describe=True)
         for name, value in gauges.items():
             Gauge(f"twinset_{name}", name.replace("_", " ").capitalize() + ".", registry=now).set(value)
+        known: dict[str, Gauge] = {}
+        for name, value, labels in figures:
+            if name not in known:
+                known[name] = Gauge(f"twinset_{name}", FIGURES[name], tuple(labels), registry=now)
+            (known[name].labels(**labels) if labels else known[name]).set(value)
         Info("twinset_model", "What is served.", registry=now).info(dict(info))
         return (generate_latest(self._registry) + generate_latest(now)).decode()
 

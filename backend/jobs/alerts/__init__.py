@@ -1,1 +1,1 @@
-"""Alerts: what is wrong with an installation, and telling it to addresses that were set."""
+"""What is wrong with an installation, told to addresses that were set, and its figures for Prometheus."""

@@ -6,21 +6,27 @@ import hashlib
 import re
 import shutil
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.bundles.bundle import read_manifest
+from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
+from backend.catalogue.items import PRODUCTS
 from backend.jobs.schedules import Schedules
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore, as_json
 from backend.machine.keeper import troubles as server_troubles
 from backend.registry.ledger import CHAMPION, read_ledger
-from backend.retrieval.freshness import index_behind
+from backend.retrieval.freshness import behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
+    from backend.bundles.bundle import CatalogueRef
     from backend.jobs.job import Job
     from backend.registry.ledger import Ledger
+    from backend.retrieval.freshness import Behind
     from backend.settings import Settings
 
 DEATHS = 3
@@ -95,14 +101,26 @@ def of_gate(settings: Settings) -> Sequence[Trouble]:
 
 def of_index(settings: Settings) -> Sequence[Trouble]:
     """Return the index that is served, if it is further behind its catalogue than the setting allows."""
-    champion = _ledger(settings).at(CHAMPION)
-    if champion is None or not settings.alert_behind:
-        return ()
-    index = read_manifest(settings.models_dir / champion.model).index
-    found = index_behind(settings.catalogues_dir, index) if index is not None else None
+    found = champion_behind(settings) if settings.alert_behind else None
     if found is None or (found.products is not None and found.products <= settings.alert_behind):
         return ()
     return (Trouble("behind", "behind", found.catalogue, f"The index of {found.catalogue} is {found.text}."),)
+
+
+def champion_behind(settings: Settings) -> Behind | None:
+    """Return how far the index that is served is behind its catalogue; None where there is none, or not here."""
+    champion = _ledger(settings).at(CHAMPION)
+    index = read_manifest(settings.models_dir / champion.model).index if champion is not None else None
+    if index is None:
+        return None
+    newest = newest_version(catalogue_folder(settings.catalogues_dir, index.catalogue.name) / PRODUCTS)
+    return _behind(settings.catalogues_dir, index.catalogue, tuple(index.splits), newest)
+
+
+@lru_cache(maxsize=4)
+def _behind(folder: Path, ref: CatalogueRef, splits: tuple[str, ...], _newest: int | None) -> Behind | None:
+    """Tell it once for each version that a catalogue is at: what that costs grows with the change."""
+    return behind(folder, ref, splits=splits)
 
 
 def of_disk(settings: Settings, *, is_known: bool) -> Sequence[Trouble]:
