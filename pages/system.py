@@ -5,6 +5,7 @@ import streamlit as st
 from app import identity, words
 from app.components.shared import charts
 from app.components.system import alerts, audit, facts, questions
+from app.components.system import disk as use_of_disk
 from app.services import common
 from backend.access.person import Role
 
@@ -30,10 +31,7 @@ if versions.open:
         charts.table(facts.version_rows())
 if disk.open:
     with disk:
-        use = common.disk_use()
-        st.metric("Disk use of the home folder", words.size(sum(use.values())))
-        facts.show_cache()
-        charts.table([{"Name": name, "Size": words.size(size)} for name, size in use.items()])
+        use_of_disk.show()
 if asked.open:
     with asked:
         questions.show()

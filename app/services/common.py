@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from backend.catalogue.items import CatalogueSummary, Product
     from backend.imaging.region import Region
+    from backend.jobs.disk import DiskUse
     from backend.machine.doctor import Check
     from backend.machine.keeper import Trouble
     from backend.retrieval.wishes import Wishes
@@ -289,10 +290,9 @@ def server_troubles() -> list[Trouble]:
     return troubles(settings().home)
 
 
-@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
-def disk_use() -> dict[str, int]:
-    """Bytes below each folder of the home, by name."""
-    from backend.jobs.tidying import size_of
+@st.cache_data(ttl=60, max_entries=1, show_spinner="Measuring the home folder …")
+def disk_use() -> DiskUse:
+    """What the home holds, the largest first, and what is left on its disk."""
+    from backend.jobs import disk
 
-    home = settings().home
-    return {path.name: size_of(path) for path in (sorted(home.iterdir()) if home.is_dir() else [])}
+    return disk.disk_use(settings())

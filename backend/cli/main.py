@@ -40,6 +40,7 @@ from backend.cli.train import add_training
 from backend.cli.tune import add_tuning
 from backend.cli.upkeep.alerts import add_alerts
 from backend.cli.upkeep.audit import add_audit
+from backend.cli.upkeep.disk import add_disk
 from backend.cli.upkeep.home import add_home
 from backend.cli.upkeep.people import add_people
 from backend.cli.upkeep.schedules import add_schedules
@@ -183,6 +184,7 @@ def _add_servers(commands: Any) -> None:
     add_home(commands, _command)
     add_audit(commands, _command)
     add_alerts(commands, _command)
+    add_disk(commands, _command)
     add_people(commands, _command)
     _command(commands, "serve", "Start the recommendation endpoint.", handlers.serve, own_output=True)
     everything = "Start the app, the endpoint and MLflow, after the demo if there is no model yet."

@@ -15,6 +15,7 @@ from app.components.jobs import result as job_result
 from app.components.shared import charts, endpoint_card, product_grid
 from app.components.shared.product_grid import Card
 from app.components.system import facts
+from app.services import common
 from backend import __version__
 from backend.catalogue.items import CatalogueSummary, Product
 from backend.feeding.content_cache import cache_folder
@@ -198,10 +199,14 @@ def test_the_cache_is_shown_with_its_size_and_emptied_by_a_button(screen):
     assert test.button(key="empty-cache").disabled
     screen.settings.home.mkdir(parents=True, exist_ok=True)
     cache_folder(screen.settings).space("pixels", (500_000,), "uint8").put(["0" * 64], np.ones((1, 500_000), np.uint8))
+    common.disk_use.clear()
     test = screen.open("system", view="Disk")
     shown = {metric.label: metric.value for metric in test.metric}
     assert shown["Cache of decoded pictures"] == words.size(500_036)
     assert f"{words.size(4e9)} at most" in texts(test)
+    rows = test.dataframe[0].value
+    assert rows.iloc[0]["What"] == "Cache of decoded pictures"
+    assert rows.iloc[0]["May be removed"] == "Yes"
     test = test.button(key="empty-cache").click().run()
     assert not screen.settings.content_cache_dir.exists()
     assert test.button(key="empty-cache").disabled

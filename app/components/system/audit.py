@@ -23,8 +23,8 @@ _PAGE = 50
 _RESULTS = {"": "Any", DONE: "Done", REFUSED: "Refused", FAILED: "Failed"}
 _WAYS = {"app": "App", "command": "Command line", "endpoint": "Endpoint", "job": "Job"}
 _FILES: dict[Form, tuple[str, str]] = {
-    "csv": ("Download as a table", "text/csv"),
-    "jsonl": ("Download as JSON lines", "application/jsonl"),
+    "csv": ("Download CSV", "text/csv"),
+    "jsonl": ("Download JSON lines", "application/jsonl"),
 }
 
 
@@ -57,7 +57,7 @@ def show() -> None:
 def _filters() -> Wanted:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         person = st.text_input("Person", key="audit_person", placeholder="Any", width=200)
-        action = st.text_input("Action", key="audit_action", placeholder="Any, as rules", width=200)
+        action = st.text_input("Action", key="audit_action", placeholder="Any, e.g. rules", width=200)
         result = st.selectbox("Result", list(_RESULTS), format_func=_RESULTS.__getitem__, key="audit_result", width=140)
         since = st.date_input("From", None, key="audit_since", width=160)
         until = st.date_input("To", None, key="audit_until", width=160)

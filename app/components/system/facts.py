@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.services import common
-from app.words import plain, prose, size
+from app.words import plain, prose
 from backend import __version__
 from backend.errors.addresses import LOOPBACK, shown
-from backend.feeding.content_cache import cache_folder
 from backend.machine.supervisor import is_tracking_server
 from backend.settings import PREFIX, SecretStr, Settings
 
@@ -55,20 +53,6 @@ def version_rows() -> list[dict[str, str]]:
             version = "not installed"
         rows.append({"Package": name, "Version": version})
     return rows
-
-
-def show_cache() -> None:
-    """Show how much decoded pictures take that are kept for later trainings, and a button that removes them."""
-    cache = cache_folder(common.settings())
-    used = cache.n_bytes
-    st.metric("Cache of decoded pictures", size(used))
-    st.caption(
-        f"All trainings share it, and it takes {size(cache.limit_bytes)} at most. Later trainings fill it again."
-    )
-    if st.button("Empty the cache", icon=":material/delete_sweep:", key="empty-cache", disabled=not used):
-        cache.clear()
-        common.disk_use.clear()
-        st.rerun()
 
 
 def show_troubles(found: list[Trouble]) -> None:

@@ -27,7 +27,7 @@ from backend.flow.current import export, renew
 from backend.flow.kinds import run_request
 from backend.flow.requests import KINDS, IngestRequest, SimilarRequest
 from backend.flow.roles import JOBS
-from backend.jobs import audit_table, earlier, tidy_home
+from backend.jobs import audit_table, disk, earlier, tidy_home
 from backend.jobs.backup import archive, upgrade
 from backend.jobs.runner import JobRunner
 from backend.jobs.store import JobStore
@@ -112,6 +112,7 @@ EXAMPLES = {
     "home.backup": lambda g: archive.back_up(g.settings.home, g.settings.home.with_name("backup.tar"), QUIET),
     "home.restore": lambda g: archive.restore(g.settings.home / "none.tar", g.settings.home / "restored", QUIET),
     "home.upgrade": lambda g: upgrade.upgrade(replace(g.settings, home=g.settings.home / "none"), None, QUIET),
+    "home.disk": lambda g: disk.disk_use(g.settings),
     "home.tidy": lambda _: tidy_home.tidy(None),
     "home.restore_version": lambda g: earlier.put_back(g.settings, "space", "wide", 1),
     "models.sign": lambda _: without_mlflow(lambda: fetching.sign_version(None, 1)),
