@@ -15,7 +15,7 @@ FROM base AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends cmake g++ make && rm -rf /var/lib/apt/lists/*
 COPY requirements.txt ./
 COPY backend ./backend
-RUN python3.11 -m backend.machine.bootstrap && rm -rf cache/wheels cache/ivy
+RUN python3.11 -m backend.machine.bootstrap && rm -rf cache/wheels cache/ivy && chmod -R a+rX cache
 
 FROM base
 # Readable by all and owned by root: nobody who runs in it can change what it runs.

@@ -80,7 +80,7 @@ def _row(item) -> str:
 
 def test_every_setting_that_a_document_names_exists(everything):
     known = {PREFIX + item.name.upper() for item in fields(Settings)}
-    assert set(re.findall(r"\bTWINSET_\w*", everything)) - known <= OTHER_VARIABLES
+    assert {name.removesuffix("_FILE") for name in re.findall(r"\bTWINSET_\w*", everything)} - known <= OTHER_VARIABLES
 
 
 def test_every_page_and_job_kind_is_explained(readme, documents):
@@ -118,7 +118,7 @@ def test_every_make_target_and_benchmark_in_a_document_exists(repository, everyt
 
 
 def test_every_file_of_ours_that_a_document_names_exists(repository, everything):
-    named = set(re.findall(r"`((?:app|assets|backend|docs|pages|tests)/[\w./-]*)`", everything))
+    named = set(re.findall(r"`((?:app|assets|backend|deploy|docs|pages|tests)/[\w./-]*)`", everything))
     assert len(named) > 20
     assert {name for name in named if "NAME" not in name and not (repository / name).exists()} == set()
 

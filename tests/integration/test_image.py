@@ -24,7 +24,14 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.slow]
 OWNER = 10001  # the image's user
-ROLES = ("mlflow", "endpoint", "app", "spark-master", "spark-worker-1")
+ROLES = ("mlflow", "endpoint", "app", "jobs", "spark-master", "spark-worker-1")
+KEPT = """
+from backend.settings import load_settings
+from backend.spark.jars import require_jars
+from backend.training.network.lite_weights import LITE, lite_weights
+require_jars(load_settings())
+assert LITE and all(lite_weights(name) for name in LITE)
+"""
 SECRETS = {
     "endpoint-token": "a-token-that-only-tests-know",
     "spark.conf": "spark.authenticate=true\nspark.authenticate.secret=of-the-tests\n",
@@ -89,6 +96,7 @@ def test_every_role_becomes_healthy_writes_only_where_it_may_and_ends_in_time(in
     for folder in ("/opt/twinset/app", "/etc", "/var/tmp"):
         refused = subprocess.run(inside.words({}, ["touch", f"{folder}/new"]), capture_output=True, check=False)
         assert b"Read-only file system" in refused.stderr
+    assert subprocess.run(inside.words({}, ["python", "-c", KEPT]), check=False).returncode == 0
     with ExitStack() as stack:
         for name in ROLES:
             processes[name] = stack.enter_context(running(inside, services[name], tmp_path / name))

@@ -30,11 +30,11 @@ mkdir -p "$root"/{opt/twinset,data,tmp,run/secrets}
 cp -r "$stage/code/." "$root/opt/twinset"
 mkdir "$root"/opt/twinset/{.venv,cache}
 mount --bind "$venv" "$root/opt/twinset/.venv"
-mount --bind "$cache" "$root/opt/twinset/cache"
+cp -r "$cache"/{jars,weights} "$root/opt/twinset/cache" && chmod -R a+rX "$root/opt/twinset/cache"
 mount --bind "$stage/hosts" "$root/etc/hosts"
 mount --bind "$stage/passwd" "$root/etc/passwd"
 mount --bind "$stage/secrets" "$root/run/secrets"
-for folder in opt/twinset/.venv opt/twinset/cache run/secrets; do mount -o remount,bind,ro "$root/$folder"; done
+for folder in opt/twinset/.venv run/secrets; do mount -o remount,bind,ro "$root/$folder"; done
 mount --bind "$stage/data" "$root/data"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 mount -o remount,ro "$root"

@@ -24,14 +24,13 @@ def test_every_setting_that_they_name_exists():
 
 def test_the_image_is_one_for_all_and_starts_the_app_by_itself():
     assert len({one["image"] for one in OURS.values()}) == 1
-    assert len(OURS) == 6
-    assert {pod["containers"][0]["image"] for name, pod in PODS.items() if name != "postgres"} == {
-        SERVICES["app"]["image"]
-    }
+    assert len(OURS) == 7
+    images = {one["image"] for name, pod in PODS.items() if name != "postgres" for one in pod["containers"]}
+    assert images == {SERVICES["app"]["image"]}
     assert deployment.said("CMD") == SERVICES["app"]["command"]
     assert deployment.said("HEALTHCHECK") == SERVICES["app"]["healthcheck"]["test"][1:]
-    for name in ("app", "endpoint", "mlflow"):
-        assert PODS[name]["containers"][0]["args"] == SERVICES[name]["command"]
+    args = {one["name"]: one["args"] for pod in PODS.values() for one in pod["containers"] if "args" in one}
+    assert args == {name: SERVICES[name]["command"] for name in ("app", "jobs", "endpoint", "mlflow")}
 
 
 def test_nothing_of_compose_runs_as_root_writes_to_its_image_or_is_open_but_the_proxy():
@@ -50,18 +49,18 @@ def test_nothing_of_compose_runs_as_root_writes_to_its_image_or_is_open_but_the_
 @pytest.mark.parametrize("name", PODS)
 def test_no_pod_runs_as_root_or_writes_to_its_image(name):
     pod = PODS[name]
-    (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     closed = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-    assert container["securityContext"] == closed
     assert pod["automountServiceAccountToken"] is (name == "app")
     volumes = {one["name"] for one in pod["volumes"]} | ({"database"} if name == "postgres" else set())
-    assert {one["name"] for one in container["volumeMounts"]} == volumes
-    if name != "executor":  # Spark itself watches those
-        assert container["resources"].keys() == {"requests", "limits"}
-        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+    for container in pod["containers"]:
+        assert container["securityContext"] == closed
+        assert {one["name"] for one in container["volumeMounts"]} == volumes
+        if name != "executor":  # Spark itself watches those
+            assert container["resources"].keys() == {"requests", "limits"}
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
 def test_no_secret_is_in_them_or_gets_into_a_layer():
