@@ -119,6 +119,9 @@ class Settings(HomeFolders):
     job_heartbeat_s: float = _setting(2.0, "Seconds between heartbeats of a job.")
     job_lost_after_s: float = _setting(60.0, "Seconds without a heartbeat after which a job counts as lost.")
     job_grace_s: float = _setting(8.0, "Seconds a cancelled job has to stop by itself before it is killed.")
+    job_niceness: int = _setting(
+        10, "How far background jobs stand back for everything else, 0 to 19; 0 for not at all."
+    )
     job_limit_training: int = _setting(1, "Trainings, sweeps, rebuilds and demos that run at the same time.")
     job_limit_catalogue: int = _setting(1, "Loads and other work on catalogues that run at the same time.")
     job_limit_models: int = _setting(2, "Jobs that index, evaluate or map models, or fetch, at the same time.")
@@ -272,7 +275,7 @@ def _check_least(settings: Settings) -> None:
     limits = ("job_limit_training", "job_limit_catalogue", "job_limit_models", "job_limit_quick")
     ones = (*pictures, *limits, "max_rows")
     zeros = (
-        *("endpoint_rate", "endpoint_retries", "content_cache_mb", "alert_behind", "alert_disk_mb"),
+        *("endpoint_rate", "endpoint_retries", "content_cache_mb", "alert_behind", "alert_disk_mb", "job_niceness"),
         *("keep_questions_days", "keep_questions_photos_days", "keep_photos_days", "keep_photos_mb"),
     )
     for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0), "endpoint_answer_s": 0.1}.items():

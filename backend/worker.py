@@ -91,7 +91,7 @@ def main(job_id: str, *, run: Run | None = None) -> int:
             return 0
         job = store.get(job_id)
         if lane_of(job.kind).is_background:
-            yield_to_others()
+            yield_to_others(settings.job_niceness)
         outcome = _carry_out(job, settings, reporter, run or _run_request)
         _end_leftovers(job_id)
         _record(store, job_id, outcome)

@@ -11,13 +11,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-BACKGROUND = 10  # a weight of 110 beside the usual 1,024
 _GROUP, _THREADS = Path("/proc/self/autogroup"), Path("/proc/self/task")
 
 
-def yield_to_others() -> None:
-    """Let this process, which leads its session, and all that it starts go after others from now on."""
-    niceness = max(BACKGROUND, os.getpriority(os.PRIO_PROCESS, 0))
+def yield_to_others(niceness: int) -> None:
+    """Let this process, which leads its session, and all that it starts go after others from now on.
+
+    Args:
+        niceness: How far, as Linux counts it: 10 is a weight of 110 beside the usual 1,024, and 0 changes nothing.
+    """
+    if niceness == 0:
+        return
+    niceness = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
     threads = [int(path.name) for path in _THREADS.iterdir()] if _THREADS.is_dir() else [0]
     for thread in threads:  # Linux keeps it for each
         os.setpriority(os.PRIO_PROCESS, thread, niceness)

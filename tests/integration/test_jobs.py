@@ -19,7 +19,6 @@ import pytest
 
 from backend.access.logs import MARK
 from backend.errors import IllegalTransition, JobError, JobNotFound
-from backend.files import niceness
 from backend.flow.requests import EvaluateRequest, IngestRequest, to_json
 from backend.jobs.clock import Clock
 from backend.jobs.runner import REPOSITORY, JobRunner
@@ -216,12 +215,12 @@ def test_what_exceeds_a_limit_waits_says_so_and_starts_when_there_is_room(runner
     assert runner.count() == {("catalogue", state): 1 for state in ("SUCCEEDED", "CANCELLED", "FAILED")}
 
 
-def test_work_in_the_background_and_what_it_starts_let_others_go_first(runner):
-    job = running(runner, "breed")
+def test_work_in_the_background_and_what_it_starts_let_others_go_first(make_runner):
+    job = running(make_runner(job_niceness=10), "breed")
     members = [job.pid, *map(int, job.progress.note.split())]
-    assert [psutil.Process(pid).nice() for pid in members] == [niceness.BACKGROUND] * 4
+    assert [psutil.Process(pid).nice() for pid in members] == [10] * 4
     group = Path(f"/proc/{job.pid}/autogroup")
-    assert not group.is_file() or f"nice {niceness.BACKGROUND}" in group.read_text("ascii")
+    assert not group.is_file() or "nice 10" in group.read_text("ascii")
 
 
 def test_settings_and_secrets_travel_in_the_environment_only(make_runner):
