@@ -7,16 +7,17 @@ versions of Twinset wrote it, is version 1 of an unknown person.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ChangedMeanwhile
-from backend.files.locking import lock_beside, locked
+from backend.files.locking import locked
 from backend.files.storage import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _EDITION, _EARLIER = "edition", "earlier"
@@ -82,7 +83,7 @@ def save(path: Path, content: Mapping[str, Any], *, base: int | None, by: str, w
         ChangedMeanwhile: The newest version is another one; nothing is changed.
     """
     plain = json.loads(json.dumps(content))
-    with locked(lock_beside(path)):
+    with _locked(path.parent):
         before = _readable(path)
         version = before[0].version if before else 0
         if before and before[0].content == plain:
@@ -99,12 +100,20 @@ def replace_content(path: Path, content: Mapping[str, Any], *, is_same: Callable
 
     That is for what Twinset itself notes: no person's edit, and no version.
     """
-    with locked(lock_beside(path)):
+    with _locked(path.parent):
         found = editions(path)
         if not found or not is_same(found[0]):
             return False
         _write(path, [replace(found[0], content=dict(content)), *found[1:]])
     return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the one lock of a folder, whose name is no file's in it and none that tidying takes for something left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".edits.lock"):
+        yield
 
 
 def _readable(path: Path) -> list[Edition]:

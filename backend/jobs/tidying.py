@@ -155,6 +155,9 @@ def _places(settings: Settings) -> Iterator[Path]:
         settings.mappings_dir,
         settings.exports_dir,
         settings.photos_dir,
+        settings.remembered_dir,
+        settings.audit_dir,
+        settings.audit_dir / "table",
     )
     yield from (*settings.maps_dir.glob("*"), *models.glob("*"), *models.glob("*.checkpoints/ranks"))
     yield from (*settings.content_cache_dir.glob("*"), *settings.substitutes_dir.glob("*"))

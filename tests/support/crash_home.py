@@ -244,6 +244,7 @@ _KNOWN = {
     "cache",
     "fetched",
     "remembered",
+    "audit",
     "uploads",
     ".locks",
 }
