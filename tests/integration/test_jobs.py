@@ -368,6 +368,7 @@ def test_cancel_ends_spark_and_its_python_workers(runner, quick):
     members = {process.pid: process.name() for process in family(job.id, job.pid)}
     members[int(task.read_text(encoding="ascii"))] = "python"
     assert "java" in members.values()
+    assert {psutil.Process(pid).nice() for pid in members} == {niceness.BACKGROUND}
     runner.cancel(job.id)
     assert runner.wait(job.id, TIMEOUT_S).state is JobState.CANCELLED
     until(lambda: all(map(is_gone, members)))
