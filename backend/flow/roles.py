@@ -28,9 +28,9 @@ _ROLE = {one.kind: role for role, some in _OTHERS.items() for one in some}
 JOBS: dict[str, UseCase] = {kind: registered(f"jobs.{kind}", _ROLE.get(kind, Role.ENGINEER)) for kind in KINDS}
 SUBMIT = registered("jobs.submit", Role.MERCHANDISER)  # the least role; that of the kind decides
 CANCEL = registered("jobs.cancel", Role.MERCHANDISER)
-ADD_SCHEDULE, CHANGE_SCHEDULE, REMOVE_SCHEDULE = (
-    registered(f"schedules.{verb}", Role.MERCHANDISER) for verb in ("add", "change", "remove")
-)
+ADD_SCHEDULE = registered("schedules.add", Role.MERCHANDISER)
+CHANGE_SCHEDULE = registered("schedules.change", Role.MERCHANDISER)
+REMOVE_SCHEDULE = registered("schedules.remove", Role.MERCHANDISER)
 MOVE = registered("jobs.move_to_front", Role.MERCHANDISER)
 _LONGEST = 400  # characters
 

@@ -12,6 +12,7 @@ from backend.bundles import bundle
 from backend.bundles.bundle import CatalogueRef
 from backend.errors import SettingsError
 from backend.flow.requests import IndexRequest, to_json
+from backend.jobs.queue import limits_of
 from backend.jobs.store import JobStore
 from backend.registry.card import card_of
 from backend.registry.golden import golden_queries
@@ -114,6 +115,7 @@ def test_deploying_waits_for_an_index_that_is_being_built(screen, shop_model):
     assert "Build the index first" in texts(test)
     assert button(test, "Deploy as champion").disabled
     store.add("index", to_json(IndexRequest(shop_model.name)))
+    store.claim(limits_of(screen.settings))  # it is being started
     test.run()
     assert "Deploying waits for it" in texts(test)
     assert button(test, "Build the index").disabled

@@ -11,6 +11,7 @@ from app import words
 from app.components.jobs.panel import progress_text
 from app.components.jobs.result import sentences, summary
 from backend.flow.requests import IngestRequest, RefreshRequest, to_json
+from backend.jobs.queue import limits_of
 from backend.jobs.states import JobState
 from backend.jobs.store import Job, JobProgress, JobStore
 from tests.ui.conftest import assert_calm, texts
@@ -132,6 +133,7 @@ def test_a_result_is_dismissed_from_its_page_and_stays_on_the_list(screen, kind_
 def test_a_refresh_on_find_similar_is_a_line_with_a_link_and_no_log(screen, shop_endpoint):
     store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
     job, _ = store.add("refresh", to_json(RefreshRequest(model="m")))
+    store.claim(limits_of(screen.settings))  # it is being started
     test = screen.open()
     assert "The new products are being added" in texts(test)
     error = "ValueError: operands\nTraceback"

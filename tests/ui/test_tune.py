@@ -16,6 +16,7 @@ from backend.access.person import Person, Role
 from backend.files.holding import lock_of
 from backend.flow.requests import TuneRequest, to_json
 from backend.jobs import earlier
+from backend.jobs.queue import limits_of
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.training.presets import PRESETS
@@ -256,6 +257,7 @@ def running(screen, *records):
     folder = stored_sweep(screen.settings.sweeps_dir, *records, plan=plan, phase="running", ended_at=0.0)
     store = JobStore(screen.settings.jobs_db, logs_dir=screen.settings.logs_dir)
     job, _ = store.add("tune", to_json(TuneRequest(plan)))
+    store.claim(limits_of(screen.settings))  # it is being started
     return folder, store, job
 
 

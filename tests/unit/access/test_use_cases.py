@@ -30,6 +30,7 @@ from backend.flow.roles import JOBS
 from backend.jobs import audit_table, disk, earlier, tidy_home
 from backend.jobs.backup import archive, upgrade
 from backend.jobs.runner import JobRunner
+from backend.jobs.schedules import Schedules
 from backend.jobs.store import JobStore
 from backend.merchandising.collections import exports
 from backend.merchandising.collections.collection import begun
@@ -84,6 +85,9 @@ class Ground:
         self.sweep.path.mkdir(parents=True)
         self.runner = JobRunner(self.settings, starts=False)
         self.job = JobStore(self.settings.jobs_db).add("similar", {})[0].id
+        self.schedules = Schedules(self.settings)
+        with asked_by(Asking(Person("ada", Role.ADMIN, "command"), Journal())):
+            self.schedule = self.schedules.add(SimilarRequest(), "daily 03:00", "UTC")
         self.tokens, self.people = token_store(self.settings), People(self.settings.home)
         (self.settings.substitutes_dir / "shop").mkdir(parents=True)
 
@@ -152,6 +156,9 @@ EXAMPLES = {
     "jobs.submit": lambda g: g.runner.submit(SimilarRequest(k=3)),
     "jobs.cancel": lambda g: g.runner.cancel(g.job),
     "jobs.move_to_front": lambda g: g.runner.move_to_front(g.job),
+    "schedules.add": lambda g: g.schedules.add(SimilarRequest(), "hourly", "UTC"),
+    "schedules.change": lambda g: g.schedules.change(g.schedule.id, is_on=False),
+    "schedules.remove": lambda g: [g.schedules.remove(g.schedule.id), g.schedules._insert(g.schedule)],
     **{f"jobs.{kind}": lambda g, request=request: g.runner.submit(request()) for kind, request in KINDS.items()},
 }
 
