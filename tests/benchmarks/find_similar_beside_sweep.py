@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 ALLOWED = 0.5  # p95 beside at most twice the p95 alone
-PHOTOS, SETTLE_S, WARM_S = 40, 0.5, 300.0
-LEAST_SHARE = 0.2  # of one core, that a sweep which runs uses beside a client
+PHOTOS, SETTLE_S, WARM_S = 40, 0.5, 450.0
+LEAST_SHARE = 0.1  # of one core, that a sweep which runs uses beside a client
+WARM_CPU_S = 8.0  # that one process of the sweep has used when it trains
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Sweep:
             job = self.runner.get(self.job.id)
             if job.state.is_finished:
                 raise SystemExit(f"the sweep ended: {job.error}")
-            return any(self.seconds_of(one) > 15 for one in family(job.id, job.pid))
+            return any(self.seconds_of(one) > WARM_CPU_S for one in family(job.id, job.pid))
 
         until(trains, WARM_S)
 
