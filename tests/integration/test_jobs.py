@@ -361,14 +361,15 @@ def test_what_has_ended_cannot_be_cancelled(runner):
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_cancel_ends_spark_and_its_python_workers(runner, quick):
+def test_cancel_ends_spark_and_its_python_workers(make_runner, quick):
+    runner = make_runner(job_niceness=10)
     task = quick.home / "spark-task"
     job = runner.submit(work("spark"))
     until(lambda: task.is_file() and task.read_text(encoding="ascii"), 60)
     members = {process.pid: process.name() for process in family(job.id, job.pid)}
     members[int(task.read_text(encoding="ascii"))] = "python"
     assert "java" in members.values()
-    assert {psutil.Process(pid).nice() for pid in members} == {niceness.BACKGROUND}
+    assert {psutil.Process(pid).nice() for pid in members} == {10}
     runner.cancel(job.id)
     assert runner.wait(job.id, TIMEOUT_S).state is JobState.CANCELLED
     until(lambda: all(map(is_gone, members)))
