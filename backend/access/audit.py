@@ -83,12 +83,17 @@ class AuditRow:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return asdict(self) | {"at": self.at.isoformat(timespec="microseconds")}
+        found = {name: getattr(self, name) for name in COLUMNS}
+        return found | {"at": self.at.isoformat(timespec="microseconds")}
+
+    def digest(self, before: str) -> str:
+        """Return the hash that it has behind the row of that hash."""
+        said = json.dumps([*self.as_dict().values()][:-1])
+        return hashlib.sha256(f"{before}{said}".encode()).hexdigest()
 
     def chained(self, before: str) -> AuditRow:
-        """Return it with the hash that it has behind the row of that hash."""
-        said = json.dumps([value for name, value in self.as_dict().items() if name != "hash"])
-        return replace(self, hash=hashlib.sha256(f"{before}{said}".encode()).hexdigest())
+        """Return it with that hash."""
+        return replace(self, hash=self.digest(before))
 
 
 COLUMNS = tuple(item.name for item in fields(AuditRow))

@@ -190,7 +190,7 @@ def check(settings: Settings, known: Link | None = None) -> Checked:
 def _check_row(found: Checked, row: AuditRow, last: Link) -> None:
     if row.number != last.number + 1:
         found.add(f"Row {row.number} follows row {last.number}.")
-    if row.chained(last.hash).hash != row.hash:
+    if row.digest(last.hash) != row.hash:
         found.add(f"Row {row.number}, or the one before it, is not the one that was written.")
 
 
