@@ -28,6 +28,7 @@ from backend.flow.kinds import run_request
 from backend.flow.requests import KINDS, IngestRequest, SimilarRequest
 from backend.flow.roles import JOBS
 from backend.jobs import audit_table, disk, earlier, tidy_home
+from backend.jobs.alerts import watch
 from backend.jobs.backup import archive, upgrade
 from backend.jobs.runner import JobRunner
 from backend.jobs.schedules import Schedules
@@ -113,6 +114,7 @@ EXAMPLES = {
     "tokens.revoke": lambda g: g.tokens.revoke("till"),
     "audit.read": lambda g: audit_table.page(g.settings, audit_table.Wanted(), 1),
     "audit.export": lambda g: audit_table.export(g.settings, audit_table.Wanted(), "csv"),
+    "alerts.try": lambda g: watch.try_out(g.settings, "job"),
     "home.backup": lambda g: archive.back_up(g.settings.home, g.settings.home.with_name("backup.tar"), QUIET),
     "home.restore": lambda g: archive.restore(g.settings.home / "none.tar", g.settings.home / "restored", QUIET),
     "home.upgrade": lambda g: upgrade.upgrade(replace(g.settings, home=g.settings.home / "none"), None, QUIET),
