@@ -104,7 +104,9 @@ def follow(request: Request, settings: Settings) -> Result:
     with ConsoleProgress().cancelled_by_signals() as progress:
         while not (job := runner.get(job.id)).state.is_finished:
             at = job.progress
-            progress.report(at.done, at.total or 1, unit=at.unit, note=at.note)
+            waiting = runner.waits(job)
+            note = waiting.said(lambda one: f"{one.kind} {one.id}") if waiting else at.note
+            progress.report(at.done, at.total or 1, unit=at.unit, note=note)
             if progress.cancelled and job.cancel_requested_at is None:
                 runner.cancel(job.id)
             time.sleep(0.2)

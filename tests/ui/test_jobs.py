@@ -83,6 +83,20 @@ def test_a_running_job_shows_its_step_and_can_be_cancelled_from_a_new_session(sc
     assert "Cancelled" in texts(screen.open("catalogue"))
 
 
+def test_a_waiting_job_says_what_it_waits_for_and_can_be_started_next(screen):
+    first = running(screen, "spin", "spinning")
+    second, third = (screen.runner.submit(IngestRequest(catalogue=name)) for name in ("succeed", "fail"))
+    test = screen.open("jobs", job=third.id)
+    assert_calm(test)
+    assert "Waits for: Loading products spin; 2nd in the queue" in texts(test).replace("\\", "")
+    button(test, "Start next").click().run()
+    assert "1st in the queue" in texts(test)
+    assert "Start next" not in [one.label for one in test.button]
+    assert screen.runner.waits(screen.runner.get(second.id)).place == 2
+    assert screen.runner.cancel(third.id).state is JobState.CANCELLED
+    assert screen.runner.get(first.id).state is JobState.RUNNING
+
+
 def test_a_killed_job_shows_as_lost_with_its_log(screen):
     job = running(screen, "spin", "spinning")
     os.killpg(screen.runner.get(job.id).pid, signal.SIGKILL)

@@ -193,7 +193,7 @@ def _waiting(job: Job, waiting: Waiting) -> None:
         st.markdown(words.plain(waiting.said(named)), width="stretch")
         if waiting.place > 1 and st.button("Start next", key=f"next-{job.id}", icon=":material/vertical_align_top:"):
             common.jobs().move_to_front(job.id)
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _progress(job: Job) -> None:
