@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ from starlette.middleware import Middleware
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 
-from backend.access.asking import identify_by
+from backend.access.asking import asked_by, identify_by
 from backend.access.logs import log_app
 from backend.access.way_in import app_url, way_in
-from backend.errors import CatalogueError, WorkbenchError
+from backend.errors import AccessDenied, CatalogueError, WorkbenchError
 from backend.errors.addresses import is_loopback_host
-from backend.flow.current.export import export_path
+from backend.flow.current.export import handed_out
 from backend.machine.hosts import app_hosts, app_origins
 from backend.machine.proxies import NamedProxies, named_proxies
 from backend.serving.doors import BrowserDoor
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 
-_NO_EXPORT = "There is no corrected table of this catalogue. Prepare it on the Catalogue page."
 _PRIVATE = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -84,12 +84,16 @@ def serve(settings: Settings) -> None:
 
 async def corrected(settings: Settings, request: Request) -> Response:
     """Send the corrected table of a catalogue from the disk; its pages alone may read it."""
+    from app import identity
+
+    found = identity.of_request(request.cookies, request.client.host if request.client else "")
     try:
-        path = export_path(settings, request.path_params["catalogue"])
-    except CatalogueError:
-        return PlainTextResponse(_NO_EXPORT, status_code=404)
-    if not path.is_file():
-        return PlainTextResponse(_NO_EXPORT, status_code=404)
+        with asked_by(found) if found is not None else nullcontext():
+            path = handed_out(settings, request.path_params["catalogue"])
+    except AccessDenied as error:
+        return PlainTextResponse(str(error), status_code=403)
+    except CatalogueError as error:
+        return PlainTextResponse(str(error), status_code=404)
     return FileResponse(path, media_type="text/csv", filename=f"{path.stem}-corrected.csv", headers=_PRIVATE)
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
 from app.services import common
-from backend.access.asking import Asking
+from app.words import plain
+from backend.access.asking import Asking, asked_by
 from backend.access.edges import by_account, by_session, journal_of
 from backend.access.sign_ins import sign_ins
 from backend.access.way_in import session_cookie, way_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from backend.access.person import Person, Role
     from backend.access.sign_ins import SignIns
+
+
+Content = TypeVar("Content", str, bytes)
 
 
 def ways() -> Sequence[Callable[[], Person | None]]:
@@ -32,9 +37,19 @@ def _account() -> Person:
 
 
 def _session() -> Person | None:
+    return _of_session(st.context.cookies, st.context.ip_address or "")
+
+
+def _of_session(cookies: Mapping[str, str], address: str) -> Person | None:
     settings = common.settings()
-    found = _sign_ins().find(st.context.cookies.get(session_cookie(settings), ""))
-    return None if found is None else by_session(settings, found, st.context.ip_address or "")
+    found = _sign_ins().find(cookies.get(session_cookie(settings), ""))
+    return None if found is None else by_session(settings, found, address)
+
+
+def of_request(cookies: Mapping[str, str], address: str) -> Asking | None:
+    """Say who asks for what is served beside the pages; None where nobody is signed in."""
+    found = _of_session(cookies, address) if is_signing_in() else _account()
+    return None if found is None else Asking(found, journal_of(common.settings()))
 
 
 def is_signing_in() -> bool:
@@ -61,6 +76,22 @@ def may(role: Role) -> bool:
     """Whether whoever looks has this role or a higher one; only what the backend says counts, this spares a click."""
     found = current()
     return found is not None and found.may(role)
+
+
+def lacking(role: Role) -> str | None:
+    """Say which role something needs, beside what is off for that; None for whoever has it."""
+    return None if may(role) else f"This needs the role {plain(role.title)}. Ask an administrator of Twinset for it."
+
+
+def bound(make: Callable[[], Content]) -> Callable[[], Content]:
+    """Have something made later for whoever looks now: the thread of a download knows no session."""
+    found = resolver()
+
+    def made() -> Content:
+        with asked_by(found) if found is not None else nullcontext():
+            return make()
+
+    return made
 
 
 def resolver() -> Asking | None:

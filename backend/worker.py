@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.access.asking import Asking, asked_by
-from backend.access.edges import by_account, journal_of
+from backend.access.edges import by_account
 from backend.access.logs import begin_process, log_lines
+from backend.access.people import people_of
 from backend.errors import Cancelled, WorkbenchError
 from backend.files.niceness import yield_to_others
 from backend.files.storage import system_error
@@ -124,8 +125,11 @@ def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) ->
 
 def _asking(job: Job, settings: Settings) -> Asking:
     """Return who asked for a job, as it does now what they asked; those of earlier versions were all the account's."""
-    person = job.asked_by or by_account(settings, "job").person
-    return Asking(replace(person, way="job"), journal_of(settings))
+    account = by_account(settings, "job")
+    person = job.asked_by or account.person
+    entry = None if person.name == account.person.name else people_of(settings.home).listed().get(person.name)
+    role = person.role if entry is None else entry.may_be  # it may have changed while the job waited
+    return replace(account, person=replace(person, role=role, way="job"))
 
 
 def _failed(error: BaseException) -> Outcome:

@@ -11,9 +11,12 @@ from app.services.renewal import source_of
 from backend.flow.current.export import export_path
 from backend.flow.requests import ExportRequest, IngestRequest, from_json
 from backend.jobs.states import JobState
+from backend.merchandising import products
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from backend.projection.lists import SavedList
 
 EXPORTS = "/exports"  # where the app serves them, below its path
 _LOOKED_AT = 50  # newest loads
@@ -85,3 +88,14 @@ def prepared(wanted: ExportRequest) -> Prepared | None:
     if last is None or from_json(last.kind, last.request) != wanted or not path.is_file():
         return None
     return Prepared(f"{common.settings().app_path}{EXPORTS}/{wanted.catalogue}", path.stat().st_size, last.result or {})
+
+
+def handed_out(make: Callable[[], str], **about: object) -> str:
+    """Return products that are on a page as the content of a file that leaves Twinset."""
+    return products.handed_out(make, **about)
+
+
+def of_list(found: SavedList, make: Callable[[], str]) -> str:
+    """Return a list as such content."""
+    about = {"catalogue": found.catalogue, "version": found.catalogue_version, "list": found.name}
+    return handed_out(make, **about, products=len(found.products))

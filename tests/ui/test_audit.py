@@ -15,7 +15,7 @@ from backend.jobs import audit_table
 from backend.jobs.audit_table import Wanted
 from tests.ui.conftest import assert_calm, texts
 
-ANN = Person("ann@shop.example", Role.MERCHANDISER, "app", "10.0.0.7")
+ANN = Person("ann@shop.example", Role.ENGINEER, "app", "10.0.0.7")
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_who_did_what_is_shown_filtered_and_handed_out(screen, monkeypatch):
         assert (f"{count} action" if count else "No action matches.") in texts(filtered)
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date()
     assert "No action matches." in texts(test.date_input(key="audit_since").set_value(tomorrow).run())
-    written = audit.file_of(Wanted(result="refused"), "jsonl")()
+    written = audit.file_of(Wanted(result="refused"), "jsonl")
     assert written.count(b"\n") == 1
     monkeypatch.setattr(identity, "ways", lambda: (lambda: ANN,))
     assert "Who did what" not in [tab.label for tab in screen.open("system", view="Ready?").tabs]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state, words
-from app.components.shared import product_grid
+from app.components.shared import download, product_grid
 from app.components.shared.product_grid import Card
 from app.services import catalogue
 
@@ -60,15 +60,8 @@ def mend(packed: Callable[[], bytes], name: str, *, key: str) -> None:
         "Download the rows with their pictures, correct `quarantine.csv` or the pictures in the folder `images`, zip "
         "both again, and load the zip into this catalogue. Corrected rows disappear from this list."
     )
-    st.download_button(
-        "Download all rejected rows",
-        packed,
-        file_name=f"{name}-rejected.zip",
-        mime="application/zip",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"rejected-download-{key}",
-    )
+    zipped = "application/zip"
+    download.show("Download all rejected rows", packed, f"{name}-rejected.zip", zipped, key=f"rejected-download-{key}")
 
 
 def _card(row: Rejected) -> Card:

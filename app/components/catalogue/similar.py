@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import notices, words
 from app.components.jobs import panel
+from app.components.shared import download
 from app.services import deploy
 from app.services.shop import similar
 from backend.flow.requests import SimilarRequest
@@ -72,12 +73,6 @@ def _files(catalogue: str) -> None:
     st.markdown("**Download**")
     with st.container(horizontal=True):
         for layout, (title, name) in FILES.items():
-            st.download_button(
-                title,
-                partial(similar.file_of, catalogue, layout),
-                file_name=f"{catalogue}-{name}",
-                mime="text/csv" if name.endswith(".csv") else "application/jsonl",
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"similar_file_{layout}",
-            )
+            mime = "text/csv" if name.endswith(".csv") else "application/jsonl"
+            make = partial(similar.file_of, catalogue, layout)
+            download.show(title, make, f"{catalogue}-{name}", mime, key=f"similar_file_{layout}")

@@ -11,7 +11,7 @@ from app import navigation, notices, words
 from app.components.collections import state
 from app.components.rules import scope as scope_field
 from app.components.rules import state as rule_state
-from app.components.shared import product_grid
+from app.components.shared import download, product_grid
 from app.services.shop import collections
 from app.state import FILTER
 from app.words import plain
@@ -61,16 +61,8 @@ def show(catalogue: str, editor: str, seen: CollectionSet, one: Collection) -> N
 
 def _files(catalogue: str, one: Collection) -> None:
     for title, (make, suffix, mime, about) in _FILES.items():
-        st.download_button(
-            title,
-            partial(make, catalogue, one),
-            file_name=f"{one.id}.{suffix}",
-            mime=mime,
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"collection_{suffix}",
-            help=about,
-        )
+        made = partial(make, catalogue, one)
+        download.show(title, made, f"{one.id}.{suffix}", mime, key=f"collection_{suffix}", about=about)
 
 
 def _pins(catalogue: str, editor: str, one: Collection) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import navigation, words
+from app import identity, navigation, words
 from app.components.explore import selection
-from app.components.shared import charts
-from app.services import explore
+from app.components.shared import charts, download
+from app.services import explore, export
+from backend.access.person import Role
 
 if TYPE_CHECKING:
     from backend.projection.lists import SavedList
@@ -59,21 +61,16 @@ def _actions(found: SavedList) -> None:
             args=([product.product_id for product in found.products],),
         )
         for title, data, mime in (("CSV", found.to_csv, "text/csv"), ("JSON", found.to_json, "application/json")):
-            st.download_button(
-                title,
-                data,
-                f"{found.name}.{title.lower()}",
-                mime,
-                key=f"explore_list_{title}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            make = partial(export.of_list, found, data)
+            download.show(title, make, f"{found.name}.{title.lower()}", mime, key=f"explore_list_{title}")
         st.button(
             "Delete",
             icon=":material/delete:",
             key="explore_list_delete",
             on_click=explore.delete_list,
             args=(found.name,),
+            disabled=not identity.may(Role.MERCHANDISER),
+            help=identity.lacking(Role.MERCHANDISER),
         )
 
 

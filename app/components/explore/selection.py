@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,8 @@ from app.components.explore import state as explore_state
 from app.components.jobs import panel
 from app.components.rules import state as rule_state
 from app.components.rules import titles
-from app.components.shared import product_grid
-from app.services import evaluation, explore
+from app.components.shared import download, product_grid
+from app.services import evaluation, explore, export
 from backend.errors import ProjectionError, WorkbenchError
 from backend.flow.requests import SplitsRequest
 from backend.projection.lists import ListKind, SavedList, listed
@@ -128,9 +129,8 @@ def _export(found: Drawn, places: list[int]) -> None:
             ("CSV", chosen.to_csv, "text/csv"),
             ("JSON", chosen.to_json, "application/json"),
         ):
-            st.download_button(
-                title, data, f"selection.{title.lower()}", mime, key=f"explore_{title}", on_click="ignore"
-            )
+            make = partial(export.of_list, chosen, data)
+            download.show(title, make, f"selection.{title.lower()}", mime, key=f"explore_{title}")
 
 
 def _save(found: Drawn, places: list[int]) -> None:

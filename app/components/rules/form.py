@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from app import notices
+from app import identity, notices
 from app.components.rules import draft_bar, effect, state, target, titles
 from app.components.rules import scope as scope_field
 from app.services import rules
@@ -110,7 +110,13 @@ def _about(person: str, key: str, was: Rule | None) -> dict[str, Any]:
         placeholder="Spring campaign",
     )
     row = st.grid(2, min_column_width=160)
-    owner = row.text_input("Owner", value=was.owner if was else person, key=f"{key}_owner", max_chars=MAX_TEXT)
+    owner = row.text_input(
+        "Owner",
+        value=was.owner if was else person,
+        key=f"{key}_owner",
+        max_chars=MAX_TEXT,
+        disabled=identity.is_signing_in(),
+    )
     priority = row.number_input(
         "Priority",
         -1000,

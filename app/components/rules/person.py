@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import identity
 from app.components.rules import state
 from backend.retrieval.rules.rule import MAX_TEXT
 
 
 def ask() -> str:
-    """Ask for a name, filled in with the one given before in this session; returns it, empty while there is none."""
+    """Ask for a name, filled in with the one given before in this session, unless users sign in; returns it, or nothing."""
+    if identity.is_signing_in():
+        return state.person()
     st.text_input(
         "Your name",
         value=state.person(),

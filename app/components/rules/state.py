@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import state
+from app import identity, state
 from app.words import plain
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ class Form:
 
 
 def person() -> str:
-    """Who edits rules; empty before a name was given."""
-    return str(state.noted(PERSON) or "")
+    """Who edits: whoever has signed in; where nobody does, the name that was given, empty before that."""
+    found = identity.current() if identity.is_signing_in() else None
+    return found.name if found is not None else str(state.noted(PERSON) or "")
 
 
 def name_person() -> None:

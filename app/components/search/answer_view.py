@@ -12,7 +12,8 @@ from app.components.collections import adding
 from app.components.rules import state as rule_state
 from app.components.search import rule_menu, rule_panel
 from app.components.search import state as question
-from app.components.shared import product_grid
+from app.components.shared import download, product_grid
+from app.services import export
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.files import sheet_text
 from backend.serving.answers import NOTHING_CLOSE
@@ -99,15 +100,10 @@ def show_verdict(answer: Answer) -> None:
 
 def show_download(query: Query, answer: Answer) -> None:
     """Offer the list as a CSV file, and all of it for a collection."""
-    st.download_button(
-        "CSV",
-        data=as_csv(answer),
-        file_name=f"similar-to-{_stem(query)}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        help="The list as a table for a spreadsheet",
-    )
+    about = {"catalogue": answer.catalogue, "model": answer.model_version, "products": len(answer.neighbours)}
+    make = partial(export.handed_out, partial(as_csv, answer), **about)
+    says = "The list as a table for a spreadsheet"
+    download.show("CSV", make, f"similar-to-{_stem(query)}.csv", "text/csv", about=says)
     if answer.catalogue:
         adding.offer([one.product_id for one in answer.neighbours], "Add all results", key="collect_all")
         adding.show(answer.catalogue)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import navigation, notices, state, words
 from app.components.rules import person
+from app.components.shared import download
 from app.services import substitutes
 
 if TYPE_CHECKING:
@@ -29,15 +30,8 @@ def show(catalogue: str) -> None:
     unchecked = st.toggle("Include those that are not checked yet", key="substitutes_unchecked")
     with st.container(horizontal=True):
         for kind, (title, name, mime) in _FILES.items():
-            st.download_button(
-                title,
-                partial(substitutes.file_of, catalogue, kind, unchecked=unchecked),
-                f"{catalogue}-{name}",
-                mime,
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"substitutes_file_{kind}",
-            )
+            make = partial(substitutes.file_of, catalogue, kind, unchecked=unchecked)
+            download.show(title, make, f"{catalogue}-{name}", mime, key=f"substitutes_file_{kind}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         editor = person.ask()
         if st.button("Pin the kept ones", icon=":material/keep:", disabled=not editor, key="substitutes_pin"):

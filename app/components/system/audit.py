@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import notices, state, words
-from app.components.shared import charts
+from app.components.shared import charts, download
 from app.services.upkeep import audit
+from backend.access.person import Role
 from backend.access.use_case import DONE, REFUSED
 from backend.jobs.audit_table import FAILED, Wanted
 
@@ -43,15 +45,9 @@ def show() -> None:
         st.pagination(math.ceil(found.total / _PAGE), key=pager)
         with st.container(horizontal=True):
             for form, (title, mime) in _FILES.items():
-                st.download_button(
-                    title,
-                    audit.file_of(wanted, form),
-                    f"twinset-audit.{form}",
-                    mime,
-                    icon=":material/download:",
-                    on_click="ignore",
-                    key=f"audit_file_{form}",
-                )
+                make = partial(audit.file_of, wanted, form)
+                name, key = f"twinset-audit.{form}", f"audit_file_{form}"
+                download.show(title, make, name, mime, key=key, role=Role.ADMIN)
 
 
 def _filters() -> Wanted:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import navigation, state, words
 from app.components.jobs import panel
+from app.components.shared import download
 from app.components.train import fields
 from app.components.tune import state as tune_state
 from app.components.tune import words as tune_words
@@ -111,12 +112,5 @@ def _export(found: Sweep) -> None:
     with st.container(horizontal=True):
         forms: dict[Format, str] = {"csv": "text/csv", "json": "application/json"}
         for form, mime in forms.items():
-            st.download_button(
-                f"Trials as {form.upper()}",
-                partial(tuning.exported, found.name, form),
-                f"{found.name}.{form}",
-                mime,
-                key=f"export_{form}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            make = partial(tuning.exported, found.name, form)
+            download.show(f"Trials as {form.upper()}", make, f"{found.name}.{form}", mime, key=f"export_{form}")
