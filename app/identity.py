@@ -15,7 +15,7 @@ from backend.access.sign_ins import sign_ins
 from backend.access.way_in import session_cookie, way_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from backend.access.person import Person, Role
     from backend.access.sign_ins import SignIns
@@ -37,19 +37,9 @@ def _account() -> Person:
 
 
 def _session() -> Person | None:
-    return _of_session(st.context.cookies, st.context.ip_address or "")
-
-
-def _of_session(cookies: Mapping[str, str], address: str) -> Person | None:
     settings = common.settings()
-    found = _sign_ins().find(cookies.get(session_cookie(settings), ""))
-    return None if found is None else by_session(settings, found, address)
-
-
-def of_request(cookies: Mapping[str, str], address: str) -> Asking | None:
-    """Say who asks for what is served beside the pages; None where nobody is signed in."""
-    found = _of_session(cookies, address) if is_signing_in() else _account()
-    return None if found is None else Asking(found, journal_of(common.settings()))
+    found = _sign_ins().find(st.context.cookies.get(session_cookie(settings), ""))
+    return None if found is None else by_session(settings, found, st.context.ip_address or "")
 
 
 def is_signing_in() -> bool:

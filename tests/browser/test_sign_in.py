@@ -114,6 +114,7 @@ def test_whatever_a_page_loads_is_loaded_with_a_session_only(page, house, addres
             assert path == HEALTH or len(refused.content) < 3000
         http.cookies.update(cookies)
         assert http.get("/exports/shop").text == "product_id\n1\n"
+    assert "catalogue.download_corrected" in (house.home / "audit" / "waiting.jsonl").read_text()
     opened = {"origin": address, "additional_headers": {"Cookie": f"{session_cookie(house)}=forged"}}
     with pytest.raises(InvalidStatus, match="403"), connect(f"ws{address[4:]}/_stcore/stream", **opened):
         pytest.fail("a forged cookie was let in")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 
+from backend.access.asking import Asking, asked_by
 from backend.serving.sign_in.page import invitation, without_role
 from backend.serving.sign_in.ways import HEALTH, OPEN, go
 
@@ -37,10 +38,8 @@ class SignInDoor:
         elif self.is_open(scope):
             is_health = self._of.path(scope) == HEALTH
             await (self._app(scope, receive, send) if is_health else go(self._of, self._app, scope, receive, send))
-        elif (refused := self._refusal(scope)) is not None:
-            await refused(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._page(scope, receive, send)
 
     def is_open(self, scope: Scope) -> bool:
         """Whether a request needs no session."""
@@ -67,11 +66,19 @@ class SignInDoor:
         await receive()
         await send({"type": "websocket.close", "code": 1008})  # not accepted yet, so this answers with status 403
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        """Return what somebody gets who may not come in; None for those who may."""
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer somebody who may come in, for whom what is behind the door then asks."""
         found = self._of.visitor(scope)
-        if found is not None:
-            return without_role(found.name, self._of.root) if found.role is None else None
+        if found is None:
+            await self._refusal(scope)(scope, receive, send)
+        elif found.role is None:
+            await without_role(found.name, self._of.root)(scope, receive, send)
+        else:
+            with asked_by(Asking(found, self._of.journal)):
+                await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response:
+        """Return what somebody gets who has not signed in."""
         accepts = b"".join(value for name, value in scope["headers"] if name == b"accept")
         if scope["method"] not in {"GET", "HEAD"} or b"text/html" not in accepts:
             return PlainTextResponse("Sign in first.", status_code=_UNAUTHORISED, headers={"Cache-Control": "no-store"})

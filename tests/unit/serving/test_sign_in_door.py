@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
+from backend.access.asking import asking
 from backend.access.person import Person, Role
 from backend.access.sign_ins import SignIns
 from backend.machine.hosts import LOOPBACK_NAMES
@@ -33,7 +34,8 @@ ROUTES = [
 async def app(scope, receive, send):
     """Whatever is behind the door: it says so, or echoes."""
     if scope["type"] == "http":
-        await PlainTextResponse("inside", headers={"set-cookie": "own=1; Path=/"})(scope, receive, send)
+        headers = {"set-cookie": "own=1; Path=/", "x-asks": asking().person.way}
+        await PlainTextResponse("inside", headers=headers)(scope, receive, send)
         return
     await receive()
     await send({"type": "websocket.accept"})
@@ -130,11 +132,12 @@ def test_without_a_session_no_route_answers_and_with_one_every_route_does(tmp_pa
     for method, route in asked:
         refused = house.http.request(method, root + route)
         assert (refused.status_code, "inside" in refused.text) == (401, False)
-    assert house.http.get(f"{root}/_stcore/health").text == "inside"
+    assert house.http.get(f"{root}/_stcore/health").headers["x-asks"] == "command"  # as this process says
     assert house.socket(b"click", path=f"{root}/_stcore/stream") == REFUSED
     key = house.signed.issue("ada", "").reveal()
     assert house.http.get(f"{root}/sign-in", params={"key": key}).headers["location"] == f"{root}/"
     assert {house.http.get(root + route).text for route in ROUTES} == {"inside"}
+    assert house.http.get(f"{root}/exports/shop").headers["x-asks"] == "app"
     assert house.socket(b"click", path=f"{root}/_stcore/stream") == ["websocket.accept", b"click"]
 
 
