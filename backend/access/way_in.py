@@ -51,11 +51,8 @@ def app_url(settings: Settings) -> str:
     if not settings.app_url:
         return f"http://{connectable(settings.app_host)}:{settings.app_port}{settings.app_path}"
     found = urlsplit(settings.app_url)
-    is_plain = not (found.query or found.fragment or found.username) and found.path.rstrip("/") in {
-        "",
-        settings.app_path,
-    }
-    if found.scheme not in {"http", "https"} or not found.hostname or not is_plain:
+    more = found.query or found.fragment or found.username or found.path.rstrip("/").removeprefix(settings.app_path)
+    if found.scheme not in {"http", "https"} or not found.hostname or more:
         raise SettingsError(
             "TWINSET_APP_URL is not the URL of the app.",
             next_step="For example https://twinset.example, followed by TWINSET_APP_PATH if that is set.",

@@ -28,8 +28,9 @@ def shown(text: str) -> str:
 
 
 def connectable(host: str) -> str:
-    """Return the address to reach a server at: one bound to every address is reached on loopback."""
-    return _EVERYWHERE.get(host, host)
+    """Return the address to reach a server at, IPv6 in brackets: one bound to every address is reached on loopback."""
+    found = _EVERYWHERE.get(host, host)
+    return f"[{found}]" if ":" in found and not found.startswith("[") else found
 
 
 def is_loopback_host(host: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from joserfc.jwk import RSAKey
 from playwright.sync_api import expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
@@ -22,6 +23,7 @@ from tests.support.browsing import app_running, free_port
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the provider still uses what Authlib will drop
     from oidc_provider_mock import run_server_in_thread
+    from oidc_provider_mock._app import OpenIDCode
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 PEOPLE = {
@@ -144,6 +146,20 @@ def test_a_forged_answer_is_no_sign_in(http, query):
     refused = http.get(f"/oauth2callback?{query}")
     assert refused.status_code == 403
     assert "Signing in failed" in refused.text
+    assert not is_in(http)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"exp": -600}, {"iss": "http://localhost:1"}, {"key": "another"}, {"aud": "another"}]
+)
+def test_a_token_that_is_over_or_made_by_or_for_others_is_no_sign_in(http, monkeypatch, wrong):
+    given = OpenIDCode.get_jwt_config
+    if "key" in wrong:
+        wrong = {"key": RSAKey.generate_key(2048).as_dict(private=True)}
+    monkeypatch.setattr(OpenIDCode, "get_jwt_config", lambda *asked: given(*asked) | wrong)
+    if "aud" in wrong:
+        monkeypatch.setattr(OpenIDCode, "get_audiences", lambda *_: [wrong["aud"]])
+    assert http.get(back(http)).status_code == 403
     assert not is_in(http)
 
 

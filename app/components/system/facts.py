@@ -38,7 +38,7 @@ def settings_rows(settings: Settings) -> list[dict[str, str]]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         is_secret = isinstance(value, SecretStr)
-        text = ("set, not shown" if value else "generated locally") if is_secret else shown(str(value))
+        text = ("set, not shown" if value else "not set") if is_secret else shown(str(value))
         rows.append({"Setting": PREFIX + item.name.upper(), "Value": text, "Meaning": item.metadata["help"]})
     return rows
 

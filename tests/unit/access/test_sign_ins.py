@@ -170,6 +170,7 @@ def test_the_url_that_users_open_is_a_name_of_the_app(settings):
     assert is_known("twinset.example", app_hosts(behind))
     assert not is_known("twinset.example", app_hosts(settings))
     assert app_url(replace(settings, app_host="0.0.0.0", app_port=8501, app_path="/a")) == "http://127.0.0.1:8501/a"
+    assert app_url(replace(settings, app_host="::1", app_port=8501)) == "http://[::1]:8501"
     for wrong in (
         "twinset.example",
         "ftp://twinset.example",
