@@ -79,7 +79,9 @@ class Entrance:
         return _cookies(scope).get(self.cookie, "")
 
     def begin(self, response: Response, scope: Scope, name: str, role: str, samesite: Literal["lax", "strict"]) -> None:
-        """Begin a session, and have an answer set its cookie."""
+        """Begin a session, and have an answer set its cookie; one that the browser had before is over."""
+        if before := self.session(scope):
+            self.sign_ins.end(before)
         secret = self.sign_ins.begin(name, role, self.hours).reveal()
         self._write_down(secret, scope, "app.sign_in")
         self._set(response, self.cookie, secret, int(self.hours * 3600), samesite)
