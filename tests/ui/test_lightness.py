@@ -33,7 +33,7 @@ def test_every_page_runs_from_any_directory_and_loads_no_heavy_library(tmp_path)
     """One process of its own, which stands elsewhere and has neither the root nor its directory on its path."""
     script = SCRIPT.format(names=[page.name for page in PAGES], main=str(MAIN), heavy=HEAVY)
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environ |= {"TWINSET_HOME": str(tmp_path / "home"), "TWINSET_ENDPOINT_PORT": "1"}
+    environ |= {"TWINSET_HOME": str(tmp_path / "home"), "TWINSET_ENDPOINT_PORT": "1", "TWINSET_SIGN_IN": "off"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
