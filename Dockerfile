@@ -15,7 +15,9 @@ FROM base AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends cmake g++ make && rm -rf /var/lib/apt/lists/*
 COPY requirements.txt ./
 COPY backend ./backend
-RUN python3.11 -m backend.machine.bootstrap && rm -rf cache/wheels cache/ivy && chmod -R a+rX cache
+RUN python3.11 -m backend.machine.bootstrap && rm -rf cache/wheels cache/ivy && chmod -R a+rX cache \
+    # compiled here, as nothing can be at run time; a few files are templates and no Python
+    && (.venv/bin/python -m compileall -q -j 0 .venv/lib || true)
 
 FROM base
 # Readable by all and owned by root: nobody who runs in it can change what it runs.

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -75,6 +76,9 @@ def serve(settings: Settings) -> None:
             "server.port": settings.app_port,
             "server.baseUrlPath": settings.app_path,
             "server.headless": True,
+            # Otherwise Streamlit asks a server elsewhere for this machine's address, to print it and to compare origins.
+            "browser.serverAddress": urlsplit(app_url(settings)).hostname,
+            "logger.hideWelcomeMessage": True,
             # The larger of both limits; each uploader on a page has its own.
             "server.maxUploadSize": max(settings.max_upload_mb, settings.max_source_upload_mb),
         }

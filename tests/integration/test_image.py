@@ -118,7 +118,7 @@ def test_every_role_becomes_healthy_writes_only_where_it_may_and_ends_in_time(in
         for process in processes.values():
             process.wait(max(0.1, grace_s - (time.monotonic() - began)))
     logs = {name: (tmp_path / name).read_text() for name in ROLES}
-    assert not [(name, log) for name, log in logs.items() if re.search(r"denied|Read-only|Traceback", log)]
+    assert not [(name, log) for name, log in logs.items() if re.search(r"denied|Read-only|Traceback|auto detect", log)]
     assert not [name for name, log in logs.items() if any(secret in log for secret in SECRETS.values())]
 
 
