@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.access.asking import Asking, asked_by
 from backend.access.edges import by_account
-from backend.access.logs import begin_process, log_lines
+from backend.access.logs import begin_process, log_lines, log_person
 from backend.access.people import people_of
 from backend.errors import Cancelled, WorkbenchError
 from backend.files.niceness import yield_to_others
@@ -109,6 +109,7 @@ def _run_request(request: Request, settings: Settings, progress: Progress) -> di
 def _carry_out(job: Job, settings: Settings, reporter: JobReporter, run: Run) -> Outcome:
     """Do the work; whatever happens becomes an outcome."""
     begin_process(settings.log_format, request=job.request_id, job=job.id)
+    log_person(job.asked_by.name if job.asked_by is not None else "")
     logger.info("Job %s (%s) starts: %s", job.id, job.kind, as_json(job.request))
     try:
         with reporter, _reserved_space(settings.home), asked_by(_asking(job, settings)):

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 
 from backend.access.asking import Asking, asked_by
 from backend.access.edges import account
-from backend.access.logs import request_id
+from backend.access.logs import log_person, request_id
 from backend.access.person import Person, Role
 from backend.errors import EndpointDenied, EndpointRejected, SettingsError, WorkbenchError
 from backend.serving.caller import Caller
@@ -123,6 +123,7 @@ class Guard:
             await self._app(scope, caller.receive, send)
             return
         person = Person(await self._admit(scope, caller) or account(), Role.VIEWER, "endpoint", caller.address)
+        log_person(person.name)  # also in the line that is logged once it is answered
         with asked_by(Asking(person, self._journal)):
             await self._answer_for(scope, caller, send)
 

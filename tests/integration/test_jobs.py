@@ -106,6 +106,7 @@ def test_what_a_job_logs_names_the_request_that_started_it(make_runner, monkeypa
     ends = [line for line in lines if line["message"] == "The job succeeded."]
     assert [(line["request"], line["job"], line["level"]) for line in ends] == [("command-4711", job.id, "INFO")]
     assert {line["job"] for line in lines} == {job.id}
+    assert ends[0]["person"] == job.asked_by.name
     assert runner.get(job.id).request_id == "command-4711"
 
 

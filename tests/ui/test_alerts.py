@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from backend.jobs.alerts.watch import Alerts
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
@@ -18,6 +20,7 @@ def read(markdown):
     return markdown.replace(":small[]", "").replace("\\", "")
 
 
+@pytest.mark.slow
 def test_alerts_are_shown_and_tried_from_the_page(screen):
     assert "Alerts are not sent." in texts(screen.open("system", view="Alerts"))
     with scripted((204, {}, b"")) as (url, seen):

@@ -39,18 +39,21 @@ def show() -> None:
 
 
 def _kind(kind: str, open_now: list[Trouble]) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        with st.container():
-            st.markdown(f"**{words.plain(KINDS[kind].title)}** · {':red[Open]' if open_now else ':green[All well]'}")
-            for one in open_now:
-                st.caption(words.plain(f"{one.text} First seen {words.ago(one.since)}."))
-        if st.button(
-            "Try",
-            icon=":material/send:",
-            key=f"try_alert_{kind}",
-            disabled=not identity.may(Role.ADMIN),
-            help="Sends a sample to every address, marked as a trial.",
-        ):
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container():
+                state = ":red[Open]" if open_now else ":green[All well]"
+                st.markdown(f"**{words.plain(KINDS[kind].title)}** · {state}")
+                for one in open_now:
+                    st.caption(words.plain(f"{one.text} First seen {words.ago(one.since)}."))
+            is_tried = st.button(
+                "Try",
+                icon=":material/send:",
+                key=f"try_alert_{kind}",
+                disabled=not identity.may(Role.ADMIN),
+                help="Sends a sample to every address, marked as a trial.",
+            )
+        if is_tried:
             with notices.guarded():
                 _tried(kind)
 

@@ -39,7 +39,7 @@ def clock():
 @pytest.fixture
 def home(settings, clock):
     """A home with a catalogue, an index that is one product behind, and jobs that went well, went wrong and wait."""
-    shop = ChangingShop(settings.catalogues_dir, shop_rows(per_kind=6))
+    shop = ChangingShop(settings.catalogues_dir, shop_rows(per_kind=2))
     folder = settings.models_dir / "m"
     build_gallery(shop.snapshot, write_projection_bundle(folder), folder, progress=NullProgress())
     shop.drop(["b001"])

@@ -20,6 +20,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families as metric_families
 
 from backend import __version__
+from backend.access.edges import account
 from backend.access.logs import REQUEST_HEADER, About, new_request
 from backend.catalogue.fields import NAMES
 from backend.errors import EndpointRejected, RegistryError
@@ -119,8 +120,8 @@ def test_a_request_has_one_id_in_the_logs_of_both_sides_in_the_header_and_in_the
     caplog.handler.addFilter(About())
     asked = copy_context().run(_asked_as, "story-4711", str(http.base_url), token)
     assert (asked.code, asked.status) == ("empty", 422)
-    about = {record.name: record.request for record in caplog.records if record.name in {GUARD, TRANSPORT}}
-    assert about == {GUARD: "story-4711", TRANSPORT: "story-4711"}
+    about = {one.name: (one.request, one.person) for one in caplog.records if one.name in {GUARD, TRANSPORT}}
+    assert about == {GUARD: ("story-4711", account()), TRANSPORT: ("story-4711", "")}
     for given, is_taken in [("till-4711", True), ("short"[:3], False), ("a b c d e f", False), ("x" * 65, False)]:
         answer = stranger.get("/health", headers={REQUEST_HEADER: given})
         found = answer.headers[REQUEST_HEADER]
