@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import identity
 from app.words import plain
+from backend.access.person import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,19 +27,36 @@ class PageEntry:
     icon: str
     section: str
     help: str
+    role: Role = Role.VIEWER  # the least that has a use for it
     is_for_shop: bool = False  # read by merchandisers: no command, no setting, no word of machine learning
 
 
 PAGES: tuple[PageEntry, ...] = (
-    PageEntry("recommend", "Find similar", ":material/image_search:", "Shop", "Products that look like a photo", True),
-    PageEntry("rules", "Rules", ":material/rule:", "Shop", "Pins, boosts and blocks on answers", True),
+    PageEntry(
+        "recommend",
+        "Find similar",
+        ":material/image_search:",
+        "Shop",
+        "Products that look like a photo",
+        is_for_shop=True,
+    ),
+    PageEntry(
+        "rules",
+        "Rules",
+        ":material/rule:",
+        "Shop",
+        "Pins, boosts and blocks on answers",
+        Role.MERCHANDISER,
+        is_for_shop=True,
+    ),
     PageEntry(
         "substitutes",
         "Substitutes",
         ":material/swap_horiz:",
         "Shop",
         "Products in stock for those that are sold out",
-        True,
+        Role.MERCHANDISER,
+        is_for_shop=True,
     ),
     PageEntry(
         "collections",
@@ -45,25 +64,40 @@ PAGES: tuple[PageEntry, ...] = (
         ":material/collections_bookmark:",
         "Shop",
         "Products put together, in order and with comments",
-        True,
+        Role.MERCHANDISER,
+        is_for_shop=True,
     ),
-    PageEntry("product", "Product", ":material/sell:", "Shop", "One product with all that is known of it", True),
-    PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", True),
+    PageEntry(
+        "product", "Product", ":material/sell:", "Shop", "One product with all that is known of it", is_for_shop=True
+    ),
+    PageEntry("story", "Story", ":material/slideshow:", "Shop", "A demonstration in three acts", is_for_shop=True),
     PageEntry(
         "catalogue",
         "Catalogue",
         ":material/inventory_2:",
         "Workbench",
         "The products, their pictures and versions",
-        True,
+        Role.MERCHANDISER,
+        is_for_shop=True,
     ),
-    PageEntry("train", "Train", ":material/model_training:", "Workbench", "Teach Twinset what looks alike"),
-    PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find settings that give better answers"),
+    PageEntry(
+        "train", "Train", ":material/model_training:", "Workbench", "Teach Twinset what looks alike", Role.ENGINEER
+    ),
+    PageEntry("tune", "Tune", ":material/tune:", "Workbench", "Find settings that give better answers", Role.ENGINEER),
     PageEntry("evaluate", "Evaluate", ":material/analytics:", "Workbench", "How good the answers are"),
     PageEntry("explore", "Explore", ":material/scatter_plot:", "Workbench", "A map of what looks alike to Twinset"),
-    PageEntry("deploy", "Deploy", ":material/rocket_launch:", "Workbench", "The search in use, and how to query it"),
+    PageEntry(
+        "deploy",
+        "Deploy",
+        ":material/rocket_launch:",
+        "Workbench",
+        "The search in use, and how to query it",
+        Role.ENGINEER,
+    ),
     PageEntry("jobs", "Jobs", ":material/list_alt:", "Operations", "All running and finished jobs"),
-    PageEntry("system", "System", ":material/settings:", "Operations", "Settings, versions and addresses"),
+    PageEntry(
+        "system", "System", ":material/settings:", "Operations", "Settings, versions and addresses", Role.ENGINEER
+    ),
 )
 
 
@@ -81,11 +115,20 @@ def page(name: str) -> Any:
 
 
 def menu() -> dict[str, list[Any]]:
-    """Return all pages by section of the menu."""
+    """Return the pages that whoever looks has a use for, by section of the menu."""
     sections: dict[str, list[Any]] = {}
-    for entry in PAGES:
+    for entry in filter(_is_open, PAGES):
         sections.setdefault(entry.section, []).append(page(entry.name))
     return sections
+
+
+def _is_open(entry: PageEntry) -> bool:
+    return entry is PAGES[0] or identity.may(entry.role)  # the first one tells who may not look at all
+
+
+def has(name: str) -> bool:
+    """Whether whoever looks has a page in the menu."""
+    return any(entry.name == name and _is_open(entry) for entry in PAGES)
 
 
 def is_for_shop(shown: Any) -> bool:
@@ -94,10 +137,13 @@ def is_for_shop(shown: Any) -> bool:
 
 
 def link(name: str, label: str, address: Mapping[str, str] | None = None) -> None:
-    """Show a link to a page, opened with these values in its address line."""
+    """Show a link to a page, opened with these values in its address line; nothing for whom it is not."""
+    if not has(name):
+        return
     st.page_link(page(name), label=plain(label), icon=":material/arrow_forward:", query_params=dict(address or {}))
 
 
 def go(name: str, address: Mapping[str, str]) -> None:
-    """Open a page with these values in its address line."""
-    st.switch_page(page(name), query_params=dict(address))
+    """Open a page with these values in its address line; whoever has no use for it stays."""
+    if has(name):
+        st.switch_page(page(name), query_params=dict(address))

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import notices, state, words
+from app import identity, notices, state, words
 from app.components.jobs import result as job_result
 from app.components.jobs.kinds import CHECKING, KINDS
 from app.components.shared import charts
 from app.components.train import workers
 from app.services import catalogue, common, training
+from backend.errors import AccessDenied
+from backend.flow.roles import role_for
 from backend.jobs.states import JobState
 
 if TYPE_CHECKING:
@@ -43,9 +45,13 @@ SCORES = {
 
 
 def submit(request: Request) -> None:
-    """Start a job and say so, or say that the same one is already under way."""
+    """Start a job and say so, or that the same one is already under way, or that it is not for whoever asks."""
     earlier = {job.id for job in common.jobs().list(active=True)}
-    job = common.jobs().submit(request)
+    try:
+        job = common.jobs().submit(request)
+    except AccessDenied as error:  # a toast outlives the rerun, and the page keeps what was entered
+        st.toast(notices.told(error), icon=":material/block:")
+        return
     if job.id in earlier:
         st.toast("The same job is already running.", icon=":material/info:")
     elif common.jobs().waits(job):
@@ -133,7 +139,13 @@ def _heading(job: Job, *, may_dismiss: bool) -> None:
         st.badge("Stopping" if job.is_stopping else title, icon=icon, color=colour)
         st.caption(words.plain(_times(job)), width="stretch")
         if not job.state.is_finished:
-            stopped = st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop:", disabled=job.is_stopping)
+            stopped = st.button(
+                "Cancel",
+                key=f"cancel-{job.id}",
+                icon=":material/stop:",
+                disabled=job.is_stopping or not identity.may(role_for(job.kind)),
+                help=identity.lacking(role_for(job.kind)),
+            )
             if stopped:
                 common.jobs().cancel(job.id)
                 st.rerun(scope="fragment")
@@ -141,6 +153,8 @@ def _heading(job: Job, *, may_dismiss: bool) -> None:
             "Resume" if training.can_be_resumed(job) else "Try again",
             key=f"retry-{job.id}",
             icon=":material/refresh:",
+            disabled=not identity.may(role_for(job.kind)),
+            help=identity.lacking(role_for(job.kind)),
         ):
             again = common.jobs().retry(job.id)
             if state.job():

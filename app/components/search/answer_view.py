@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import state, words
+from app import identity, state, words
 from app.components.collections import adding
 from app.components.rules import state as rule_state
 from app.components.search import rule_menu, rule_panel
 from app.components.search import state as question
 from app.components.shared import download, product_grid
 from app.services import export
+from backend.access.person import Role
 from backend.catalogue.items import DISPLAY_COLUMNS
 from backend.files import sheet_text
 from backend.serving.answers import NOTHING_CLOSE
@@ -69,7 +70,7 @@ def show_neighbours(asked: Asked, ruled: Ruled, thumbs: Thumbs) -> None:
         bind="query-params",
         help="Also show how close each product is in numbers.",
     )
-    used = ruled.used(answer)
+    used, may_edit = ruled.used(answer), bool(ruled.catalogue) and identity.may(Role.MERCHANDISER)
     cards = [
         product_grid.neighbour_card(
             neighbour, figures=figures, moved=rule_panel.moved(neighbour, used), pressed=thumbs.of(neighbour.product_id)
@@ -82,12 +83,12 @@ def show_neighbours(asked: Asked, ruled: Ruled, thumbs: Thumbs) -> None:
         action="Find similar",
         on_pick=state.ask_about_product,
         small={
-            **thumbs.buttons,
+            **(thumbs.buttons if identity.may(Role.MERCHANDISER) else {}),
             "Less like this": question.ask_less_like,
-            **({"Add rule": rule_state.rule_for, **adding.SMALL} if ruled.catalogue else {}),
+            **({"Add rule": rule_state.rule_for, **adding.SMALL} if may_edit else {}),
         },
         details=ruled.catalogue,
-        on_move=partial(rule_menu.move, asked) if ruled.catalogue else None,
+        on_move=partial(rule_menu.move, asked) if may_edit else None,
     )
     rule_menu.show(asked)
 
@@ -104,7 +105,7 @@ def show_download(query: Query, answer: Answer) -> None:
     make = partial(export.handed_out, partial(as_csv, answer), **about)
     says = "The list as a table for a spreadsheet"
     download.show("CSV", make, f"similar-to-{_stem(query)}.csv", "text/csv", about=says)
-    if answer.catalogue:
+    if answer.catalogue and identity.may(Role.MERCHANDISER):
         adding.offer([one.product_id for one in answer.neighbours], "Add all results", key="collect_all")
         adding.show(answer.catalogue)
 

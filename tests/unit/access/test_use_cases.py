@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field, replace
@@ -185,6 +186,14 @@ def declared():
 def test_every_use_case_has_an_example_here_and_only_those():
     assert declared() == EXAMPLES.keys()
     assert {name for name in USE_CASES if not name.startswith("test.")} == EXAMPLES.keys()
+
+
+def test_the_guide_says_who_may_do_what():
+    rows = re.findall(
+        r"^\| (\w+) \| [^|]+ \| (`.*`) \|$", (ROOT / "docs/guide/people.md").read_text("utf-8"), re.MULTILINE
+    )
+    told = {name: role for role, names in rows for name in re.findall(r"`([^`]+)`", names)}
+    assert told == {name: USE_CASES[name].role.title for name in EXAMPLES}
 
 
 @pytest.fixture(scope="module")
