@@ -23,7 +23,7 @@ from backend.files.locking import open_lock, taken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOCK, _NEW_LOCK = ".lock", ".lock-new"
+LOCK, _NEW_LOCK = ".lock", ".lock-new"  # the first is how locks beside files end, too
 _TMPDIR = "TMPDIR"
 _YOUNG_S = 60  # a folder so young may not have its lock yet
 _ROOTS: dict[int, Path] = {}  # by process: a forked child's is its own
@@ -94,9 +94,9 @@ def sweep(parent: Path, pattern: str) -> None:
 
 
 def left_in(parent: Path, pattern: str) -> list[Path]:
-    """Return the folders and files in ``parent`` that :func:`is_left` says."""
+    """Return the folders and files in ``parent`` that :func:`is_left` says; locks stay, whatever they are called."""
     found = []
-    for path in parent.glob(pattern):
+    for path in (path for path in parent.glob(pattern) if path.suffix != LOCK):
         with suppress(OSError):  # it has gone meanwhile
             found += [path] if is_left(path) else []
     return found

@@ -17,6 +17,7 @@ from backend.cli.main import main
 from backend.feeding.content_cache import cache_folder
 from backend.files import scratch
 from backend.files.holding import held, lock_of
+from backend.files.locking import lock_beside
 from backend.files.storage import write_atomically
 from backend.jobs.readiness import checks
 from backend.jobs.tidy_home import KEPT
@@ -82,7 +83,9 @@ def busy(home, repository):
 
 
 def everything(home):
-    return sorted(str(path.relative_to(home.home.parent)) for path in home.home.parent.rglob("*"))
+    """All there is but for the audit, which is told who looked."""
+    found = (path for path in home.home.parent.rglob("*") if home.audit_dir not in {path, path.parent})
+    return sorted(str(path.relative_to(home.home.parent)) for path in found)
 
 
 def counts(home):
@@ -186,11 +189,14 @@ def test_a_file_that_is_being_written_is_known_by_its_lock(home):
     dead.write_bytes(b"half")
     empty = home.home / ".notes.json.writing-abcdefgi"  # it may be a moment old, and not locked yet
     empty.touch()
+    lock = lock_beside(home.home / ".hidden-notes.json")  # also looks like one that is being written
+    lock.touch()
+    os.utime(lock, (0, 0))
     assert scratch.left_in(home.home, bundle.WORKPLACES) == [dead]
     os.utime(empty, (0, 0))
     with workplace(home.models_dir / "autumn", "index"), own_process(home):
         assert [path.name for path in home.models_dir.iterdir() if "index" in path.name]
-    assert sorted(path.name for path in home.home.iterdir()) == ["models", "notes.json"]
+    assert sorted(path.name for path in home.home.iterdir()) == [lock.name, "models", "notes.json"]
     assert target.read_bytes() == b"old"
 
 
