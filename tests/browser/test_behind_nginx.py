@@ -72,7 +72,7 @@ def behind(tmp_path_factory, projection_bundle, projection_recommender):
             http_to(build_app(there, load=lambda: served(projection_recommender)), host=ENDPOINT_HOST)
         )
         url = str(endpoint.base_url).rstrip("/")
-        here = replace(here, endpoint_url=url, endpoint_token=SecretStr(tokens["app"]))
+        here = replace(here, endpoint_url=f"{url}{API}", endpoint_token=SecretStr(tokens["app"]))
         at, _ = stack.enter_context(app_running(here))
         proxy = stack.enter_context(nginx(at.removeprefix("http://"), url.removeprefix("http://")))
         yield Shop(proxy, url, tokens["till"], here)
