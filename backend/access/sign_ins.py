@@ -9,17 +9,19 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from backend.errors import AccessDenied, SettingsError
 from backend.files.locking import lock_beside, locked
+from backend.files.plain_files import stamp_of
 from backend.files.secret import SecretStr, hashed
 from backend.files.storage import write_atomically
+from backend.files.typed_json import built, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from backend.settings import Settings
@@ -30,6 +32,7 @@ ADDRESS_HOURS = 1.0
 OF_LIST = "listed"  # as a role: whatever the list of people says, and nothing without it
 _FORMAT = 1
 _RANDOM_BYTES = 32
+_KINDS, _MOST = ("addresses", "sessions"), 20  # of one person, the newest: who signs in again and again fills no disk
 _NO_ADDRESS = "This sign-in address has been used, or has expired."
 _NEXT_ADDRESS = "Each address works once, for one hour. Ask your Twinset administrator for a new one."
 
@@ -50,12 +53,24 @@ class Entry:
     role: str
     expires_at: str
 
+    def __post_init__(self) -> None:
+        """Refuse what is damaged: it must not become a session that never ends."""
+        self.is_over(datetime.now(UTC))
+
     def is_over(self, now: datetime) -> bool:
         """Whether its time is over."""
         return now >= datetime.fromisoformat(self.expires_at)
 
 
-_Entries = dict[str, tuple[Entry, ...]]  # "addresses" and "sessions"
+@dataclass(frozen=True, slots=True)
+class _File:
+    format: int
+    addresses: tuple[Entry, ...]
+    sessions: tuple[Entry, ...]
+
+    def __post_init__(self) -> None:
+        if self.format != _FORMAT:
+            raise ValueError("another format")
 
 
 class SignIns:
@@ -85,71 +100,57 @@ class SignIns:
             AccessDenied: It is no address, was used, or its time is over.
         """
         with locked(lock_beside(self._path)):
-            entries = self._read()
-            found = _match(entries["addresses"], secret)
+            kept = self._read()
+            found = _match(kept.addresses, secret)
             if found is not None:
-                self._write({**entries, "addresses": tuple(one for one in entries["addresses"] if one != found)})
+                self._write(replace(kept, addresses=tuple(one for one in kept.addresses if one != found)))
         if found is None or found.is_over(self._now()):
             raise AccessDenied(_NO_ADDRESS, next_step=_NEXT_ADDRESS)
         return found
 
     def find(self, secret: str) -> Entry | None:
         """Return whose session this is; None where it is no session, or one that has ended."""
-        stamp = self._stamp()
+        stamp = stamp_of(self._path)
         if stamp != self._seen[0]:
-            self._seen = (stamp, self._read()["sessions"])
+            self._seen = (stamp, self._read().sessions)
         found = _match(self._seen[1], secret)
         return None if found is None or found.is_over(self._now()) else found
 
     def end(self, secret: str) -> None:
         """End a session."""
         with locked(lock_beside(self._path)):
-            entries = self._read()
-            found = _match(entries["sessions"], secret)
-            self._write({**entries, "sessions": tuple(one for one in entries["sessions"] if one != found)})
+            kept = self._read()
+            found = _match(kept.sessions, secret)
+            self._write(replace(kept, sessions=tuple(one for one in kept.sessions if one != found)))
 
     def _add(self, kind: str, name: str, role: str, hours: float) -> SecretStr:
         secret = secrets.token_urlsafe(_RANDOM_BYTES)
         until = self._now() + timedelta(hours=hours)
         added = Entry(hashed(secret), name, role, until.isoformat(timespec="seconds"))
         with locked(lock_beside(self._path)):
-            entries = self._read()
-            self._write({**entries, kind: (*entries[kind], added)})
+            kept = self._read()
+            before: tuple[Entry, ...] = getattr(kept, kind)
+            dropped = [one for one in before if one.name == name][: 1 - _MOST]
+            changed: Any = {kind: (*(one for one in before if one not in dropped), added)}
+            self._write(replace(kept, **changed))
         return SecretStr(secret)
 
-    def _write(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
+    def _write(self, kept: _File) -> None:
         """Replace the file, without what is over; temporary files are made with mode 0600."""
         now = self._now()
-        kept = {kind: [asdict(one) for one in of if not one.is_over(now)] for kind, of in entries.items()}
-        write_atomically(self._path, json.dumps({"format": _FORMAT, **kept}, indent=2).encode())
+        lasting: Any = {kind: tuple(one for one in getattr(kept, kind) if not one.is_over(now)) for kind in _KINDS}
+        write_atomically(self._path, json.dumps(asdict(replace(kept, **lasting)), indent=1).encode())
 
-    def _read(self) -> _Entries:
+    def _read(self) -> _File:
         try:
-            raw = json.loads(self._path.read_text(encoding="utf-8"))
-            known = {_FORMAT: raw}[raw["format"]]
-            return {kind: tuple(_entry(one) for one in known[kind]) for kind in ("addresses", "sessions")}
+            return cast("_File", built(_File, parsed(self._path.read_bytes()), "the list"))
         except FileNotFoundError:
-            return {"addresses": (), "sessions": ()}
-        except (ValueError, TypeError, KeyError) as error:
+            return _File(_FORMAT, (), ())
+        except (ValueError, TypeError, RecursionError) as error:
             raise SettingsError(
                 f"{self._path.name} is not readable as a list of sessions.",
                 next_step=f"Delete {self._path}; everyone then signs in again.",
             ) from error
-
-    def _stamp(self) -> tuple[int, ...]:
-        """What changes when the file is replaced."""
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return ()
-        return (status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-def _entry(raw: Mapping[str, str]) -> Entry:
-    """Read one entry; what is damaged must not become a session that never ends."""
-    entry = Entry(**raw)
-    entry.is_over(datetime.now(UTC))
-    return entry
 
 
 def _match(entries: tuple[Entry, ...], secret: str) -> Entry | None:

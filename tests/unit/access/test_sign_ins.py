@@ -112,6 +112,13 @@ def test_what_opens_is_what_was_given_not_used_not_ended_and_not_over(tmp_path_f
         assert not any(secret in path.read_text() for secret in model.given_out)
 
 
+def test_of_one_person_the_newest_sessions_are_kept(tmp_path):
+    signed = store(tmp_path, Clock())
+    other = signed.begin("bo", "", 1).reveal()
+    found = [signed.begin("ada", "", 1).reveal() for _ in range(25)]
+    assert [signed.find(secret) is not None for secret in (other, *found)] == [True, *[False] * 5, *[True] * 20]
+
+
 def test_a_session_that_another_process_ended_is_over_at_the_next_question(tmp_path):
     clock = Clock()
     ours, theirs = store(tmp_path, clock), store(tmp_path, clock)
@@ -200,7 +207,7 @@ def test_the_command_gives_the_account_or_somebody_of_the_list_an_address(settin
 @pytest.mark.parametrize("default", ["", "viewer"])
 def test_a_session_has_the_role_that_its_person_has_now(settings, default):
     settings = replace(settings, default_role=default)
-    listed, claimed, bare = (Entry("", "bo", role, "") for role in (OF_LIST, "engineer", ""))
+    listed, claimed, bare = (Entry("", "bo", role, START.isoformat()) for role in (OF_LIST, "engineer", ""))
     people = People(settings.home)
 
     def roles():
