@@ -153,7 +153,7 @@ def ratio_ci(times: list[float], *, draws: int = 2000) -> tuple[float, tuple[flo
 
 def run(settings: Settings, n: int) -> dict[str, object]:
     """Start everything, measure, and end everything."""
-    settings = replace(settings, endpoint_port=free_port(), endpoint_url="")
+    settings = replace(settings, endpoint_port=free_port(), endpoint_url="", sign_in="off")
     client = local_client(settings)
     with running(endpoint_service(settings), settings) as endpoint:
         data = photos(settings, client, n + WARM_UPS)
