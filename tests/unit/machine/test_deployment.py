@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from backend.settings import PREFIX, ROOT, Settings
+from backend.spark.session import _further
 from tests.support import deployment
 
 SERVICES, PODS = deployment.services(), deployment.pods()
@@ -90,3 +91,10 @@ def test_every_object_that_another_names_is_there():
     claims = re.findall(r"claimName: (\w+)", deployment.MANIFESTS.read_text())
     assert {("PersistentVolumeClaim", name) for name in claims} <= kinds
     assert {one["metadata"].get("namespace") for one in deployment.objects()} == {"twinset"}
+
+
+def test_sparks_own_file_of_settings_is_read_as_the_setting_too(settings):
+    """One secret serves daemons, as a file of properties, and the driver, as ``TWINSET_SPARK_CONF_FILE``."""
+    lines = "spark.authenticate=true\nspark.authenticate.secret=a=b; spark.cores.max=2"
+    read = _further(replace(settings, spark_conf=lines))
+    assert read == {"spark.authenticate": "true", "spark.authenticate.secret": "a=b", "spark.cores.max": "2"}
