@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from app import navigation, state, words
+from app import identity, navigation, state, words
 from app.components.collections import adding
 from app.components.jobs import panel
 from app.components.loading import options
@@ -15,6 +15,7 @@ from app.components.shared import charts, product_grid
 from app.services import catalogue, common
 from backend.catalogue.items import USES
 from backend.flow.requests import SplitsRequest
+from backend.flow.roles import role_for
 from backend.merchandising.collections.collection import MAX_PRODUCTS
 
 if TYPE_CHECKING:
@@ -132,7 +133,12 @@ def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
             key="redraw_unseen",
             help=options.UNSEEN_HELP,
         )
-        if st.form_submit_button(options.REDRAW, icon=":material/shuffle:"):
+        if st.form_submit_button(
+            options.REDRAW,
+            disabled=not identity.may(role_for("splits")),
+            help=identity.lacking(role_for("splits")),
+            icon=":material/shuffle:",
+        ):
             return SplitsRequest(
                 catalogue=summary.name,
                 action="redraw",

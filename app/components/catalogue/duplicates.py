@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from app import state, words
+from app import identity, state, words
 from app.components.jobs import panel
 from app.components.shared import product_grid
 from app.services import quality
 from backend.catalogue.items import USES
 from backend.flow.requests import SplitsRequest
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,13 @@ def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
         "has learned from, so its results look better than they are.",
         icon=":material/call_split:",
     )
-    mend = st.button("Give each group a single use", type="primary", icon=":material/merge:")
+    mend = st.button(
+        "Give each group a single use",
+        type="primary",
+        disabled=not identity.may(role_for("splits")),
+        help=identity.lacking(role_for("splits")),
+        icon=":material/merge:",
+    )
     st.caption(
         "Each group takes the use that most of its products have, or learning if there is a tie. This creates a new "
         "version; products and pictures do not change."

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import navigation, state
+from app import identity, navigation, state
 from app.components.jobs import panel
 from app.components.search import publish_question
 from app.services import common, deploy
 from backend.flow.requests import ReadyMadeRequest
+from backend.flow.roles import role_for
 from backend.jobs.states import JobState
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ def show(catalogue: str) -> None:
     if catalogue and deploy.answers_from(catalogue):
         navigation.link("recommend", TITLE)
     elif job is None or job.state.is_finished:
-        if st.button(TITLE, type="primary", icon=":material/image_search:", help=HELP, key="find-similar"):
+        if st.button(
+            TITLE,
+            type="primary",
+            icon=":material/image_search:",
+            help=identity.lacking(role_for("ready_made")) or HELP,
+            disabled=not identity.may(role_for("ready_made")),
+            key="find-similar",
+        ):
             state.note(state.AWAITED, (catalogue, job.id if job else ""))
             publish_question.submit(KIND, ReadyMadeRequest(catalogue), catalogue)
         publish_question.show(KIND)

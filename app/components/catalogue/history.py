@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import navigation, state, words
+from app import identity, navigation, state, words
 from app.components.catalogue import changes
 from app.components.jobs import panel
 from app.components.shared import version_table
 from app.services import catalogue
 from app.words import plain
 from backend.flow.requests import RestoreRequest, TidyRequest
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,14 @@ def _restore(name: str, version: int, newest: int) -> None:
             f"{version}. Version {newest} stays in the history."
         )
         with st.container(horizontal=True):
-            if st.button(f"Restore version {version}", type="primary", icon=":material/restore:", key="restore_now"):
+            if st.button(
+                f"Restore version {version}",
+                type="primary",
+                icon=":material/restore:",
+                disabled=not identity.may(role_for("restore")),
+                help=identity.lacking(role_for("restore")),
+                key="restore_now",
+            ):
                 state.forget(topic)
                 panel.submit(RestoreRequest(catalogue=name, version=version))
                 st.rerun()

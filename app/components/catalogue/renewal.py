@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, words
+from app import identity, notices, words
 from app.components.jobs import panel
 from app.components.shared import edited
 from app.services import renewal
 from app.words import plain
 from backend.catalogue.items import GONE_POLICIES
 from backend.flow.requests import RenewRequest
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from backend.catalogue.items import GonePolicy
@@ -39,10 +40,23 @@ def _again(catalogue: str, kept: renewal.Remembered) -> None:
     last = f"last loaded {words.ago(kept.renewed_at)}" if kept.renewed_at else "not loaded again yet"
     st.caption(f"{_when(kept)}; {last}. {MUCH}")
     with st.container(horizontal=True):
-        if st.button("Load again now", type="primary", icon=":material/sync:", key="renew"):
+        if st.button(
+            "Load again now",
+            type="primary",
+            icon=":material/sync:",
+            disabled=not identity.may(role_for("renew")),
+            help=identity.lacking(role_for("renew")),
+            key="renew",
+        ):
             panel.submit(RenewRequest(catalogue))
             st.rerun()
-        if st.button("Stop keeping it up to date", icon=":material/sync_disabled:", key="forget_source"):
+        if st.button(
+            "Stop keeping it up to date",
+            icon=":material/sync_disabled:",
+            disabled=not identity.may(role_for("renew")),
+            help=identity.lacking(role_for("renew")),
+            key="forget_source",
+        ):
             renewal.forget(catalogue)
             st.rerun()
 
@@ -76,7 +90,9 @@ def _form(catalogue: str, kept: renewal.Remembered | None) -> None:
             format_func=GONE.__getitem__,
             key=f"remember_gone_{key}",
         )
-        is_sent = st.form_submit_button("Save", icon=":material/save:", disabled=not is_settled)
+        lacks = identity.lacking(role_for("renew"))
+        is_off = not is_settled or lacks is not None
+        is_sent = st.form_submit_button("Save", icon=":material/save:", disabled=is_off, help=lacks)
     if is_sent and place.strip():
         found = renewal.remembered_at(catalogue, place.strip(), kept)
         load = replace(found.load, gone=gone)

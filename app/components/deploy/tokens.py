@@ -6,9 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import notices, words
+from app import identity, notices, words
 from app.components.shared import charts
 from app.services import deploy
+from backend.access.person import Role
 from backend.serving.tokens import APP, MAX_DAYS, Scope
 
 OFFERED: tuple[Scope, ...] = ("watch", "ask")  # nobody logs in here; whoever has a shell may have more
@@ -36,7 +37,12 @@ def show() -> None:
     if names:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.selectbox("Token", names, key="token_revoke", width=300)
-            if st.button("Revoke", icon=":material/block:", help="Revoke immediately."):
+            if st.button(
+                "Revoke",
+                icon=":material/block:",
+                disabled=not identity.may(Role.ADMIN),
+                help=identity.lacking(Role.ADMIN) or "Revoke immediately.",
+            ):
                 deploy.revoke_token(name)
                 st.rerun()
 
@@ -64,7 +70,12 @@ def _issue() -> None:
         days = st.number_input(
             "Days until it expires; 0 means never", 0, MAX_DAYS, USUAL_DAYS, key="token_days", width=180
         )
-        made = st.form_submit_button("Create a token", icon=":material/key:")
+        made = st.form_submit_button(
+            "Create a token",
+            disabled=not identity.may(Role.ADMIN),
+            help=identity.lacking(Role.ADMIN),
+            icon=":material/key:",
+        )
     st.caption(
         "To issue a token that may also change the served model, run `python -m backend tokens issue NAME --scope all`."
     )

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import identity
 from app.services import evaluation
 from backend.evaluation.options import RANGES, EvaluationOptions
 from backend.flow.requests import EvaluateRequest
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from backend.bundles.bundle import Manifest
@@ -48,7 +50,13 @@ def show(model: Manifest) -> EvaluateRequest | None:
                 values[name] = st.checkbox(TITLES[name], getattr(usual, name), key=f"evaluate_{name}", help=HELP[name])
         with st.expander("More"):
             values |= _more(model, usual)
-        if st.form_submit_button("Evaluate", type="primary", icon=":material/analytics:"):
+        if st.form_submit_button(
+            "Evaluate",
+            type="primary",
+            disabled=not identity.may(role_for("evaluate")),
+            help=identity.lacking(role_for("evaluate")),
+            icon=":material/analytics:",
+        ):
             return EvaluateRequest(model=model.name, **values)
     return None
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import words
+from app import identity, words
 from backend.flow.requests import ProjectRequest
+from backend.flow.roles import role_for
 from backend.projection.options import ENGINES, RANGES, Engine, ProjectionOptions
 from backend.projection.worth import TOO_FEW
 
@@ -57,7 +58,10 @@ def show(model: Manifest, known: MapInfo | None) -> ProjectRequest | None:
                 help="Groups products by label. The map is tidier, but no longer shows only what the model sees.",
             )
             engine = _engine(usual.engine)
-            asked = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
+            lacks = identity.lacking(role_for("project"))
+            asked = st.form_submit_button(
+                "Draw", type="primary", disabled=bool(lacks), help=lacks, icon=":material/draw:"
+            )
         st.caption(
             "The same settings always give the same map; a map drawn before opens at once. "
             f"{words.count(size, 'product')} will be drawn in 2-D and 3-D."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import navigation, notices, state, words
+from app import identity, navigation, notices, state, words
 from app.components.collections import adding
 from app.components.explore import state as explore_state
 from app.components.jobs import panel
@@ -18,6 +18,7 @@ from app.components.rules import state as rule_state
 from app.components.rules import titles
 from app.components.shared import download, product_grid
 from app.services import evaluation, explore, export
+from backend.access.person import Role
 from backend.errors import ProjectionError, WorkbenchError
 from backend.flow.requests import SplitsRequest
 from backend.projection.lists import ListKind, SavedList, listed
@@ -137,7 +138,12 @@ def _save(found: Drawn, places: list[int]) -> None:
     with st.popover("Save", icon=":material/bookmark_add:"), st.form("explore_save", border=False):
         name = st.text_input("Name", key="explore_list_name", max_chars=60)
         kind: ListKind = st.radio("As", list(KINDS), format_func=KINDS.__getitem__, captions=list(KIND_HELP.values()))
-        if st.form_submit_button("Save", type="primary"):
+        if st.form_submit_button(
+            "Save",
+            type="primary",
+            disabled=not identity.may(Role.MERCHANDISER),
+            help=identity.lacking(Role.MERCHANDISER),
+        ):
             try:
                 kept = explore.save_list(as_list(name.strip(), kind, found, places))
             except WorkbenchError as error:

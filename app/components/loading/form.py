@@ -6,10 +6,12 @@ from typing import Literal
 
 import streamlit as st
 
+from app import identity
 from app.components.loading import options, pictures, preview
 from app.components.loading import source as load_source
 from app.services import catalogue
 from backend.flow.requests import IngestRequest
+from backend.flow.roles import role_for
 
 Choice = Literal["sample", "fashion-mnist", "upload", "server"]
 TITLES: dict[Choice, str] = {
@@ -56,7 +58,13 @@ def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | Non
         with right:
             seed = options.seed("ingest_seed")
         with st.container(horizontal=True):
-            loads = st.form_submit_button("Load products", type="primary", icon=":material/download:")
+            loads = st.form_submit_button(
+                "Load products",
+                type="primary",
+                disabled=not identity.may(role_for("catalogue")),
+                help=identity.lacking(role_for("catalogue")),
+                icon=":material/download:",
+            )
             checks = st.form_submit_button(
                 "Check first",
                 icon=":material/fact_check:",

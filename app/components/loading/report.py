@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, words
+from app import identity, notices, words
 from app.components.catalogue import quality_charts, rejected
 from app.components.jobs import panel
 from app.components.shared import charts
@@ -16,6 +16,7 @@ from app.services import catalogue, common
 from app.words import plain, prose
 from backend.catalogue.items import USES
 from backend.flow.requests import CommitRequest, from_json
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from app.services.catalogue import CheckedLoad
@@ -125,14 +126,18 @@ def _decision(load: CheckedLoad) -> None:
             f"The catalogue {plain(report.catalogue)} has changed since this was checked. Check the source again.",
             icon=":material/update:",
         )
-    gone = _gone(report)
+    gone, lacks = _gone(report), identity.lacking(role_for("commit"))
+    is_off = lacks is not None
     if report.kept and not _does_anything(report):
         st.info(
             f"No changes since version {report.base_version}, so there is nothing to store.", icon=":material/check:"
         )
     with st.container(horizontal=True):
         if _moved(report):
-            if st.button("Check again", type="primary", icon=":material/refresh:", key=f"again-{report.staged}"):
+            key = f"again-{report.staged}"
+            if st.button(
+                "Check again", type="primary", icon=":material/refresh:", disabled=is_off, help=lacks, key=key
+            ):
                 catalogue.discard(report.staged)
                 panel.submit(from_json(load.job.kind, load.job.request))
                 st.rerun()
@@ -141,11 +146,13 @@ def _decision(load: CheckedLoad) -> None:
             type="primary",
             icon=":material/check:",
             key=f"commit-{report.staged}",
-            help="Stores the products as a new version of the catalogue.",
+            help=lacks or "Stores the products as a new version of the catalogue.",
+            disabled=is_off,
         ):
             panel.submit(CommitRequest(staged=report.staged, gone=gone))
             st.rerun()
-        if st.button("Discard", icon=":material/delete:", key=f"discard-{report.staged}"):
+        key = f"discard-{report.staged}"
+        if st.button("Discard", icon=":material/delete:", disabled=is_off, help=lacks, key=key):
             catalogue.discard(report.staged)
             st.rerun()
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, words
+from app import identity, notices, words
 from app.components.jobs import badge, panel
 from app.services import retrieval
 from backend.flow.requests import RefreshRequest
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from app.services.common import Serving
@@ -35,7 +36,9 @@ def show(served: Serving, *, page: str = "") -> None:
                 "Refresh",
                 icon=":material/sync:",
                 type="tertiary",
-                help="Adds the new and changed products to the search; nothing else is redone.",
+                help=identity.lacking(role_for("refresh"))
+                or "Adds the new and changed products to the search; nothing else is redone.",
+                disabled=not identity.may(role_for("refresh")),
             ):
                 panel.submit(RefreshRequest(model=served.model))
         if page:

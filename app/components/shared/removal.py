@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import notices, words
+from app import identity, notices, words
 from app.components.jobs import panel
 from app.services import removal
+from backend.flow.roles import role_for
 
 if TYPE_CHECKING:
     from backend.flow.requests import DeleteRequest
@@ -40,6 +41,13 @@ def offer(request: DeleteRequest) -> None:
             f"Delete the {words.plain(kind)} **{words.plain(name)}** for good? This frees {words.size(found.n_bytes)}."
         )
         st.caption(_GOES[kind])
-        if st.button("Delete for good", type="primary", icon=":material/delete:", key=f"delete-{name}-now"):
+        if st.button(
+            "Delete for good",
+            type="primary",
+            icon=":material/delete:",
+            disabled=not identity.may(role_for("delete")),
+            help=identity.lacking(role_for("delete")),
+            key=f"delete-{name}-now",
+        ):
             panel.submit(request)
             st.rerun()
