@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.settings import load_settings
-from tests.fixtures.base import settings_for
+from tests.fixtures.base import an_administrator_asks, settings_for
 from tests.support import crash_home, picture_shop
 from tests.support.benchmarking import machine, told
 from tests.support.crashes import HEAVY, LIGHT, Campaign, Found
@@ -110,6 +110,7 @@ def main() -> int:
     )
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
+    an_administrator_asks()
     load_settings(os.environ)  # what is wrong with them is said before the work begins
     started = time.monotonic()
     if options.place is not None:

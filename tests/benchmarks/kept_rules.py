@@ -24,6 +24,7 @@ from backend.merchandising.rule_store import RuleStore
 from backend.retrieval.gallery.gallery_rows import SCHEMA
 from backend.retrieval.rules.rule import Rule, Scope
 from backend.retrieval.rules.rule_set import RuleSet
+from tests.fixtures.base import an_administrator_asks
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="how often each is measured")
     options = parser.parse_args()
     pin(1)
+    an_administrator_asks()
     print(told(run(options.rules, options.rounds), as_json=options.json))
     return 0
 

@@ -28,6 +28,7 @@ from backend.retrieval.recommend import Recommender
 from backend.retrieval.rules.rule import Rule, Scope, conditions
 from backend.retrieval.rules.rule_set import RuleSet
 from backend.retrieval.wishes import Wishes
+from tests.fixtures.base import an_administrator_asks
 from tests.fixtures.endpoint import ShopSnapshot, encoded, load_projection, picture, shop_rows, write_projection_bundle
 from tests.support.benchmarking import machine, pin, ratio_of, told
 
@@ -149,6 +150,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how often the simulation is measured")
     options = parser.parse_args()
     pin(1)
+    an_administrator_asks()
     print(told(run(options.questions, options.products, options.rounds), as_json=options.json))
     return 0
 

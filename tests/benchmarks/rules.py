@@ -34,7 +34,7 @@ from backend.retrieval.recommend import Recommender
 from backend.retrieval.rules.rule import Rule, Scope, conditions
 from backend.serving.gateway import build_app
 from backend.serving.tokens import ensure_app_token
-from tests.fixtures.base import settings_for
+from tests.fixtures.base import an_administrator_asks, settings_for
 from tests.fixtures.endpoint import http_to, load_projection, served, write_projection_bundle
 from tests.support.benchmarking import machine, pin, ratio_of, told
 from tests.support.load import Asker
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=100_000, help="answers checked first, default 100,000")
     options = parser.parse_args()
     pin(2)
+    an_administrator_asks()
     with tempfile.TemporaryDirectory(prefix="twinset-rules-") as home:
         result = measure(Path(home), options)
     print(told(result, as_json=options.json))

@@ -293,12 +293,15 @@ def test_ranks_that_horovod_takes_for_successful_although_they_told_nothing_have
 STANDALONE = """
 import json, sys
 from pathlib import Path
+from backend.access.asking import identify_by
+from backend.access.edges import by_account
 from backend.flow.requests import TrainRequest
 from backend.settings import load_settings
 from backend.progress import NullProgress
 from backend.flow.kinds import run_request
 from backend.training.config import TrainConfig
 config = TrainConfig.from_dict(json.loads(sys.argv[1]))
+identify_by(lambda: by_account(load_settings(), "command"))
 request = TrainRequest("small", None, config, "far", workers=2)
 print(json.dumps(run_request(request, load_settings(), NullProgress())))
 """

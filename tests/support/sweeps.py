@@ -32,10 +32,13 @@ SPACE = Space(
 BEGAN = 1_800_000_000.0
 _TUNE = """
 import json, sys
+from backend.access.asking import identify_by
+from backend.access.edges import by_account
 from backend.progress import NullProgress
 from backend.flow.requests import from_json
 from backend.settings import load_settings
 from backend.flow.kinds import run_request
+identify_by(lambda: by_account(load_settings(), "command"))
 print(json.dumps(run_request(from_json("tune", json.loads(sys.argv[1])), load_settings(), NullProgress())))
 """
 
