@@ -10,7 +10,7 @@ from app import state
 from app.services import common
 from app.state import Photo
 from backend.errors import WorkbenchError
-from backend.merchandising.kept_pictures import KeptPictures
+from backend.merchandising.kept_pictures import KeptPictures, keep_photo, remove_photo
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def keep(photo: Photo) -> str:
     sha256 = hashlib.sha256(photo.image).hexdigest()
     if days():
         try:
-            _store().keep(photo.image)
+            keep_photo(_store(), photo.image)
             _store().tidy(days(), most_bytes=common.settings().keep_photos_mb * 1_000_000)
         except (OSError, WorkbenchError) as error:  # it is answered all the same, and the page says that no link has it
             log.warning("A photo is not kept: %s", error)
@@ -55,5 +55,5 @@ def kept_until(sha256: str) -> datetime | None:
 
 def remove(sha256: str) -> None:
     """Keep a photo no more, and ask about nothing."""
-    _store().remove(sha256)
+    remove_photo(_store(), sha256)
     state.start_again()

@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from backend.access.person import Role
+from backend.access.use_case import use_case
 from backend.catalogue.sources.pictures.files import MAX_PICTURE_BYTES
 from backend.errors import RetrievalError
 from backend.files.plain_files import read_plain
@@ -107,3 +109,15 @@ class KeptPictures:
 def is_name(text: str) -> bool:
     """Whether a text is the SHA-256 of a picture, and so a name in such a folder: nothing else is looked for on the disk."""
     return _NAME.fullmatch(text) is not None
+
+
+@use_case("photos.keep", Role.VIEWER, is_audited=False)
+def keep_photo(store: KeptPictures, image: bytes) -> None:
+    """Keep a photo that somebody searches with; raises as :meth:`KeptPictures.keep`."""
+    store.keep(image)
+
+
+@use_case("photos.remove", Role.VIEWER, is_audited=False)
+def remove_photo(store: KeptPictures, sha256: str) -> None:
+    """Keep such a photo no more."""
+    store.remove(sha256)

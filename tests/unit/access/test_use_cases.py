@@ -40,6 +40,7 @@ from backend.merchandising.collections.collection import begun
 from backend.merchandising.collections.sheet import as_sheet
 from backend.merchandising.collections.store import CollectionStore
 from backend.merchandising.draft import Draft, Drafts
+from backend.merchandising.kept_pictures import KeptPictures, keep_photo, remove_photo
 from backend.merchandising.rule_store import RuleStore
 from backend.merchandising.similar import exports as similar_exports
 from backend.merchandising.substitutes import files
@@ -111,6 +112,8 @@ EXAMPLES = {
     "pages.read": lambda _: require(READ),
     "products.find": lambda _: _Gateway._answered(None, None, None, None),
     "products.download": lambda _: products.handed_out(lambda: "", catalogue="shop"),
+    "photos.keep": lambda g: keep_photo(KeptPictures(g.settings.photos_dir), shop_rows(1)[0]["image"]),
+    "photos.remove": lambda g: remove_photo(KeptPictures(g.settings.photos_dir), "0" * 64),
     "people.set": lambda g: g.people.set("eve", "viewer", seen=g.people.listed().version),
     "people.remove": lambda g: g.people.remove("eve", seen=g.people.listed().version),
     "tokens.issue": lambda g: g.tokens.issue("till"),
