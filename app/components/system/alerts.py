@@ -9,7 +9,7 @@ import streamlit as st
 from app import identity, notices, words
 from app.services.upkeep import alerts
 from backend.access.person import Role
-from backend.jobs.alerts.troubles import KINDS
+from backend.jobs.alerts.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

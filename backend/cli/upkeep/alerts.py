@@ -17,7 +17,7 @@ Result = dict[str, Any]
 
 def add_alerts(commands: Any, command: Callable[..., Any]) -> None:
     """Add ``alerts`` with its actions; ``command`` makes one with ``--json`` and a handler."""
-    from backend.jobs.alerts.troubles import KINDS
+    from backend.jobs.alerts.kinds import KINDS
 
     group = commands.add_parser("alerts", help="alerts to web addresses")
     actions = group.add_subparsers(required=True, metavar="ACTION")

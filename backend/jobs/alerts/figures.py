@@ -12,7 +12,8 @@ from backend.catalogue.items import PRODUCTS
 from backend.catalogue.snapshot import list_catalogues
 from backend.errors import WorkbenchError
 from backend.jobs.alerts import watch
-from backend.jobs.alerts.troubles import KINDS, champion_behind
+from backend.jobs.alerts.kinds import KINDS
+from backend.jobs.alerts.troubles import champion_behind
 from backend.jobs.states import JobState
 from backend.jobs.store import JobStore
 from backend.merchandising.rule_store import RuleStore

@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from backend.bundles.bundle import read_manifest
 from backend.catalogue.delta.delta_log import catalogue_folder, newest_version
@@ -32,23 +32,6 @@ if TYPE_CHECKING:
 DEATHS = 3
 _EASES = 1.1  # the disk counts as recovered once so much of the limit is free, so that it does not go to and fro
 _OF_GATE = re.compile(r"Version \d+ was not made ")  # as the promotion says it
-
-
-class Kind(NamedTuple):
-    """A kind of alert: its title, and a sample of what it says."""
-
-    title: str
-    sample: str
-
-
-KINDS = {
-    "job": Kind("Job failed or lost", "Job train 4f1c02 failed: The disk is full."),
-    "gate": Kind("Gate refused a model", "Version 7 was not made champion. Precision: 0.81 instead of 0.86."),
-    "behind": Kind("Index behind its catalogue", "The index of shop is 2 versions, 1,430 products behind."),
-    "disk": Kind("Disk almost full", "The disk of the home folder has 812 MB free."),
-    "schedule": Kind("Scheduled job missed", "Schedule of refresh: Missed 1 run: Sat 28 Nov 03:00."),
-    "server": Kind("Server keeps dying", "Recommendation endpoint died 3 times in a row."),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,15 @@ from backend.files.holding import LOCKS, held
 from backend.files.storage import write_atomically
 from backend.files.typed_json import built, parsed
 from backend.jobs.alerts import troubles
+from backend.jobs.alerts.kinds import KINDS
 from backend.jobs.alerts.posting import Message, post, targets
-from backend.jobs.alerts.troubles import KINDS, Trouble
 from backend.progress import NullProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from backend.jobs.alerts.posting import Target
+    from backend.jobs.alerts.troubles import Trouble
     from backend.settings import Settings
 
 FORMAT = 1

@@ -51,7 +51,7 @@ def test_the_list_wins_over_what_a_sign_in_claims_and_that_over_the_default(sett
     assert role_of(with_default, "eve@shop.example", ["admin"]) is Role.MERCHANDISER
     people.set("eve@shop.example", "none", seen=1)
     assert role_of(with_default, "EVE@shop.example", ["admin"]) is None
-    assert by_session(with_default, Entry("", "eve@shop.example", "admin", "")).role is None
+    assert by_session(with_default, Entry("", "eve@shop.example", "admin", "2099-01-01T00:00:00+00:00")).role is None
     people.remove("eve@shop.example", seen=2)
     assert role_of(with_default, "eve@shop.example", ["admin"]) is Role.ADMIN
 

@@ -15,7 +15,7 @@ from backend.access.asking import Asking, asked_by
 from backend.access.person import Person, Role
 from backend.errors import AccessDenied, FileUnusable, PromotionRefused, SettingsError, UsageError
 from backend.files.holding import LOCKS, holder_of
-from backend.jobs.alerts import troubles, watch
+from backend.jobs.alerts import kinds, troubles, watch
 from backend.jobs.alerts.posting import Message, Target
 from backend.jobs.alerts.watch import FIRST_PAUSE_S, FORGOTTEN_S, LONGEST_PAUSE_S, Alerts
 from backend.jobs.schedules import Schedules, request_for
@@ -226,13 +226,13 @@ def test_what_cannot_be_told_is_no_recovery(watching, settings, caplog):
 def test_a_trial_is_real_marked_for_administrators_and_changes_nothing(watching, settings):
     with scripted(OK) as (url, seen):
         known = watching(url)._settings
-        for kind in troubles.KINDS:
+        for kind in kinds.KINDS:
             assert _as(Role.ADMIN, watch.try_out, known, kind) == [(f"{url}/…", "")]
-        assert told(seen) == [(kind, "trial") for kind in troubles.KINDS]
+        assert told(seen) == [(kind, "trial") for kind in kinds.KINDS]
         assert all("This is a trial." in one["text"] for one in bodies(seen))
         with pytest.raises(AccessDenied):
             _as(Role.ENGINEER, watch.try_out, known, "job")
-        assert len(seen) == len(troubles.KINDS)
+        assert len(seen) == len(kinds.KINDS)
     assert not (settings.home / "alerts.json").exists()
     assert _as(Role.ADMIN, watch.try_out, known, "job") == [(f"{url}/…", "It cannot be reached.")]
     with pytest.raises(UsageError, match="no address"):

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from contextlib import closing
-from contextvars import copy_context
+from contextvars import Context
 from dataclasses import replace
 from functools import cache
 
@@ -118,7 +118,7 @@ def test_a_refusal_is_always_the_same(stranger, token):
 def test_a_request_has_one_id_in_the_logs_of_both_sides_in_the_header_and_in_the_error(http, stranger, token, caplog):
     caplog.set_level("INFO")
     caplog.handler.addFilter(About())
-    asked = copy_context().run(_asked_as, "story-4711", str(http.base_url), token)
+    asked = Context().run(_asked_as, "story-4711", str(http.base_url), token)
     assert (asked.code, asked.status) == ("empty", 422)
     about = {one.name: (one.request, one.person) for one in caplog.records if one.name in {GUARD, TRANSPORT}}
     assert about == {GUARD: ("story-4711", account()), TRANSPORT: ("story-4711", "")}
