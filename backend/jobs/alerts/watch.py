@@ -24,13 +24,13 @@ from backend.files.typed_json import built, parsed
 from backend.jobs.alerts import troubles
 from backend.jobs.alerts.kinds import KINDS
 from backend.jobs.alerts.posting import Message, post, targets
+from backend.jobs.alerts.troubles import Trouble  # noqa: TC001 - a field's type, read from JSON
 from backend.progress import NullProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from backend.jobs.alerts.posting import Target
-    from backend.jobs.alerts.troubles import Trouble
     from backend.settings import Settings
 
 FORMAT = 1
