@@ -216,12 +216,13 @@ def save_products(options: argparse.Namespace, settings: Settings) -> Result:
 
 def export_list(options: argparse.Namespace, settings: Settings) -> Result:
     """``explore export``."""
+    from backend.merchandising.products import handed_out
     from backend.projection.lists import load_list
 
     found = load_list(settings.lists_dir, options.name)
     if options.to is not None:
-        as_text = found.to_csv() if options.to.suffix == ".csv" else found.to_json()
-        write_export(options.to, as_text.encode())
+        make = found.to_csv if options.to.suffix == ".csv" else found.to_json
+        write_export(options.to, handed_out(make, list=options.name).encode())
         print(f"Written to {options.to}.", file=sys.stderr)
     return asdict(found)
 
