@@ -86,6 +86,7 @@ def test_arrow_keys_turn_the_acts_but_not_in_a_field(page, address):
     expect_in_address(page, "act=4")
     page.keyboard.press("ArrowLeft")
     expect_in_address(page, "act=3")
+    expect(page.locator(".story [aria-current]")).to_have_text("Change")
     page.go_back()
     expect_in_address(page, "act=4")
     expect(page.locator(".story [aria-current]")).to_have_text("Your products")
