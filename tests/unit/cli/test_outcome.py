@@ -19,8 +19,8 @@ from backend.cli.outcome import as_json
 from backend.errors import Cancelled, RegistryError
 from tests.support.browsing import free_port
 
-# They start a training, servers or the whole path, whatever home they find.
-STARTERS = {"demo", "run", "serve"}
+# They start a training, servers or the whole path, whatever home they find, or go on until they are told to end.
+STARTERS = {"demo", "run", "schedules run", "serve"}
 
 
 def leaves(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()):
