@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import streamlit as st
 
@@ -71,6 +71,19 @@ def may(role: Role) -> bool:
 def lacking(role: Role) -> str | None:
     """Say which role something needs, beside what is off for that; None for whoever has it."""
     return None if may(role) else f"This needs the role {plain(role.title)}. Ask an administrator of Twinset for it."
+
+
+class Allowed(TypedDict):
+    """Arguments of a button."""
+
+    disabled: bool
+    help: str | None
+
+
+def only_for(role: Role, about: str | None = None) -> Allowed:
+    """Return what makes a button one for a role: off for others, with which role it needs in place of what it is ``about``."""
+    lacks = lacking(role)
+    return {"disabled": lacks is not None, "help": lacks or about}
 
 
 def bound(make: Callable[[], Content]) -> Callable[[], Content]:

@@ -135,8 +135,7 @@ def _redraw(summary: CatalogueSummary) -> SplitsRequest | None:
         )
         if st.form_submit_button(
             options.REDRAW,
-            disabled=not identity.may(role_for("splits")),
-            help=identity.lacking(role_for("splits")),
+            **identity.only_for(role_for("splits")),
             icon=":material/shuffle:",
         ):
             return SplitsRequest(

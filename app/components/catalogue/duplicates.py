@@ -69,8 +69,7 @@ def _leaks(summary: CatalogueSummary, found: Repeats) -> None:
     mend = st.button(
         "Give each group a single use",
         type="primary",
-        disabled=not identity.may(role_for("splits")),
-        help=identity.lacking(role_for("splits")),
+        **identity.only_for(role_for("splits")),
         icon=":material/merge:",
     )
     st.caption(

@@ -37,8 +37,7 @@ def show(catalogue: str) -> None:
             TITLE,
             type="primary",
             icon=":material/image_search:",
-            help=identity.lacking(role_for("ready_made")) or HELP,
-            disabled=not identity.may(role_for("ready_made")),
+            **identity.only_for(role_for("ready_made"), HELP),
             key="find-similar",
         ):
             state.note(state.AWAITED, (catalogue, job.id if job else ""))

@@ -109,8 +109,7 @@ def _restore(name: str, version: int, newest: int) -> None:
                 f"Restore version {version}",
                 type="primary",
                 icon=":material/restore:",
-                disabled=not identity.may(role_for("restore")),
-                help=identity.lacking(role_for("restore")),
+                **identity.only_for(role_for("restore")),
                 key="restore_now",
             ):
                 state.forget(topic)

@@ -44,8 +44,7 @@ def _again(catalogue: str, kept: renewal.Remembered) -> None:
             "Load again now",
             type="primary",
             icon=":material/sync:",
-            disabled=not identity.may(role_for("renew")),
-            help=identity.lacking(role_for("renew")),
+            **identity.only_for(role_for("renew")),
             key="renew",
         ):
             panel.submit(RenewRequest(catalogue))
@@ -53,8 +52,7 @@ def _again(catalogue: str, kept: renewal.Remembered) -> None:
         if st.button(
             "Stop keeping it up to date",
             icon=":material/sync_disabled:",
-            disabled=not identity.may(role_for("renew")),
-            help=identity.lacking(role_for("renew")),
+            **identity.only_for(role_for("renew")),
             key="forget_source",
         ):
             renewal.forget(catalogue)

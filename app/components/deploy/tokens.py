@@ -40,8 +40,7 @@ def show() -> None:
             if st.button(
                 "Revoke",
                 icon=":material/block:",
-                disabled=not identity.may(Role.ADMIN),
-                help=identity.lacking(Role.ADMIN) or "Revoke immediately.",
+                **identity.only_for(Role.ADMIN, "Revoke immediately."),
             ):
                 deploy.revoke_token(name)
                 st.rerun()
@@ -72,8 +71,7 @@ def _issue() -> None:
         )
         made = st.form_submit_button(
             "Create a token",
-            disabled=not identity.may(Role.ADMIN),
-            help=identity.lacking(Role.ADMIN),
+            **identity.only_for(Role.ADMIN),
             icon=":material/key:",
         )
     st.caption(

@@ -53,8 +53,7 @@ def show(model: Manifest) -> EvaluateRequest | None:
         if st.form_submit_button(
             "Evaluate",
             type="primary",
-            disabled=not identity.may(role_for("evaluate")),
-            help=identity.lacking(role_for("evaluate")),
+            **identity.only_for(role_for("evaluate")),
             icon=":material/analytics:",
         ):
             return EvaluateRequest(model=model.name, **values)

@@ -69,8 +69,7 @@ def _actions(found: SavedList) -> None:
             key="explore_list_delete",
             on_click=explore.delete_list,
             args=(found.name,),
-            disabled=not identity.may(Role.MERCHANDISER),
-            help=identity.lacking(Role.MERCHANDISER),
+            **identity.only_for(Role.MERCHANDISER),
         )
 
 

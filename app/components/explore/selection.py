@@ -141,8 +141,7 @@ def _save(found: Drawn, places: list[int]) -> None:
         if st.form_submit_button(
             "Save",
             type="primary",
-            disabled=not identity.may(Role.MERCHANDISER),
-            help=identity.lacking(Role.MERCHANDISER),
+            **identity.only_for(Role.MERCHANDISER),
         ):
             try:
                 kept = explore.save_list(as_list(name.strip(), kind, found, places))

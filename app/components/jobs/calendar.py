@@ -114,11 +114,8 @@ def _add() -> None:
         return
     catalogue = st.selectbox("Catalogue", names, key="schedule-catalogue") if names else ""
     changes = _when("schedule", None)
-    may = identity.may(role_for(kind))
-    said = None if may else words.plain(f"This needs the role {role_for(kind).title}.")
-    if st.button(
-        "Add schedule", type="primary", icon=":material/add:", disabled=not may, help=said, key="schedule-save"
-    ):
+    allowed = identity.only_for(role_for(kind))
+    if st.button("Add schedule", type="primary", icon=":material/add:", key="schedule-save", **allowed):
         schedules.schedules().add(request_for(kind, catalogue), **changes)
         st.rerun()
 

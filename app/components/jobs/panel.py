@@ -153,8 +153,7 @@ def _heading(job: Job, *, may_dismiss: bool) -> None:
             "Resume" if training.can_be_resumed(job) else "Try again",
             key=f"retry-{job.id}",
             icon=":material/refresh:",
-            disabled=not identity.may(role_for(job.kind)),
-            help=identity.lacking(role_for(job.kind)),
+            **identity.only_for(role_for(job.kind)),
         ):
             again = common.jobs().retry(job.id)
             if state.job():

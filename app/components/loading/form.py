@@ -61,8 +61,7 @@ def _built_in(source: Literal["sample", "fashion-mnist"]) -> IngestRequest | Non
             loads = st.form_submit_button(
                 "Load products",
                 type="primary",
-                disabled=not identity.may(role_for("catalogue")),
-                help=identity.lacking(role_for("catalogue")),
+                **identity.only_for(role_for("catalogue")),
                 icon=":material/download:",
             )
             checks = st.form_submit_button(

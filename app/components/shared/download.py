@@ -44,6 +44,5 @@ def show(
         icon=":material/download:",
         on_click="ignore",
         key=key,
-        disabled=not identity.may(role),
-        help=identity.lacking(role) or about,
+        **identity.only_for(role, about),
     )

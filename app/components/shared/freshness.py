@@ -36,9 +36,9 @@ def show(served: Serving, *, page: str = "") -> None:
                 "Refresh",
                 icon=":material/sync:",
                 type="tertiary",
-                help=identity.lacking(role_for("refresh"))
-                or "Adds the new and changed products to the search; nothing else is redone.",
-                disabled=not identity.may(role_for("refresh")),
+                **identity.only_for(
+                    role_for("refresh"), "Adds the new and changed products to the search; nothing else is redone."
+                ),
             ):
                 panel.submit(RefreshRequest(model=served.model))
         if page:

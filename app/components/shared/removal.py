@@ -45,8 +45,7 @@ def offer(request: DeleteRequest) -> None:
             "Delete for good",
             type="primary",
             icon=":material/delete:",
-            disabled=not identity.may(role_for("delete")),
-            help=identity.lacking(role_for("delete")),
+            **identity.only_for(role_for("delete")),
             key=f"delete-{name}-now",
         ):
             panel.submit(request)
