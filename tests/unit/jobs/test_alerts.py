@@ -37,23 +37,6 @@ OK, BAD = (204, {}, b""), (500, {}, b"")
 SECRET = "T0/B1/s3cret"
 
 
-class Clock:
-    """Seconds that a test lets pass."""
-
-    at = 1_000_000.0
-
-    def now(self):
-        return self.at
-
-    def tick(self):
-        return self.at
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def jobs(settings, clock):
     return JobStore(settings.jobs_db, logs_dir=settings.logs_dir, clock=clock)

@@ -21,21 +21,6 @@ from tests.support.changed_catalogues import ChangingShop
 UNITS = ("_seconds", "_bytes", "_total", "_info")
 
 
-class Clock:
-    at = 1_000_000.0
-
-    def now(self):
-        return self.at
-
-    def tick(self):
-        return self.at
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def home(settings, clock):
     """A home with a catalogue, an index that is one product behind, and jobs that went well, went wrong and wait."""
