@@ -14,6 +14,8 @@ from backend.errors import AccessDenied, WorkbenchError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backend.access.person import Person
+
 P = ParamSpec("P")
 R = TypeVar("R")
 DONE, REFUSED = "done", "refused"
@@ -102,7 +104,7 @@ def carry_out(wanted: UseCase, work: Callable[[], R], about: str = "", brings: C
     found = asking()
     result = "interrupted"
     try:
-        require(wanted)
+        _require(wanted, found.person)
         done = work()
     except AccessDenied:
         result = REFUSED
@@ -128,7 +130,10 @@ def require(wanted: UseCase) -> None:
     Raises:
         AccessDenied: Nobody is signed in, or their role does not allow it.
     """
-    person: Any = asking().person
+    _require(wanted, asking().person)
+
+
+def _require(wanted: UseCase, person: Person) -> None:
     if not person.may(wanted.role):
         raise AccessDenied(
             f"{person.name} may not do this: it needs the role {wanted.role.title}.",
