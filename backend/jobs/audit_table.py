@@ -41,8 +41,7 @@ SCHEMA = pa.schema([pa.field(name, _ARROW.get(name, pa.string()), nullable=False
 _FIELDS = [{"name": name, "type": _DELTA.get(name, "string"), "nullable": False} for name in COLUMNS]
 _PROPERTIES = {
     "delta.appendOnly": "true",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    **delta_log.KEEPS_ALL,
     "twinset.audit.format": str(FORMAT),
 }
 

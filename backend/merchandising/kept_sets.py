@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
     from backend.errors import WorkbenchError
 
-_KEPT = {
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-}
 _SHOWN = 3  # items that a message names
 
 
@@ -194,7 +190,7 @@ class KeptSets(ABC, Generic[T]):
         if delta_log.newest_version(self.table) is None:
             fields = [{"name": name, "type": "string", "nullable": False} for name in self.columns]
             checks = {f"delta.constraints.{name}": text for name, text in self.constraints.items()}
-            create_table(self.table, fields, {**_KEPT, **checks, self._format_key: str(self.format)})
+            create_table(self.table, fields, {**delta_log.KEEPS_ALL, **checks, self._format_key: str(self.format)})
         version = newest + 1
         said = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in about.items()}
         note = {self.noun: self.format, **said, **self._noted(difference(now, items))}

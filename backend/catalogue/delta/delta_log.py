@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from deltalake.exceptions import DeltaError
     from numpy.typing import NDArray
 
+# Properties of a table that forgets no version by itself.
+KEEPS_ALL = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
 _ARROW_TYPES = {
     "string": pa.string(),
     "binary": pa.binary(),

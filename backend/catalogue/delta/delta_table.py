@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
     "delta.enableDeletionVectors": "true",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    **delta_log.KEEPS_ALL,
 }
 _NOTE = "spark.databricks.delta.commitInfo.userMetadata"
 _CONFLICT = re.compile(

@@ -60,7 +60,7 @@ def _read(part: Callable[[Settings], Iterator[Figure]], settings: Settings) -> l
 
 
 def _jobs(settings: Settings) -> Iterator[Figure]:
-    counted = JobStore(settings.jobs_db, logs_dir=settings.logs_dir).counted() if settings.jobs_db.is_file() else ()
+    counted = JobStore(settings.jobs_db).counted() if settings.jobs_db.is_file() else ()
     newest: dict[str, tuple[float, float]] = {}
     for one in counted:
         yield Figure("jobs", one.jobs, {"kind": one.kind, "state": one.state.lower()})

@@ -56,9 +56,7 @@ class Trouble:
 def of_jobs(settings: Settings, since: float, known: Iterable[Trouble]) -> dict[str, Trouble]:
     """Return the troubles with jobs, by key: those known, but for requests that succeeded since, and those that failed."""
     found = {one.key: one for one in known}
-    for job in (
-        JobStore(settings.jobs_db, logs_dir=settings.logs_dir).ended(since) if settings.jobs_db.is_file() else ()
-    ):
+    for job in JobStore(settings.jobs_db).ended(since) if settings.jobs_db.is_file() else ():
         key = f"job:{job.kind}:{hashlib.sha256(as_json(job.request).encode()).hexdigest()[:12]}"
         if job.state is JobState.SUCCEEDED:
             found.pop(key, None)
