@@ -140,6 +140,8 @@ from backend.catalogue.delta import commit_files
 from backend.files import storage
 from backend.merchandising import kept_sets, rule_store
 from backend.retrieval.rules.rule import Rule
+from tests.fixtures.base import an_administrator_asks
+an_administrator_asks()
 left = int(sys.argv[2])
 def watched(what):
     def step(*words, **more):
